@@ -1,0 +1,43 @@
+"""Every error a user can cause, as one line that says where it is and what to do.
+
+`VtbenchError` and its children end a command with exit status 2 and their message; anything else is a bug and keeps
+its traceback.
+"""
+
+
+class VtbenchError(Exception):
+    """Bad usage or input. The message is one line: the place, what is wrong, what to do."""
+
+
+class TaskError(VtbenchError):
+    """A task file cannot be used: names file, line and key."""
+
+
+class PluginError(VtbenchError):
+    """A plugin cannot be used: two plugins claim one name, or the one asked for does not import."""
+
+
+class AdapterError(VtbenchError):
+    """A model cannot be loaded: missing or broken checkpoint, missing backend, unsupported capability."""
+
+
+class StoreError(VtbenchError):
+    """A results directory cannot be used: not writable, disk full, or it holds a run of another config."""
+
+
+class SampleError(VtbenchError):
+    """One sample cannot be made or answered (an unreadable picture, say). It becomes a record; the run goes on."""
+
+
+class OutOfMemory(Exception):
+    """An adapter ran out of memory on a batch. The loop answers with a smaller batch; no sample is lost."""
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """Return ` Did you mean 'x' or 'y'?` for the names nearest to `name`, or a list of all of them."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, names, n=2, cutoff=0.5)
+    if close:
+        return " Did you mean " + " or ".join(repr(c) for c in close) + "?"
+    return f" There are: {', '.join(sorted(names))}." if names else " There are none."

@@ -1,0 +1,51 @@
+"""The whole plugin contract.
+
+A plugin is a package with an entry point in the group `vtbench` that names a module (or object) with any of these hooks,
+marked with `@vtbench.hookimpl`. vtbench's own adapters, metrics and tasks register in exactly this way. Registering must
+be free: a hook returns named factories, and only calling a factory may import what it wraps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from vtbench.adapter import Adapter
+    from vtbench.metric import Metric
+
+hookspec = pluggy.HookspecMarker("vtbench")
+hookimpl = pluggy.HookimplMarker("vtbench")
+
+
+@hookspec
+def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:  # type: ignore[empty-body]
+    """Adapters by name, as `--model` takes them.
+
+    A factory takes the pairs of `--model-args` as keyword arguments, and `device` and `dtype` (strings, `auto` by
+    default) where its signature has them. The first line of its docstring is what `vtbench ls models` shows.
+    It raises `AdapterError` for a checkpoint that cannot be used. It imports its backend only when called.
+    """
+
+
+@hookspec
+def vtbench_metrics() -> dict[str, Callable[[], Metric]]:  # type: ignore[empty-body]
+    """Metrics by name, as a task's `metrics:` and `--metrics` ask for them. A factory takes no arguments.
+
+    The first line of its docstring is what `vtbench ls metrics` shows.
+    """
+
+
+@hookspec
+def vtbench_task_dirs() -> list[Path]:  # type: ignore[empty-body]
+    """Directories of task files (`*.yaml`) offered beside the built-in ones."""
+
+
+@hookspec
+def vtbench_commands(app: click.Group) -> Any:
+    """Add commands to the command line, e.g. `app.add_command(train)`. Keep heavy imports inside the command."""

@@ -1,0 +1,87 @@
+"""The scene model: what is in a picture, in integers, and what is true of it.
+
+Lengths are integers in units of 1/256 pixel on an abstract canvas of 224 x 224 pixels (`CANVAS` units a side); a scene is
+rendered at any size. x grows to the right, y downwards, angles are degrees counter-clockwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+UNIT = 256
+CANVAS = 224 * UNIT
+
+RGB = tuple[int, int, int]
+Predicate = Literal["left", "right", "above", "below", "front", "behind"]
+INVERSE: dict[str, Predicate] = {
+    "left": "right",
+    "right": "left",
+    "above": "below",
+    "below": "above",
+    "front": "behind",
+    "behind": "front",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One object. Words are what questions use; numbers are what the renderer uses."""
+
+    id: int
+    shape: str
+    colour: str
+    texture: str
+    size: str
+    rgb: RGB
+    """The colour as drawn: the palette's plus a small jitter."""
+    diameter: int
+    """Of the shape's bounding circle, in canvas units."""
+    cx: int
+    cy: int
+    rotation: int
+    z: int
+    """Drawing order: higher is in front."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the objects stand on. `kind` is `plain`, or the name of a pattern."""
+
+    colour: str
+    rgb: RGB
+    kind: str = "plain"
+    seed: int = 0
+    """Varies a pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """When a spatial statement is true, in fractions of the canvas."""
+
+    offset: float = 0.15
+    """A relation needs at least this offset along its axis ..."""
+    axis_ratio: float = 1.5
+    """... and this many times the offset along the other axis."""
+    overlap: float = 0.10
+    """`front` and `behind` need this share of the smaller object's bounding box area to be hidden or shared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A background and its objects."""
+
+    background: Background
+    things: tuple[Thing, ...]
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the scene as JSON-able data: the same for equal scenes, on any machine."""
+        return asdict(self)
+
+    @property
+    def hash(self) -> str:
+        """sha256 of the canonical JSON, as hexadecimal."""
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
