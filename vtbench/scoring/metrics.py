@@ -1,0 +1,230 @@
+"""Batches in, scores out: the metrics of closed answers and of scene graphs, by `vtbench.metric.Metric`.
+
+An observation is `{}` where a sample is not the metric's business (a scene graph is not scored by exact match), so that
+tasks that mix kinds of question need no sorting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from vtbench.errors import TaskError
+from vtbench.metric import Batch
+from vtbench.scoring.answers import exact_match, rank_credit
+from vtbench.scoring.graph import ATTRIBUTES, parse_graph
+from vtbench.scoring.scene_graph import Counts, compare
+from vtbench.scoring.statistics import mean, ratio
+from vtbench.types import Capability, Observation, Record, Sample, Score
+
+GRAPH = "graph"
+"""The kind of question that is answered by a scene graph."""
+
+Pairs = list[tuple[Record, Observation]]
+
+
+def concerned(records: Sequence[Record], observations: Sequence[Observation]) -> Pairs:
+    """Return the samples that a metric has observed, with what it saw, in order of record."""
+    return [pair for pair in zip(records, observations, strict=True) if pair[1]]
+
+
+def chance(records: Sequence[Record]) -> float | None:
+    """Return the accuracy of a fair guess; None where an answer is open."""
+    if not records or not all(record.choices for record in records):
+        return None
+    return sum(1 / len(record.choices) for record in records) / len(records)
+
+
+def majority(records: Sequence[Record]) -> float | None:
+    """Return the accuracy of always giving the answer that is most often right for what is asked."""
+    if not records:
+        return None
+    targets: dict[tuple[str, tuple[str, ...]], Counter[str]] = defaultdict(Counter)
+    for record in records:
+        targets[record.kind, record.choices][record.target] += 1
+    return sum(max(counts.values()) for counts in targets.values()) / len(records)
+
+
+def by_kind(pairs: Pairs, name: str, key: str) -> dict[str, dict[str, float | int | None]]:
+    """Return the mean of observation `key` for each kind of question, called `name`, with its size and chance."""
+    groups: dict[str, Pairs] = defaultdict(list)
+    for record, observation in pairs:
+        groups[record.kind].append((record, observation))
+    return {
+        kind: {
+            name: sum(observation[key] for _, observation in group) / len(group),
+            "n": len(group),
+            "chance": chance([record for record, _ in group]),
+        }
+        for kind, group in sorted(groups.items())
+    }
+
+
+def _answer(sample: Sample, text: str | None) -> Observation:
+    if sample.kind == GRAPH:
+        return {}
+    answer, right = exact_match(text, sample.target, sample.choices)
+    return {"answer": answer, "correct": int(right)}
+
+
+class Accuracy:
+    """Share of answers that are exactly right, after normalising."""
+
+    needs: frozenset[Capability] = frozenset({"generate"})
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Note each answer as parsed, and whether it is right."""
+        return [_answer(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Return `acc`, with chance, majority baseline, share unparsed and a breakdown by kind."""
+        pairs = concerned(records, observations)
+        seen = [record for record, _ in pairs]
+        estimate = mean([o["correct"] for _, o in pairs], [record.cluster for record in seen])
+        unparsed = sum(o["answer"] is None for _, o in pairs)
+        detail = {
+            "majority": majority(seen),
+            "unparsed": unparsed / len(pairs) if pairs else None,
+            "by_kind": by_kind(pairs, "acc", "correct"),
+        }
+        return {"acc": estimate.score(chance=chance(seen), detail=detail)}
+
+
+class RankAccuracy:
+    """Share of questions whose right answer is the likeliest of the choices: knowing, apart from wording."""
+
+    needs: frozenset[Capability] = frozenset({"rank"})
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Note whether the right choice is ranked first, by summed log-probability and by that per token."""
+        seen: list[Observation] = []
+        for sample, output in zip(batch.samples, batch.outputs, strict=True):
+            if sample.target not in sample.choices:
+                seen.append({})
+                continue
+            target = sample.choices.index(sample.target)
+            ranked = output.logprobs is not None and not any(map(math.isnan, output.logprobs))
+            seen.append(
+                {
+                    "correct": rank_credit(output.logprobs, target),
+                    "per_token": rank_credit(output.logprobs, target, output.logprob_tokens),
+                    "ranked": int(ranked),
+                }
+            )
+        return seen
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Return `rank_acc`, and `rank_acc_norm` by log-probability per token."""
+        pairs = concerned(records, observations)
+        seen = [record for record, _ in pairs]
+        scores = {}
+        for name, key in (("rank_acc", "correct"), ("rank_acc_norm", "per_token")):
+            estimate = mean([o[key] for _, o in pairs], [record.cluster for record in seen])
+            detail = {
+                "majority": majority(seen),
+                "unranked": sum(not o["ranked"] for _, o in pairs) / len(pairs) if pairs else None,
+                "by_kind": by_kind(pairs, name, key),
+            }
+            scores[name] = estimate.score(chance=chance(seen), detail=detail)
+        return scores
+
+
+class PairAccuracy:
+    """Share of minimal pairs with both answers right: habit and luck earn little."""
+
+    needs: frozenset[Capability] = frozenset({"generate"})
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Note whether each answer is right."""
+        return [_answer(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Return `pair_acc` over clusters of two or more; lone samples (a limit cut their pair) are counted apart."""
+        clusters: dict[str, Pairs] = defaultdict(list)
+        alone = 0
+        for record, observation in concerned(records, observations):
+            if record.cluster:
+                clusters[record.cluster].append((record, observation))
+            else:
+                alone += 1
+        whole = [pairs for pairs in clusters.values() if len(pairs) > 1]
+        alone += len(clusters) - len(whole)
+        right = [int(all(o["correct"] for _, o in pairs)) for pairs in whole]
+        guess = None
+        if whole and all(record.choices for pairs in whole for record, _ in pairs):
+            guess = sum(math.prod(1 / len(record.choices) for record, _ in pairs) for pairs in whole) / len(whole)
+        kinds: dict[str, list[int]] = defaultdict(list)
+        for pairs, both in zip(whole, right, strict=True):
+            kinds[pairs[0][0].kind].append(both)
+        detail = {
+            "incomplete": alone,
+            "by_kind": {kind: {"pair_acc": sum(v) / len(v), "n": len(v)} for kind, v in sorted(kinds.items())},
+        }
+        return {"pair_acc": mean(right, [""] * len(right)).score(chance=guess, detail=detail)}
+
+
+class SceneGraph:
+    """How much of a scene a description holds: F1 over objects, attributes and relations."""
+
+    needs: frozenset[Capability] = frozenset({"generate"})
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Count what each description got right.
+
+        Raises:
+            TaskError: a target is not in the line grammar.
+        """
+        return [self._counts(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
+
+    def _counts(self, sample: Sample, text: str | None) -> Observation:
+        if sample.kind not in ("", GRAPH):
+            return {}
+        truth = parse_graph(sample.target)
+        if not truth.well_formed:
+            raise TaskError(
+                f"sample {sample.id}: metric 'scene_graph' needs a target such as "
+                f"'1 large red striped circle ; 2 small blue solid square | 1 left 2', not {sample.target[:60]!r}."
+            )
+        return compare(parse_graph(text), truth, sample.meta.get("indeterminate", ())).as_dict()
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Return `tuple_f1`, its parts, `exact_graph`, `parse_rate` and `hallucinated`."""
+        pairs = concerned(records, observations)
+        clusters = [record.cluster for record, _ in pairs]
+        counts = [Counts(**observation) for _, observation in pairs]
+
+        def f1(right: list[int], said: list[int], true: list[int], detail: dict[str, Any] | None = None) -> Score:
+            both = [s + t for s, t in zip(said, true, strict=True)]
+            estimate = ratio([2 * r for r in right], both, clusters)
+            shares = {"precision": _share(right, said), "recall": _share(right, true), **(detail or {})}
+            return estimate.score(detail=shares)
+
+        agreeing = {name: [getattr(c, f"{name}_right") for c in counts] for name in ATTRIBUTES}
+        matched = [c.objects_right for c in counts]
+        attributes = [sum(values) for values in zip(*agreeing.values(), strict=True)]
+        tuples_right = [c.objects_right + a + c.relations_right for c, a in zip(counts, attributes, strict=True)]
+        tuples_said = [4 * c.objects_said + c.relations_said for c in counts]
+        tuples_true = [4 * c.objects_true + c.relations_true for c in counts]
+        each = [2 * r / (s + t) for r, s, t in zip(tuples_right, tuples_said, tuples_true, strict=True)]
+        by_attribute = {name: _share(values, matched) for name, values in agreeing.items()}
+        said = [c.objects_said for c in counts]
+        extra = [c.objects_said - c.objects_right for c in counts]
+        return {
+            "tuple_f1": f1(tuples_right, tuples_said, tuples_true, {"per_sample": _share(each, [1] * len(each))}),
+            "object_f1": f1(matched, said, [c.objects_true for c in counts]),
+            "attribute_acc": ratio(attributes, [3 * m for m in matched], clusters).score(detail=by_attribute),
+            "relation_f1": f1(
+                [c.relations_right for c in counts],
+                [c.relations_said for c in counts],
+                [c.relations_true for c in counts],
+            ),
+            "exact_graph": mean([c.exact for c in counts], clusters).score(),
+            "parse_rate": mean([c.parsed for c in counts], clusters).score(),
+            "hallucinated": ratio(extra, said, clusters).score(detail={"per_sample": _share(extra, [1] * len(extra))}),
+        }
+
+
+def _share(part: Sequence[float], whole: Sequence[float]) -> float | None:
+    return math.fsum(part) / math.fsum(whole) if sum(whole) else None

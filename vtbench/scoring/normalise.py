@@ -1,0 +1,113 @@
+"""The one normaliser: free text in, a closed answer (or None: unparsed) out.
+
+It is frozen: a change of a rule or of a synonym changes scores, and with them `vtbench.scoring.SCORING_VERSION`.
+Synonyms are one-to-one within the benchmark's vocabulary. Where a task's own choices are synonyms of each other
+(`violet` and `purple`, say), that task's answers are compared without them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+SYNONYMS: dict[str, str] = {
+    # yes and no
+    **dict.fromkeys(("yeah", "yep", "yup", "true", "correct"), "yes"),
+    **dict.fromkeys(("nope", "nah", "false", "incorrect", "not true", "not correct"), "no"),
+    # colours
+    "gray": "grey",
+    "violet": "purple",
+    "aqua": "cyan",
+    "fuchsia": "magenta",
+    # shapes
+    **dict.fromkeys(("circles", "circular", "disc", "disk", "round"), "circle"),
+    **dict.fromkeys(("squares",), "square"),
+    **dict.fromkeys(("triangles", "triangular"), "triangle"),
+    **dict.fromkeys(("stars",), "star"),
+    **dict.fromkeys(("crosses", "plus", "plus sign"), "cross"),
+    **dict.fromkeys(("rings", "donut", "doughnut", "annulus"), "ring"),
+    **dict.fromkeys(("diamonds", "rhombus", "lozenge"), "diamond"),
+    **dict.fromkeys(("crescents", "crescent moon", "moon"), "crescent"),
+    # textures
+    **dict.fromkeys(("plain", "uniform", "filled"), "solid"),
+    **dict.fromkeys(("stripe", "stripes", "stripy", "stripey"), "striped"),
+    **dict.fromkeys(("chequered", "checked", "checkerboard", "chequerboard"), "checkered"),
+    **dict.fromkeys(("dot", "dots", "dotty", "spotted", "polka dot", "polka dots", "polka dotted"), "dotted"),
+    # sizes
+    **dict.fromkeys(("big", "huge"), "large"),
+    **dict.fromkeys(("little", "tiny"), "small"),
+    # places
+    **dict.fromkeys(("leftward", "leftwards"), "left"),
+    **dict.fromkeys(("rightward", "rightwards"), "right"),
+    **dict.fromkeys(("over", "on top of", "on top", "higher", "upward", "upwards"), "above"),
+    **dict.fromkeys(("under", "underneath", "beneath", "lower", "downward", "downwards"), "below"),
+    # counts
+    **dict(zip("zero one two three four five six seven eight nine ten".split(), map(str, range(11)), strict=True)),
+}
+NEGATIONS = frozenset({"not", "isnt", "never", "neither", "nor"})
+ARTICLES = frozenset({"a", "an", "the"})
+
+_SYNONYM = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, SYNONYMS), key=len, reverse=True)) + r")\b")
+_NOT_A_WORD = re.compile(r"[\W_]+")
+
+
+def plain(text: str) -> str:
+    """Return lower-case words with one space between: no punctuation, no leading article, full-width forms folded.
+
+    >>> plain(" The  Red-circle. ")
+    'red circle'
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    words = _NOT_A_WORD.sub(" ", re.sub(r"['’]", "", folded)).split()
+    if len(words) > 1 and words[0] in ARTICLES:
+        words = words[1:]
+    return " ".join(words)
+
+
+def normalise(text: str) -> str:
+    """Return `plain(text)` with every synonym replaced by the benchmark's own word.
+
+    >>> normalise("Gray, on top of it!")
+    'grey above it'
+    """
+    return _SYNONYM.sub(lambda match: SYNONYMS[match.group()], plain(text))
+
+
+@lru_cache(maxsize=4096)
+def _forms(choices: tuple[str, ...]) -> tuple[bool, dict[str, str], re.Pattern[str]]:
+    """Return whether synonyms apply, each choice by its form, and a pattern that finds any of the forms."""
+    forms = {normalise(choice): choice for choice in choices}
+    synonyms = len(forms) == len(choices)
+    if not synonyms:
+        forms = {plain(choice): choice for choice in choices}
+    forms.pop("", None)
+    longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
+    return synonyms, forms, re.compile(r"(?<!\w)(?:" + "|".join(longest_first) + r")(?!\w)" if forms else r"(?!)")
+
+
+def parse_answer(text: str | None, choices: Sequence[str]) -> str | None:
+    """Return which of `choices` a free text gives; None (unparsed) where it gives none of them, or more than one.
+
+    A text gives a choice if it is that choice after normalising, or mentions it and no other. A mention right after a
+    negation (`not red`, `not a circle`) is none.
+
+    >>> parse_answer("The colour is RED.", ("red", "blue"))
+    'red'
+    >>> parse_answer("red or blue", ("red", "blue")) is None
+    True
+    """
+    if text is None:
+        return None
+    synonyms, forms, pattern = _forms(tuple(choices))
+    said = normalise(text) if synonyms else plain(text)
+    if said in forms:
+        return forms[said]
+    mentioned = set()
+    for match in pattern.finditer(said):
+        before = said[: match.start()].split()[-2:]
+        negated = before[-1:] and (before[-1] in NEGATIONS or (before[0] in NEGATIONS and before[-1] in ARTICLES))
+        if not negated:
+            mentioned.add(forms[match.group()])
+    return mentioned.pop() if len(mentioned) == 1 else None

@@ -1,0 +1,92 @@
+"""Answers about precise offsets in, the psychometric threshold out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from vtbench.metric import Batch
+from vtbench.scoring.metrics import Pairs, concerned
+from vtbench.scoring.normalise import parse_answer
+from vtbench.scoring.psychometric import Curve, fit
+from vtbench.types import Capability, Observation, Record, Sample, Score, VisualTokens
+
+
+def _patch_percent(visual: VisualTokens) -> float | None:
+    """Return the width of a visual token's place in % of the picture."""
+    if visual.boxes is None:
+        return None
+    return float(100 * median(visual.boxes[:, 2] - visual.boxes[:, 0]))
+
+
+class Psychometric:
+    """Offset at which the order of two objects is told rightly three times in four."""
+
+    needs: frozenset[Capability] = frozenset({"generate"})
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Note whether each answer is the one that a positive offset deserves; an unparsed answer is the wrong one."""
+        patch = next((_patch_percent(visual) for visual in batch.visual.values() if visual.boxes is not None), None)
+        return [self._note(s, output.text, patch) for s, output in zip(batch.samples, batch.outputs, strict=True)]
+
+    def _note(self, sample: Sample, text: str | None, patch: float | None) -> Observation:
+        if "offset_percent" not in sample.meta:
+            return {}
+        offset = float(sample.meta["offset_percent"])
+        answer = parse_answer(text, sample.choices)
+        positive = offset < 0 if answer is None else answer == sample.meta["positive"]
+        return {"offset": offset, "positive": int(positive), "parsed": int(answer is not None), "patch": patch}
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Return `threshold_75` in % of the canvas; in pixels, in patches, by kind and with its points in detail."""
+        pairs = concerned(records, observations)
+        curve = _fit(pairs)
+        flags = curve.flags if pairs else ()
+        kinds = sorted({record.kind for record, _ in pairs})
+        detail: dict[str, Any] = {
+            "bias": curve.bias,
+            "lapse": curve.lapse,
+            "pixels": _scaled(curve.threshold, _one([r.meta.get("image_size") for r, _ in pairs]), 1 / 100),
+            "patches": None,
+            "unparsed": sum(not o["parsed"] for _, o in pairs) / len(pairs) if pairs else None,
+            "points": _points(pairs),
+            "by_kind": {k: _summary(_fit([pair for pair in pairs if pair[0].kind == k])) for k in kinds},
+        }
+        patch = _one([observation["patch"] for _, observation in pairs])
+        if patch:
+            detail["patches"] = _scaled(curve.threshold, 1 / patch, 1)
+        score = Score(
+            curve.threshold,
+            interval=curve.interval if curve.threshold is not None else None,
+            n=len(pairs),
+            flags=flags,
+            detail=detail,
+            percent=False,
+        )
+        return {"threshold_75": score}
+
+
+def _fit(pairs: Pairs) -> Curve:
+    return fit([o["offset"] for _, o in pairs], [o["positive"] for _, o in pairs])
+
+
+def _summary(curve: Curve) -> dict[str, Any]:
+    return {"threshold_75": curve.threshold, "interval": curve.interval, "bias": curve.bias, "flags": list(curve.flags)}
+
+
+def _points(pairs: Pairs) -> list[dict[str, float]]:
+    """Return the share of positive answers at each offset: the dots that the curve goes through."""
+    answers: dict[float, list[int]] = {}
+    for _, observation in pairs:
+        answers.setdefault(observation["offset"], []).append(observation["positive"])
+    return [{"offset": x, "positive": sum(v) / len(v), "n": len(v)} for x, v in sorted(answers.items())]
+
+
+def _one(values: Sequence[float | None]) -> float | None:
+    """Return the value that all share, or None."""
+    return values[0] if values and len(set(values)) == 1 else None
+
+
+def _scaled(value: float | None, scale: float | None, unit: float) -> float | None:
+    return None if value is None or scale is None else value * scale * unit

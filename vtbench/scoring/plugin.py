@@ -1,0 +1,55 @@
+"""The host's own metrics, registered as any plugin's are. A factory imports its metric only when called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vtbench.hookspecs import hookimpl
+from vtbench.metric import Metric
+
+
+def accuracy() -> Metric:
+    """Share of answers that are exactly right (acc)."""
+    from vtbench.scoring.metrics import Accuracy
+
+    return Accuracy()
+
+
+def rank_accuracy() -> Metric:
+    """Share of questions whose right answer is the likeliest of the choices (rank_acc)."""
+    from vtbench.scoring.metrics import RankAccuracy
+
+    return RankAccuracy()
+
+
+def pair_accuracy() -> Metric:
+    """Share of minimal pairs with both answers right (pair_acc)."""
+    from vtbench.scoring.metrics import PairAccuracy
+
+    return PairAccuracy()
+
+
+def scene_graph() -> Metric:
+    """F1 of a scene description over objects, attributes and relations (tuple_f1 and its parts)."""
+    from vtbench.scoring.metrics import SceneGraph
+
+    return SceneGraph()
+
+
+def psychometric() -> Metric:
+    """Offset at which the order of two objects is told rightly three times in four (threshold_75)."""
+    from vtbench.scoring.offset_metric import Psychometric
+
+    return Psychometric()
+
+
+@hookimpl
+def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
+    """The metrics of answers."""
+    return {
+        "accuracy": accuracy,
+        "pair_accuracy": pair_accuracy,
+        "psychometric": psychometric,
+        "rank_accuracy": rank_accuracy,
+        "scene_graph": scene_graph,
+    }

@@ -1,0 +1,124 @@
+r"""Signed offsets and answers in, a psychometric curve out: how far apart things must be for a model to see the order.
+
+    P(positive | x) = lapse + (1 - 2 lapse) * Phi((x - bias) / spread)
+
+x is the signed offset in % of the canvas. `threshold` is half the distance between the offsets at which the curve
+passes 25 % and 75 %: with no bias, the offset that is judged rightly three times in four. It tells sensitivity from a
+preference for one answer, which moves `bias` only. Wichmann and Hill, Perception & Psychophysics 63 (2001), with a
+symmetric lapse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq, minimize
+from scipy.special import ndtr, ndtri
+from scipy.stats import chi2
+
+MAX_LAPSE = 0.2
+"""Above 0.25 a curve never reaches 75 %."""
+DEVIANCE_95 = float(chi2.ppf(0.95, 1))
+SEEN_DEVIANCE = float(chi2.ppf(0.99, 1))
+"""By how much the curve must beat a constant answer before a threshold is spoken of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A fitted curve; offsets in % of the canvas.
+
+    `threshold` is None where the answers do not tell it, and `flags` why: `no_slope` (answers do not follow the
+    offset), `below_range` (right already at the smallest offset asked), `above_range` (not yet at 75 % at the largest).
+    """
+
+    threshold: float | None
+    interval: tuple[float, float] | None
+    """95 % by profile likelihood; an end that the answers do not bound is the end of the searched range."""
+    bias: float | None
+    lapse: float | None
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Answers by offset."""
+
+    x: np.ndarray
+    positive: np.ndarray
+    asked: np.ndarray
+
+    def deviance(self, threshold: float, bias: float, lapse: float) -> float:
+        """Return -2 log likelihood of the answers (without the binomial constant)."""
+        spread = threshold / ndtri((0.75 - lapse) / (1 - 2 * lapse))
+        p = np.clip(lapse + (1 - 2 * lapse) * ndtr((self.x - bias) / spread), 1e-9, 1 - 1e-9)
+        return float(-2 * (self.positive * np.log(p) + (self.asked - self.positive) * np.log1p(-p)).sum())
+
+    def constant_deviance(self) -> float:
+        """Return -2 log likelihood of the best answer that ignores the offset."""
+        p = np.clip(self.positive.sum() / self.asked.sum(), 1e-9, 1 - 1e-9)
+        yes, no = self.positive.sum(), (self.asked - self.positive).sum()
+        return float(-2 * (yes * np.log(p) + no * np.log1p(-p)))
+
+    def profile(self, threshold: float) -> tuple[float, float, float]:
+        """Return the least deviance at a threshold, and the bias and lapse there."""
+        reach = float(np.abs(self.x).max())
+        fits = [
+            minimize(
+                lambda q: self.deviance(threshold, q[0], q[1]),
+                start,
+                method="L-BFGS-B",
+                bounds=[(-reach, reach), (0.0, MAX_LAPSE)],
+            )
+            for start in ((0.0, 0.02), (-reach / 2, 0.1), (reach / 2, 0.1))
+        ]
+        best = min(fits, key=lambda fit: float(fit.fun))
+        return float(best.fun), float(best.x[0]), float(best.x[1])
+
+
+def fit(offsets: Sequence[float], positive: Sequence[bool]) -> Curve:
+    """Fit the curve by maximum likelihood.
+
+    Args:
+        offsets: signed, in % of the canvas, one an answer.
+        positive: whether the answer was the one that positive offsets deserve. An unparsed answer is wrong: it goes in
+            as positive at a negative offset and as not positive at a positive one.
+    """
+    x, where = np.unique(np.asarray(offsets, dtype=float), return_inverse=True)
+    tally = _Tally(x, np.bincount(where, weights=np.asarray(positive, dtype=float)), np.bincount(where).astype(float))
+    magnitudes = np.abs(x[x != 0])
+    if len(magnitudes) == 0 or x.min() == x.max():
+        return Curve(None, None, None, None, ("no_slope",))
+    low, high = float(magnitudes.min()), float(magnitudes.max())
+    grid = np.geomspace(low / 8, high * 8, 25)
+    deviances = [tally.profile(value)[0] for value in grid]
+    at = int(np.argmin(deviances))
+    ends = np.log([grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]])
+    polished = minimize(
+        lambda q: tally.profile(float(np.exp(q[0])))[0], [np.log(grid[at])], method="Nelder-Mead", bounds=[tuple(ends)]
+    )
+    threshold = float(np.exp(polished.x[0]))
+    deviance, bias, lapse = tally.profile(threshold)
+    if tally.constant_deviance() - deviance < SEEN_DEVIANCE:
+        return Curve(None, None, None, None, ("no_slope",))
+    interval = _interval(tally, threshold, deviance, (float(grid[0]), float(grid[-1])))
+    if threshold < low:
+        return Curve(None, interval, bias, lapse, ("below_range",))
+    if threshold > high:
+        return Curve(None, interval, bias, lapse, ("above_range",))
+    return Curve(threshold, interval, bias, lapse, ())
+
+
+def _interval(tally: _Tally, threshold: float, deviance: float, ends: tuple[float, float]) -> tuple[float, float]:
+    """Return the thresholds whose profile deviance is within the 95 % quantile of the least one."""
+
+    def excess(log_threshold: float) -> float:
+        return tally.profile(float(np.exp(log_threshold)))[0] - deviance - DEVIANCE_95
+
+    sides = []
+    for end in ends:
+        inside, outside = float(np.log(threshold)), float(np.log(end))
+        found = outside if excess(outside) <= 0 else brentq(excess, inside, outside, xtol=1e-3)
+        sides.append(float(np.exp(found)))
+    return sides[0], sides[1]

@@ -1,0 +1,144 @@
+"""Two scene graphs in, counts out: how much of the truth a description holds.
+
+Objects are matched to true ones of the same shape (the shape is the head of an object, as the noun is in SPICE,
+Anderson et al. 2016), each at most once, so that as many attributes agree as can; of the matchings that tie, the one
+with most right and then fewest wrong relations counts. Numbers in the text are names only: renumbering a description
+changes nothing.
+
+A description is a bag of tuples: one for each object (shape), three for its attributes (shape, size), (shape, colour),
+(shape, texture), one for each relation (shape, word, shape). A tuple is right if the matched objects have it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice, permutations, product
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from vtbench.scoring.graph import ATTRIBUTES, Described, Graph
+
+EXHAUSTIVE = 5040
+"""Matchings that are tried one by one. Only a description of many objects of one shape has more; it is then matched by
+attributes alone, which is still optimal for them, and ties are not broken by relations."""
+
+Matching = tuple[tuple[int, int], ...]
+"""Pairs of indices (said, true)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one description got right, as counts: they add up over samples."""
+
+    parsed: int
+    """1 if the text fits the grammar as a whole."""
+    exact: int
+    """1 if it does and is the true graph: every object, attribute and relation, nothing more."""
+    objects_true: int
+    objects_said: int
+    objects_right: int
+    size_right: int
+    """Of the matched objects, those whose size word is right; likewise the next two."""
+    colour_right: int
+    texture_right: int
+    relations_true: int
+    relations_said: int
+    """Without those about a pair that is neither."""
+    relations_right: int
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+def _agreement(said: Described, true: Described) -> int:
+    return sum(getattr(said, name) == getattr(true, name) for name in ATTRIBUTES)
+
+
+def _same_shape(said: Sequence[int], true: Sequence[int], gain: np.ndarray) -> list[Matching]:
+    """Return the best matchings by attributes between objects of one shape: all of them, or one where they are many."""
+    few, many = (said, true) if len(said) <= len(true) else (true, said)
+    if math.perm(len(many), len(few)) > EXHAUSTIVE:
+        rows, columns = linear_sum_assignment(gain[np.ix_(said, true)], maximize=True)
+        return [tuple((said[r], true[c]) for r, c in zip(rows, columns, strict=True))]
+    best: list[Matching] = []
+    best_gain = -1
+    for chosen in permutations(many, len(few)):
+        pairs = tuple(zip(few, chosen, strict=True) if few is said else zip(chosen, few, strict=True))
+        total = sum(int(gain[pair]) for pair in pairs)
+        if total > best_gain:
+            best, best_gain = [], total
+        if total == best_gain:
+            best.append(pairs)
+    return best
+
+
+def _matchings(said: Sequence[Described], true: Sequence[Described]) -> Iterator[Matching]:
+    """Yield the matchings in which most attributes agree, at most `EXHAUSTIVE` of them."""
+    gain = np.array([[_agreement(a, b) for b in true] for a in said], dtype=int).reshape(len(said), len(true))
+    by_shape = []
+    for shape in sorted({thing.shape for thing in true}):
+        mine = [k for k, thing in enumerate(said) if thing.shape == shape]
+        theirs = [k for k, thing in enumerate(true) if thing.shape == shape]
+        if mine:
+            by_shape.append(_same_shape(mine, theirs, gain))
+    for parts in islice(product(*by_shape), EXHAUSTIVE):
+        yield tuple(pair for part in parts for pair in part)
+
+
+def _relations(said: Graph, true: Graph, matching: Matching, open_pairs: Collection[frozenset[int]]) -> tuple[int, int]:
+    """Return how many relations are right under a matching, and how many were said about determinate pairs."""
+    number: dict[int, int] = {}
+    for mine, theirs in matching:
+        number.setdefault(said.objects[mine].number, true.objects[theirs].number)
+    right = counted = 0
+    for i, word, j in said.relations:
+        a, b = number.get(i), number.get(j)
+        if a is not None and b is not None:
+            if frozenset((a, b)) in open_pairs:
+                continue
+            right += (a, word, b) in true.relations
+        counted += 1
+    return right, counted
+
+
+def compare(said: Graph, true: Graph, indeterminate: Collection[Sequence[int]] = ()) -> Counts:
+    """Count what a description got right.
+
+    Args:
+        said: the description.
+        true: the truth; well formed.
+        indeterminate: pairs of the truth's numbers of which neither direction is clearly true. What the description
+            says about them neither gains nor loses.
+    """
+    open_pairs = {frozenset(pair) for pair in indeterminate}
+    best: tuple[int, int] = (-1, 0)
+    chosen: Matching = ()
+    for matching in _matchings(said.objects, true.objects):
+        right, counted = _relations(said, true, matching, open_pairs)
+        if (right, -counted) > best:
+            best, chosen = (right, -counted), matching
+    right, counted = best[0], -best[1]
+    agreeing = {
+        name: sum(getattr(said.objects[a], name) == getattr(true.objects[b], name) for a, b in chosen)
+        for name in ATTRIBUTES
+    }
+    complete = len(chosen) == len(true.objects) == len(said.objects) and all(
+        n == len(chosen) for n in agreeing.values()
+    )
+    return Counts(
+        parsed=int(said.well_formed),
+        exact=int(said.well_formed and complete and right == counted == len(true.relations)),
+        objects_true=len(true.objects),
+        objects_said=len(said.objects),
+        objects_right=len(chosen),
+        size_right=agreeing["size"],
+        colour_right=agreeing["colour"],
+        texture_right=agreeing["texture"],
+        relations_true=len(true.relations),
+        relations_said=counted,
+        relations_right=right,
+    )
