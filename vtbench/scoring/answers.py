@@ -9,20 +9,39 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from vtbench.errors import SampleError
 from vtbench.scoring.normalise import normalise, parse_answer
+from vtbench.types import Sample
 
 
-def exact_match(text: str | None, target: str, choices: Sequence[str] = ()) -> tuple[str | None, bool]:
+def true_choice(sample: Sample) -> str:
+    """Return the choice that is the sample's target, which may differ from it in case or by a synonym.
+
+    Raises:
+        SampleError: the target is none of the choices.
+    """
+    if sample.target in sample.choices:
+        return sample.target
+    choice = parse_answer(sample.target, sample.choices)
+    if choice is None:
+        raise SampleError(f"{sample.id}: the target {sample.target!r} is none of the choices {list(sample.choices)}.")
+    return choice
+
+
+def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
     """Return the answer that a text gives and whether it is right.
 
     With choices the answer is one of them or None (unparsed: wrong). Without, it is the normalised text, which must
     equal the normalised target; only an empty text is unparsed.
+
+    Raises:
+        SampleError: the target is none of the choices.
     """
-    if choices:
-        answer = parse_answer(text, choices)
-        return answer, answer is not None and answer == target
+    if sample.choices:
+        answer = parse_answer(text, sample.choices)
+        return answer, answer == true_choice(sample)
     said = normalise(text or "")
-    return said or None, bool(said) and said == normalise(target)
+    return said or None, bool(said) and said == normalise(sample.target)
 
 
 def rank_credit(logprobs: Sequence[float] | None, target: int, tokens: Sequence[int] | None = None) -> float:

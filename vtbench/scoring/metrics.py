@@ -13,7 +13,7 @@ from typing import Any
 
 from vtbench.errors import TaskError
 from vtbench.metric import Batch
-from vtbench.scoring.answers import exact_match, rank_credit
+from vtbench.scoring.answers import exact_match, rank_credit, true_choice
 from vtbench.scoring.graph import ATTRIBUTES, parse_graph
 from vtbench.scoring.scene_graph import Counts, compare
 from vtbench.scoring.statistics import mean, ratio
@@ -65,7 +65,7 @@ def by_kind(pairs: Pairs, name: str, key: str) -> dict[str, dict[str, float | in
 def _answer(sample: Sample, text: str | None) -> Observation:
     if sample.kind == GRAPH:
         return {}
-    answer, right = exact_match(text, sample.target, sample.choices)
+    answer, right = exact_match(text, sample)
     return {"answer": answer, "correct": int(right)}
 
 
@@ -101,10 +101,10 @@ class RankAccuracy:
         """Note whether the right choice is ranked first, by summed log-probability and by that per token."""
         seen: list[Observation] = []
         for sample, output in zip(batch.samples, batch.outputs, strict=True):
-            if sample.target not in sample.choices:
+            if not sample.choices:
                 seen.append({})
                 continue
-            target = sample.choices.index(sample.target)
+            target = sample.choices.index(true_choice(sample))
             ranked = output.logprobs is not None and not any(map(math.isnan, output.logprobs))
             seen.append(
                 {
@@ -131,6 +131,12 @@ class RankAccuracy:
         return scores
 
 
+def _pair_chance(pairs: Pairs) -> float:
+    """Return the chance to guess all of a cluster: members with the same question and answer are one guess."""
+    guesses = {(record.prompt, record.choices, record.target) for record, _ in pairs}
+    return math.prod(1 / len(choices) for _, choices, _ in guesses)
+
+
 class PairAccuracy:
     """Share of minimal pairs with both answers right: habit and luck earn little."""
 
@@ -154,7 +160,7 @@ class PairAccuracy:
         right = [int(all(o["correct"] for _, o in pairs)) for pairs in whole]
         guess = None
         if whole and all(record.choices for pairs in whole for record, _ in pairs):
-            guess = sum(math.prod(1 / len(record.choices) for record, _ in pairs) for pairs in whole) / len(whole)
+            guess = sum(_pair_chance(pairs) for pairs in whole) / len(whole)
         kinds: dict[str, list[int]] = defaultdict(list)
         for pairs, both in zip(whole, right, strict=True):
             kinds[pairs[0][0].kind].append(both)

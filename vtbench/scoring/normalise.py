@@ -2,14 +2,15 @@
 
 It is frozen: a change of a rule or of a synonym changes scores, and with them `vtbench.scoring.SCORING_VERSION`.
 Synonyms are one-to-one within the benchmark's vocabulary. Where a task's own choices are synonyms of each other
-(`violet` and `purple`, say), that task's answers are compared without them.
+(`violet` and `purple`, say), that task's answers are compared without them; where they differ by nothing but
+punctuation (`+` and `-`), without any folding.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 SYNONYMS: dict[str, str] = {
@@ -44,7 +45,7 @@ SYNONYMS: dict[str, str] = {
     **dict.fromkeys(("over", "on top of", "on top", "higher", "upward", "upwards"), "above"),
     **dict.fromkeys(("under", "underneath", "beneath", "lower", "downward", "downwards"), "below"),
     # counts
-    **dict(zip("zero one two three four five six seven eight nine ten".split(), map(str, range(11)), strict=True)),
+    **{word: str(n) for n, word in enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"))},
 }
 NEGATIONS = frozenset({"not", "isnt", "never", "neither", "nor"})
 ARTICLES = frozenset({"a", "an", "the"})
@@ -61,7 +62,7 @@ def plain(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     words = _NOT_A_WORD.sub(" ", re.sub(r"['’]", "", folded)).split()
-    if len(words) > 1 and words[0] in ARTICLES:
+    while len(words) > 1 and words[0] in ARTICLES:
         words = words[1:]
     return " ".join(words)
 
@@ -76,15 +77,15 @@ def normalise(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _forms(choices: tuple[str, ...]) -> tuple[bool, dict[str, str], re.Pattern[str]]:
-    """Return whether synonyms apply, each choice by its form, and a pattern that finds any of the forms."""
-    forms = {normalise(choice): choice for choice in choices}
-    synonyms = len(forms) == len(choices)
-    if not synonyms:
-        forms = {plain(choice): choice for choice in choices}
+def _forms(choices: tuple[str, ...]) -> tuple[Callable[[str], str], dict[str, str], re.Pattern[str]]:
+    """Return the strongest folding that keeps the choices apart, each choice by its form, and a pattern of the forms."""
+    for fold in (normalise, plain, str.strip):
+        forms = {fold(choice): choice for choice in choices}
+        if len(forms) == len(set(choices)) and "" not in forms:
+            break
     forms.pop("", None)
     longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
-    return synonyms, forms, re.compile(r"(?<!\w)(?:" + "|".join(longest_first) + r")(?!\w)" if forms else r"(?!)")
+    return fold, forms, re.compile(r"(?<!\w)(?:" + "|".join(longest_first) + r")(?!\w)" if forms else r"(?!)")
 
 
 def parse_answer(text: str | None, choices: Sequence[str]) -> str | None:
@@ -100,14 +101,17 @@ def parse_answer(text: str | None, choices: Sequence[str]) -> str | None:
     """
     if text is None:
         return None
-    synonyms, forms, pattern = _forms(tuple(choices))
-    said = normalise(text) if synonyms else plain(text)
+    fold, forms, pattern = _forms(tuple(choices))
+    said = fold(text)
     if said in forms:
         return forms[said]
-    mentioned = set()
-    for match in pattern.finditer(said):
-        before = said[: match.start()].split()[-2:]
-        negated = before[-1:] and (before[-1] in NEGATIONS or (before[0] in NEGATIONS and before[-1] in ARTICLES))
-        if not negated:
-            mentioned.add(forms[match.group()])
+    mentioned = {forms[match.group()] for match in pattern.finditer(said) if not _negated(said[: match.start()])}
     return mentioned.pop() if len(mentioned) == 1 else None
+
+
+def _negated(before: str) -> bool:
+    """Return whether the words before a mention end in a negation, with or without an article."""
+    words = before[-40:].split()
+    if words and words[-1] in ARTICLES:
+        words.pop()
+    return bool(words) and words[-1] in NEGATIONS

@@ -36,7 +36,13 @@ class Psychometric:
         offset = float(sample.meta["offset_percent"])
         answer = parse_answer(text, sample.choices)
         positive = offset < 0 if answer is None else answer == sample.meta["positive"]
-        return {"offset": offset, "positive": int(positive), "parsed": int(answer is not None), "patch": patch}
+        return {
+            "offset": offset,
+            "positive": int(positive),
+            "parsed": int(answer is not None),
+            "image_size": sample.images[0].width if sample.images else sample.meta.get("image_size"),
+            "patch": patch,
+        }
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Return `threshold_75` in % of the canvas; in pixels, in patches, by kind and with its points in detail."""
@@ -47,7 +53,7 @@ class Psychometric:
         detail: dict[str, Any] = {
             "bias": curve.bias,
             "lapse": curve.lapse,
-            "pixels": _scaled(curve.threshold, _one([r.meta.get("image_size") for r, _ in pairs]), 1 / 100),
+            "pixels": _scaled(curve.threshold, _one([observation["image_size"] for _, observation in pairs]), 1 / 100),
             "patches": None,
             "unparsed": sum(not o["parsed"] for _, o in pairs) / len(pairs) if pairs else None,
             "points": _points(pairs),
