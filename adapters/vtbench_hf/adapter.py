@@ -1,0 +1,159 @@
+"""An adapter for any image-text model of transformers: samples in, outputs and visual tokens out.
+
+Subclasses of other architectures override `_inputs`, `_decode`, `_score` or `_layer`, and inherit the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import transformers
+
+from vtbench.errors import OutOfMemory, SampleError
+from vtbench.types import Capability, Output, Sample, VisualTokens
+from vtbench_hf import decoding, visual
+from vtbench_hf.loading import Loaded
+from vtbench_hf.memory import BatchMemo, first_line, out_of_memory_as
+from vtbench_hf.prompting import ChoiceTokens, adds_special_tokens, prompt_text
+
+Inputs = Mapping[str, Any]
+
+
+class HFAdapter:
+    """Serves a model through its own `generate`, so that every architecture's positions and masks are right."""
+
+    layers: tuple[str, ...]
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.model = loaded.model
+        self.processor = loaded.processor
+        self.tokenizer = loaded.processor.tokenizer
+        self._loaded = loaded
+        self._memo = BatchMemo()
+        self._choice_tokens = ChoiceTokens(self.tokenizer)
+        can_see = self._gives_visual_tokens()
+        capabilities: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")
+        self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:2])
+        self.layers = self._layer_names() if can_see else ()
+        self.image_size = self._image_size()
+
+    def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
+        """Answer greedily."""
+        with self._batch(samples):
+            inputs = self._shared_inputs(samples)
+            lengths = self._lengths(inputs)
+            answers = self._decode(inputs, max_new_tokens)
+            texts = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
+            return [Output(text=t.strip(), tokens_in=n) for t, n in zip(texts, lengths, strict=True)]
+
+    def rank(self, samples: Sequence[Sample]) -> list[Output]:
+        """Score each sample's choices."""
+        with self._batch(samples):
+            inputs = self._shared_inputs(samples)
+            lengths = self._lengths(inputs)
+            tails = [row[-min(n, 8) :] for row, n in zip(inputs["input_ids"].tolist(), lengths, strict=True)]
+            choices = [
+                [self._choice_tokens(tail, choice) for choice in sample.choices]
+                for tail, sample in zip(tails, samples, strict=True)
+            ]
+            return [
+                Output(logprobs=tuple(scores), logprob_tokens=tuple(len(c) for c in row), tokens_in=n)
+                for scores, row, n in zip(self._score(inputs, choices), choices, lengths, strict=True)
+            ]
+
+    def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
+        """Return the batch's visual tokens at each of `layers`."""
+        if unknown := [name for name in layers if name not in self.layers]:
+            raise ValueError(f"no layer {unknown[0]!r}; there are {', '.join(self.layers) or 'none'}")
+        with self._batch(samples):
+            inputs = self._shared_inputs(samples)
+            return [VisualTokens(name, self._layer(name, inputs, samples), self._boxes(samples)) for name in layers]
+
+    def describe(self) -> Mapping[str, Any]:
+        """Say which model this is."""
+        return {
+            "checkpoint": self._loaded.checkpoint,
+            "revision": getattr(self.model.config, "_commit_hash", None),
+            "fingerprint": self._loaded.fingerprint(),
+            "architecture": type(self.model).__name__,
+            "parameters": self.model.num_parameters(),
+            "device": str(self.model.device),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "attn_implementation": getattr(self.model.config, "_attn_implementation", None),
+            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        }
+
+    def close(self) -> None:
+        """Drop the model and give its memory back."""
+        self._memo.clear()
+        del self.model
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _inputs(self, samples: Sequence[Sample]) -> Inputs:
+        """Return the processor's tensors, padded on the left, on the model's device."""
+        texts = [prompt_text(self.processor, sample) for sample in samples]
+        options = {} if adds_special_tokens(self.tokenizer, texts[0]) else {"add_special_tokens": False}
+        images = [list(sample.images) for sample in samples] if samples[0].images else None
+        try:
+            batch = self.processor(images=images, text=texts, padding=True, return_tensors="pt", **options)
+        except (ValueError, OSError, ZeroDivisionError) as error:
+            raise SampleError(f"the processor refuses a picture or prompt: {first_line(error)}") from error
+        moved: Inputs = batch.to(self.model.device, self.model.dtype)
+        return moved
+
+    def _decode(self, inputs: Inputs, max_new_tokens: int) -> list[list[int]]:
+        """Return the tokens of the greedy answers, without the one that ends them."""
+        decoded = decoding.generate(self.model, inputs, max_new_tokens)
+        self._memo.keep("first", decoded.first_BV)
+        return decoded.tokens
+
+    def _score(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+        """Return log p of each choice of each row, in nats."""
+        return decoding.score(self.model, inputs, choices, self._memo.known("first"))
+
+    def _layer_names(self) -> tuple[str, ...]:
+        return ("connector",)
+
+    def _layer(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor:
+        """Return the visual tokens at a layer, (n, N, d)."""
+        features = self._memo.part("features", lambda: visual.image_features(self.model, inputs))
+        return visual.by_sample(visual.connector_rows(features), len(samples))
+
+    def _boxes(self, samples: Sequence[Sample]) -> Any:
+        """Return where the visual tokens stand in the picture; None: unknown for an architecture at large."""
+        return None
+
+    def _gives_visual_tokens(self) -> bool:
+        return callable(getattr(self.model, "get_image_features", None))
+
+    def _image_size(self) -> int | None:
+        size = getattr(getattr(self.model.config, "vision_config", None), "image_size", None)
+        if isinstance(size, list | tuple) and len(set(size)) == 1:
+            size = size[0]
+        return size if isinstance(size, int) else None
+
+    def _shared_inputs(self, samples: Sequence[Sample]) -> Inputs:
+        return self._memo.part("inputs", lambda: self._inputs(samples))
+
+    @staticmethod
+    def _lengths(inputs: Inputs) -> list[int]:
+        """Return each prompt's length in tokens, padding not counted."""
+        lengths: list[int] = inputs["attention_mask"].sum(1).tolist()
+        return lengths
+
+    @contextmanager
+    def _batch(self, samples: Sequence[Sample]) -> Iterator[None]:
+        """Work on a batch: no gradients, what it shares with the last call kept, out of memory said in one way."""
+        self._memo.enter(samples)
+        try:
+            with torch.no_grad(), out_of_memory_as(OutOfMemory, f"a batch of {len(samples)} does not fit into memory"):
+                yield
+        except OutOfMemory:
+            self._memo.clear()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            raise
