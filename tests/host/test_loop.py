@@ -1,0 +1,318 @@
+"""The loop: what a run leaves, and that it survives whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from io import FileIO
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from host_fakes import Plugin, quiz, registry
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vtbench
+import vtbench.store
+from vtbench.errors import AdapterError, StoreError, VtbenchError
+from vtbench.registry import Registry
+from vtbench.results import RunResult
+
+ALL = "[hits, ranked, seen]"
+
+
+def go(task: Path, **fields: Any) -> RunResult:
+    settings_ = {"model": "fake", "tasks": [task], "output": str(task.parent / "out"), "registry": registry()}
+    return vtbench.run(**{**settings_, **fields})
+
+
+def samples(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (path / "samples.jsonl").read_text().splitlines()]
+
+
+def strict(path: Path) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} in {path}")
+
+    return [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines() if line[:1] in "{["]
+
+
+def test_a_run_leaves_what_it_promises(tmp_path: Path) -> None:
+    result = go(quiz(tmp_path, 12, metrics=ALL))
+    document = json.loads((result.path / "results.json").read_text())
+    assert document["results"]["quiz"]["acc,none"] == result.scores["quiz"]["acc"].value
+    assert document["results"]["quiz"]["acc_stderr,none"] == 0.1
+    assert document["results"]["quiz"]["unknown,none"] is None
+    assert document["scores"]["quiz"]["acc"]["interval"] == [0.0, 1.0]
+    assert document["n-samples"] == {"quiz": {"original": 12, "effective": 12}}
+    assert document["configs"]["quiz"]["task"] == "quiz"
+    assert document["versions"] == {"quiz": 1}
+    run = json.loads((result.path / "run.json").read_text())
+    assert run["model"]["checkpoint"] == "fake"
+    assert run["versions"]["plugins"]["fakes"]["distribution"] == "fakes"
+    assert len(run["digest"]) == 64
+    assert result.path.name.endswith("-fake-quiz")
+    assert sorted(line["index"] for line in samples(result.path)) == list(range(12))
+    first = samples(result.path)[0]
+    assert first["prompt"] == "question 0?"
+    assert len(first["image_sha256"][0]) == 64
+    assert first["tokens_in"] == 3
+    assert result.exit_status == 0
+    assert result.rows()[0]["chance"] == 0.5
+    assert "<table>" in result._repr_html_()
+    for file in result.path.rglob("*.jsonl"):
+        strict(file)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def dying_after(limit: int) -> type[FileIO]:
+    """Files that take `limit` bytes in all, then no more: the last write is torn, as when a process is killed."""
+    left = [limit]
+
+    class Dying(FileIO):
+        def write(self, data: Any) -> int:
+            part = bytes(data)[: left[0]]
+            left[0] -= len(part)
+            super().write(part)
+            if len(part) < len(data):
+                raise Killed
+            return len(part)
+
+    return Dying
+
+
+def bytes_written(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*.jsonl"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(share=st.floats(0, 0.999), again=st.floats(0, 0.999), size=st.integers(1, 6), moody=st.booleans())
+def test_killed_at_any_byte_and_resumed_gives_the_same_bytes(
+    share: float, again: float, size: int, moody: bool
+) -> None:
+    """Twice killed. Also for a model whose answers depend on the batch that a sample is in."""
+    with tempfile.TemporaryDirectory() as directory:
+        task = quiz(Path(directory), 13, missing=[3], metrics=ALL)
+        common = {"model_args": {"moody": moody, "fails_on": ["question 7?"]}, "batch_size": size, "report": False}
+        whole = go(task, output=f"{directory}/whole", **common)
+        size_of_whole = bytes_written(whole.path)
+        resume = False
+        for part in (share, again):
+            with patch.object(vtbench.store, "FileIO", dying_after(int(part * size_of_whole))):
+                try:
+                    go(task, output=f"{directory}/cut", resume=resume, **common)
+                except Killed:
+                    resume = bool(list(Path(directory, "cut").glob("*/run.json")))
+        resumed = go(task, output=f"{directory}/cut", resume=resume, **common)
+        assert (resumed.path / "results.json").read_bytes() == (whole.path / "results.json").read_bytes()
+        without = [{**line, "seconds": 0} for line in samples(whole.path)]
+        assert sorted(({**line, "seconds": 0} for line in samples(resumed.path)), key=lambda s: s["index"]) == sorted(
+            without, key=lambda s: s["index"]
+        )
+        assert [line["id"] for line in without if line["error"]] == ["quiz/3", "quiz/7"]
+
+
+def test_sigkill_and_resume(tmp_path: Path) -> None:
+    """The same with a real process and a real signal."""
+    task = quiz(tmp_path, 60, metrics=ALL)
+    code = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import host_fakes, vtbench\n"
+        "real = host_fakes.FakeModel.generate\n"
+        "def generate(self, samples, n):\n"
+        "    if any(s.index == 41 for s in samples): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return real(self, samples, n)\n"
+        "host_fakes.FakeModel.generate = generate\n"
+        "vtbench.run(model='fake', tasks=[sys.argv[2]], output=sys.argv[3], batch_size=4, registry=host_fakes.registry())"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(task), str(tmp_path / "cut")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    (cut,) = (tmp_path / "cut").iterdir()
+    assert len(samples(cut)) == 40
+    whole = go(task, batch_size=4)
+    resumed = go(task, batch_size=4, output=str(tmp_path / "cut"), resume=True)
+    assert resumed.path == cut
+    assert (cut / "results.json").read_bytes() == (whole.path / "results.json").read_bytes()
+
+
+def test_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
+    task = quiz(tmp_path, 20)
+    plugin = Plugin()
+    with pytest.raises(KeyboardInterrupt):
+        go(task, batch_size=5, model_args={"interrupts_on": "question 11?"}, registry=Registry({"f": plugin}))
+    assert plugin.model
+    assert plugin.model.closed
+    (cut,) = (tmp_path / "out").iterdir()
+    assert [line["index"] for line in samples(cut)] == list(range(10))
+
+
+def test_resuming_a_finished_run_asks_the_model_nothing(tmp_path: Path) -> None:
+    task = quiz(tmp_path, metrics=ALL)
+    first = go(task)
+    before = (first.path / "results.json").read_bytes()
+    plugin = Plugin()
+    assert go(task, resume=True, registry=Registry({"fakes": plugin})).path == first.path
+    assert plugin.model
+    assert plugin.model.batches == []
+    assert (first.path / "results.json").read_bytes() == before
+
+
+def test_resume_refuses_another_config_and_names_the_keys(tmp_path: Path) -> None:
+    task = quiz(tmp_path)
+    with pytest.raises(StoreError, match="no run here"):
+        go(task, resume=True)
+    first = go(task, limit=5)
+    with pytest.raises(StoreError, match=r"limit \(5 there, 6 here\)"):
+        go(task, limit=6, resume=True)
+    with pytest.raises(StoreError, match=r"identity.fingerprint \(nothing there, \"abc\" here\)"):
+        go(task, limit=5, resume=str(first.path), model_args={"describes": {"fingerprint": "abc"}})
+    # what does not decide the numbers may change
+    settings_ = {"batch_size": 3, "max_failed": 0.5, "report": False}
+    assert go(task, limit=5, resume=True, model_args={}, **settings_).path == first.path
+    assert len(samples(first.path)) == 5
+
+
+def test_a_failed_sample_is_a_record_and_the_others_are_answered(tmp_path: Path) -> None:
+    task = quiz(tmp_path, 20, missing=[2])
+    arguments = {"breaks_on": ["question 9?"], "fails_on": ["question 10?"]}
+    result = go(task, model_args=arguments, batch_size=8)
+    errors = {line["index"]: line["error"] for line in samples(result.path) if line["error"]}
+    assert sorted(errors) == [2, 9, 10]
+    assert "gone.png" in errors[2]
+    assert errors[9].startswith("ValueError: cannot take question 9?")
+    assert "host_fakes.py:" in errors[9]
+    assert errors[10] == "refused question 10?"
+    assert result.document["n-samples"]["quiz"] == {"original": 20, "effective": 17}
+    assert result.document["failed"] == {"quiz": 3}
+    assert result.exit_status == 1
+    assert go(task, model_args=arguments, max_failed=0.15).exit_status == 0
+
+
+def test_nan_is_a_failed_record_and_no_file_holds_one(tmp_path: Path) -> None:
+    task = quiz(tmp_path, 10, metrics="[ranked]")
+    result = go(task, model_args={"nan_on": ["question 4?"]}, batch_size=5)
+    (failed,) = [line for line in samples(result.path) if line["error"]]
+    assert failed["index"] == 4
+    assert "float32" in failed["error"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 50, "auto"])
+def test_a_hopeless_run_ends_with_one_error(tmp_path: Path, size: int | str) -> None:
+    with pytest.raises(VtbenchError, match="failed alike.*ValueError: cannot take question 0?"):
+        go(quiz(tmp_path, 200), model_args={"breaks_on": ["*"]}, batch_size=size)
+    (path,) = (tmp_path / "out").iterdir()
+    assert samples(path) == []
+
+
+def test_all_samples_of_a_small_task_may_fail(tmp_path: Path) -> None:
+    result = go(quiz(tmp_path, 5), model_args={"breaks_on": ["*"]}, batch_size=2)
+    assert len(samples(result.path)) == 5
+    assert result.document["left_out"]["quiz"] == {"hits": "no sample was answered"}
+    assert result.exit_status == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(1, 60), fits=st.integers(1, 40), size=st.one_of(st.just("auto"), st.integers(1, 50)))
+def test_out_of_memory_loses_no_sample(n: int, fits: int, size: int | str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        plugin = Plugin()
+        task = quiz(Path(directory), n, metrics=ALL)
+        arguments = {"model_args": {"fits": fits}, "batch_size": size, "report": False}
+        result = go(task, registry=Registry({"fakes": plugin}), **arguments)
+        assert sorted(line["index"] for line in samples(result.path)) == list(range(n))
+        assert not any(line["error"] for line in samples(result.path))
+        assert plugin.model
+        assert sum(batch > fits for batch in plugin.model.batches) <= 12, "it does not learn"
+
+
+def test_out_of_memory_at_one_is_a_failed_record(tmp_path: Path) -> None:
+    result = go(quiz(tmp_path, 3), model_args={"fits": 0})
+    assert {line["error"] for line in samples(result.path)} == {"out of memory at batch size 1: 1 do not fit"}
+
+
+def test_metrics_beyond_the_model_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    task = quiz(tmp_path, 6, metrics=ALL)
+    result = go(task, model_args={"can": ["generate"]})
+    assert set(result.scores["quiz"]) == {"acc", "weight"}
+    assert result.document["left_out"]["quiz"] == {
+        "ranked": "model 'fake' cannot rank answers",
+        "seen": "model 'fake' gives no visual tokens",
+    }
+    with pytest.raises(AdapterError, match="no metric is left.*cannot rank"):
+        go(task, model_args={"can": ["generate"]}, metrics=["ranked"])
+
+
+def test_secrets_reach_no_file(tmp_path: Path) -> None:
+    secret = "sk-live-0123456789"
+    arguments = {
+        "api_key": secret,
+        "breaks_on": ["question 3?"],
+        "describes": {"hub_token": secret, "url": f"x?{secret}"},
+    }
+    result = go(quiz(tmp_path, 12), model_args=arguments, batch_size=4)
+    for file in result.path.rglob("*"):
+        if file.is_file():
+            assert secret not in file.read_text(errors="replace"), file
+    assert json.loads((result.path / "run.json").read_text())["config"]["model_args"]["api_key"] == "***"
+    assert "***" in next(line["error"] for line in samples(result.path) if line["error"])
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    task = quiz(tmp_path, 12)
+
+    class Full(FileIO):
+        def write(self, data: Any) -> int:
+            if self.tell() > 1500:
+                raise OSError(28, "No space left on device")
+            return super().write(data)
+
+    with patch.object(vtbench.store, "FileIO", Full), pytest.raises(StoreError, match="the disk is full.*--resume"):
+        go(task, batch_size=2)
+    (path,) = (tmp_path / "out").iterdir()
+    kept = len(samples(path))
+    assert 0 < kept < 12
+    resumed = go(task, batch_size=2, resume=True)
+    assert resumed.path == path
+    assert (path / "results.json").read_bytes() == (
+        go(task, batch_size=2, output=str(tmp_path / "other")).path / "results.json"
+    ).read_bytes()
+
+
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    task = quiz(tmp_path)
+    (tmp_path / "file").write_text("")
+    for output in ("file", "file/below"):
+        with pytest.raises(StoreError, match="choose another --output"):
+            go(task, output=str(tmp_path / output))
+    with (
+        patch.object(Path, "mkdir", side_effect=PermissionError(13, "Permission denied")),
+        pytest.raises(StoreError, match="no permission"),
+    ):
+        go(task)
+
+
+def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
+    task = quiz(tmp_path)
+    first = go(task)
+    store = vtbench.store.Store(first.path, {})
+    with pytest.raises(StoreError, match="another process"):
+        go(task, resume=True)
+    store.close()
+    go(task, resume=True)
+
+
+def test_tasks_keep_apart(tmp_path: Path) -> None:
+    tasks = [quiz(tmp_path, 6, metrics=ALL), quiz(tmp_path, 4, name="quiz.b", metrics=ALL)]
+    result = go(tasks[0], tasks=tasks, limit=5)
+    assert {name: c["effective"] for name, c in result.document["n-samples"].items()} == {"quiz": 5, "quiz.b": 4}
+    with pytest.raises(VtbenchError, match="second task called 'quiz'"):
+        go(tasks[0], tasks=[tasks[0], quiz(tmp_path / "else", 3)])

@@ -1,0 +1,168 @@
+"""Asking a model about samples that are made, and turning what comes back into records.
+
+In: a batch of made samples, an adapter, metrics. Out: one `Record` a sample, with the error that it stands for, if any.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vtbench.adapter import Adapter
+from vtbench.batching import BatchSize, Failure, Made, ask
+from vtbench.errors import AdapterError, PluginError, SampleError, VtbenchError
+from vtbench.metric import Batch, Metric, VisualMetric
+from vtbench.types import Observation, Output, Record, Sample, Task, VisualTokens
+
+HOPELESS = 8
+"""So many samples failing alike, before any succeeds, is no matter of single samples: the run ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said about a sample, and what each metric keeps of it."""
+
+    output: Output
+    observations: Mapping[str, Observation]
+
+
+def answer(samples: Sequence[Sample], adapter: Adapter, metrics: Mapping[str, Metric], task: Task) -> list[Answer]:
+    """Ask for what the metrics need, and no more, and let them observe it."""
+    needs = frozenset[str]().union(*(metric.needs for metric in metrics.values()))
+    outputs = [Output()] * len(samples)
+    if "generate" in needs:
+        outputs = _one_each(adapter.generate(samples, task.max_new_tokens), samples, "generate")
+    if "rank" in needs:
+        closed = [i for i, sample in enumerate(samples) if sample.choices]
+        asked = [samples[i] for i in closed]
+        ranked = _one_each(adapter.rank(asked), asked, "rank") if asked else []
+        for i, rank in zip(closed, ranked, strict=True):
+            if any(math.isnan(value) for value in rank.logprobs or ()):
+                raise SampleError("the model's log-probabilities are not numbers; try --dtype float32")
+            outputs[i] = replace(
+                outputs[i],
+                logprobs=rank.logprobs,
+                logprob_tokens=rank.logprob_tokens,
+                tokens_in=outputs[i].tokens_in if outputs[i].tokens_in is not None else rank.tokens_in,
+            )
+    visual = {}
+    if "visual_tokens" in needs:
+        layers = {m.layer for m in metrics.values() if isinstance(m, VisualMetric)} or set(adapter.layers[:1])
+        visual = _visual(adapter, samples, sorted(layers))
+    batch = Batch(samples, outputs, visual)
+    seen: dict[str, list[Observation]] = {}
+    for name, metric in metrics.items():
+        seen[name] = metric.observe(batch)
+        if len(seen[name]) != len(samples):
+            raise PluginError(f"metric {name!r} made {len(seen[name])} observations of {len(samples)} samples")
+    return [Answer(output, {name: seen[name][i] for name in seen}) for i, output in enumerate(outputs)]
+
+
+def _one_each(outputs: Sequence[Output], samples: Sequence[Sample], method: str) -> list[Output]:
+    if len(outputs) != len(samples):
+        raise AdapterError(f"the adapter's {method} returned {len(outputs)} outputs for {len(samples)} samples")
+    return list(outputs)
+
+
+def _visual(adapter: Adapter, samples: Sequence[Sample], layers: list[str]) -> dict[str, VisualTokens]:
+    tokens = adapter.visual_tokens(samples, layers)
+    if [t.layer for t in tokens] != layers or any(len(t.tokens) != len(samples) for t in tokens):
+        got = ", ".join(f"{t.layer} {tuple(getattr(t.tokens, 'shape', ()))}" for t in tokens)
+        raise AdapterError(
+            f"the adapter's visual_tokens returned {got or 'nothing'} for {len(samples)} samples at {', '.join(layers)}"
+        )
+    return dict(zip(layers, tokens, strict=True))
+
+
+def records(
+    batch: Sequence[Made],
+    task: Task,
+    answer: Callable[[Sequence[Sample]], Sequence[Answer]],
+    out_of_memory: Callable[[int], None],
+) -> Iterator[tuple[Record, Exception | None]]:
+    """Yield a record for each sample of a batch, and the error behind it where it failed."""
+    made = {id(m.sample): m for m in batch}
+    for m in batch:
+        if isinstance(m.sample, Failure):
+            name = f"{task.name}/{m.index}"
+            yield Record(task.name, name, m.index, prompt="", target="", error=str(m.sample)), m.sample.error
+    good = [m.sample for m in batch if isinstance(m.sample, Sample)]
+    for sample, got in ask(good, answer, out_of_memory):
+        facts: dict[str, Any] = {
+            name: getattr(sample, name)
+            for name in ("id", "index", "prompt", "target", "choices", "kind", "cluster", "scene_hash", "meta")
+        }
+        record = Record(task=task.name, image_sha256=made[id(sample)].image_sha256, **facts)
+        if isinstance(got, Failure):
+            yield replace(record, error=str(got)), got.error
+        else:
+            said = got.output
+            yield (
+                replace(
+                    record,
+                    output=said.text,
+                    logprobs=said.logprobs,
+                    tokens_in=said.tokens_in,
+                    scores=got.observations,
+                ),
+                None,
+            )
+
+
+class Beginning:
+    """Holds a task's first records back until one succeeds, so that a hopeless run ends with an error instead."""
+
+    def __init__(self, task: Task, begun: bool) -> None:
+        self._name, self._open = task.name, begun
+        self._held: list[Record] = []
+        self._errors: list[Exception] = []
+
+    def passed(self, pairs: Sequence[tuple[Record, Exception | None]]) -> list[Record]:
+        """Return the records that may be written now.
+
+        Raises:
+            VtbenchError: `HOPELESS` samples or more failed with one type of error, and none succeeded.
+        """
+        self._held += [record for record, _ in pairs]
+        self._errors += [error for _, error in pairs if error is not None]
+        alike = len({type(error) for error in self._errors}) == 1
+        if not self._open and len(self._errors) == len(self._held):
+            if len(self._errors) < HOPELESS:
+                return []
+            if alike:
+                raise VtbenchError(
+                    f"task {self._name!r}: each of the first {len(self._errors)} samples failed alike, so the run ends: "
+                    f"{Failure(self._errors[0])}"
+                ) from self._errors[0]
+        self._open = True
+        return self.rest()
+
+    def rest(self) -> list[Record]:
+        """Return what is still held: a task of few samples may fail on all of them."""
+        held, self._held = self._held, []
+        return held
+
+
+def encoded(
+    chunks: Iterator[Sequence[Made]], metric: VisualMetric, adapter: Adapter, size: BatchSize
+) -> Iterator[Batch]:
+    """Yield visual tokens for a metric's fit, in parts as large as memory takes; samples that fail are left out."""
+    error: Exception | None = None
+    any_ready = False
+    for chunk in chunks:
+        ready: list[Batch] = []
+
+        def encode(part: Sequence[Sample], ready: list[Batch] = ready) -> Sequence[Sample]:
+            ready.append(Batch(part, (), _visual(adapter, part, [metric.layer])))
+            return part
+
+        for _, got in ask([m.sample for m in chunk if isinstance(m.sample, Sample)], encode, size.out_of_memory):
+            error = got.error if isinstance(got, Failure) else error
+        any_ready = any_ready or bool(ready)
+        yield from ready
+    if not any_ready:
+        raise AdapterError(
+            f"no sample gave visual tokens at {metric.layer!r}: {Failure(error) if error else 'no sample'}"
+        )

@@ -1,0 +1,244 @@
+"""The command line: parse, then one call each.
+
+Exit status: 0 done, 1 some samples failed beyond the allowed share (or answers differ with batch size), 2 bad usage or
+input, 130 interrupted. Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import vtbench
+from vtbench.config import RunConfig, checked, docs, load
+from vtbench.errors import VtbenchError
+from vtbench.registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+_AT_ALL = "\0"
+"""`--resume` without an argument."""
+
+
+def run_options(command: F) -> F:
+    """Give a command one option for every field of `RunConfig`."""
+    texts = docs()
+    for field in reversed(fields(RunConfig)):
+        name, text = "--" + field.name.replace("_", "-"), texts[field.name]
+        if field.name == "resume":
+            option = click.option(name, is_flag=False, flag_value=_AT_ALL, default=None, metavar="[RUN]", help=text)
+        elif field.default is True:
+            option = click.option(f"{name}/--no-{name[2:]}", default=None, help=text)
+        elif field.default is False:
+            option = click.option(name, is_flag=True, default=None, help=text)
+        elif field.name in ("tasks", "metrics"):
+            option = click.option(name, multiple=True, metavar="NAME,...", help=text)
+        else:
+            metavar = {"model_args": "K=V,...", "limit": "N", "batch_size": "N|auto"}.get(field.name, "TEXT")
+            shown = "" if field.default in (None, "") or not isinstance(field.default, (str, float)) else field.default
+            option = click.option(name, metavar=metavar, help=f"{text} [{shown}]" if shown != "" else text)
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(vtbench.__version__, prog_name="vtbench")
+def app() -> None:
+    """What a vision-language model answers, and what its visual tokens carry."""
+
+
+@app.command()
+@run_options
+@click.option("--config", "file", metavar="RUN.YAML", help="Read the same fields from a file; flags win.")
+@click.pass_obj
+def run(registry: Registry, file: str | None, **flags: Any) -> int:
+    """Run a model on tasks: `vtbench run --model llava --tasks relational`."""
+    values, place = load(Path(file)) if file else ({}, {})
+    given = {key: value for key, value in flags.items() if value not in (None, ())}
+    for key in ("tasks", "metrics"):
+        if key in given:
+            given[key] = ",".join(given[key])
+    if given.get("resume") == _AT_ALL:
+        given["resume"] = True
+    config = checked({**values, **given}, {key: name for key, name in place.items() if key not in given})
+    if config.check_batching:
+        from vtbench.check_batching import check_batching
+
+        return check_batching(config, registry)
+    from vtbench.console import Progress, show
+    from vtbench.loop import run as run_loop
+
+    progress = Progress()
+    try:
+        result = run_loop(config, registry=registry, listener=progress)
+    except KeyboardInterrupt:
+        if progress.path:
+            click.echo(
+                f"interrupted: {progress.done} of {progress.total} samples are kept in {progress.path}; "
+                "the same command with --resume goes on",
+                err=True,
+            )
+        raise
+    show(result, stderr=config.json)
+    if config.json:
+        click.echo(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
+    return result.exit_status
+
+
+@app.group()
+def ls() -> None:
+    """List models, tasks, metrics, plugins or runs."""
+
+
+def listing(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print rows as a JSON list, or in columns; None and empty cells are left blank."""
+    if as_json:
+        click.echo(json.dumps(rows, allow_nan=False))
+        return
+    texts = [["" if value is None else str(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for cells in texts:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+
+
+@ls.command("models")
+@_as_json
+@click.pass_obj
+def ls_models(registry: Registry, as_json: bool) -> None:
+    """Adapters that --model takes."""
+    found = registry.adapters().items()
+    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+
+
+@ls.command("metrics")
+@_as_json
+@click.pass_obj
+def ls_metrics(registry: Registry, as_json: bool) -> None:
+    """Metrics that tasks and --metrics take."""
+    found = registry.metrics().items()
+    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+
+
+@ls.command("tasks")
+@_as_json
+@click.pass_obj
+def ls_tasks(registry: Registry, as_json: bool) -> None:
+    """Tasks that --tasks takes."""
+    from vtbench.catalog import find_task_files, summary
+
+    rows = []
+    for name, path in find_task_files(registry.task_dirs()).items():
+        about = summary(path)
+        row = {"name": name, "groups": about["groups"] if as_json else ",".join(about["groups"])}
+        rows.append(row | {"about": about.get("description")} | ({"file": str(path)} if as_json else {}))
+    listing(rows, as_json)
+
+
+@ls.command("plugins")
+@_as_json
+@click.pass_obj
+def ls_plugins(registry: Registry, as_json: bool) -> None:
+    """Plugins, the broken ones too."""
+    registry.adapters(), registry.metrics(), registry.task_dirs()  # what breaks only when asked shows here
+    rows = []
+    for plugin in registry.plugins():
+        rows.append(asdict(plugin))
+    listing(rows, as_json)
+
+
+@ls.command("runs")
+@click.option("--output", default="results", help="Directory of runs. [results]")
+@_as_json
+def ls_runs(output: str, as_json: bool) -> None:
+    """Runs, newest first."""
+    from vtbench.stored import runs
+
+    rows = []
+    for found in runs(Path(output)):
+        samples = sum(task["samples"] for task in found["tasks"].values())
+        state = "done" if found.get("finished") else "unfinished"
+        rows.append({"run": found["path"], "model": found["config"]["model"], "samples": samples, "state": state})
+    listing(rows, as_json)
+
+
+@app.command()
+@click.argument("task")
+@click.pass_obj
+def validate(registry: Registry, task: str) -> None:
+    """Check a task file: its keys, its metrics, and its first samples."""
+    from vtbench.config import RunConfig as Config
+    from vtbench.selection import load_tasks
+
+    (loaded,), _ = load_tasks(Config(model="", tasks=[task]), registry)
+    for index in range(min(8, len(loaded))):
+        loaded.sample(index)
+    sample = loaded.sample(0)
+    click.echo(f"{task}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
+    click.echo(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
+
+
+@app.command()
+@click.argument("run", metavar="RUN")
+def report(run: str) -> None:
+    """Write report.html of a run again, from what it stored."""
+    from vtbench.report import render
+    from vtbench.store import write_file
+
+    click.echo(write_file(Path(run) / "report.html", render(Path(run))))
+
+
+@app.command()
+@click.argument("what", type=click.Choice(["adapter", "task"]))
+@click.argument("name")
+@click.option("--output", default=".", help="Where to write it. [.]")
+def init(what: str, name: str, output: str) -> None:
+    """Write a working skeleton: an adapter's package with its test, or a task file."""
+    from vtbench.skeletons import write_skeleton
+
+    for line in write_skeleton(what, name, Path(output)):
+        click.echo(line)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(status(arguments))
+
+
+def status(arguments: list[str] | None = None, registry: Registry | None = None) -> int:
+    """Run the command line and return its exit status; `registry` takes the place of the installed plugins."""
+    try:
+        registry = registry or Registry()
+        group = click.Group(app.name, dict(app.commands), params=app.params, help=app.help, **_settings())
+        registry.commands(group)
+        result = group.main(arguments, prog_name="vtbench", standalone_mode=False, obj=registry)
+        return result if isinstance(result, int) else 0
+    except VtbenchError as error:
+        message = " ".join(str(error).split())
+    except click.ClickException as error:
+        message = error.format_message()
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+            return 2
+        context = getattr(error, "ctx", None)
+        message += f" (`{context.command_path} --help` shows the usage)" if context else ""
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left: nothing more to say
+        return 0
+    click.echo(f"vtbench: {message}", err=True)
+    return 2
+
+
+def _settings() -> dict[str, Any]:
+    return {"context_settings": app.context_settings, "no_args_is_help": True}

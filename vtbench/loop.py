@@ -1,0 +1,161 @@
+"""THE LOOP: the only module that sees all the rooms.
+
+    config -> tasks, adapter, metrics -> results/<run>/ : for every task, batch by batch,
+    index -> Sample -> Output, VisualTokens -> Observation -> Record; at the end all Observations -> Scores
+
+In: a `RunConfig`. Out: the run's directory and a `RunResult`. Killed at any point, it loses at most the batch in
+flight.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vtbench import report, results
+from vtbench.adapter import Adapter
+from vtbench.answering import Beginning, answer, encoded, records
+from vtbench.batching import Ahead, BatchSize, one_thread, replay
+from vtbench.config import RunConfig, checked
+from vtbench.console import Listener
+from vtbench.metric import Metric, VisualMetric
+from vtbench.provenance import deciding, digest, git_commit, redact, secrets, versions
+from vtbench.registry import Registry
+from vtbench.results import RunResult
+from vtbench.selection import load_tasks, usable_metrics
+from vtbench.store import Store, run_id, write_file
+from vtbench.types import Task
+
+
+def run(
+    config: RunConfig | None = None,
+    *,
+    registry: Registry | None = None,
+    listener: Listener | None = None,
+    **fields: Any,
+) -> RunResult:
+    """Run a model on tasks: `run(model="llava", tasks=["relational"])`.
+
+    Args:
+        config: the run; or leave it out and give its fields.
+        registry: plugins to use; the installed ones by default.
+        listener: is told of progress; silent by default.
+        **fields: those of `RunConfig`, the flags of `vtbench run`.
+
+    Raises:
+        VtbenchError: bad usage or input, in one line. KeyboardInterrupt leaves what was done, for `resume=True`.
+    """
+    config = checked(fields if config is None else {**asdict(config), **fields})
+    registry, listener = registry or Registry(), listener or Listener()
+    tasks, files = load_tasks(config, registry)
+    adapter = registry.adapter(config.model, config.model_args, config.device, config.dtype)
+    try:
+        metrics, left_out = usable_metrics(tasks, config, adapter, registry)
+        store = open_store(config, tasks, files, metrics, left_out, adapter, registry)
+        try:
+            listener.begin(store.path, {task.name: (len(task), len(store.done[task.name])) for task in tasks}, left_out)
+            size = BatchSize(None if config.batch_size == "auto" else config.batch_size)
+            for task in tasks:
+                run_task(task, adapter, metrics[task.name], store, size, listener)
+            document = results.document(store, tasks, metrics, left_out)
+            store.write("results.json", document)
+            store.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
+            result = RunResult(store.path, document, config)
+            if config.report:
+                write_file(store.path / "report.html", report.render(store.path))
+        finally:
+            store.close()
+    finally:
+        adapter.close()
+        listener.end()
+    return result
+
+
+def open_store(
+    config: RunConfig,
+    tasks: Sequence[Task],
+    files: dict[str, Path],
+    metrics: dict[str, dict[str, Metric]],
+    left_out: dict[str, dict[str, str]],
+    adapter: Adapter,
+    registry: Registry,
+) -> Store:
+    """Make the run's directory, or open the one to go on with."""
+    model, hidden = dict(adapter.describe()), frozenset(secrets(config.model_args))
+    keys = deciding(config, tasks, metrics, model)
+    if config.resume:
+        where = Path(config.resume) if isinstance(config.resume, str) else None
+        return Store.resume(where, Path(config.output), digest(keys), keys, hidden)
+    now, names = datetime.now().astimezone(), [task.name for task in tasks]
+    facts = {
+        "run_id": run_id(now, config.model, names),
+        "created": now.isoformat(timespec="microseconds"),
+        "digest": digest(keys),
+        "config": redact(asdict(config)),
+        "tasks": {task.name: {"samples": len(task), "file": str(files[task.name].resolve())} for task in tasks},
+        "metrics": {name: list(chosen) for name, chosen in metrics.items()},
+        "left_out": left_out,
+        "model": redact(model) | {"image_size": adapter.image_size, "capabilities": sorted(adapter.capabilities)},
+        "versions": versions(registry.plugins()),
+        "git": git_commit(),
+        "keys": keys,
+    }
+    return Store.create(Path(config.output), facts, hidden)
+
+
+def run_task(
+    task: Task, adapter: Adapter, metrics: dict[str, Metric], store: Store, size: BatchSize, listener: Listener
+) -> None:
+    """Ask for every sample that is not written yet, and write it."""
+    repeat, start = replay(store.batches(), task, store.done[task.name], size)
+    indices = [i for first, n in repeat for i in range(first, first + n)] + list(range(start, len(task)))
+    beginning = Beginning(task, begun=bool(store.done[task.name]))
+    with one_thread() as pool:
+        for name, metric in metrics.items():
+            if isinstance(metric, VisualMetric):
+                prepare(name, metric, task, adapter, store, size, pool)
+        ahead = Ahead(task, indices, adapter.image_size, pool)
+        while batch := ahead.take(repeat.pop(0)[1] if repeat else size.size):
+            halved: list[int] = []
+            began = time.perf_counter()
+            pairs = list(
+                records(batch, task, partial(answer, adapter=adapter, metrics=metrics, task=task), halved.append)
+            )
+            seconds = time.perf_counter() - began
+            store.batch(task.name, batch[0].index, len(batch), seconds, halved)
+            for n in halved:
+                size.out_of_memory(n)
+            if not halved:
+                size.took(len(batch), seconds)
+            for record in beginning.passed(pairs):
+                store.append(replace(record, seconds=round(seconds / len(batch), 6)))
+            listener.advance(task.name, len(batch), sum(error is not None for _, error in pairs))
+        for record in beginning.rest():
+            store.append(record)
+
+
+def prepare(
+    name: str,
+    metric: VisualMetric,
+    task: Task,
+    adapter: Adapter,
+    store: Store,
+    size: BatchSize,
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Give a visual metric the basis of this run: the stored one, or one fitted on the task's first samples."""
+    basis = store.basis(task.name, name)
+    if basis is None:
+        ahead = Ahead(task, range(min(metric.warmup, len(task))), adapter.image_size, pool)
+        store.save_basis(
+            task.name, name, metric.fit(encoded(iter(lambda: ahead.take(size.size), []), metric, adapter, size))
+        )
+        basis = store.basis(task.name, name)
+        assert basis is not None
+    metric.restore(basis)

@@ -1,0 +1,115 @@
+"""Which tasks and metrics a run has.
+
+In: the config and the registry. Out: loaded tasks, and for each its metrics, with a reason for every one left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from vtbench.adapter import Adapter
+from vtbench.catalog import find_task_files, summary
+from vtbench.config import RunConfig
+from vtbench.errors import AdapterError, VtbenchError, nearest
+from vtbench.metric import Metric, VisualMetric
+from vtbench.registry import Registry
+from vtbench.types import Task
+
+_LACKS = {"visual_tokens": "gives no visual tokens", "rank": "cannot rank answers"}
+
+
+class Limited:
+    """The first `n` samples of a task."""
+
+    def __init__(self, task: Task, n: int) -> None:
+        self._task, self._n = task, n
+
+    def __len__(self) -> int:
+        return min(self._n, len(self._task))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._task, name)
+
+
+def task_files(wanted: Sequence[str], registry: Registry) -> list[Path]:
+    """Return the files of tasks named by name, group (`all`), path or glob, each once, in the order of the asking.
+
+    Raises:
+        VtbenchError: nothing has this name.
+    """
+    files = find_task_files(registry.task_dirs())
+    found: dict[Path, None] = {}
+    for name in wanted:
+        if name in files:
+            matching = [files[name]]
+        elif grouped := [file for file in files.values() if name in summary(file)["groups"]]:
+            matching = grouped
+        elif name.endswith((".yaml", ".yml")) or "/" in name:
+            if not Path(name).is_file():
+                raise VtbenchError(f"{name}: no such task file")
+            matching = [Path(name)]
+        else:
+            matching = [file for key, file in files.items() if fnmatchcase(key, name)]
+        if not matching:
+            raise VtbenchError(f"unknown task {name!r}.{nearest(name, [*files, 'all'])}{registry.broken_note(name)}")
+        found |= dict.fromkeys(matching)
+    return list(found)
+
+
+def load_tasks(config: RunConfig, registry: Registry) -> tuple[list[Task], dict[str, Path]]:
+    """Load the tasks of a run, and say which file each is from.
+
+    Raises:
+        VtbenchError: unknown task or metric, or two tasks of one name.
+    """
+    from vtbench.task import load_task
+
+    tasks: dict[str, Task] = {}
+    files: dict[str, Path] = {}
+    for file in task_files(config.tasks, registry):
+        task: Task = load_task(file, registry.task_dirs(), split=config.split, seed=config.seed)
+        if task.name in tasks:
+            raise VtbenchError(f"{file}: a second task called {task.name!r} in one run; rename one")
+        if not len(task):
+            raise VtbenchError(f"{file}: task {task.name!r} has no samples in split {task.split!r}")
+        tasks[task.name] = Limited(task, config.limit) if config.limit else task  # type: ignore[assignment]
+        files[task.name] = file
+        for name in wanted_metrics(task, config):
+            registry.metric(name)  # unknown or unusable ones end the run before the model is loaded
+    return list(tasks.values()), files
+
+
+def wanted_metrics(task: Task, config: RunConfig) -> list[str]:
+    """Names of the metrics asked for."""
+    return list(dict.fromkeys(config.metrics if config.metrics is not None else task.metrics))
+
+
+def usable_metrics(
+    tasks: Sequence[Task], config: RunConfig, adapter: Adapter, registry: Registry
+) -> tuple[dict[str, dict[str, Metric]], dict[str, dict[str, str]]]:
+    """Return the metrics to compute, by task and name, and why each of the others is left out.
+
+    Raises:
+        AdapterError: the model can serve none of them.
+    """
+    chosen: dict[str, dict[str, Metric]] = {}
+    left_out: dict[str, dict[str, str]] = {}
+    for task in tasks:
+        chosen[task.name], left_out[task.name] = {}, {}
+        for name in wanted_metrics(task, config):
+            metric = registry.metric(name)
+            missing = sorted(metric.needs - adapter.capabilities)
+            if missing:
+                left_out[task.name][name] = (
+                    f"model {config.model!r} {' and '.join(_LACKS.get(need, f'cannot {need}') for need in missing)}"
+                )
+            elif isinstance(metric, VisualMetric) and metric.layer not in adapter.layers:
+                left_out[task.name][name] = f"model {config.model!r} has no layer {metric.layer!r}"
+            else:
+                chosen[task.name][name] = metric
+    if not any(chosen.values()):
+        reasons = {f"{name}: {reason}" for some in left_out.values() for name, reason in some.items()}
+        raise AdapterError(f"no metric is left to compute ({'; '.join(sorted(reasons)) or 'none was named'})")
+    return chosen, left_out

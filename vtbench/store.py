@@ -1,0 +1,251 @@
+"""results/<run-id>/: what a run leaves, written as it goes, and read again to go on or to report.
+
+    run.json        config, digest, versions, model, tasks
+    batches.jsonl   one line a batch, before its samples: which were asked together, and how long it took
+    samples.jsonl   one line a sample, as it finishes
+    visual/         <task>.<metric>.jsonl: arrays of observations, each line before its sample's line;
+                    <task>.<metric>.basis.npz: what a visual metric fitted
+    results.json    scores, in the shape that lm-eval writes
+    report.html     the same for people
+
+A run killed at any point leaves at most one torn last line in a file; it is dropped when the run is opened again. All
+files are strict JSON, and no string that was given as a secret is in any of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime
+from io import FileIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from vtbench.errors import StoreError
+from vtbench.provenance import HIDDEN, differing, strict
+from vtbench.stored import encode, lines, read_records, read_run, runs
+from vtbench.types import Observation, Record
+
+_SHORTEST_SECRET = 6
+"""Shorter strings are hidden by their key alone: replacing them everywhere would eat words."""
+
+
+def run_id(now: datetime, model: str, tasks: list[str]) -> str:
+    """Name a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
+    what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
+    return re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+
+
+class Store:
+    """One run's directory, open for writing.
+
+    Args:
+        path: the directory, which exists.
+        run: the contents of run.json.
+        hidden: strings that must not reach any file.
+    """
+
+    def __init__(self, path: Path, run: dict[str, Any], hidden: frozenset[str] = frozenset()) -> None:
+        self.path, self.run = path, run
+        self._hidden = sorted((s for s in hidden if len(s) >= _SHORTEST_SECRET), key=len, reverse=True)
+        self._files: dict[Path, FileIO] = {}
+        with disk(path):
+            (path / "visual").mkdir(exist_ok=True)
+            for file in (path / "samples.jsonl", path / "batches.jsonl", *(path / "visual").glob("*.jsonl")):
+                _drop_torn_line(file)
+        _lock(self._file(path / "samples.jsonl"), path)
+        self.done: dict[str, set[int]] = defaultdict(set)
+        """Indices of the samples that are written, by task."""
+        for line in lines(path / "samples.jsonl"):
+            self.done[line["task"]].add(line["index"])
+
+    @classmethod
+    def create(cls, parent: Path, run: dict[str, Any], hidden: frozenset[str] = frozenset()) -> Store:
+        """Make a new run directory `parent/<run["run_id"]>`, with a number behind it if that name is taken."""
+        with disk(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            for n in range(1, 1000):
+                name = run["run_id"] if n == 1 else f"{run['run_id']}-{n}"
+                try:
+                    (parent / name).mkdir()
+                    break
+                except FileExistsError:
+                    continue
+        store = cls(parent / name, run, hidden)
+        store.update(run_id=name)
+        return store
+
+    @classmethod
+    def resume(
+        cls,
+        where: Path | None,
+        parent: Path,
+        digest: str,
+        keys: Mapping[str, Any],
+        hidden: frozenset[str] = frozenset(),
+    ) -> Store:
+        """Open the run at `where`, or the newest of this digest in `parent`.
+
+        Raises:
+            StoreError: there is none; the message names the keys in which the nearest run differs.
+        """
+        found = [read_run(where)] if where else runs(parent)
+        same = [run for run in found if run["digest"] == digest]
+        if same:
+            return cls(Path(same[0]["path"]), same[0], hidden)
+        if not found:
+            raise StoreError(f"{parent}: no run here to go on with; leave --resume out to start one")
+        nearest = min(found, key=lambda run: len(differing(keys, run["keys"])))
+        keys_text = ", ".join(differing(keys, nearest["keys"])) or "its digest"
+        raise StoreError(
+            f"{nearest['path']}: a run of another config, which differs in {keys_text}; "
+            "set these alike, or leave --resume out to start a new run"
+        )
+
+    def _file(self, path: Path) -> FileIO:
+        if path not in self._files:
+            with disk(path):
+                self._files[path] = FileIO(path, "ab")
+        return self._files[path]
+
+    def _text(self, value: Any, indent: int | None = None) -> str:
+        text = json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=indent)
+        for secret in self._hidden:
+            for form in (json.dumps(secret, ensure_ascii=False)[1:-1], secret):
+                text = text.replace(form, HIDDEN)
+        return text
+
+    def _line(self, path: Path, value: Any) -> None:
+        file = self._file(path)
+        rest = (self._text(value) + "\n").encode()
+        with disk(path):
+            while rest:  # unbuffered: a nearly full disk takes a part
+                rest = rest[file.write(rest) or 0 :]
+
+    def write(self, name: str, value: Any) -> None:
+        """Write a whole file at once: it is either the old one or the new one, never half of it."""
+        write_file(self.path / name, self._text(value, indent=2) + "\n")
+
+    def update(self, **facts: Any) -> None:
+        """Add facts to run.json."""
+        self.run |= facts
+        self.write("run.json", {key: value for key, value in self.run.items() if key != "path"})
+
+    def batch(self, task: str, start: int, size: int, seconds: float, out_of_memory: list[int]) -> None:
+        """Note a batch, before its samples are written."""
+        line = {"task": task, "start": start, "size": size, "seconds": round(seconds, 6)}
+        self._line(self.path / "batches.jsonl", line | ({"out_of_memory": out_of_memory} if out_of_memory else {}))
+
+    def batches(self) -> list[dict[str, Any]]:
+        """Return the batches that were noted, in their order."""
+        return list(lines(self.path / "batches.jsonl"))
+
+    def append(self, record: Record) -> None:
+        """Write one sample, its arrays first. A sample that is there already stays as it is."""
+        if record.index in self.done[record.task]:
+            return
+        scores: dict[str, Observation] = {}
+        for metric, observation in record.scores.items():
+            arrays = {key: value for key, value in observation.items() if isinstance(value, np.ndarray)}
+            scores[metric] = {key: value for key, value in observation.items() if key not in arrays}
+            if arrays:
+                coded = {key: encode(array) for key, array in arrays.items()}
+                self._line(self._visual(record.task, metric, "jsonl"), {"index": record.index, "arrays": coded})
+        line = {f.name: getattr(record, f.name) for f in fields(record)} | {"scores": scores}
+        self._line(self.path / "samples.jsonl", line)
+        self.done[record.task].add(record.index)
+
+    def _visual(self, task: str, metric: str, ending: str) -> Path:
+        return self.path / "visual" / f"{quote(task, safe='')}.{quote(metric, safe='')}.{ending}"
+
+    def records(self, task: str) -> list[Record]:
+        """Return the task's records by index, with the arrays of their observations."""
+        return sorted(read_records(self.path, task), key=lambda record: record.index)
+
+    def save_basis(self, task: str, metric: str, basis: Mapping[str, np.ndarray]) -> None:
+        """Write what a visual metric fitted, whole or not at all."""
+        path = self._visual(task, metric, "basis.npz")
+        temporary = path.with_name(path.name + ".tmp")
+        with disk(path):
+            with temporary.open("wb") as file:
+                arrays: dict[str, Any] = {key: np.asarray(value) for key, value in basis.items()}
+                np.savez(file, **arrays)
+            temporary.replace(path)
+
+    def basis(self, task: str, metric: str) -> dict[str, np.ndarray] | None:
+        """Return what a visual metric fitted earlier in this run, None if it did not yet."""
+        path = self._visual(task, metric, "basis.npz")
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+
+    def close(self) -> None:
+        """Close all files; everything written is on its way to the disk."""
+        for path, file in self._files.items():
+            with disk(path):
+                file.close()
+        self._files.clear()
+
+
+@contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about a file into one line."""
+    try:
+        yield
+    except OSError as error:
+        what = {
+            errno.ENOSPC: "the disk is full",
+            errno.EDQUOT: "your disk quota is used up",
+            errno.EACCES: "no permission to write here; choose another --output",
+            errno.EPERM: "no permission to write here; choose another --output",
+            errno.EROFS: "the file system is read-only; choose another --output",
+            errno.ENOTDIR: "a part of this path is a file, not a directory; choose another --output",
+            errno.EEXIST: "this is a file, not a directory; choose another --output",
+        }.get(error.errno or 0, error.strerror or str(error))
+        kept = "; what was done is kept, --resume goes on" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise StoreError(f"{path}: {what}{kept}") from error
+
+
+def write_file(path: Path, text: str) -> Path:
+    """Write a whole file at once, and return its path."""
+    with disk(path):
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    return path
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off what follows the last line end, and last lines that a crash of the machine left as zeros."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    while whole and b"\0" in (last := whole[whole.rfind(b"\n", 0, -1) + 1 :]):
+        whole = whole[: -len(last)]
+    if len(whole) != len(content):
+        os.truncate(path, len(whole))
+
+
+def _lock(file: FileIO, path: Path) -> None:
+    """Refuse to write where another process writes; a killed process leaves no lock."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StoreError(f"{path}: another process is writing this run; wait for it, or leave --resume out") from error
+    except OSError:  # a file system without locks
+        return
