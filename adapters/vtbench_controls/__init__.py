@@ -17,7 +17,7 @@ from vtbench.hookspecs import hookimpl
 
 def echo(text: str | None = None) -> Adapter:
     """Gives the question back, or a fixed `text`; visual tokens are the picture's patches."""
-    from vtbench_controls.echo import Echo
+    from vtbench_controls.echo_adapter import Echo
 
     return Echo(text)
 

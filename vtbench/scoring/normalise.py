@@ -78,7 +78,7 @@ def normalise(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _forms(choices: tuple[str, ...]) -> tuple[Callable[[str], str], dict[str, str], re.Pattern[str]]:
-    """Return the strongest folding that keeps the choices apart, each choice by its form, and a pattern of the forms."""
+    """Return the strongest folding that keeps the choices apart, the choices by form, and a pattern of the forms."""
     for fold in (normalise, plain, str.strip):
         forms = {fold(choice): choice for choice in choices}
         if len(forms) == len(set(choices)) and "" not in forms:

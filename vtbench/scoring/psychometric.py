@@ -49,11 +49,13 @@ class _Tally:
     positive: np.ndarray
     asked: np.ndarray
 
-    def deviance(self, threshold: float, bias: float, lapse: float) -> float:
-        """Return -2 log likelihood of the answers (without the binomial constant)."""
-        spread = threshold / ndtri((0.75 - lapse) / (1 - 2 * lapse))
-        p = np.clip(lapse + (1 - 2 * lapse) * ndtr((self.x - bias) / spread), 1e-9, 1 - 1e-9)
-        return float(-2 * (self.positive * np.log(p) + (self.asked - self.positive) * np.log1p(-p)).sum())
+    def deviance(self, threshold: float, bias: np.ndarray, lapse: np.ndarray) -> np.ndarray:
+        """Return -2 log likelihood (without the binomial constant), for biases and lapses of one shape."""
+        slope = ndtri((0.75 - lapse) / (1 - 2 * lapse)) / threshold
+        p = lapse[..., None] + (1 - 2 * lapse[..., None]) * ndtr((self.x - bias[..., None]) * slope[..., None])
+        p = np.clip(p, 1e-9, 1 - 1e-9)
+        log_p: np.ndarray = self.positive * np.log(p) + (self.asked - self.positive) * np.log1p(-p)
+        return -2 * log_p.sum(-1)
 
     def constant_deviance(self) -> float:
         """Return -2 log likelihood of the best answer that ignores the offset."""
@@ -64,16 +66,14 @@ class _Tally:
     def profile(self, threshold: float) -> tuple[float, float, float]:
         """Return the least deviance at a threshold, and the bias and lapse there."""
         reach = float(np.abs(self.x).max())
-        fits = [
-            minimize(
-                lambda q: self.deviance(threshold, q[0], q[1]),
-                start,
-                method="L-BFGS-B",
-                bounds=[(-reach, reach), (0.0, MAX_LAPSE)],
-            )
-            for start in ((0.0, 0.02), (-reach / 2, 0.1), (reach / 2, 0.1))
-        ]
-        best = min(fits, key=lambda fit: float(fit.fun))
+        biases, lapses = np.meshgrid(np.linspace(-reach, reach, 65), np.linspace(0, MAX_LAPSE, 5))
+        start = int(self.deviance(threshold, biases, lapses).argmin())
+        best = minimize(
+            lambda q: float(self.deviance(threshold, q[0], q[1])),
+            (biases.flat[start], lapses.flat[start]),
+            method="L-BFGS-B",
+            bounds=[(-reach, reach), (0.0, MAX_LAPSE)],
+        )
         return float(best.fun), float(best.x[0]), float(best.x[1])
 
 

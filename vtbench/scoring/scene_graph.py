@@ -2,8 +2,8 @@
 
 Objects are matched to true ones of the same shape (the shape is the head of an object, as the noun is in SPICE,
 Anderson et al. 2016), each at most once, so that as many attributes agree as can; of the matchings that tie, the one
-with most right and then fewest wrong relations counts. Numbers in the text are names only: renumbering a description
-changes nothing.
+with most right and then fewest wrong relations counts, then the one with most colours and textures right. Numbers in
+the text are names only: renumbering a description changes nothing.
 
 A description is a bag of tuples: one for each object (shape), three for its attributes (shape, size), (shape, colour),
 (shape, texture), one for each relation (shape, word, shape). A tuple is right if the matched objects have it.
@@ -56,6 +56,10 @@ class Counts:
 
 def _agreement(said: Described, true: Described) -> int:
     return sum(getattr(said, name) == getattr(true, name) for name in ATTRIBUTES)
+
+
+def _agreements(said: Graph, true: Graph, matching: Matching, name: str) -> int:
+    return sum(getattr(said.objects[a], name) == getattr(true.objects[b], name) for a, b in matching)
 
 
 def _same_shape(said: Sequence[int], true: Sequence[int], gain: np.ndarray) -> list[Matching]:
@@ -115,17 +119,16 @@ def compare(said: Graph, true: Graph, indeterminate: Collection[Sequence[int]] =
             says about them neither gains nor loses.
     """
     open_pairs = {frozenset(pair) for pair in indeterminate}
-    best: tuple[int, int] = (-1, 0)
+    best: tuple[int, ...] = ()
+    agreeing: dict[str, int] = {}
     chosen: Matching = ()
     for matching in _matchings(said.objects, true.objects):
         right, counted = _relations(said, true, matching, open_pairs)
-        if (right, -counted) > best:
-            best, chosen = (right, -counted), matching
+        here = {name: _agreements(said, true, matching, name) for name in ATTRIBUTES}
+        rank = (right, -counted, here["colour"], here["texture"])
+        if rank > best:
+            best, agreeing, chosen = rank, here, matching
     right, counted = best[0], -best[1]
-    agreeing = {
-        name: sum(getattr(said.objects[a], name) == getattr(true.objects[b], name) for a, b in chosen)
-        for name in ATTRIBUTES
-    }
     complete = len(true.objects) == len(said.objects) == len(chosen) == min(agreeing.values())
     return Counts(
         parsed=int(said.well_formed),
