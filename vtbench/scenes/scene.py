@@ -58,18 +58,6 @@ class Background:
 
 
 @dataclass(frozen=True, slots=True)
-class Margins:
-    """When a spatial statement is true, in fractions of the canvas."""
-
-    offset: float = 0.15
-    """A relation needs at least this offset along its axis ..."""
-    axis_ratio: float = 1.5
-    """... and this many times the offset along the other axis."""
-    overlap: float = 0.10
-    """`front` and `behind` need this share of the smaller object's bounding box area to be hidden or shared."""
-
-
-@dataclass(frozen=True, slots=True)
 class Scene:
     """A background and its objects."""
 

@@ -1,0 +1,111 @@
+"""Stages 2 and 3: connector and decoder learn to answer. Packed batches in, a loss out.
+
+Beside the answers, one linear layer reads from the middle of the decoder where each object is that a question has just
+named. Without that the two look-ups and the comparison behind a relation take far longer to appear.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import IterableDataset, get_worker_info
+from transformers import LlavaForConditionalGeneration
+
+from vtbench.scenes.draws import Draws
+from vtbench_training.curriculum import Curriculum
+from vtbench_training.packing import IGNORE, Packer, block_mask
+from vtbench_training.scenery import Scenery
+from vtbench_training.tower import normalise
+
+GROUND_WEIGHT = 2.0
+
+
+class AnswerStream(IterableDataset):  # type: ignore[type-arg]
+    """Batches of stages 2 and 3, from a given step on; the same whatever the number of workers."""
+
+    def __init__(
+        self,
+        scenery: Scenery,
+        curriculum: Curriculum,
+        packer: Packer,
+        batch_size: int,
+        first_step: int,
+        steps: int,
+        size: int,
+        count: int,
+        graph_percent: int,
+    ) -> None:
+        self.scenery, self.curriculum, self.packer = scenery, curriculum, packer
+        self.batch_size, self.first_step, self.steps = batch_size, first_step, steps
+        self.size, self.count, self.graph_percent = size, count, graph_percent
+
+    def __iter__(self) -> Any:
+        worker = get_worker_info()
+        offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        for step in range(self.first_step + offset, self.steps, stride):
+            yield self.batch(step)
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the batch of one step."""
+        pictures, rows = [], []
+        for number in range(step * self.batch_size, (step + 1) * self.batch_size):
+            scene = self.scenery.scene(number)
+            pictures.append(self.scenery.picture(scene, self.size))
+            draws = Draws("questions", self.scenery.seed, number)
+            rows.append(self.curriculum.questions(scene, draws, self.count, self.graph_percent))
+        return {"pictures": torch.from_numpy(np.stack(pictures)), **self.packer.batch(rows)}
+
+
+class Answering(nn.Module):
+    """A LLaVA and the layer that reads places from its middle."""
+
+    def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer, frozen_tower: bool) -> None:
+        super().__init__()
+        self.llava, self.packer, self.frozen_tower = llava, packer, frozen_tower
+        text = llava.config.text_config
+        self.middle = text.num_hidden_layers // 2
+        self.place = nn.Linear(text.hidden_size, 2)
+        llava.model.vision_tower.requires_grad_(not frozen_tower)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss, and the share of right answer tokens and of answers right in every token."""
+        model = self.llava.model
+        with torch.set_grad_enabled(not self.frozen_tower):
+            seen = model.vision_tower(normalise(batch["pictures"])).last_hidden_state[:, 1:]
+        visual = model.multi_modal_projector(seen)
+        embed = model.language_model.embed_tokens
+        head = torch.tensor(self.packer.head, device=visual.device).expand(len(visual), -1)
+        inputs = torch.cat([embed(head), visual, embed(batch["ids"])], dim=1)
+        before = head.shape[1] + visual.shape[1]
+        positions = torch.cat([torch.arange(before, device=visual.device).expand(len(visual), -1), batch["positions"]], 1)
+        out = model.language_model(
+            inputs_embeds=inputs,
+            attention_mask=block_mask(batch["owner"], before),
+            position_ids=positions,
+            use_cache=False,
+            output_hidden_states=True,
+        )
+        asked = batch["targets"] != IGNORE
+        logits = self.llava.lm_head(out.last_hidden_state[:, before:][asked]).float()
+        target = batch["targets"][asked]
+        answers = F.cross_entropy(logits, target)
+        row, place = batch["named"].unbind(1)
+        error = self.place(out.hidden_states[self.middle][row, before + place]).float() - batch["centres"]
+        ground = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.1)
+        right = logits.argmax(-1) == target
+        shown = {"answers": answers.item(), "tokens_right": right.float().mean().item(), "place_error": error.abs().mean().item()}
+        return answers + GROUND_WEIGHT * ground, shown | self._by_word(right, target)
+
+    def _by_word(self, right: Tensor, target: Tensor) -> dict[str, float]:
+        groups = {"yes_no": ("yes", "no"), "where": ("left", "right", "above", "below"), "shape": ("circle", "ring", "star")}
+        encode = self.packer.tokenizer.token_to_id
+        shown = {}
+        for name, words in groups.items():
+            ids = torch.tensor([encode(f"Ġ{word}") for word in words], device=target.device)
+            mine = torch.isin(target, ids)
+            shown[name] = right[mine].float().mean().item() if mine.any() else 0.0
+        return shown

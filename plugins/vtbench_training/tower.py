@@ -1,0 +1,83 @@
+"""Stage 1: the vision tower on its own, from dense labels. Pictures and per-patch targets in, a loss out.
+
+Every patch learns to say what it shows: shape, colour, texture, size and depth of its object, the object's centre, and
+the background's colour. The heads are thrown away afterwards; what they asked for stays in the tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import IterableDataset, get_worker_info
+
+from vtbench.scenes.spec import SceneSpec
+from vtbench_training.labels import DENSE, IGNORE, dense_labels
+from vtbench_training.scenery import Scenery
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+CENTRE_WEIGHT = 4.0
+
+
+class DenseStream(IterableDataset):  # type: ignore[type-arg]
+    """Batches of stage 1, from a given step on; the same whatever the number of workers."""
+
+    def __init__(self, scenery: Scenery, batch_size: int, first_step: int, steps: int, size: int, grid: int) -> None:
+        self.scenery, self.batch_size, self.first_step, self.steps = scenery, batch_size, first_step, steps
+        self.size, self.grid = size, grid
+
+    def __iter__(self) -> Any:
+        worker = get_worker_info()
+        offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        for step in range(self.first_step + offset, self.steps, stride):
+            yield self.batch(step)
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the batch of one step."""
+        spec = SceneSpec()
+        pictures, classes, centres = [], [], []
+        for number in range(step * self.batch_size, (step + 1) * self.batch_size):
+            scene = self.scenery.scene(number)
+            pictures.append(self.scenery.picture(scene, self.size))
+            c, xy = dense_labels(scene, spec, self.grid)
+            classes.append(c)
+            centres.append(xy)
+        return {
+            "pictures": torch.from_numpy(np.stack(pictures)),
+            "classes": torch.from_numpy(np.stack(classes)),
+            "centres": torch.from_numpy(np.stack(centres)),
+        }
+
+
+def normalise(pictures: Tensor) -> Tensor:
+    """Return (n, 3, S, S) uint8 pictures as the CLIP image processor would hand them over, float32."""
+    mean = torch.tensor(CLIP_MEAN, device=pictures.device).view(1, 3, 1, 1)
+    std = torch.tensor(CLIP_STD, device=pictures.device).view(1, 3, 1, 1)
+    return (pictures.float() / 255 - mean) / std
+
+
+class DenseHeads(nn.Module):
+    """One linear layer over each patch token, read as class scores and a centre."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.read = nn.Linear(hidden, sum(DENSE.values()) + 2)
+
+    def forward(self, tokens_BND: Tensor, classes_BKN: Tensor, centres_B2N: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Return the mean loss over labels and the accuracy of each label."""
+        out = self.read(tokens_BND).float()
+        *scores, centre = out.split([*DENSE.values(), 2], dim=-1)
+        loss, shown = out.new_zeros(()), {}
+        for k, (name, score) in enumerate(zip(DENSE, scores, strict=True)):
+            target = classes_BKN[:, k]
+            loss = loss + F.cross_entropy(score.transpose(1, 2), target, ignore_index=IGNORE)
+            known = target != IGNORE
+            shown[name] = (score.argmax(-1) == target)[known].float().mean().item()
+        known = ~centres_B2N[:, 0].isnan()
+        error = centre[known] - centres_B2N.transpose(1, 2)[known]
+        shown["centre_error"] = error.abs().mean().item()
+        return loss + CENTRE_WEIGHT * F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.1), shown

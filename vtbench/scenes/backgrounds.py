@@ -1,0 +1,46 @@
+"""Background and size in, canvas out: a plain colour, or a pattern of the same colour word in two lightnesses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from vtbench.scenes.draws import Draws
+from vtbench.scenes.scene import Background
+
+CONTRAST = 0.22
+"""How far a pattern's second tone goes towards white (dark colours) or black (light ones)."""
+
+
+def paint_background(background: Background, size: int) -> np.ndarray:
+    """Return the canvas before any object is drawn, (size, size, 3) float32 in 0..255."""
+    base = np.array(background.rgb, dtype=np.float32)
+    if background.kind == "plain":
+        canvas = np.empty((size, size, 3), dtype=np.float32)
+        canvas[:] = base
+        return canvas
+    share = (_waves if background.kind == "waves" else _cells)(background.seed, size)
+    goal = np.float32(255 if base.mean() < 128 else 0)
+    return base + (share * np.float32(CONTRAST))[..., None] * (goal - base)
+
+
+def _waves(seed: int, size: int) -> np.ndarray:
+    """Sum of three plane waves, scaled to 0..1."""
+    draws = Draws("waves", seed)
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size
+    total = np.zeros((size, size), dtype=np.float32)
+    for _ in range(3):
+        angle, turns = draws.below(360), draws.between(4, 14)
+        phase = draws.below(360)
+        along = math.cos(math.radians(angle)) * axis + math.sin(math.radians(angle)) * axis[:, None]
+        total += np.sin(2 * math.pi * turns * along + math.radians(phase), dtype=np.float32)
+    return (total + 3) / 6
+
+
+def _cells(seed: int, size: int) -> np.ndarray:
+    """Random grey level per cell of a 14 x 14 grid, sharp edges."""
+    draws = Draws("cells", seed)
+    levels = np.array([draws.below(256) for _ in range(14 * 14)], dtype=np.float32).reshape(14, 14) / 255
+    cell = (np.arange(size) * 14) // size
+    return levels[cell[:, None], cell]

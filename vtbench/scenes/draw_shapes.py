@@ -1,0 +1,113 @@
+"""Shapes and textures as signed distances: pixel coordinates in, distance or share of the second colour out.
+
+All functions work on arrays `u` (right) and `v` (down) in pixels from the shape's centre, already turned into the shape's
+own axes, and a radius `r` in pixels: the bounding circle. Distances are in pixels, negative inside; they are exact or a
+lower bound near the edge, which is where coverage needs them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def _polygon(corners: list[tuple[float, float]]) -> Callable[[Array, Array, float], Array]:
+    """Return the signed distance of a convex polygon with these corners (clockwise on screen, unit circle)."""
+    sides = []
+    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+        length = math.hypot(x1 - x0, y1 - y0)
+        nx, ny = (y1 - y0) / length, -(x1 - x0) / length
+        sides.append((nx, ny, nx * x0 + ny * y0))
+
+    def distance(u: Array, v: Array, r: float) -> Array:
+        nx, ny, d = sides[0]
+        out = nx * u + ny * v - d * r
+        for nx, ny, d in sides[1:]:
+            np.maximum(out, nx * u + ny * v - d * r, out=out)
+        return out
+
+    return distance
+
+
+def _circle(u: Array, v: Array, r: float) -> Array:
+    return np.sqrt(u * u + v * v) - r
+
+
+def _ring(u: Array, v: Array, r: float) -> Array:
+    return np.abs(np.sqrt(u * u + v * v) - 0.72 * r) - 0.28 * r
+
+
+def _crescent(u: Array, v: Array, r: float) -> Array:
+    # A disc with a smaller disc cut out of its right side.
+    w = u - 0.5 * r
+    return np.maximum(np.sqrt(u * u + v * v) - r, 0.72 * r - np.sqrt(w * w + v * v))
+
+
+def _cross(u: Array, v: Array, r: float) -> Array:
+    a, b = np.abs(u), np.abs(v)
+    long, wide = 0.95 * r, 0.31 * r
+    return np.minimum(np.maximum(a - long, b - wide), np.maximum(a - wide, b - long))
+
+
+def _star(u: Array, v: Array, r: float) -> Array:
+    # Five points: fold the plane into one half-point, then one straight edge from the tip to the notch.
+    angle = np.arctan2(u, -v)
+    sector = 2 * math.pi / 5
+    folded = np.abs(angle - sector * np.round(angle / sector))
+    length = np.sqrt(u * u + v * v)
+    x, y = length * np.cos(folded), length * np.sin(folded)
+    nx, ny = 0.42 * math.cos(sector / 2), 0.42 * math.sin(sector / 2)
+    return (ny * (x - r) + (1 - nx) * y) / math.hypot(1 - nx, ny)
+
+
+def _regular(points: int, turn: float, stretch: float = 1.0) -> list[tuple[float, float]]:
+    angles = [math.radians(turn) + 2 * math.pi * k / points for k in range(points)]
+    return [(math.sin(a) * stretch, -math.cos(a)) for a in angles]
+
+
+SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
+    "circle": _circle,
+    "square": _polygon(_regular(4, 45)),
+    "triangle": _polygon(_regular(3, 0)),
+    "star": _star,
+    "cross": _cross,
+    "ring": _ring,
+    "diamond": _polygon(_regular(4, 0, stretch=0.62)),
+    "crescent": _crescent,
+}
+
+PERIODS = 3.2
+"""Periods of a texture across an object's diameter."""
+
+
+def _wave(u: Array, period: float) -> Array:
+    """Signed distance in pixels to the nearest edge of bands half a period wide, positive inside the second colour."""
+    phase = u / period
+    return (0.25 - np.abs(phase - np.floor(phase) - 0.5)) * period
+
+
+def _striped(u: Array, v: Array, period: float) -> Array:
+    return np.clip(_wave(u, period) + 0.5, 0, 1)
+
+
+def _checkered(u: Array, v: Array, period: float) -> Array:
+    a, b = np.clip(_wave(u, period) + 0.5, 0, 1), np.clip(_wave(v, period) + 0.5, 0, 1)
+    return a + b - 2 * a * b
+
+
+def _dotted(u: Array, v: Array, period: float) -> Array:
+    x = u - np.round(u / period) * period
+    y = v - np.round(v / period) * period
+    return np.clip(0.34 * period - np.sqrt(x * x + y * y) + 0.5, 0, 1)
+
+
+TEXTURES: dict[str, Callable[[Array, Array, float], Array]] = {
+    "striped": _striped,
+    "checkered": _checkered,
+    "dotted": _dotted,
+}
+"""Share of the second colour, by texture; a solid object has none."""

@@ -1,0 +1,96 @@
+"""The knobs of a scene, as a task file sets them under `scene:` and `relations:`. Checked once, then frozen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from vtbench.scenes.scene import CANVAS, RGB
+
+SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent")
+TEXTURES = ("solid", "striped", "checkered", "dotted")
+COLOURS: dict[str, RGB] = {
+    "red": (214, 34, 40),
+    "green": (36, 150, 60),
+    "blue": (44, 84, 214),
+    "yellow": (246, 218, 50),
+    "orange": (244, 132, 20),
+    "purple": (142, 48, 170),
+    "cyan": (84, 204, 224),
+    "black": (28, 28, 32),
+}
+SIZES = {"small": 0.19, "large": 0.31}
+
+Shape = Literal["circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent"]
+Texture = Literal["solid", "striped", "checkered", "dotted"]
+Channel = Annotated[int, Field(ge=0, le=255)]
+
+
+def _unique(items: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(items)) != len(items):
+        raise ValueError("names must differ")
+    return items
+
+
+class Knobs(BaseModel):
+    """Base of everything a task file sets: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SceneSpec(Knobs):
+    """What scenes are made of."""
+
+    shapes: Annotated[tuple[Shape, ...], AfterValidator(_unique)] = Field(SHAPES, min_length=2)
+    """Shapes that occur; at least two."""
+    textures: Annotated[tuple[Texture, ...], AfterValidator(_unique)] = Field(TEXTURES, min_length=1)
+    """Textures that occur."""
+    colours: dict[str, tuple[Channel, Channel, Channel]] = Field(default_factory=lambda: dict(COLOURS), min_length=3)
+    """RGB by colour word, for objects and backgrounds."""
+    sizes: dict[str, Annotated[float, Field(gt=0.02, lt=0.6)]] = Field(
+        default_factory=lambda: dict(SIZES), min_length=1
+    )
+    """Diameter by size word, as a fraction of the canvas; words differ by a factor of 1.6 or more."""
+    min_objects: int = Field(1, ge=1, le=6)
+    """Fewest objects in a scene."""
+    max_objects: int = Field(4, ge=1, le=6)
+    """Most objects in a scene."""
+    gap: float = Field(0.02, ge=0, lt=0.3)
+    """Least distance between two objects' bounding circles, as a fraction of the canvas."""
+    colour_jitter: int = Field(6, ge=0, le=20)
+    """Largest change of an RGB channel from the palette's value."""
+    size_jitter: float = Field(0.04, ge=0, le=0.2)
+    """Largest relative change of a diameter."""
+    rotation: int = Field(12, ge=0, le=20)
+    """Largest turn in degrees; more would confuse a square with a diamond."""
+    background: Literal["plain", "waves", "cells", "mixed"] = "plain"
+    """Pattern of the background; `mixed` takes `waves` or `cells` by item."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SceneSpec:
+        if self.min_objects > self.max_objects:
+            raise ValueError(f"min_objects {self.min_objects} is above max_objects {self.max_objects}")
+        ordered = sorted(self.sizes.values())
+        if any(b < 1.6 * a for a, b in zip(ordered, ordered[1:], strict=False)):
+            raise ValueError("sizes: neighbouring diameters must differ by a factor of 1.6 or more")
+        return self
+
+    def diameter(self, size: str) -> int:
+        """Return the nominal diameter of a size word in canvas units."""
+        return round(self.sizes[size] * CANVAS)
+
+
+class RelationSpec(Knobs):
+    """When a spatial statement is true."""
+
+    offset: float = Field(0.15, gt=0, lt=0.5)
+    """A relation needs at least this offset along its axis, as a fraction of the canvas ..."""
+    axis_ratio: float = Field(1.5, ge=1, le=10)
+    """... and at least this many times the offset along the other axis."""
+    overlap: float = Field(0.10, gt=0, lt=0.7)
+    """`front` and `behind` need this share of the smaller object to be overlapped."""
+    visible: float = Field(0.3, gt=0, lt=1)
+    """An object that is partly hidden stays visible by at least this share ..."""
+    visible_pixels: int = Field(60, ge=0)
+    """... and by this many pixels of a 224 x 224 picture."""

@@ -1,0 +1,189 @@
+"""A task file in, a `Task` out: checked, every unknown key refused, every error with file, line and key.
+
+A file says where its samples come from in one of three ways: `family` (scenes that vtbench draws), `mix` (other tasks in
+turn), or `data` (a user's own pictures and questions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from vtbench.catalog import find_task_files
+from vtbench.errors import TaskError, nearest
+from vtbench.scenes.families import KINDS, Plan
+from vtbench.scenes.items import ItemSource
+from vtbench.scenes.questions import SLOTS
+from vtbench.scenes.spec import Knobs, RelationSpec, SceneSpec
+from vtbench.sources import DataSpec, DataTask, MixTask, SceneTask
+from vtbench.types import Task
+from vtbench.yamlfile import line_of, load_yaml
+
+Family = Literal["coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion"]
+Split = Literal["train", "val", "test", "probe", "comp", "noise", "background"]
+
+
+class TaskFile(Knobs):
+    """A vtbench task."""
+
+    task: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the task; the same as the file's name without `.yaml`."""
+    version: int = Field(1, ge=1)
+    """Raise it whenever the task's samples or scores change."""
+    description: str = ""
+    """One line for listings."""
+    groups: tuple[str, ...] = ()
+    """Groups that `--tasks` can name, `all` for example."""
+    family: Family | None = None
+    """Which kind of scene vtbench draws."""
+    mix: tuple[str, ...] = ()
+    """Names of other tasks that take turns here."""
+    data: DataSpec | None = None
+    """The user's own pictures and questions."""
+    split: Split = "test"
+    """Which scenes: no two of train, val, test and probe share one."""
+    items: Annotated[int, Field(ge=1)] | None = None
+    """How many samples; 2,000 for a family or a mix, all of the file for data."""
+    seed: int = Field(0, ge=0)
+    """Another seed gives other scenes of the same split."""
+    image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
+    """Side of the pictures in pixels; without it, the size that the model sees."""
+    scene: SceneSpec = SceneSpec()
+    """What scenes are made of."""
+    relations: RelationSpec = RelationSpec()
+    """When a spatial statement is true."""
+    kinds: dict[str, Annotated[int, Field(ge=0)]] | None = None
+    """Weight of each kind of question of the family."""
+    offsets: tuple[Annotated[float, Field(gt=0, le=30)], ...] = (0.5, 1, 2, 4, 8, 16)
+    """Offsets of the `precise_offset` family, in percent of the canvas."""
+    questions: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """Paraphrases by kind of question, with the placeholders {a}, {b} or {shape}."""
+    max_new_tokens: int = Field(8, ge=1, le=4096)
+    """How long an answer may be, in tokens."""
+    metrics: tuple[str, ...] = Field(("accuracy",), min_length=1)
+    """Names of metrics, as `vtbench ls metrics` shows them."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TaskFile:
+        given = [name for name in ("family", "mix", "data") if getattr(self, name)]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"needs exactly one of family, mix, data; found {found}")
+        if self.family:
+            self._check_questions(self.family)
+        return self
+
+    def _check_questions(self, family: str) -> None:
+        weights = self.weights
+        unknown = sorted(set(weights) - set(KINDS[family]))
+        if unknown:
+            raise ValueError(f"kinds: {family} has no kind {unknown[0]!r}.{nearest(unknown[0], list(KINDS[family]))}")
+        if not weights:
+            raise ValueError("kinds: every weight is 0, nothing is left to ask")
+        for kind in weights:
+            if kind not in self.questions:
+                raise ValueError(f"questions: nothing for the kind {kind!r}")
+        for kind, texts in self.questions.items():
+            if kind not in SLOTS:
+                raise ValueError(f"questions: there is no kind {kind!r}.{nearest(kind, list(SLOTS))}")
+            for text in texts:
+                self._check_template(kind, text)
+
+    @staticmethod
+    def _check_template(kind: str, text: str) -> None:
+        try:
+            found = {field for _, field, _, _ in Formatter().parse(text) if field is not None}
+        except ValueError as problem:
+            raise ValueError(f"questions.{kind}: {text!r}: {problem}") from None
+        if found != set(SLOTS[kind]):
+            wanted = ", ".join(f"{{{slot}}}" for slot in SLOTS[kind]) or "no placeholder"
+            raise ValueError(f"questions.{kind}: {text!r} must contain {wanted}")
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Kinds of question with their weights, those of weight 0 left out."""
+        chosen = self.kinds if self.kinds is not None else KINDS[self.family or "coarse"]
+        return {kind: weight for kind, weight in chosen.items() if weight}
+
+    def source(self) -> ItemSource:
+        """Return the items of a `family` task."""
+        assert self.family is not None
+        scene = self.scene
+        if self.split == "background" and scene.background == "plain":
+            scene = scene.model_copy(update={"background": "mixed"})
+        plan = Plan(scene, self.relations, self.weights, self.offsets, comp=self.split == "comp")
+        return ItemSource(self.family, self.split, self.seed, plan, self.questions)
+
+
+def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> TaskFile:
+    """Read and check a task file; `overrides` replace top-level keys.
+
+    Raises:
+        TaskError: names file, line and key.
+    """
+    data, node = load_yaml(Path(path), TaskError)
+    try:
+        return TaskFile.model_validate({**data, **(overrides or {})})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("function-after[_unique(), tuple]",))
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "unknown key." + nearest(str(first["loc"][-1]), _known_keys(first["loc"][:-1]))
+        line = line_of(node, first["loc"])
+        raise TaskError(f"{path}, line {line}: {where + ': ' if where else ''}{message}") from None
+
+
+def _known_keys(parents: tuple[str | int, ...]) -> list[str]:
+    models = {"scene": SceneSpec, "relations": RelationSpec, "data": DataSpec}
+    model = models.get(str(parents[0]), TaskFile) if parents else TaskFile
+    return list(model.model_fields)
+
+
+def load_task(path: Path, task_dirs: Iterable[Path] = (), **overrides: Any) -> Task:
+    """Return the task of a file, ready to make samples.
+
+    Args:
+        path: a task file.
+        task_dirs: directories of task files, beside the built-in ones, in which a `mix` finds its parts.
+        **overrides: top-level keys to replace, e.g. `split="val"`, `seed=3`; None leaves the file's value.
+
+    Raises:
+        TaskError: the file cannot be used; the message names file, line and key.
+    """
+    path = Path(path)
+    changed = {key: value for key, value in overrides.items() if value is not None}
+    spec = read_task(path, changed)
+    if spec.family:
+        return SceneTask(spec, spec.source())
+    if spec.data:
+        refused = sorted(set(changed) & {"split", "seed"})
+        if refused:
+            raise TaskError(f"{path}: a task over your own data has no {' or '.join(refused)} to choose; leave it out")
+        return DataTask(spec, path.parent)
+    files = find_task_files([path.parent, *task_dirs] if path.parent not in _parents() else task_dirs)
+    for name in spec.mix:
+        if name not in files:
+            raise TaskError(f"{path}, mix: there is no task {name!r}.{nearest(name, list(files))}")
+        if name == spec.task:
+            raise TaskError(f"{path}, mix: a task cannot contain itself")
+    passed_on = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
+    return MixTask(spec, [load_task(files[name], task_dirs, **passed_on) for name in spec.mix])
+
+
+def _parents() -> set[Path]:
+    return {path.parent for path in find_task_files().values()}
+
+
+def builtin_spec(name: str, **overrides: Any) -> TaskFile:
+    """Return the checked file of a built-in task."""
+    return read_task(find_task_files()[name], overrides)
+
+
+def builtin_source(name: str, **overrides: Any) -> ItemSource:
+    """Return the items of a built-in `family` task, for those who need scenes rather than samples."""
+    return builtin_spec(name, **overrides).source()
