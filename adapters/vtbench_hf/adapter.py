@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from vtbench.errors import OutOfMemory, SampleError
+from vtbench.errors import AdapterError, OutOfMemory, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf import decoding, visual
 from vtbench_hf.loading import Loaded
@@ -67,7 +67,9 @@ class HFAdapter:
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
         """Return the batch's visual tokens at each of `layers`."""
         if unknown := [name for name in layers if name not in self.layers]:
-            raise ValueError(f"no layer {unknown[0]!r}; there are {', '.join(self.layers) or 'none'}")
+            raise AdapterError(
+                f"there is no layer {unknown[0]!r} to take visual tokens at.{nearest(unknown[0], [*self.layers])}"
+            )
         with self._batch(samples):
             inputs = self._shared_inputs(samples)
             return [VisualTokens(name, self._layer(name, inputs, samples), self._boxes(samples)) for name in layers]
@@ -102,6 +104,7 @@ class HFAdapter:
             batch = self.processor(images=images, text=texts, padding=True, return_tensors="pt", **options)
         except (ValueError, OSError, ZeroDivisionError) as error:
             raise SampleError(f"the processor refuses a picture or prompt: {first_line(error)}") from error
+        batch.pop("labels", None)  # PaliGemma's processor adds them, for training
         moved: Inputs = batch.to(self.model.device, self.model.dtype)
         return moved
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import transformers
 from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.errors import StrictDataclassError
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 from safetensors import SafetensorError, safe_open
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
@@ -214,7 +215,7 @@ def _only_local(name: str, pretrained: str) -> bool:
         if isinstance(try_to_load_from_cache(pretrained, "config.json"), str):
             return True
         raise AdapterError(
-            f"{missing}, no copy of a hub checkpoint of that name in the cache, and the hub cannot be reached ({problem})"
+            f"{missing}, no hub checkpoint of that name in the cache, and the hub cannot be reached ({problem})"
         )
     return False
 
@@ -260,7 +261,7 @@ def _check_is_image_text(name: str, source: str, common: dict[str, Any], only: s
         raise AdapterError(f"{source} has no config.json: {hint}")
     try:
         config = transformers.AutoConfig.from_pretrained(source, **common)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, StrictDataclassError) as error:
         kind = _declared_type(path)
         if kind.startswith("llava_"):
             raise AdapterError(
@@ -314,15 +315,20 @@ def _load_processor(source: str, common: dict[str, Any], chat_template: str | No
 def _load_model(source: str, common: dict[str, Any], dtype: torch.dtype, attn_implementation: str | None) -> Any:
     """Load the weights; every one of the model's must be there."""
     extra = {"attn_implementation": attn_implementation} if attn_implementation else {}
-    with out_of_memory_as(AdapterError, f"{source} does not fit into memory; try dtype=bfloat16"):
-        try:
+    try:
+        with out_of_memory_as(AdapterError, f"{source} does not fit into memory; try dtype=bfloat16"):
             model, report = transformers.AutoModelForImageTextToText.from_pretrained(
-                source, dtype=dtype, output_loading_info=True, **common, **extra
+                source, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **common, **extra
             )
-        except SafetensorError as error:
-            raise AdapterError(f"{source}: a weights file is broken ({first_line(error)})") from error
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            raise AdapterError(f"{source}: its weights cannot be loaded ({first_line(error)})") from error
+    except SafetensorError as error:
+        raise AdapterError(f"{source}: a weights file is broken ({first_line(error)})") from error
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        raise AdapterError(f"{source}: its weights cannot be loaded ({first_line(error)})") from error
+    if mismatched := sorted(report["mismatched_keys"], key=str):
+        name, found, wanted = mismatched[0]
+        raise AdapterError(
+            f"{source}: its weights are not those of its config.json: {name} is {tuple(found)}, not {tuple(wanted)}"
+        )
     if missing := sorted(report["missing_keys"]):
         raise AdapterError(
             f"{source} lacks {len(missing)} of the model's weights, e.g. {missing[0]}: its answers would be noise;"

@@ -18,7 +18,7 @@ from vtbench_hf import visual
 from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.decoding import stop_ids, until_stop
 
-MERGED = frozenset({"llava", "idefics3", "smolvlm", "internvl"})
+MERGED = frozenset({"llava", "idefics3", "internvl"})
 """Model types that `MergedAdapter` is tested to serve as their own `generate` does."""
 
 

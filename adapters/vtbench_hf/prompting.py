@@ -17,7 +17,8 @@ def prompt_text(processor: Any, sample: Sample) -> str:
         content = [{"type": "image"} for _ in sample.images] + [{"type": "text", "text": sample.prompt}]
         text: str = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
         return text
-    placeholder = str(getattr(processor, "image_token", "") or "")
+    # Processors of query-token models write the placeholders themselves.
+    placeholder = "" if hasattr(processor, "num_query_tokens") else str(getattr(processor, "image_token", "") or "")
     return placeholder * len(sample.images) + sample.prompt
 
 

@@ -1,0 +1,188 @@
+"""The `hf` adapter on random models of many architectures: answers and likelihoods are the model's own."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import tiny_models
+import torch
+
+from vtbench.errors import OutOfMemory, SampleError
+from vtbench.types import Sample
+from vtbench_hf.adapter import HFAdapter
+from vtbench_hf.decoding import until_stop
+from vtbench_hf.merged import MERGED, MergedAdapter, adapter_class
+
+CASES = [(name, HFAdapter) for name in tiny_models.BUILDERS] + [(name, MergedAdapter) for name in sorted(MERGED)]
+IDS = [f"{name}-{kind.__name__}" for name, kind in CASES]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", params=CASES, ids=IDS)
+def adapter(request) -> HFAdapter:
+    name, kind = request.param
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return kind(tiny_models.loaded(name))
+
+
+def _processed(adapter: HFAdapter, samples: list[Sample]) -> dict[str, torch.Tensor]:
+    """Return what the processor gives for prompts written by hand, not by the adapter."""
+    processor = adapter.processor
+    texts = []
+    for sample in samples:
+        if processor.chat_template:
+            content = [{"type": "image"}, {"type": "text", "text": sample.prompt}]
+            text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        else:
+            text = sample.prompt if hasattr(processor, "num_query_tokens") else processor.image_token + sample.prompt
+        texts.append(text)
+    options = {"add_special_tokens": False} if texts[0].startswith("<s>") else {}
+    images = [list(sample.images) for sample in samples]
+    inputs = processor(images=images, text=texts, padding=True, return_tensors="pt", **options)
+    return {name: value for name, value in inputs.items() if name != "labels"}
+
+
+def _full_forward(adapter: HFAdapter, sample: Sample, choice: str) -> tuple[float, int]:
+    """Return log p(choice | prompt) from one forward pass over prompt and choice: no batch, no padding, no cache."""
+    tokenizer = adapter.tokenizer
+    inputs = _processed(adapter, [sample])
+    prompt_ids = inputs["input_ids"]
+    last = tokenizer.decode(prompt_ids[0, -1:])
+    open_ended = last[-1:].isspace() or prompt_ids[0, -1].item() in tokenizer.all_special_ids
+    ids = tokenizer.encode(choice if open_ended else f" {choice}", add_special_tokens=False)
+    added = torch.tensor([ids])
+    grown: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if name == "input_ids":
+            value = torch.cat([value, added], 1)
+        elif name == "attention_mask" or name == "token_type_ids":
+            value = torch.cat([value, torch.ones_like(added)], 1)
+        elif name == "mm_token_type_ids":
+            value = torch.cat([value, torch.zeros_like(added)], 1)
+        elif name == "cross_attention_mask":
+            value = torch.cat([value, value[:, -1:].expand(-1, len(ids), -1, -1)], 1)
+        grown[name] = value
+    with torch.no_grad():
+        logits = adapter.model(**grown).logits[0, -len(ids) - 1 : -1]
+    return logits.double().log_softmax(-1).gather(1, added[0][:, None]).sum().item(), len(ids)
+
+
+def test_greedy_answers_are_those_of_generate(adapter):
+    samples = tiny_models.batch()
+    outputs = adapter.generate(samples, 7)
+    inputs = _processed(adapter, samples)
+    with torch.no_grad():
+        sequences = adapter.model.generate(**inputs, do_sample=False, max_new_tokens=7)
+    longest = inputs["input_ids"].shape[1]
+    expected = [until_stop(row[longest:], [2]) for row in sequences.tolist()]
+    assert [o.text for o in outputs] == [t.strip() for t in adapter.tokenizer.batch_decode(expected, True)]
+    assert any(o.text for o in outputs), "a test of empty answers shows nothing"
+    assert [o.tokens_in for o in outputs] == inputs["attention_mask"].sum(1).tolist()
+
+
+def test_a_batch_answers_as_its_samples_alone(adapter):
+    samples = tiny_models.batch()
+    together = adapter.generate(samples, 5)
+    assert [adapter.generate([sample], 5)[0] for sample in samples] == together
+
+
+def test_likelihoods_are_those_of_an_unbatched_uncached_forward_pass(adapter):
+    samples = tiny_models.batch()
+    for sample, output in zip(samples, adapter.rank(samples), strict=True):
+        expected = [_full_forward(adapter, sample, choice) for choice in sample.choices]
+        assert output.logprobs == pytest.approx([value for value, _ in expected], abs=1e-4)
+        assert output.logprob_tokens == tuple(n for _, n in expected)
+
+
+def test_the_order_of_calls_does_not_matter(adapter):
+    samples = tiny_models.batch()
+    adapter.generate([samples[0]], 1)
+    ranked_first = adapter.rank(samples)
+    answers = adapter.generate(samples, 5)
+    ranked_after = adapter.rank(samples)
+    assert adapter.generate(samples, 5) == answers
+    for one, other in zip(ranked_first, ranked_after, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+def test_choices_of_one_token_only(adapter):
+    samples = [tiny_models.sample(i, p, ("yes", "no")) for i, p in enumerate(("is it red?", "is the circle above it?"))]
+    adapter.generate(samples, 2)
+    for sample, output in zip(samples, adapter.rank(samples), strict=True):
+        assert output.logprobs == pytest.approx(
+            [_full_forward(adapter, sample, c)[0] for c in sample.choices], abs=1e-4
+        )
+
+
+def test_connector_tokens(adapter):
+    samples = tiny_models.batch()
+    if isinstance(adapter.model, tiny_models.tf.MllamaForConditionalGeneration):
+        assert "visual_tokens" not in adapter.capabilities
+        assert adapter.layers == ()
+        return
+    assert adapter.layers[0] == "connector"
+    (visual,) = adapter.visual_tokens(samples, ["connector"])
+    assert visual.tokens.shape[0] == len(samples)
+    assert visual.tokens.ndim == 3
+    alone = [adapter.visual_tokens([sample], ["connector"])[0].tokens[0] for sample in samples]
+    torch.testing.assert_close(visual.tokens, torch.stack(alone), atol=1e-5, rtol=1e-4)
+    assert not torch.equal(alone[0], alone[1])
+
+
+def test_pictures_of_unequal_token_counts_are_left_to_single_samples():
+    adapter = HFAdapter(tiny_models.loaded("qwen2_vl"))
+    samples = [tiny_models.sample(0, "where?", size=(56, 56)), tiny_models.sample(1, "where?", size=(112, 56))]
+    with pytest.raises(SampleError, match="unequal numbers"):
+        adapter.visual_tokens(samples, ["connector"])
+    assert [adapter.visual_tokens([s], ["connector"])[0].tokens.shape[1] for s in samples] == [4, 8]
+
+
+def test_every_tested_architecture_gets_its_class():
+    assert adapter_class("llava") is MergedAdapter
+    assert adapter_class("qwen2_vl") is HFAdapter
+    assert set(tiny_models.BUILDERS) >= MERGED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+        MemoryError(),
+    ],
+    ids=["cuda", "cpu", "python"],
+)
+def test_out_of_memory_is_told_and_the_batch_can_be_tried_again(monkeypatch, error):
+    adapter = MergedAdapter(tiny_models.loaded("llava"))
+    samples = tiny_models.batch()
+    expected = adapter.generate(samples, 3)
+
+    def fail(*args, **kwargs):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(adapter.model), "forward", fail)
+        with pytest.raises(OutOfMemory, match="a batch of 2"):
+            adapter.generate(samples[:2], 3)
+    assert adapter.generate(samples, 3) == expected
+
+
+def test_other_runtime_errors_keep_their_traceback(monkeypatch):
+    adapter = MergedAdapter(tiny_models.loaded("llava"))
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(type(adapter.model), "forward", fail)
+    with pytest.raises(RuntimeError, match="shapes cannot"):
+        adapter.generate(tiny_models.batch(), 3)
