@@ -133,7 +133,7 @@ class Beginning:
                 return []
             if alike:
                 raise VtbenchError(
-                    f"task {self._name!r}: each of the first {len(self._errors)} samples failed alike, so the run ends: "
+                    f"task {self._name!r}: each of the first {len(self._errors)} samples failed alike: "
                     f"{Failure(self._errors[0])}"
                 ) from self._errors[0]
         self._open = True

@@ -118,10 +118,12 @@ def show(result: RunResult, stderr: bool) -> None:
             table.add_section()
         table.add_row(*map(escape, ["" if task == previous else task, *cells]))
         previous = task
-    for task, reasons in result.document["left_out"].items():
-        for metric, reason in reasons.items():
-            table.add_row(escape(task), escape(metric), "-", "", "", "", "", escape(reason), style="dim")
+    left_out = [(task, *pair) for task, reasons in result.document["left_out"].items() for pair in reasons.items()]
+    for task, metric, _ in left_out:
+        table.add_row(escape(task), escape(metric), "-", "", "", "", "", "left out", style="dim")
     console.print(table)
+    for task, metric, reason in left_out:
+        console.print(f"left out {metric} of {task}: {reason}", highlight=False, markup=False, soft_wrap=True)
     for task, failed in result.document["failed"].items():
         if failed:
             console.print(f"{task}: {failed} samples failed; samples.jsonl says why", style="red", markup=False)

@@ -10,7 +10,6 @@ flight.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -25,11 +24,11 @@ from vtbench.batching import Ahead, BatchSize, one_thread, replay
 from vtbench.config import RunConfig, checked
 from vtbench.console import Listener
 from vtbench.metric import Metric, VisualMetric
-from vtbench.provenance import deciding, digest, git_commit, redact, secrets, versions
+from vtbench.provenance import run_facts, secrets
 from vtbench.registry import Registry
 from vtbench.results import RunResult
 from vtbench.selection import load_tasks, usable_metrics
-from vtbench.store import Store, run_id, write_file
+from vtbench.store import Store, write_file
 from vtbench.types import Task
 
 
@@ -57,7 +56,8 @@ def run(
     adapter = registry.adapter(config.model, config.model_args, config.device, config.dtype)
     try:
         metrics, left_out = usable_metrics(tasks, config, adapter, registry)
-        store = open_store(config, tasks, files, metrics, left_out, adapter, registry)
+        facts = run_facts(config, tasks, files, metrics, left_out, adapter, registry.plugins())
+        store = Store.open(Path(config.output), config.resume, facts, frozenset(secrets(config.model_args)))
         try:
             listener.begin(store.path, {task.name: (len(task), len(store.done[task.name])) for task in tasks}, left_out)
             size = BatchSize(None if config.batch_size == "auto" else config.batch_size)
@@ -75,38 +75,6 @@ def run(
         adapter.close()
         listener.end()
     return result
-
-
-def open_store(
-    config: RunConfig,
-    tasks: Sequence[Task],
-    files: dict[str, Path],
-    metrics: dict[str, dict[str, Metric]],
-    left_out: dict[str, dict[str, str]],
-    adapter: Adapter,
-    registry: Registry,
-) -> Store:
-    """Make the run's directory, or open the one to go on with."""
-    model, hidden = dict(adapter.describe()), frozenset(secrets(config.model_args))
-    keys = deciding(config, tasks, metrics, model)
-    if config.resume:
-        where = Path(config.resume) if isinstance(config.resume, str) else None
-        return Store.resume(where, Path(config.output), digest(keys), keys, hidden)
-    now, names = datetime.now().astimezone(), [task.name for task in tasks]
-    facts = {
-        "run_id": run_id(now, config.model, names),
-        "created": now.isoformat(timespec="microseconds"),
-        "digest": digest(keys),
-        "config": redact(asdict(config)),
-        "tasks": {task.name: {"samples": len(task), "file": str(files[task.name].resolve())} for task in tasks},
-        "metrics": {name: list(chosen) for name, chosen in metrics.items()},
-        "left_out": left_out,
-        "model": redact(model) | {"image_size": adapter.image_size, "capabilities": sorted(adapter.capabilities)},
-        "versions": versions(registry.plugins()),
-        "git": git_commit(),
-        "keys": keys,
-    }
-    return Store.create(Path(config.output), facts, hidden)
 
 
 def run_task(

@@ -12,12 +12,15 @@ import math
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import vtbench
+from vtbench.adapter import Adapter
 from vtbench.config import DECIDING, RunConfig
 from vtbench.registry import Plugin
 from vtbench.types import Task
@@ -104,6 +107,39 @@ def differing(here: Mapping[str, Any], there: Mapping[str, Any], prefix: str = "
 def _short(value: Any) -> str:
     text = "nothing" if value is None else json.dumps(value)
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+def run_facts(
+    config: RunConfig,
+    tasks: Sequence[Task],
+    files: Mapping[str, Path],
+    metrics: Mapping[str, Iterable[str]],
+    left_out: Mapping[str, Mapping[str, str]],
+    adapter: Adapter,
+    plugins: Iterable[Plugin],
+) -> dict[str, Any]:
+    """Return what run.json says of a run that begins now."""
+    now, model = datetime.now().astimezone(), dict(adapter.describe())
+    keys = deciding(config, tasks, metrics, model)
+    return {
+        "run_id": run_id(now, config.model, [task.name for task in tasks]),
+        "created": now.isoformat(timespec="microseconds"),
+        "digest": digest(keys),
+        "config": redact(asdict(config)),
+        "tasks": {task.name: {"samples": len(task), "file": str(files[task.name].resolve())} for task in tasks},
+        "metrics": {name: list(chosen) for name, chosen in metrics.items()},
+        "left_out": left_out,
+        "model": redact(model) | {"image_size": adapter.image_size, "capabilities": sorted(adapter.capabilities)},
+        "versions": versions(plugins),
+        "git": git_commit(),
+        "keys": keys,
+    }
+
+
+def run_id(now: datetime, model: str, tasks: list[str]) -> str:
+    """Name a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
+    what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
+    return re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
 
 
 def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:

@@ -17,12 +17,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import datetime
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -37,12 +35,6 @@ from vtbench.types import Observation, Record
 
 _SHORTEST_SECRET = 6
 """Shorter strings are hidden by their key alone: replacing them everywhere would eat words."""
-
-
-def run_id(now: datetime, model: str, tasks: list[str]) -> str:
-    """Name a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
-    what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
-    return re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
 
 
 class Store:
@@ -69,45 +61,34 @@ class Store:
             self.done[line["task"]].add(line["index"])
 
     @classmethod
-    def create(cls, parent: Path, run: dict[str, Any], hidden: frozenset[str] = frozenset()) -> Store:
-        """Make a new run directory `parent/<run["run_id"]>`, with a number behind it if that name is taken."""
-        with disk(parent):
-            parent.mkdir(parents=True, exist_ok=True)
-            for n in range(1, 1000):
-                name = run["run_id"] if n == 1 else f"{run['run_id']}-{n}"
-                try:
-                    (parent / name).mkdir()
-                    break
-                except FileExistsError:
-                    continue
-        store = cls(parent / name, run, hidden)
-        store.update(run_id=name)
-        return store
+    def open(cls, parent: Path, resume: bool | str, run: dict[str, Any], hidden: frozenset[str] = frozenset()) -> Store:
+        """Make a new run directory in `parent`, or open the one to go on with.
 
-    @classmethod
-    def resume(
-        cls,
-        where: Path | None,
-        parent: Path,
-        digest: str,
-        keys: Mapping[str, Any],
-        hidden: frozenset[str] = frozenset(),
-    ) -> Store:
-        """Open the run at `where`, or the newest of this digest in `parent`.
+        Args:
+            parent: directory of runs.
+            resume: False for a new run, True for the newest in `parent` with the digest of `run`, or a run's path.
+            run: what run.json says of a new run.
+            hidden: strings that must not reach any file.
 
         Raises:
-            StoreError: there is none; the message names the keys in which the nearest run differs.
+            StoreError: nothing can be written there, or there is no such run; the message names the keys in which the
+                nearest one differs.
         """
-        found = [read_run(where)] if where else runs(parent)
-        same = [run for run in found if run["digest"] == digest]
+        if not resume:
+            path = _new_directory(parent, run["run_id"])
+            store = cls(path, run, hidden)
+            store.update(run_id=path.name)
+            return store
+        found = [read_run(Path(resume))] if isinstance(resume, str) else runs(parent)
+        same = [other for other in found if other["digest"] == run["digest"]]
         if same:
             return cls(Path(same[0]["path"]), same[0], hidden)
         if not found:
             raise StoreError(f"{parent}: no run here to go on with; leave --resume out to start one")
-        nearest = min(found, key=lambda run: len(differing(keys, run["keys"])))
-        keys_text = ", ".join(differing(keys, nearest["keys"])) or "its digest"
+        nearest = min(found, key=lambda other: len(differing(run["keys"], other["keys"])))
+        keys = ", ".join(differing(run["keys"], nearest["keys"]))
         raise StoreError(
-            f"{nearest['path']}: a run of another config, which differs in {keys_text}; "
+            f"{nearest['path']}: a run of another config, which differs in {keys}; "
             "set these alike, or leave --resume out to start a new run"
         )
 
@@ -223,6 +204,20 @@ def write_file(path: Path, text: str) -> Path:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     return path
+
+
+def _new_directory(parent: Path, name: str) -> Path:
+    """Make `parent/name`, with a number behind it where that is taken."""
+    with disk(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        n = 1
+        while True:
+            path = parent / (name if n == 1 else f"{name}-{n}")
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                n += 1
 
 
 def _drop_torn_line(path: Path) -> None:

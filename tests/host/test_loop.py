@@ -28,8 +28,8 @@ ALL = "[hits, ranked, seen]"
 
 
 def go(task: Path, **fields: Any) -> RunResult:
-    settings_ = {"model": "fake", "tasks": [task], "output": str(task.parent / "out"), "registry": registry()}
-    return vtbench.run(**{**settings_, **fields})
+    given = {"model": "fake", "tasks": [task], "output": str(task.parent / "out"), "registry": registry()}
+    return vtbench.run(**{**given, **fields})
 
 
 def samples(path: Path) -> list[dict[str, Any]]:
@@ -131,7 +131,8 @@ def test_sigkill_and_resume(tmp_path: Path) -> None:
         "    if any(s.index == 41 for s in samples): os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return real(self, samples, n)\n"
         "host_fakes.FakeModel.generate = generate\n"
-        "vtbench.run(model='fake', tasks=[sys.argv[2]], output=sys.argv[3], batch_size=4, registry=host_fakes.registry())"
+        "of = dict(tasks=[sys.argv[2]], output=sys.argv[3], registry=host_fakes.registry())\n"
+        "vtbench.run(model='fake', batch_size=4, **of)"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(task), str(tmp_path / "cut")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -207,7 +208,7 @@ def test_nan_is_a_failed_record_and_no_file_holds_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 50, "auto"])
 def test_a_hopeless_run_ends_with_one_error(tmp_path: Path, size: int | str) -> None:
-    with pytest.raises(VtbenchError, match="failed alike.*ValueError: cannot take question 0?"):
+    with pytest.raises(VtbenchError, match=r"failed alike.*ValueError: cannot take question 0\?"):
         go(quiz(tmp_path, 200), model_args={"breaks_on": ["*"]}, batch_size=size)
     (path,) = (tmp_path / "out").iterdir()
     assert samples(path) == []
@@ -247,7 +248,7 @@ def test_metrics_beyond_the_model_are_left_out_with_the_reason(tmp_path: Path) -
         "ranked": "model 'fake' cannot rank answers",
         "seen": "model 'fake' gives no visual tokens",
     }
-    with pytest.raises(AdapterError, match="no metric is left.*cannot rank"):
+    with pytest.raises(AdapterError, match=r"no metric is left.*cannot rank"):
         go(task, model_args={"can": ["generate"]}, metrics=["ranked"])
 
 
@@ -275,7 +276,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
                 raise OSError(28, "No space left on device")
             return super().write(data)
 
-    with patch.object(vtbench.store, "FileIO", Full), pytest.raises(StoreError, match="the disk is full.*--resume"):
+    with patch.object(vtbench.store, "FileIO", Full), pytest.raises(StoreError, match=r"the disk is full.*--resume"):
         go(task, batch_size=2)
     (path,) = (tmp_path / "out").iterdir()
     kept = len(samples(path))

@@ -1,0 +1,76 @@
+"""Batch sizes and asking again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vtbench.batching import FIRST_SIZE, LARGEST_SIZE, BatchSize, Failure, ask
+from vtbench.errors import AdapterError, OutOfMemory, SampleError
+from vtbench.types import Sample
+
+
+def sample(index: int) -> Sample:
+    return Sample(id=str(index), index=index, images=(), prompt="", target="")
+
+
+def grow(seconds: Any, batches: int = 20) -> BatchSize:
+    size = BatchSize()
+    for _ in range(batches):
+        size.took(size.size, seconds(size.size))
+    return size
+
+
+def test_it_grows_while_throughput_does_and_stops_where_it_does_not() -> None:
+    assert grow(lambda n: 1.0).size == LARGEST_SIZE
+    assert grow(lambda n: 0.1 * n).size == FIRST_SIZE
+    assert grow(lambda n: max(1.0, n / 32)).size == 32
+
+
+def test_fixed_sizes_stay_but_for_memory() -> None:
+    size = BatchSize(24)
+    size.took(24, 0.01)
+    assert size.size == 24
+    size.out_of_memory(24)
+    assert size.size == 12
+    size.took(12, 0.001)
+    assert size.size == 12
+
+
+def test_out_of_memory_ends_growth_for_good() -> None:
+    size = grow(lambda n: 1.0, batches=3)
+    before = size.size
+    size.out_of_memory(before)
+    size.took(before // 2, 1e-6)
+    assert size.size == before // 2
+
+
+@given(n=st.integers(0, 40), fits=st.integers(0, 40), bad=st.sets(st.integers(0, 39)))
+def test_every_sample_comes_back_once_with_its_own_answer(n: int, fits: int, bad: set[int]) -> None:
+    def answer(samples: Sequence[Sample]) -> list[int]:
+        if len(samples) > fits:
+            raise OutOfMemory
+        if any(s.index in bad for s in samples):
+            raise SampleError("bad")
+        return [10 * s.index for s in samples]
+
+    got = [(s.index, value) for s, value in ask([sample(i) for i in range(n)], answer, lambda n: None)]
+    assert [index for index, _ in got] == list(range(n))
+    for index, value in got:
+        assert isinstance(value, Failure) if index in bad or not fits else value == 10 * index
+
+
+def test_an_error_of_the_whole_run_is_not_repeated() -> None:
+    calls = []
+
+    def answer(samples: Sequence[Sample]) -> list[int]:
+        calls.append(len(samples))
+        raise AdapterError("server gone")
+
+    with pytest.raises(AdapterError):
+        list(ask([sample(i) for i in range(5)], answer, lambda n: None))
+    assert calls == [5]

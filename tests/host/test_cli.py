@@ -1,0 +1,211 @@
+"""The command line: exit statuses, what goes to which stream, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from host_fakes import quiz, registry
+
+from vtbench.cli import status
+from vtbench.config import RunConfig
+
+Captured = pytest.CaptureFixture[str]
+
+
+def cli(*arguments: object) -> int:
+    return status([str(argument) for argument in arguments], registry())
+
+
+def run(task: Path, *more: object) -> int:
+    return cli("run", "--model", "fake", "--tasks", task, "--output", task.parent / "out", *more)
+
+
+def test_json_is_one_document_and_nothing_else_on_stdout(tmp_path: Path, capsys: Captured) -> None:
+    assert run(quiz(tmp_path), "--json", "--model-args", "moody=true") == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["results"]["quiz"]["acc,none"] >= 0
+    assert Path(document["run"], "report.html").exists()
+    assert "acc" in err
+
+
+def test_without_json_the_table_is_on_stdout(tmp_path: Path, capsys: Captured) -> None:
+    task = quiz(tmp_path, metrics="[hits, ranked]")
+    assert run(task, "--model-args", "can=[generate]", "--no-report") == 0
+    out, _ = capsys.readouterr()
+    for part in ("acc", "chance", "majority", "50.0", "cannot rank answers"):
+        assert part in out
+    assert not list((tmp_path / "out").glob("*/report.html"))
+
+
+def test_flags_win_over_the_file(tmp_path: Path, capsys: Captured) -> None:
+    task = quiz(tmp_path)
+    file = tmp_path / "run.yaml"
+    file.write_text(f"model: fake\ntasks: ['{task}']\nlimit: 7\noutput: '{tmp_path / 'out'}'\njson: true\n")
+    assert cli("run", "--config", file, "--limit", "3") == 0
+    assert json.loads(capsys.readouterr().out)["n-samples"]["quiz"]["original"] == 3
+    file.write_text(file.read_text().replace("limit: 7", "limit: some"))
+    assert cli("run", "--config", file) == 2
+    assert "run.yaml, line 3: limit" in capsys.readouterr().err
+
+
+def test_failed_samples_beyond_the_share_are_status_1(tmp_path: Path, capsys: Captured) -> None:
+    task = quiz(tmp_path, 20, missing=[1])
+    assert run(task) == 1
+    assert "1 samples failed" in capsys.readouterr().out
+    assert run(task, "--max-failed", "0.05") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "fakee"], "unknown model 'fakee'. Did you mean 'fake'?"),
+        (["--metrics", "hist"], "unknown metric 'hist'. Did you mean 'hits'?"),
+        (["--tasks", "relationl"], "unknown task 'relationl'. Did you mean 'relational'?"),
+        (["--tasks", "none/such.yaml"], "none/such.yaml: no such task file"),
+        (["--model", "absent", "--model-args", "pretrained=x"], "x: no such checkpoint"),
+        (["--model", "lacking"], "pip install"),
+        (["--model-args", "moody"], "k=v,k=v"),
+        (["--batch-size", "few"], "--batch-size"),
+        (["--limt", "3"], "No such option"),
+        (["--resume", "--output", "nowhere"], "no run here"),
+        (["--resume", "nowhere"], "nowhere: not a run's directory"),
+        (["--config", "none.yaml"], "none.yaml: cannot be read"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(
+    tmp_path: Path, capsys: Captured, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = quiz(tmp_path)
+    given = dict(zip(["--model", "--tasks", "--metrics"], ["fake", str(task), "hits"], strict=True))
+    rest = [a for i, a in enumerate(arguments) if a not in given and (not i or arguments[i - 1] not in given)]
+    given |= {key: arguments[arguments.index(key) + 1] for key in given if key in arguments}
+    assert cli("run", *[part for pair in given.items() for part in pair], *rest) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_task_with_an_unknown_key_names_file_line_and_key(tmp_path: Path, capsys: Captured) -> None:
+    task = quiz(tmp_path)
+    task.write_text(task.read_text() + "metrcs: [hits]\n")
+    assert run(task) == 2
+    assert "quiz.yaml, line 4: metrcs: unknown key. Did you mean 'metrics'?" in capsys.readouterr().err
+    assert cli("validate", task) == 2
+    assert "line 4" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_130_and_says_how_to_go_on(tmp_path: Path, capsys: Captured) -> None:
+    task = quiz(tmp_path)
+    assert run(task, "--model-args", "interrupts_on=question 11?", "--batch-size", 5) == 130
+    assert "10 of 20 samples are kept" in capsys.readouterr().err
+    assert run(task, "--batch-size", 5, "--resume", "--json", "--model-args", "interrupts_on=question 99?") == 2
+    assert "model_args.interrupts_on" in capsys.readouterr().err
+
+
+def test_resume_takes_the_newest_or_a_path(tmp_path: Path, capsys: Captured) -> None:
+    task = quiz(tmp_path)
+    for more in ([], ["--resume"], ["--resume", "--json"]):
+        assert run(task, "--json", *more) == 0
+    found = [json.loads(line)["run"] for line in capsys.readouterr().out.splitlines()]
+    assert len(set(found)) == 1
+    assert run(task, "--resume", found[0]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+@pytest.mark.parametrize("what", ["models", "metrics", "tasks", "plugins"])
+def test_ls(what: str, capsys: Captured) -> None:
+    expected = {"models": "fake", "metrics": "hits", "tasks": "relational", "plugins": "fakes"}[what]
+    assert cli("ls", what) == 0
+    assert expected in capsys.readouterr().out
+    assert cli("ls", what, "--json") == 0
+    assert expected in [row["name"] for row in json.loads(capsys.readouterr().out)]
+
+
+def test_ls_runs_and_report(tmp_path: Path, capsys: Captured) -> None:
+    task = quiz(tmp_path)
+    assert cli("ls", "runs", "--output", tmp_path / "out") == 0
+    assert capsys.readouterr().out == ""
+    run(task, "--no-report", "--json")
+    path = json.loads(capsys.readouterr().out)["run"]
+    assert cli("ls", "runs", "--output", tmp_path / "out", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [{"run": path, "model": "fake", "samples": 20, "state": "done"}]
+    assert cli("report", path) == 0
+    assert capsys.readouterr().out.strip() == str(Path(path, "report.html"))
+    assert cli("report", tmp_path) == 2
+
+
+def test_validate(tmp_path: Path, capsys: Captured) -> None:
+    assert cli("validate", quiz(tmp_path)) == 0
+    assert "20 samples" in capsys.readouterr().out
+    assert cli("validate", quiz(tmp_path, metrics="[hist]")) == 2
+    assert cli("validate", quiz(tmp_path, missing=[4])) == 2
+    assert "gone.png" in capsys.readouterr().err
+
+
+def test_check_batching_finds_answers_that_depend_on_company(tmp_path: Path, capsys: Captured) -> None:
+    task = quiz(tmp_path, 40, missing=[3])
+    assert run(task, "--check-batching") == 0
+    assert "31 samples at batch size 1 and 8: 0 answers differ" in capsys.readouterr().out
+    assert run(task, "--check-batching", "--model-args", "moody=true", "--batch-size", 4, "--json") == 1
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["batch_size"] == 4
+    assert {row["form"] for row in found["differing"]} == {"generate", "rank"}
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_has_every_field_and_commands_of_plugins(capsys: Captured) -> None:
+    assert cli("run", "--help") == 0
+    text = capsys.readouterr().out
+    for name in RunConfig.__dataclass_fields__:
+        assert f"--{name.replace('_', '-')}" in text
+    assert cli("--version") == 0
+    assert cli() == 2
+
+
+HEAVY = ("torch", "transformers", "pydantic", "scipy", "numpy", "rich", "jinja2")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["ls", "tasks"], ["ls", "models"], ["ls", "metrics"], ["run", "--help"]]
+)
+def test_looking_around_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from vtbench.cli import status; from vtbench.registry import Registry\n"
+        "import vtbench.scoring.plugin, vtbench_controls, vtbench_hf, vtbench_llava\n"
+        "plugins = dict(a=vtbench.scoring.plugin, b=vtbench_controls, c=vtbench_hf, d=vtbench_llava)\n"
+        f"assert status({arguments!r}, Registry(plugins)) == 0\n"
+        f"print('HEAVY', sorted(set(sys.modules) & set({HEAVY!r})))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_a_run_imports_no_backend_itself(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from host_fakes import registry; import vtbench\n"
+        "vtbench.run(model='fake', tasks=[sys.argv[2]], output=sys.argv[3], registry=registry())\n"
+        "print(sorted(set(sys.modules) & {'torch', 'transformers'}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, Path(__file__).parent, quiz(tmp_path), tmp_path / "out"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_is_quick() -> None:
+    """The aim is 0.3 s; the bound is wide, as machines under test are busy."""
+    began = time.perf_counter()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-m", "vtbench", "--help"], env=environment, capture_output=True, check=True)
+    assert time.perf_counter() - began < 2

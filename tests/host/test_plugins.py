@@ -1,0 +1,117 @@
+"""Plugins of third parties, really installed; and the skeletons of `vtbench init`, really run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vtbench.cli import status
+from vtbench.registry import Registry
+
+TESTS = Path(__file__).parent.parent
+
+
+def install(package: Path, target: Path) -> None:
+    """Install a package as a user would, but without network and beside the environment."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    source = target.parent / "sources" / package.name
+    shutil.copytree(package, source)  # a build leaves nothing in the checkout
+    subprocess.run([*pip, "--disable-pip-version-check", "--target", target, source], check=True)
+
+
+def vtbench(site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+    command = [sys.executable, "-m", "vtbench", *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with a good plugin and a broken one."""
+    target = tmp_path_factory.mktemp("plugins") / "site"
+    install(TESTS / "vtbench_echo", target)
+    install(TESTS / "vtbench_broken", target)
+    return target
+
+
+@pytest.mark.parametrize(("what", "name"), [("models", "parrot"), ("metrics", "words"), ("tasks", "parrot_coarse")])
+def test_an_installed_plugin_is_listed_and_a_broken_one_is_one_warning(site: Path, what: str, name: str) -> None:
+    done = vtbench(site, "ls", what, "--json")
+    assert done.returncode == 0
+    assert name in [row["name"] for row in json.loads(done.stdout)]
+    (warning,) = [line for line in done.stderr.splitlines() if "broken" in line]
+    assert "vtbench-broken 0.0.1" in warning
+    assert "flux capacitor" in warning
+
+
+def test_plugins_are_listed_with_their_errors(site: Path) -> None:
+    rows = {row["name"]: row for row in json.loads(vtbench(site, "ls", "plugins", "--json").stdout)}
+    assert rows["echo"]["distribution"] == "vtbench-echo"
+    assert rows["echo"]["version"] == "1.2.3"
+    assert rows["echo"]["error"] is None
+    assert "flux capacitor" in rows["broken"]["error"]
+
+
+def test_an_installed_plugin_runs(site: Path, tmp_path: Path) -> None:
+    arguments = ("--model", "parrot", "--tasks", "parrot_coarse", "--output", tmp_path, "--json")
+    done = vtbench(site, "run", *arguments)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["results"]["parrot_coarse"]["words,none"] == 6
+    run = json.loads(Path(document["run"], "run.json").read_text())
+    assert run["versions"]["plugins"]["echo"] == {"distribution": "vtbench-echo", "version": "1.2.3"}
+
+
+def test_asking_for_the_broken_one_gives_its_own_error(site: Path) -> None:
+    done = vtbench(site, "run", "--model", "broken", "--tasks", "parrot_coarse")
+    assert done.returncode == 2
+    assert "flux capacitor" in done.stderr.splitlines()[-1]
+
+
+def test_two_distributions_with_one_name_are_refused_by_both_names(site: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(TESTS / "vtbench_echo", other)
+    project = other / "pyproject.toml"
+    text = project.read_text().replace('"vtbench-echo"', '"vtbench-twin"')
+    project.write_text(text + '\n[tool.hatch.build.targets.wheel]\npackages = ["vtbench_echo"]\n')
+    twin = tmp_path / "site"
+    shutil.copytree(site, twin)
+    install(other, twin)
+    done = vtbench(twin, "ls", "models")
+    assert done.returncode == 2
+    assert "vtbench-echo 1.2.3" in done.stderr
+    assert "vtbench-twin 1.2.3" in done.stderr
+
+
+def test_init_adapter_installs_and_passes_its_own_test(tmp_path: Path) -> None:
+    assert status(["init", "adapter", "mymodel", "--output", str(tmp_path)], Registry({})) == 0
+    assert status(["init", "adapter", "mymodel", "--output", str(tmp_path)], Registry({})) == 2
+    site = tmp_path / "site"
+    install(tmp_path / "mymodel", site)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "mymodel" / "tests"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+    assert "mymodel" in [row["name"] for row in json.loads(vtbench(site, "ls", "models", "--json").stdout)]
+
+
+def test_init_task_validates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import vtbench.scoring.plugin
+
+    registry = Registry({"scoring": vtbench.scoring.plugin})
+    assert status(["init", "task", "mytask", "--output", str(tmp_path)], registry) == 0
+    assert status(["validate", str(tmp_path / "mytask.yaml")], registry) == 0
+    assert "200 samples" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["My-Model", "../up", "1st", ""])
+def test_init_refuses_names_that_are_no_packages(name: str, tmp_path: Path) -> None:
+    assert status(["init", "adapter", name, "--output", str(tmp_path)], Registry({})) == 2
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,113 @@
+"""The registry: every plugin by name, loud on clashes, unmoved by a broken one."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from host_fakes import Plugin, registry
+
+from vtbench.errors import AdapterError, PluginError, VtbenchError
+from vtbench.hookspecs import hookimpl
+from vtbench.registry import Registry
+
+
+def plugin(**hooks: Any) -> types.SimpleNamespace:
+    """An object whose hooks return the values given."""
+    made = types.SimpleNamespace()
+    for name, value in hooks.items():
+
+        def hook(value: Any = value) -> Any:
+            if isinstance(value, Exception):
+                raise value
+            return value
+
+        setattr(made, name, hookimpl(hook))
+    return made
+
+
+def test_names_factories_and_their_first_line() -> None:
+    found = registry().adapters()
+    assert list(found) == sorted(found)
+    assert found["fake"].summary == "A model by hash."
+    assert found["fake"].plugin.name == "fakes"
+    assert set(registry().metrics()) == {"hits", "ranked", "seen"}
+
+
+@pytest.mark.parametrize("hook", ["vtbench_adapters", "vtbench_metrics"])
+def test_a_name_that_two_plugins_bring_names_both(hook: str) -> None:
+    both = {"first": plugin(**{hook: {"same": object}}), "second": plugin(**{hook: {"same": object}})}
+    with pytest.raises(PluginError, match=r"'same'.*of first 0.*of second 0"):
+        getattr(Registry(both), hook.removeprefix("vtbench_"))()
+
+
+def test_a_command_that_is_there_already_is_refused() -> None:
+    @hookimpl
+    def vtbench_commands(app: click.Group) -> None:
+        app.add_command(click.Command("run"))
+
+    with pytest.raises(PluginError, match=r"'second'.*'run', which vtbench has"):
+        Registry({"second": types.SimpleNamespace(vtbench_commands=vtbench_commands)}).commands(
+            click.Group(commands={"run": click.Command("run")})
+        )
+
+
+def test_a_broken_hook_is_one_warning_and_stops_no_other() -> None:
+    warnings: list[str] = []
+    found = Registry(
+        {
+            "bad": plugin(vtbench_adapters=RuntimeError("no\nflux"), vtbench_metrics={"m": object}),
+            "good": Plugin(),
+            "misspelt": plugin(vtbench_adaptors={}),
+        },
+        warn=warnings.append,
+    )
+    assert "fake" in found.adapters()
+    assert "m" not in found.metrics()
+    found.adapters()
+    assert len(warnings) == 2
+    assert "'bad'" in warnings[1]
+    assert "RuntimeError: no flux" in warnings[1]
+    assert "vtbench_adaptors" in warnings[0]
+    assert [p.name for p in found.plugins() if p.error] == ["bad", "misspelt"]
+    with pytest.raises(PluginError, match="no flux"):
+        found.adapter("bad", {})
+    with pytest.raises(VtbenchError, match=r"unknown model 'fak'. Did you mean 'fake'\?.*'bad'.*no flux"):
+        found.adapter("fak", {})
+
+
+def test_what_is_unknown_gets_the_nearest_names() -> None:
+    with pytest.raises(VtbenchError, match=r"unknown metric 'hit'. Did you mean 'hits'"):
+        registry().metric("hit")
+    with pytest.raises(VtbenchError, match=r"'absent' takes no argument 'pretraine'. Did you mean 'pretrained'"):
+        registry().adapter("absent", {"pretraine": 1})
+    with pytest.raises(AdapterError, match="nowhere: no such checkpoint"):
+        registry().adapter("absent", {"pretrained": "nowhere"})
+
+
+def test_a_missing_backend_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AdapterError, match="pip install torch_of_another_world"):
+        registry().adapter("lacking", {})
+    monkeypatch.setattr(
+        "vtbench.registry.metadata.requires", lambda owner: ['torch-of-another-world>=2; extra == "hf"']
+    )
+    with pytest.raises(AdapterError, match=r"pip install 'fakes\[hf\]'"):
+        registry().adapter("lacking", {})
+
+
+def test_device_and_dtype_go_where_the_signature_has_them() -> None:
+    seen: dict[str, Any] = {}
+
+    def placed(device: str = "auto", **others: Any) -> object:
+        seen.update(device=device, **others)
+        return object()
+
+    Registry({"p": plugin(vtbench_adapters={"placed": placed})}).adapter("placed", {"k": 1}, "cpu", "float16")
+    assert seen == {"device": "cpu", "k": 1}
+
+
+def test_task_dirs() -> None:
+    assert Registry({"p": plugin(vtbench_task_dirs=[Path("a"), "b"])}).task_dirs() == [Path("a"), Path("b")]
