@@ -292,9 +292,11 @@ def _load_processor(source: str, common: dict[str, Any], chat_template: str | No
     needs = "an image-text checkpoint needs tokenizer.json and a preprocessor_config.json or processor_config.json"
     try:
         processor = transformers.AutoProcessor.from_pretrained(source, **common)
-    except ImportError as error:
-        raise AdapterError(f"{source}: its processor needs a further package ({first_line(error)})") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ImportError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if "torchvision" in str(error).lower():
+            raise AdapterError(
+                f"{source}: its processor needs torchvision, built for your torch; install it"
+            ) from error
         raise AdapterError(f"{source}: its processor cannot be loaded ({first_line(error)}); {needs}") from error
     for part in ("tokenizer", "image_processor"):
         if getattr(processor, part, None) is None:

@@ -194,3 +194,11 @@ def test_a_missing_tokenizer_or_processor(copy, files):
     message = refusal(llava, pretrained=str(copy))
     assert str(copy) in message
     assert "an image-text checkpoint needs tokenizer.json" in message
+
+
+def test_a_processor_that_needs_torchvision_says_so(copy, monkeypatch):
+    def absent(*args, **kwargs):
+        raise ImportError("X requires the Torchvision library but it was not found in your environment.")
+
+    monkeypatch.setattr(tf.AutoProcessor, "from_pretrained", absent)
+    assert "needs torchvision" in refusal(hf, pretrained=str(copy))
