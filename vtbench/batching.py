@@ -20,6 +20,8 @@ from vtbench.types import Sample, Task
 FIRST_SIZE, LARGEST_SIZE = 8, 256
 GAIN = 1.1
 """A doubled batch must bring this many times the samples per second to be worth its memory."""
+TRIES = 3
+"""So many batches a size gets to show it: one may be slow because the machine was busy elsewhere."""
 
 T = TypeVar("T")
 
@@ -33,19 +35,21 @@ class BatchSize:
     def __init__(self, size: int | None = None) -> None:
         self.size = size or FIRST_SIZE
         self._growing = size is None
-        self._best = 0.0
+        self._best = self._here = 0.0
+        self._tries = 0
 
     def took(self, n: int, seconds: float) -> None:
         """A batch of `n` took `seconds`. Batches that were cut short by the end of the task tell nothing."""
         if not self._growing or n != self.size:
             return
-        rate = n / max(seconds, 1e-9)
-        if rate < self._best * GAIN:
+        self._here, self._tries = max(self._here, n / max(seconds, 1e-9)), self._tries + 1
+        if self._here >= self._best * GAIN:
+            if n * 2 > LARGEST_SIZE:
+                self._growing = False
+            else:
+                self._best, self._here, self._tries, self.size = self._here, 0.0, 0, n * 2
+        elif self._tries == TRIES:
             self._growing, self.size = False, max(1, n // 2)
-        elif n * 2 > LARGEST_SIZE:
-            self._growing = False
-        else:
-            self._best, self.size = rate, n * 2
 
     def out_of_memory(self, n: int) -> None:
         """A batch of `n` did not fit: never ask for so many again."""

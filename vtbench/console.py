@@ -100,30 +100,30 @@ def number(value: float | None, percent: bool) -> str:
 
 def show(result: RunResult, stderr: bool) -> None:
     """Print the table of results, and where the run is."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(stderr=stderr)
-    table = Table(title=f"{escape(result.config.model)}", title_justify="left", header_style="bold")
-    for column in ("task", "score", "value", "95 %", "chance", "majority", "n", ""):
-        table.add_column(column, justify="left" if column in ("task", "score", "") else "right")
-    previous = None
-    for row in result.rows():
-        task, percent = row["task"], row["percent"]
-        interval = "" if row["low"] is None else f"{number(row['low'], percent)} .. {number(row['high'], percent)}"
-        baselines = ["" if row[key] is None else number(row[key], percent) for key in ("chance", "majority")]
-        cells = [row["score"], number(row["value"], percent), interval, *baselines, str(row["n"]), row["flags"]]
-        if previous not in (None, task):
-            table.add_section()
-        table.add_row(*map(escape, ["" if task == previous else task, *cells]))
-        previous = task
-    left_out = [(task, *pair) for task, reasons in result.document["left_out"].items() for pair in reasons.items()]
-    for task, metric, _ in left_out:
-        table.add_row(escape(task), escape(metric), "-", "", "", "", "", "left out", style="dim")
-    console.print(table)
-    for task, metric, reason in left_out:
-        console.print(f"left out {metric} of {task}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 120
+    for task, reasons in result.document["left_out"].items():
+        title = escape(f"{result.config.model} · {task}")
+        table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        for column in ("score", "value", "95 %", "chance", "majority", "n", ""):
+            table.add_column(column, justify="left" if column in ("score", "") else "right", no_wrap=column != "")
+        for row in (row for row in result.rows() if row["task"] == task):
+            percent = row["percent"]
+            interval = "" if row["low"] is None else f"{number(row['low'], percent)} – {number(row['high'], percent)}"
+            baselines = ["" if row[key] is None else number(row[key], percent) for key in ("chance", "majority")]
+            cells = [row["score"], number(row["value"], percent), interval, *baselines, str(row["n"]), row["flags"]]
+            table.add_row(*map(escape, cells))
+        for metric in reasons:
+            table.add_row(escape(metric), "-", "", "", "", "", "left out", style="dim")
+        console.print(table)
+        for metric, reason in reasons.items():
+            console.print(f"left out {metric}: {reason}", highlight=False, markup=False, soft_wrap=True)
     for task, failed in result.document["failed"].items():
         if failed:
             console.print(f"{task}: {failed} samples failed; samples.jsonl says why", style="red", markup=False)

@@ -101,11 +101,10 @@ def run_task(
                 size.out_of_memory(n)
             if not halved:
                 size.took(len(batch), seconds)
-            for record in beginning.passed(pairs):
-                store.append(replace(record, seconds=round(seconds / len(batch), 6)))
+            each = round(seconds / len(batch), 6)
+            store.append(beginning.passed([(replace(record, seconds=each), error) for record, error in pairs]))
             listener.advance(task.name, len(batch), sum(error is not None for _, error in pairs))
-        for record in beginning.rest():
-            store.append(record)
+        store.append(beginning.rest())
 
 
 def prepare(

@@ -18,7 +18,7 @@ import errno
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from io import FileIO
@@ -105,9 +105,9 @@ class Store:
                 text = text.replace(form, HIDDEN)
         return text
 
-    def _line(self, path: Path, value: Any) -> None:
+    def _write_lines(self, path: Path, values: Iterable[Any]) -> None:
         file = self._file(path)
-        rest = (self._text(value) + "\n").encode()
+        rest = "".join(self._text(value) + "\n" for value in values).encode()
         with disk(path):
             while rest:  # unbuffered: a nearly full disk takes a part
                 rest = rest[file.write(rest) or 0 :]
@@ -124,26 +124,32 @@ class Store:
     def batch(self, task: str, start: int, size: int, seconds: float, out_of_memory: list[int]) -> None:
         """Note a batch, before its samples are written."""
         line = {"task": task, "start": start, "size": size, "seconds": round(seconds, 6)}
-        self._line(self.path / "batches.jsonl", line | ({"out_of_memory": out_of_memory} if out_of_memory else {}))
+        halved = {"out_of_memory": out_of_memory} if out_of_memory else {}
+        self._write_lines(self.path / "batches.jsonl", [line | halved])
 
     def batches(self) -> list[dict[str, Any]]:
         """Return the batches that were noted, in their order."""
         return list(lines(self.path / "batches.jsonl"))
 
-    def append(self, record: Record) -> None:
-        """Write one sample, its arrays first. A sample that is there already stays as it is."""
-        if record.index in self.done[record.task]:
-            return
-        scores: dict[str, Observation] = {}
-        for metric, observation in record.scores.items():
-            arrays = {key: value for key, value in observation.items() if isinstance(value, np.ndarray)}
-            scores[metric] = {key: value for key, value in observation.items() if key not in arrays}
-            if arrays:
-                coded = {key: encode(array) for key, array in arrays.items()}
-                self._line(self._visual(record.task, metric, "jsonl"), {"index": record.index, "arrays": coded})
-        line = {f.name: getattr(record, f.name) for f in fields(record)} | {"scores": scores}
-        self._line(self.path / "samples.jsonl", line)
-        self.done[record.task].add(record.index)
+    def append(self, records: Iterable[Record]) -> None:
+        """Write samples, their arrays first. A sample that is there already stays as it is."""
+        new = [record for record in records if record.index not in self.done[record.task]]
+        arrays: dict[Path, list[Any]] = defaultdict(list)
+        samples = []
+        for record in new:
+            scores: dict[str, Observation] = {}
+            for metric, observation in record.scores.items():
+                coded = {key: encode(value) for key, value in observation.items() if isinstance(value, np.ndarray)}
+                scores[metric] = {key: value for key, value in observation.items() if key not in coded}
+                if coded:
+                    line = {"index": record.index, "arrays": coded}
+                    arrays[self._visual(record.task, metric, "jsonl")].append(line)
+            samples.append({f.name: getattr(record, f.name) for f in fields(record)} | {"scores": scores})
+        for path, lines_of_path in arrays.items():
+            self._write_lines(path, lines_of_path)
+        self._write_lines(self.path / "samples.jsonl", samples)
+        for record in new:
+            self.done[record.task].add(record.index)
 
     def _visual(self, task: str, metric: str, ending: str) -> Path:
         return self.path / "visual" / f"{quote(task, safe='')}.{quote(metric, safe='')}.{ending}"

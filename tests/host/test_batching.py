@@ -31,6 +31,13 @@ def test_it_grows_while_throughput_does_and_stops_where_it_does_not() -> None:
     assert grow(lambda n: max(1.0, n / 32)).size == 32
 
 
+def test_one_slow_batch_does_not_end_growth() -> None:
+    size = BatchSize()
+    for seconds in (1.0, 9.0, 1.0):  # the second batch waits for something else
+        size.took(size.size, seconds)
+    assert size.size == 4 * FIRST_SIZE
+
+
 def test_fixed_sizes_stay_but_for_memory() -> None:
     size = BatchSize(24)
     size.took(24, 0.01)
