@@ -17,7 +17,9 @@ from transformers import LlavaForConditionalGeneration
 
 from vtbench.scenes.draws import Draws
 from vtbench_training.curriculum import Curriculum
+from vtbench_training.loop import Schedule
 from vtbench_training.packing import IGNORE, Packer, block_mask
+from vtbench_training.recipe import Recipe
 from vtbench_training.scenery import Scenery
 from vtbench_training.tower import normalise
 
@@ -32,16 +34,12 @@ class AnswerStream(IterableDataset):  # type: ignore[type-arg]
         scenery: Scenery,
         curriculum: Curriculum,
         packer: Packer,
-        batch_size: int,
+        schedule: Schedule,
         first_step: int,
-        steps: int,
-        size: int,
-        count: int,
-        graph_percent: int,
+        recipe: Recipe,
     ) -> None:
-        self.scenery, self.curriculum, self.packer = scenery, curriculum, packer
-        self.batch_size, self.first_step, self.steps = batch_size, first_step, steps
-        self.size, self.count, self.graph_percent = size, count, graph_percent
+        self.scenery, self.curriculum, self.packer, self.recipe = scenery, curriculum, packer, recipe
+        self.first_step, self.steps, self.batch_size = first_step, schedule.steps, schedule.batch_size
 
     def __iter__(self) -> Any:
         worker = get_worker_info()
@@ -54,22 +52,26 @@ class AnswerStream(IterableDataset):  # type: ignore[type-arg]
         pictures, rows = [], []
         for number in range(step * self.batch_size, (step + 1) * self.batch_size):
             scene = self.scenery.scene(number)
-            pictures.append(self.scenery.picture(scene, self.size))
+            pictures.append(self.scenery.picture(scene, self.recipe.sizes.image_size))
             draws = Draws("questions", self.scenery.seed, number)
-            rows.append(self.curriculum.questions(scene, draws, self.count, self.graph_percent))
+            rows.append(self.curriculum.questions(scene, draws, self.recipe.questions, self.recipe.graph_percent))
         return {"pictures": torch.from_numpy(np.stack(pictures)), **self.packer.batch(rows)}
 
 
 class Answering(nn.Module):
     """A LLaVA and the layer that reads places from its middle."""
 
-    def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer, frozen_tower: bool) -> None:
+    def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer) -> None:
         super().__init__()
-        self.llava, self.packer, self.frozen_tower = llava, packer, frozen_tower
+        self.llava, self.packer, self.frozen_tower = llava, packer, False
         text = llava.config.text_config
         self.middle = text.num_hidden_layers // 2
         self.place = nn.Linear(text.hidden_size, 2)
-        llava.model.vision_tower.requires_grad_(not frozen_tower)
+
+    def freeze_tower(self, frozen: bool) -> None:
+        """Leave the vision tower as it is from now on, or let it learn."""
+        self.frozen_tower = frozen
+        self.llava.model.vision_tower.requires_grad_(not frozen)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and the share of right answer tokens and of answers right in every token."""

@@ -124,7 +124,7 @@ def train(
                 line["images_per_s"] = round(counted * schedule.batch_size / seconds, 1)
                 log.write(json.dumps(line) + "\n")
                 log.flush()
-                show({**line, "steps": schedule.steps})
+                show({**line, "steps": schedule.steps, "seconds_per_step": seconds / counted})
                 sums, started, counted = {}, time.perf_counter(), 0
             if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
                 checkpoint.save(modules, optimizer, step + 1)

@@ -16,6 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from vtbench.scenes.spec import SceneSpec
 from vtbench_training.labels import DENSE, IGNORE, dense_labels
+from vtbench_training.loop import Schedule
 from vtbench_training.scenery import Scenery
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -26,8 +27,9 @@ CENTRE_WEIGHT = 4.0
 class DenseStream(IterableDataset):  # type: ignore[type-arg]
     """Batches of stage 1, from a given step on; the same whatever the number of workers."""
 
-    def __init__(self, scenery: Scenery, batch_size: int, first_step: int, steps: int, size: int, grid: int) -> None:
-        self.scenery, self.batch_size, self.first_step, self.steps = scenery, batch_size, first_step, steps
+    def __init__(self, scenery: Scenery, schedule: Schedule, first_step: int, size: int, grid: int) -> None:
+        self.scenery, self.first_step = scenery, first_step
+        self.steps, self.batch_size = schedule.steps, schedule.batch_size
         self.size, self.grid = size, grid
 
     def __iter__(self) -> Any:

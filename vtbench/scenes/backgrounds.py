@@ -14,15 +14,15 @@ CONTRAST = 0.22
 
 
 def paint_background(background: Background, size: int) -> np.ndarray:
-    """Return the canvas before any object is drawn, (size, size, 3) float32 in 0..255."""
-    base = np.array(background.rgb, dtype=np.float32)
+    """Return the canvas before any object is drawn, (size, size, 3) uint8."""
     if background.kind == "plain":
-        canvas = np.empty((size, size, 3), dtype=np.float32)
-        canvas[:] = base
+        canvas = np.empty((size, size, 3), dtype=np.uint8)
+        canvas[:] = background.rgb
         return canvas
+    base = np.array(background.rgb, dtype=np.float32)
     share = (_waves if background.kind == "waves" else _cells)(background.seed, size)
     goal = np.float32(255 if base.mean() < 128 else 0)
-    return base + (share * np.float32(CONTRAST))[..., None] * (goal - base)
+    return (base + (share * np.float32(CONTRAST))[..., None] * (goal - base) + 0.5).astype(np.uint8)
 
 
 def _waves(seed: int, size: int) -> np.ndarray:

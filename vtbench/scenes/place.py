@@ -51,27 +51,29 @@ def make_thing(draws: Draws, spec: SceneSpec, look: Look, number: int, cx: int =
 
 def make_background(draws: Draws, spec: SceneSpec, colour: str) -> Background:
     """Return a background of this colour word, with the pattern that the settings ask for."""
-    kind = draws.choice(("waves", "cells")) if spec.background == "mixed" else spec.background
+    # Drawn even where it is not used, so that the `background` split has the very scenes of `test`.
+    pattern = draws.choice(("waves", "cells"))
+    kind = pattern if spec.background == "mixed" else spec.background
     return Background(colour, _jittered(draws, spec, colour), kind, draws.below(1 << 31))
 
 
-def anywhere(draws: Draws, thing: Thing) -> Thing:
-    """Return the thing at a random place inside the canvas."""
+def room(thing: Thing) -> tuple[int, int]:
+    """Return the least and the greatest coordinate that the thing's centre may have."""
     r = thing.diameter // 2 + EDGE
-    return replace(thing, cx=draws.between(r, CANVAS - r), cy=draws.between(r, CANVAS - r))
+    return r, CANVAS - r
 
 
-def inside(thing: Thing) -> bool:
-    """Return whether the whole thing lies on the canvas."""
-    r = thing.diameter // 2 + EDGE
-    return r <= thing.cx <= CANVAS - r and r <= thing.cy <= CANVAS - r
+def inside(thing: Thing, cx: int, cy: int) -> bool:
+    """Return whether the whole thing lies on the canvas with its centre at (cx, cy)."""
+    low, high = room(thing)
+    return low <= cx <= high and low <= cy <= high
 
 
-def apart(thing: Thing, others: Sequence[Thing], gap: int) -> bool:
-    """Return whether the thing keeps its distance from all others."""
+def apart(thing: Thing, cx: int, cy: int, others: Sequence[Thing], gap: int) -> bool:
+    """Return whether the thing, with its centre at (cx, cy), keeps its distance from all others."""
     for other in others:
         reach = (thing.diameter + other.diameter) // 2 + gap
-        if (thing.cx - other.cx) ** 2 + (thing.cy - other.cy) ** 2 < reach * reach:
+        if (cx - other.cx) ** 2 + (cy - other.cy) ** 2 < reach * reach:
             return False
     return True
 
@@ -81,10 +83,11 @@ def place_all(draws: Draws, spec: SceneSpec, things: Sequence[Thing], around: Se
     gap = round(spec.gap * CANVAS)
     placed: list[Thing] = []
     for thing in things:
+        low, high = room(thing)
         for _ in range(TRIES):
-            candidate = anywhere(draws, thing)
-            if apart(candidate, placed, gap) and apart(candidate, around, gap):
-                placed.append(candidate)
+            cx, cy = draws.between(low, high), draws.between(low, high)
+            if apart(thing, cx, cy, placed, gap) and apart(thing, cx, cy, around, gap):
+                placed.append(replace(thing, cx=cx, cy=cy))
                 break
         else:
             return None

@@ -48,9 +48,9 @@ def render(scene: Scene, size: int) -> np.ndarray:
         if thing.texture in TEXTURES:
             second = TEXTURES[thing.texture](u, v, 2 * r / PERIODS)[..., None]
             colour = colour + second * (TINT * (255 - colour))
-        under = picture[box]
-        picture[box] = under + cover * (colour - under)
-    return (picture + 0.5).astype(np.uint8)
+        under = picture[box].astype(np.float32)
+        picture[box] = (under + cover * (colour - under) + 0.5).astype(np.uint8)
+    return picture
 
 
 def id_mask(scene: Scene, size: int) -> np.ndarray:

@@ -45,9 +45,22 @@ def margin(a: Thing, b: Thing, word: str, rules: RelationSpec) -> float:
     return min(main - rules.offset, main - rules.axis_ratio * abs(other))
 
 
+def direction_of(dx: int, dy: int, rules: RelationSpec) -> str | None:
+    """Return the one word that is true of a when b lies (dx, dy) canvas units to its right and below it, or None."""
+    across, down = abs(dx), abs(dy)
+    main, other, word = (across, down, "left" if dx > 0 else "right") if across > down else (down, across, "above" if dy > 0 else "below")
+    return word if main >= rules.offset * CANVAS and main >= rules.axis_ratio * other else None
+
+
 def direction(a: Thing, b: Thing, rules: RelationSpec) -> str | None:
     """Return the one word of left, right, above, below that is true of a and b, or None where none is."""
-    return next((word for word, holds in spatial(a, b, rules).items() if holds), None)
+    return direction_of(b.cx - a.cx, b.cy - a.cy, rules)
+
+
+def areas(a: Thing, b: Thing) -> tuple[int, int, int]:
+    """Return the areas of two things as drawn, and the area that they share, in mask pixels."""
+    first, second = (silhouette(thing, MASK_SIZE) for thing in (a, b))
+    return int(first.sum()), int(second.sum()), int((first & second).sum())
 
 
 def overlap(a: Thing, b: Thing) -> float:
@@ -55,9 +68,17 @@ def overlap(a: Thing, b: Thing) -> float:
     reach = (a.diameter + b.diameter) // 2
     if (a.cx - b.cx) ** 2 + (a.cy - b.cy) ** 2 >= reach * reach:
         return 0.0
-    first, second = (silhouette(thing, MASK_SIZE) for thing in (a, b))
-    smaller = min(first.sum(), second.sum())
-    return float((first & second).sum() / smaller) if smaller else 0.0
+    first, second, shared = areas(a, b)
+    return shared / min(first, second) if shared else 0.0
+
+
+def may_overlap(a: Thing, b: Thing, rules: RelationSpec) -> bool:
+    """Return whether two things overlap enough to tell which is in front, and either could hide its part of the other."""
+    first, second, shared = areas(a, b)
+    smaller = min(first, second)
+    shown = smaller - shared
+    pixels = (224 / MASK_SIZE) ** 2
+    return shared >= rules.overlap * smaller and shown >= rules.visible * smaller and shown * pixels >= rules.visible_pixels
 
 
 def depth(a: Thing, b: Thing, rules: RelationSpec) -> dict[str, bool | None]:
@@ -77,7 +98,7 @@ def facts(scene: Scene, rules: RelationSpec) -> dict[tuple[int, int], dict[str, 
     table: dict[tuple[int, int], dict[str, bool | None]] = {}
     for a, b in combinations(scene.things, 2):
         table[a.id, b.id] = relation(a, b, rules)
-        table[b.id, a.id] = {INVERSE[word]: holds for word, holds in table[a.id, b.id].items()} | spatial(b, a, rules)
+        table[b.id, a.id] = {INVERSE[word]: holds for word, holds in table[a.id, b.id].items()}
     return table
 
 

@@ -62,8 +62,15 @@ class Plan:
 
     def pairs(self, asked: bool, background: str) -> list[tuple[str, str]]:
         """Return the colour-shape pairs that an object may have on this background."""
-        common, kept = self._pairs
-        return [pair for pair in (kept if asked and self.comp else common) if pair[0] != background]
+        return self._pairs_on[asked and self.comp, background]
+
+    @cached_property
+    def _pairs_on(self) -> dict[tuple[bool, str], list[tuple[str, str]]]:
+        return {
+            (kept, background): [pair for pair in self._pairs[kept] if pair[0] != background]
+            for kept in (False, True)
+            for background in self.scene.colours
+        }
 
     def look(self, draws: Draws, pair: tuple[str, str]) -> Look:
         """Return a look with this colour and shape, and a drawn texture and size."""

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.place import Look, anywhere, apart, inside, make_background, make_thing, place_all
+from vtbench.scenes.place import Look, inside, make_background, make_thing, place_all, room
 from vtbench.scenes.questions import ask_holds, ask_where
 from vtbench.scenes.scene import CANVAS, INVERSE, Background, Scene, Thing
-from vtbench.scenes.truth import AXES, direction, occlusion_ok, overlap
+from vtbench.scenes.truth import AXES, direction_of, may_overlap
 
 TRIES = 60
 
@@ -68,16 +68,11 @@ def _beside(
     plan: Plan, draws: Draws, kind: str, turn: int, things: list[Thing], background: Background
 ) -> Draft | None:
     word = AXES[turn % 4] if kind == "where" else (kind if turn % 2 == 0 else INVERSE[kind])
-    gap = round(plan.scene.gap * CANVAS)
-    for _ in range(TRIES):
-        a, b = anywhere(draws, things[0]), anywhere(draws, things[1])
-        if direction(a, b, plan.rules) != word or not apart(a, [b], gap):
-            continue
-        a2, b2 = swap_places(a, b)
-        if inside(a2) and inside(b2):
-            break
-    else:
+    both = _two_places(plan, draws, word, things[0], things[1])
+    if both is None:
         return None
+    a, b = both
+    a2, b2 = swap_places(a, b)
     rest = fill(plan, draws, things[2:], [[a, b], [a2, b2]])
     if rest is None:
         return None
@@ -89,17 +84,30 @@ def _beside(
     return tuple(members)
 
 
+def _two_places(plan: Plan, draws: Draws, word: str, a: Thing, b: Thing) -> tuple[Thing, Thing] | None:
+    """Return both things placed so that `a word b` holds, with room for each at the other's place."""
+    low, high = max(room(a)[0], room(b)[0]), min(room(a)[1], room(b)[1])
+    reach = (a.diameter + b.diameter) // 2 + round(plan.scene.gap * CANVAS)
+    for _ in range(TRIES):
+        ax, ay, bx, by = (draws.between(low, high) for _ in range(4))
+        dx, dy = bx - ax, by - ay
+        if dx * dx + dy * dy >= reach * reach and direction_of(dx, dy, plan.rules) == word:
+            return replace(a, cx=ax, cy=ay), replace(b, cx=bx, cy=by)
+    return None
+
+
 def overlapping(plan: Plan, draws: Draws, a: Thing, b: Thing) -> tuple[Thing, Thing] | None:
     """Return both things placed so that they overlap, and either could lie in front and leave the other recognisable."""
+    reach = (a.diameter + b.diameter) // 2
     for _ in range(TRIES):
-        a = anywhere(draws, a)
-        reach = (a.diameter + b.diameter) // 2
-        b = replace(b, cx=a.cx + draws.between(-reach, reach), cy=a.cy + draws.between(-reach, reach))
-        if not inside(b) or apart(a, [b], 0) or overlap(a, b) < plan.rules.overlap:
+        ax, ay = draws.between(*room(a)), draws.between(*room(a))
+        bx, by = ax + draws.between(-reach, reach), ay + draws.between(-reach, reach)
+        # Nearer than this one hides the other, farther they hardly meet: masks are drawn only for what may pass.
+        distance = 100 * ((ax - bx) ** 2 + (ay - by) ** 2)
+        if not inside(b, bx, by) or not 9 * reach * reach <= distance <= 64 * reach * reach:
             continue
-        nowhere = Background("", (0, 0, 0))
-        orders = ((replace(a, z=0), replace(b, z=1)), (replace(a, z=1), replace(b, z=0)))
-        if all(occlusion_ok(Scene(nowhere, order), plan.rules) for order in orders):
+        a, b = replace(a, cx=ax, cy=ay), replace(b, cx=bx, cy=by)
+        if may_overlap(a, b, plan.rules):
             return a, b
     return None
 

@@ -1,0 +1,50 @@
+"""`vtbench pretrain`: parse, then one call. Nothing heavy is imported before the command runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vtbench.errors import VtbenchError
+
+
+@click.command()
+@click.option("--model", default="llava", show_default=True, help="What to build: `llava`.")
+@click.option("--output", required=True, help="Directory for checkpoints, logs and the finished model.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the weights and of the training scenes.")
+@click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, or `auto`.")
+@click.option("--scale", default=1.0, show_default=True, help="Multiplies every stage's steps; 0.01 tries it out.")
+@click.option("--evaluate/--no-evaluate", default=True, help="Run the four families on the result and write its card.")
+def pretrain(model: str, output: str, seed: int, device: str, scale: float, evaluate: bool) -> None:
+    """Train the small embedded model from nothing; started again, it goes on where it was."""
+    if model != "llava":
+        raise VtbenchError(f"pretrain knows no model {model!r}. There is: llava.")
+    if not 0 < scale <= 100:
+        raise VtbenchError(f"--scale {scale} must lie above 0 and at most at 100")
+    try:
+        import torch
+
+        from vtbench_training.allocator import keep_freed_memory
+        from vtbench_training.card import write_card
+        from vtbench_training.pretrain import pretrain as run
+        from vtbench_training.recipe import Recipe
+    except ImportError as error:
+        raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    recipe = Recipe(seed=seed)
+    if scale != 1:
+        recipe = recipe.scaled(scale)
+    keep_freed_memory()
+    finished = run(recipe, Path(output), torch.device(chosen), _show)
+    if evaluate:
+        write_card(recipe, finished, chosen)
+    click.echo(f"{finished}: finished; `vtbench run --model llava --model-args pretrained={finished}` uses it")
+
+
+def _show(line: dict[str, Any]) -> None:
+    left = (line["steps"] - line["step"]) * line["seconds_per_step"]
+    rest = {k: v for k, v in line.items() if k not in ("stage", "step", "steps", "seconds_per_step")}
+    click.echo(f"{line['stage']} {line['step']}/{line['steps']}, {left / 60:.1f} min left: {json.dumps(rest)}", err=True)

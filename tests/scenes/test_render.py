@@ -1,0 +1,118 @@
+"""Pictures: sub-pixel exact, the same scene at any size, colours and textures that can be told apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from coloraide import Color
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vtbench.scenes.corrupt import KINDS, Corruption, corrupt
+
+from vtbench.scenes.draw_shapes import PERIODS
+from vtbench.scenes.render import id_mask, render, silhouette
+from vtbench.scenes.scene import CANVAS, Background, Scene, Thing
+from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES, SceneSpec
+from vtbench.scenes.truth import visible
+
+WHITE = Background("white", (255, 255, 255))
+
+
+def thing(shape: str = "circle", texture: str = "solid", cx: float = 0.5, cy: float = 0.5, size: float = 0.31, turn: int = 0) -> Thing:
+    return Thing(0, shape, "black", texture, "large", (0, 0, 0), round(size * CANVAS), round(cx * CANVAS), round(cy * CANVAS), turn, 0)
+
+
+def darkness(scene: Scene, size: int) -> np.ndarray:
+    return 1 - render(scene, size)[..., 0] / 255
+
+
+@pytest.mark.parametrize("shape", ["circle", "square", "cross", "ring", "diamond"])
+@given(dx=st.integers(0, 256), dy=st.integers(0, 256))
+@settings(max_examples=15, deadline=None)
+def test_a_shape_is_drawn_where_it_is_to_a_fiftieth_of_a_pixel(shape: str, dx: int, dy: int) -> None:
+    item = replace(thing(shape), cx=CANVAS // 2 + dx, cy=CANVAS // 2 + dy)
+    dark = darkness(Scene(WHITE, (item,)), 224)
+    middle = np.arange(224) + 0.5
+    assert (dark.sum(0) * middle).sum() / dark.sum() == pytest.approx(item.cx / 256, abs=0.02)
+    assert (dark.sum(1) * middle).sum() / dark.sum() == pytest.approx(item.cy / 256, abs=0.02)
+
+
+def test_a_circle_has_the_area_of_a_circle_at_any_size() -> None:
+    for size in (64, 112, 224, 336):
+        area = darkness(Scene(WHITE, (thing("circle"),)), size).sum()
+        assert area == pytest.approx(np.pi * (0.31 * size / 2) ** 2, rel=0.01)
+
+
+def test_every_shape_stays_inside_its_bounding_circle() -> None:
+    y, x = np.mgrid[:224, :224] + 0.5
+    outside = np.hypot(x - 112, y - 112) > 0.31 * 224 / 2 + 1
+    for shape, turn in product(SHAPES, (-12, 0, 12)):
+        assert not darkness(Scene(WHITE, (thing(shape, turn=turn),)), 224)[outside].any(), shape
+
+
+def test_no_two_shapes_are_alike_under_the_allowed_turns() -> None:
+    limit = SceneSpec().rotation
+    masks = {s: [silhouette(thing(s, turn=t), 112) for t in (-limit, 0, limit)] for s in SHAPES}
+    for a, b in combinations(SHAPES, 2):
+        for first, second in product(masks[a], masks[b]):
+            alike = (first & second).sum() / (first | second).sum()
+            assert alike < 0.85, (a, b, alike)
+
+
+@pytest.mark.parametrize("size", [112, 224])
+def test_textures_are_coarse_enough_to_see(size: int) -> None:
+    period = min(SIZES.values()) * (1 - SceneSpec().size_jitter) * size / PERIODS
+    assert period >= 4
+    assert PERIODS >= 3
+
+
+def test_textures_differ_in_pixels() -> None:
+    pictures = [darkness(Scene(WHITE, (thing("square", t),)), 112) for t in TEXTURES]
+    for a, b in combinations(pictures, 2):
+        inside = pictures[0] > 0.5
+        assert np.abs(a - b)[inside].mean() > 0.1
+
+
+def test_colours_stay_twenty_ciede2000_apart_after_jitter() -> None:
+    jitter = SceneSpec().colour_jitter
+    corners = list(product((-jitter, jitter), repeat=3))
+
+    def lab(rgb, shift):
+        return Color("srgb", [min(255, max(0, c + s)) / 255 for c, s in zip(rgb, shift, strict=True)])
+
+    for (one, a), (two, b) in combinations(COLOURS.items(), 2):
+        least = min(lab(a, s).delta_e(lab(b, t), method="2000") for s in corners for t in corners[::3])
+        assert least >= 20, (one, two, least)
+
+
+def test_the_front_object_hides_the_one_behind() -> None:
+    behind, front = replace(thing("square"), id=1, z=0), replace(thing("circle", cx=0.55), id=2, z=1)
+    scene = Scene(WHITE, (front, behind))
+    mask = id_mask(scene, 224)
+    assert mask[112, 112] == 2
+    seen = visible(scene)
+    assert seen[2][0] == 1.0
+    assert 0 < seen[1][0] < 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_corruption_grows_with_severity_and_is_repeatable(kind: str) -> None:
+    picture = render(Scene(WHITE, (thing("star", "striped"),)), 112)
+    worse = [corrupt(picture, Corruption(kind, level, "k")) for level in range(1, 6)]
+    harm = [np.abs(w.astype(float) - picture).mean() for w in worse]
+    assert harm == sorted(harm)
+    assert harm[0] > 0
+    assert all((corrupt(picture, Corruption(kind, level, "k")) == w).all() for level, w in enumerate(worse, 1))
+    assert worse[0].dtype == np.uint8
+
+
+@pytest.mark.parametrize("kind", ["waves", "cells"])
+def test_background_patterns_vary_with_their_seed_and_stay_near_their_colour(kind: str) -> None:
+    a, b = (render(Scene(Background("red", COLOURS["red"], kind, seed), ()), 64) for seed in (1, 2))
+    assert (a != b).any()
+    assert len(np.unique(a.reshape(-1, 3), axis=0)) > 4
+    nearest = [min(COLOURS, key=lambda name: np.abs(np.array(COLOURS[name]) - a.mean((0, 1))).sum())]
+    assert nearest == ["red"]
