@@ -15,7 +15,7 @@ from vtbench.errors import VtbenchError
 from vtbench.hookspecs import hookimpl
 
 
-def echo(text: str | None = None) -> Adapter:
+def echo(text: object = None) -> Adapter:
     """Gives the question back, or a fixed `text`; visual tokens are the picture's patches."""
     from vtbench_controls.echo_adapter import Echo
 

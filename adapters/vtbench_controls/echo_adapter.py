@@ -35,8 +35,9 @@ class Echo:
     image_size: int | None = None
     layers: tuple[str, ...] = ("connector",)
 
-    def __init__(self, text: str | None = None) -> None:
-        self._text = text
+    def __init__(self, text: object = None) -> None:
+        # On the command line, `text=yes` and `text=3` arrive as what they are in YAML.
+        self._text = {True: "yes", False: "no"}[text] if isinstance(text, bool) else text if text is None else str(text)
 
     def _says(self, sample: Sample) -> str:
         return sample.prompt if self._text is None else self._text

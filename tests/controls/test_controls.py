@@ -173,6 +173,12 @@ def test_echo_shows_the_picture_as_tokens():
         echo.visual_tokens([sample], ["encoder"])
 
 
+@pytest.mark.parametrize(("text", "said"), [(True, "yes"), (False, "no"), (3, "3"), ("red", "red"), (None, "?")])
+def test_echo_says_a_text_in_the_form_it_was_written(text, said):
+    sample = Sample("t/0", 0, (), "?", "yes")
+    assert vtbench_controls.echo(text).generate([sample], 8)[0].text == said
+
+
 def test_shuffled_takes_the_picture_of_another_cluster_whatever_the_batch():
     samples = samples_of("relational", 30)
     first, again = [Swap()(s) for s in samples], [Swap()(s) for s in reversed(samples)][::-1]

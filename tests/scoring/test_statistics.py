@@ -63,8 +63,8 @@ def test_pairs_that_always_cancel_are_not_taken_for_certainty():
     estimate = mean([1, 0] * 20, np.repeat([f"c{i}" for i in range(20)], 2))
     assert (estimate.value, estimate.stderr) == (0.5, 0)
     low, high = estimate.interval
-    assert low < 0.35
-    assert high > 0.65
+    assert low < 0.30  # as wide as that of 20 independent answers
+    assert high > 0.70
 
 
 def test_what_cannot_be_said_is_none():
