@@ -1,7 +1,7 @@
 """Is the Redundancy Score's interval right, and what does the score cost?
 
-    python benchmarks/redundancy.py coverage [--seeds 100]     the table in docs/redundancy.md
-    python benchmarks/redundancy.py cost                       seconds and memory for 2,000 images
+python benchmarks/redundancy.py coverage [--seeds 100]     the table in docs/redundancy.md
+python benchmarks/redundancy.py cost                       seconds and memory for 2,000 images
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ def coverage(seeds: int) -> None:
             errors.append(rs.stderr)
             inside += rs.interval[0] <= truth <= rs.interval[1]
         print(
-            f"| {n} | {m} | {r} | {q} | {noise} | {'cubed' if cubed else 'Gaussian'} | {truth:.4f} | {np.mean(values):.4f} | "
-            f"{np.std(values, ddof=1):.4f} | {np.mean(errors):.4f} | {inside}/{len(values)} |",
+            f"| {n} | {m} | {r} | {q} | {noise} | {'cubed' if cubed else 'Gaussian'} | {truth:.4f} "
+            f"| {np.mean(values):.4f} | {np.std(values, ddof=1):.4f} | {np.mean(errors):.4f} "
+            f"| {inside}/{len(values)} |",
             flush=True,
         )
 

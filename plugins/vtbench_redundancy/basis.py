@@ -1,4 +1,4 @@
-"""From tokens and pictures to coordinates: principal components fitted on the first images, then a few numbers an image.
+"""From tokens and patches to coordinates: principal components of the first images, then a few numbers an image.
 
 In: tokens (b, N, d) and patches (b, P, p) in batches. Out: a `Basis` of a few small arrays, and coordinates under it.
 A coordinate is in units of the data's root mean square, so that constants are told from signal by one threshold.

@@ -1,6 +1,6 @@
 """Gaussian-copula mutual information of token groups with noisy pixels, for many subsets of the images at once.
 
-In: coordinates (images first). Out: mutual information in nats, from which the same estimate under a null is taken away.
+In: coordinates (images first). Out: mutual information in nats, less the same estimate under a null.
 Everything works on sums over groups of images, so a jackknife replicate costs one small factorisation, never another
 pass over the images; a permutation changes the cross-covariance only.
 
@@ -22,9 +22,9 @@ CONSTANT = 1e-6
 def normal_scores(x: Tensor) -> Tensor:
     """Map every coordinate to the normal quantiles of its ranks: the rank copula, with unit variance.
 
-    Ties share their mean rank. A constant coordinate becomes zeros. A coordinate that is already Gaussian, as far as its
-    Shapiro-Francia statistic can tell, is only centred and scaled: ranks would add noise to it of a variance near 1/n,
-    which hides what nearly noiseless tokens say together.
+    Ties share their mean rank. A constant coordinate becomes zeros. A coordinate that is already Gaussian, as far as
+    its Shapiro-Francia statistic can tell, is only centred and scaled: ranks would add noise to it of a variance near
+    1/n, which hides what nearly noiseless tokens say together.
 
     Args:
         x: (n, ...) one row an image.
@@ -167,7 +167,7 @@ def information(z_nmr: Tensor, pixels: NoisyPixels, keep_TG: Tensor, jitter: flo
 
 
 def _log_determinants(cov_z: Tensor, cov_zy: Tensor, cov_x: Tensor, r: int) -> tuple[Tensor, Tensor]:
-    """Plug-in I(Z;Y_b) and I(Z_i;Y_b): (C,) and (C, m), where the C = c·B columns of Y repeat the B covariances of X̃."""
+    """Plug-in I(Z;Y_b) and I(Z_i;Y_b): (C,) and (C, m); the C = c·B parts of Y repeat the B covariances of X̃."""
     draws, q, _ = cov_x.shape
     size = cov_z.shape[0]
     copies = cov_zy.shape[1] // (draws * q)

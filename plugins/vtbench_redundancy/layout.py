@@ -27,14 +27,14 @@ class Layout:
 def lay_out(count: int, boxes: np.ndarray | None, m: int, subsets: int, seed: int) -> Layout:
     """Choose the tokens to measure.
 
-    Up to m tokens are all taken. Of more, each of the m cells of a grid gives one token, another one in each subset; a
-    token lies in the cell that holds the centre of its box. Without boxes (or where a cell would be empty) the cells are m
-    equal runs of the tokens in their order.
+    Up to m tokens are all taken. Of more, each of the m cells of a grid gives one token, another one in each subset;
+    a token lies in the cell that holds the centre of its box. Without boxes (or where a cell would be empty) the cells
+    are m equal runs of the tokens in their order.
 
     Args:
         count: tokens a picture has, N.
-        boxes: (N, 4) parts of the picture that the tokens stand for. Without them, a square number of tokens is taken for
-            a grid in raster order.
+        boxes: (N, 4) parts of the picture that the tokens stand for. Without them, a square number of tokens is taken
+            for a grid in raster order.
         m: tokens in an estimate.
         subsets: choices to draw where N > m.
         seed: of the draw.
@@ -55,7 +55,7 @@ def lay_out(count: int, boxes: np.ndarray | None, m: int, subsets: int, seed: in
 
 
 def grid(count: int) -> np.ndarray:
-    """Boxes (count, 4) of a grid of `count` cells in raster order: square where it can be, rows as equal as they can be."""
+    """Boxes (count, 4) of a grid in raster order: square where it can be, else in rows as equal as they can be."""
     rows = np.array_split(np.arange(count), max(1, round(count**0.5)))
     return np.array(
         [

@@ -23,8 +23,8 @@ _BASIS = tuple(Basis.__dataclass_fields__)
 class RedundancyMetric:
     """RS, R_pix, ΔRS, N_eff and what was discarded, at the connector's output.
 
-    An observation holds the coordinates of the sample's tokens (S, m, r), of the patches that they stand for (m, r) and of
-    the picture (r_x), as float32.
+    An observation holds the coordinates of the sample's tokens (S, m, r), of the patches that they stand for (m, r) and
+    of the picture (r_x), as float32.
     """
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})

@@ -70,7 +70,7 @@ def score_coordinates(
         device: where to compute.
 
     Returns:
-        Scores without a value, flagged `few_images`, where there are under 50 images or too few for a regular covariance.
+        Scores without a value, flagged `few_images`, where there are under 50 images or too few for the covariance.
     """
     n, subsets, m, r = tokens.shape
     q = pixels.shape[1]

@@ -31,9 +31,7 @@ class GaussianModel:
         """Correlated pixels (`own` is the variance that each has for itself) under dense random maps."""
         rng = np.random.default_rng(seed)
         factors = rng.standard_normal((q, q)) / np.sqrt(q)
-        return cls(
-            factors @ factors.T + own * np.eye(q), rng.standard_normal((m * r, q)) / np.sqrt(q), noise, m, r
-        )
+        return cls(factors @ factors.T + own * np.eye(q), rng.standard_normal((m * r, q)) / np.sqrt(q), noise, m, r)
 
     def rs(self, floor: float) -> float:
         """1 - I(Z;X̃) / Σ I(Z_i;X̃) from the covariances, X̃ being unit-variance pixels plus noise of variance `floor`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -62,7 +64,7 @@ def test_copies(copies: int) -> None:
 def test_near_copies_fall_towards_zero_as_their_own_noise_grows() -> None:
     pixels, noise = white(N, 8, 8, 3), white(N, 32, 8, 4)
     found = [rs(np.tile(pixels, (1, 4, 1)) + spread * noise, pixels) for spread in (0, 0.1, 0.3, 1, 3, 6)]
-    assert all(a > b for a, b in zip(found, found[1:], strict=False)), found
+    assert all(a > b for a, b in pairwise(found)), found
     assert found[0] == pytest.approx(0.75, abs=0.01)
     assert found[-1] < 0.1
 
