@@ -1,7 +1,7 @@
 """A task file in, a `Task` out: checked, every unknown key refused, every error with file, line and key.
 
-A file says where its samples come from in one of three ways: `family` (scenes that vtbench draws), `mix` (other tasks in
-turn), or `data` (a user's own pictures and questions).
+A file says where its samples come from in one of three ways: `family` (scenes that vtbench draws), `mix` (other
+tasks in turn), or `data` (a user's own pictures and questions).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Telling the C library to keep the memory that it gets.
 
-PyTorch's CPU allocator hands every large tensor back to the C library, and glibc hands it back to the kernel, so that the
+PyTorch's CPU allocator hands every large tensor back to the C library, and glibc hands it back to the kernel, so
+that the
 next one is made of pages that must be faulted in and zeroed again. Where page faults are dear, as in virtual machines,
 that can take longer than the arithmetic.
 """

@@ -47,12 +47,13 @@ def card(recipe: Recipe, results: dict[str, dict[str, Any]], device: str) -> str
 ---
 # The embedded LLaVA of vtbench
 
-A small vision-language model (CLIP ViT, two-layer connector, LLaMA decoder) that knows only vtbench's own pictures, so that
-`vtbench run --model llava` answers for real on any machine, offline. It was trained from nothing by
+A small vision-language model (CLIP ViT, two-layer connector, LLaMA decoder) that knows only vtbench's own pictures,
+so that `vtbench run --model llava` answers for real on any machine, offline. It was trained from nothing by
 
     vtbench pretrain --model llava --output DIR --seed {recipe.seed}
 
-(recipe {recipe_digest(recipe)}, benchmark {BENCHMARK}, PyTorch {torch.__version__}, {hardware}), on the `train` split alone,
+(recipe {recipe_digest(recipe)}, benchmark {BENCHMARK}, PyTorch {torch.__version__}, {hardware}), on the `train`
+split alone,
 whose scenes no other split shares. It answers in the words of the benchmark and is of no use for other pictures.
 
 ## Scores

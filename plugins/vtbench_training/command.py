@@ -47,4 +47,6 @@ def pretrain(model: str, output: str, seed: int, device: str, scale: float, eval
 def _show(line: dict[str, Any]) -> None:
     left = (line["steps"] - line["step"]) * line["seconds_per_step"]
     rest = {k: v for k, v in line.items() if k not in ("stage", "step", "steps", "seconds_per_step")}
-    click.echo(f"{line['stage']} {line['step']}/{line['steps']}, {left / 60:.1f} min left: {json.dumps(rest)}", err=True)
+    click.echo(
+        f"{line['stage']} {line['step']}/{line['steps']}, {left / 60:.1f} min left: {json.dumps(rest)}", err=True
+    )

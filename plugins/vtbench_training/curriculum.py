@@ -67,7 +67,9 @@ class Curriculum:
         groups: dict[str, list[tuple[Question, dict[str, Thing]]]] = {name: [] for name in GROUPS}
         for thing in things:
             if shapes.count(thing.shape) == 1:
-                groups["bind"] += [(q, {"shape": thing}) for q in (ask.ask_colour(thing, spec), ask.ask_texture(thing, spec))]
+                groups["bind"] += [
+                    (q, {"shape": thing}) for q in (ask.ask_colour(thing, spec), ask.ask_texture(thing, spec))
+                ]
         groups["whole"].append((ask.ask_background(scene, spec), {}))
         if len(things) == 1:
             groups["whole"].append((ask.ask_shape(things[0], spec), {}))
@@ -84,7 +86,11 @@ class Curriculum:
         found = []
         word = direction(a, b, self.rules)
         if word:
-            found += [ask.ask_where(a, b, word), ask.ask_holds(a, b, word, True), ask.ask_holds(a, b, INVERSE[word], False)]
+            found += [
+                ask.ask_where(a, b, word),
+                ask.ask_holds(a, b, word, True),
+                ask.ask_holds(a, b, INVERSE[word], False),
+            ]
         front = depth(a, b, self.rules)["front"]
         if front is not None:
             found += [ask.ask_holds(a, b, "front", front)] * 2

@@ -26,7 +26,7 @@ from vtbench_training.tower import normalise
 GROUND_WEIGHT = 2.0
 
 
-class AnswerStream(IterableDataset):  # type: ignore[type-arg]
+class AnswerStream(IterableDataset):
     """Batches of stages 2 and 3, from a given step on; the same whatever the number of workers."""
 
     def __init__(
@@ -83,7 +83,9 @@ class Answering(nn.Module):
         head = torch.tensor(self.packer.head, device=visual.device).expand(len(visual), -1)
         inputs = torch.cat([embed(head), visual, embed(batch["ids"])], dim=1)
         before = head.shape[1] + visual.shape[1]
-        positions = torch.cat([torch.arange(before, device=visual.device).expand(len(visual), -1), batch["positions"]], 1)
+        positions = torch.cat(
+            [torch.arange(before, device=visual.device).expand(len(visual), -1), batch["positions"]], 1
+        )
         out = model.language_model(
             inputs_embeds=inputs,
             attention_mask=block_mask(batch["owner"], before),
@@ -99,11 +101,19 @@ class Answering(nn.Module):
         error = self.place(out.hidden_states[self.middle][row, before + place]).float() - batch["centres"]
         ground = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.1)
         right = logits.argmax(-1) == target
-        shown = {"answers": answers.item(), "tokens_right": right.float().mean().item(), "place_error": error.abs().mean().item()}
+        shown = {
+            "answers": answers.item(),
+            "tokens_right": right.float().mean().item(),
+            "place_error": error.abs().mean().item(),
+        }
         return answers + GROUND_WEIGHT * ground, shown | self._by_word(right, target)
 
     def _by_word(self, right: Tensor, target: Tensor) -> dict[str, float]:
-        groups = {"yes_no": ("yes", "no"), "where": ("left", "right", "above", "below"), "shape": ("circle", "ring", "star")}
+        groups = {
+            "yes_no": ("yes", "no"),
+            "where": ("left", "right", "above", "below"),
+            "shape": ("circle", "ring", "star"),
+        }
         encode = self.packer.tokenizer.token_to_id
         shown = {}
         for name, words in groups.items():

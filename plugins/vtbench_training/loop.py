@@ -110,7 +110,9 @@ def train(
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 loss, shown = step_fn(batch)
             if not torch.isfinite(loss):
-                raise VtbenchError(f"{name}: the loss diverged at step {step}; the last good state is {checkpoint.path}")
+                raise VtbenchError(
+                    f"{name}: the loss diverged at step {step}; the last good state is {checkpoint.path}"
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(modules.parameters(), schedule.clip)

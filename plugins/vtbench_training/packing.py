@@ -1,7 +1,7 @@
 """Several questions about one picture in one sequence: worded questions in, token ids, masks and targets out.
 
-Every question sees the picture and itself, never another question, and its positions start right after the picture: each
-is exactly the prompt that it will be at test time, but the picture's part is computed once.
+Every question sees the picture and itself, never another question, and its positions start right after the picture:
+each is exactly the prompt that it will be at test time, but the picture's part is computed once.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Packer:
         """Return the text part of a batch of pictures.
 
         Returns:
-            ids, targets, positions, owner: (B, L) int64 of the text after the picture; `targets` are already shifted (the
+            ids, targets, positions, owner: (B, L) int64 of the text after the picture; `targets` are already shifted
+            (the
                 token that should follow), `IGNORE` outside answers; `owner` numbers the questions, -1 for padding.
             named: (M, 2) int64, batch row and text place of each named object; centres: (M, 2) float32.
         """

@@ -52,14 +52,21 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) 
         answering.freeze_tower(name == "decoder")
         schedule = getattr(recipe, name)
 
-        def batches(first: int, seed: int = recipe.seed + number, schedule: Any = schedule) -> Iterable[dict[str, Tensor]]:
+        def batches(
+            first: int, seed: int = recipe.seed + number, schedule: Any = schedule
+        ) -> Iterable[dict[str, Tensor]]:
             scenery = Scenery(recipe.answer_mix, seed)
             stream = AnswerStream(scenery, _curriculum(), packer, schedule, first, recipe)
             return _loader(stream)
 
         train(name, answering, answering, batches, schedule, directory, device, show)
     finished = directory / "model"
-    save_published(model.cpu().eval(), build_processor(tokenizer, recipe.sizes.image_size, recipe.sizes.patch_size), finished, torch.bfloat16)
+    save_published(
+        model.cpu().eval(),
+        build_processor(tokenizer, recipe.sizes.image_size, recipe.sizes.patch_size),
+        finished,
+        torch.bfloat16,
+    )
     return finished
 
 
@@ -75,12 +82,14 @@ def _train_tower(
         return loss, shown
 
     def batches(first: int) -> Iterable[dict[str, Tensor]]:
-        return _loader(DenseStream(Scenery(recipe.tower_mix, recipe.seed), recipe.tower, first, sizes.image_size, sizes.grid))
+        return _loader(
+            DenseStream(Scenery(recipe.tower_mix, recipe.seed), recipe.tower, first, sizes.image_size, sizes.grid)
+        )
 
     train("tower", modules, step, batches, recipe.tower, directory, device, show)
 
 
-def _loader(stream: IterableDataset) -> DataLoader:  # type: ignore[type-arg]
+def _loader(stream: IterableDataset) -> DataLoader:
     # One worker draws the scenes while the model learns; order and content do not depend on their number.
     return DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4)
 
@@ -98,7 +107,9 @@ def _refuse_other_recipe(recipe: Recipe, directory: Path) -> None:
     text = json.dumps(asdict(recipe), sort_keys=True, indent=2)
     path = directory / "recipe.json"
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise VtbenchError(f"{path}: another recipe was trained here. Choose another --output, or delete that directory.")
+        raise VtbenchError(
+            f"{path}: another recipe was trained here. Choose another --output, or delete that directory."
+        )
     path.write_text(text, encoding="utf-8")
 
 

@@ -47,11 +47,11 @@ class Recipe:
     """Most short questions a picture."""
     graph_percent: int = 50
     """Share of pictures whose scene graph is asked for too."""
-    tower: Schedule = Schedule(steps=2400, rate=1e-3, batch_size=64)
+    tower: Schedule = field(default_factory=lambda: Schedule(steps=2400, rate=1e-3, batch_size=64))
     """Stage 1: the vision tower on dense labels."""
-    decoder: Schedule = Schedule(steps=6000, rate=1e-3, batch_size=32, warmup=150)
+    decoder: Schedule = field(default_factory=lambda: Schedule(steps=4500, rate=1e-3, batch_size=32, warmup=150))
     """Stage 2: connector and decoder, the tower frozen."""
-    joint: Schedule = Schedule(steps=1000, rate=2e-4, batch_size=32)
+    joint: Schedule = field(default_factory=lambda: Schedule(steps=1000, rate=2e-4, batch_size=32))
     """Stage 3: everything, at a smaller rate."""
 
     def scaled(self, factor: float) -> Recipe:

@@ -13,7 +13,6 @@ from vtbench.scenes.scene import Scene
 from vtbench.task import builtin_source
 
 
-
 class Scenery:
     """Scenes of several families, mixed by weight."""
 

@@ -24,7 +24,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 CENTRE_WEIGHT = 4.0
 
 
-class DenseStream(IterableDataset):  # type: ignore[type-arg]
+class DenseStream(IterableDataset):
     """Batches of stage 1, from a given step on; the same whatever the number of workers."""
 
     def __init__(self, scenery: Scenery, schedule: Schedule, first_step: int, size: int, grid: int) -> None:

@@ -1,4 +1,4 @@
-"""Task files in, a tokenizer out: byte-level BPE, small enough for the benchmark's language, able to encode any text."""
+"""Task files in, a tokenizer out: byte-level BPE, small for the benchmark's language, able to encode any text."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_order_does_not_matter(family: str, order: list[int]) -> None:
 def test_another_process_with_another_hash_seed_makes_the_same_items() -> None:
     code = (
         "from vtbench.task import builtin_source as s;"
-        "print([[s(f).item(i).scene.hash[:8] + s(f).item(i).prompt for i in (7, 3)] for f in %r])" % (FAMILIES,)
+        f"print([[s(f).item(i).scene.hash[:8] + s(f).item(i).prompt for i in (7, 3)] for f in {FAMILIES!r}])"
     )
     outputs = {
         subprocess.run(
@@ -49,7 +49,9 @@ def test_another_process_with_another_hash_seed_makes_the_same_items() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    here = [[builtin_source(f).item(i).scene.hash[:8] + builtin_source(f).item(i).prompt for i in (7, 3)] for f in FAMILIES]
+    here = [
+        [builtin_source(f).item(i).scene.hash[:8] + builtin_source(f).item(i).prompt for i in (7, 3)] for f in FAMILIES
+    ]
     assert outputs == {f"{here}\n"}
 
 
@@ -90,7 +92,11 @@ def test_answers_are_flat_given_what_is_asked() -> None:
     for i in range(800):
         question = attribute.item(i).question
         by_kind.setdefault(question.kind, Counter())[question.target] += 1
-    assert {kind: set(c.values()) for kind, c in by_kind.items()} == {"colour": {40}, "texture": {80}, "background": {20}}
+    assert {kind: set(c.values()) for kind, c in by_kind.items()} == {
+        "colour": {40},
+        "texture": {80},
+        "background": {20},
+    }
     graph = builtin_source("scene_graph")
     assert set(Counter(len(graph.item(i).scene.things) for i in range(400)).values()) == {100}
 

@@ -10,8 +10,8 @@ import pytest
 from coloraide import Color
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vtbench.scenes.corrupt import KINDS, Corruption, corrupt
 
+from vtbench.scenes.corrupt import KINDS, Corruption, corrupt
 from vtbench.scenes.draw_shapes import PERIODS
 from vtbench.scenes.render import id_mask, render, silhouette
 from vtbench.scenes.scene import CANVAS, Background, Scene, Thing
@@ -21,8 +21,22 @@ from vtbench.scenes.truth import visible
 WHITE = Background("white", (255, 255, 255))
 
 
-def thing(shape: str = "circle", texture: str = "solid", cx: float = 0.5, cy: float = 0.5, size: float = 0.31, turn: int = 0) -> Thing:
-    return Thing(0, shape, "black", texture, "large", (0, 0, 0), round(size * CANVAS), round(cx * CANVAS), round(cy * CANVAS), turn, 0)
+def thing(
+    shape: str = "circle", texture: str = "solid", cx: float = 0.5, cy: float = 0.5, size: float = 0.31, turn: int = 0
+) -> Thing:
+    return Thing(
+        0,
+        shape,
+        "black",
+        texture,
+        "large",
+        (0, 0, 0),
+        round(size * CANVAS),
+        round(cx * CANVAS),
+        round(cy * CANVAS),
+        turn,
+        0,
+    )
 
 
 def darkness(scene: Scene, size: int) -> np.ndarray:

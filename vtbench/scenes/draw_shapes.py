@@ -1,6 +1,7 @@
 """Shapes and textures as signed distances: pixel coordinates in, distance or share of the second colour out.
 
-All functions work on arrays `u` (right) and `v` (down) in pixels from the shape's centre, already turned into the shape's
+All functions work on arrays `u` (right) and `v` (down) in pixels from the shape's centre, already turned into the
+shape's
 own axes, and a radius `r` in pixels: the bounding circle. Distances are in pixels, negative inside; they are exact or a
 lower bound near the edge, which is where coverage needs them.
 """

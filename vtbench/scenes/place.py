@@ -78,7 +78,9 @@ def apart(thing: Thing, cx: int, cy: int, others: Sequence[Thing], gap: int) -> 
     return True
 
 
-def place_all(draws: Draws, spec: SceneSpec, things: Sequence[Thing], around: Sequence[Thing] = ()) -> list[Thing] | None:
+def place_all(
+    draws: Draws, spec: SceneSpec, things: Sequence[Thing], around: Sequence[Thing] = ()
+) -> list[Thing] | None:
     """Return the things at random places apart from each other and from `around`; None where they did not fit."""
     gap = round(spec.gap * CANVAS)
     placed: list[Thing] = []

@@ -1,4 +1,4 @@
-"""What can be asked about a scene, and the true answer: scene facts in, `Question` out. Wording comes from the task file.
+"""What can be asked about a scene, and the true answer: facts in, `Question` out. Wording is the task file's.
 
 A question's `slots` fill the placeholders of its template: `{shape}`, `{a}`, `{b}`. Answers are single words, or for
 `graph` one line: objects from top to bottom, then their relations, e.g.

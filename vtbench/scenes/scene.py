@@ -1,7 +1,7 @@
 """The scene model: what is in a picture, in integers, and what is true of it.
 
-Lengths are integers in units of 1/256 pixel on an abstract canvas of 224 x 224 pixels (`CANVAS` units a side); a scene is
-rendered at any size. x grows to the right, y downwards, angles are degrees counter-clockwise.
+Lengths are integers in units of 1/256 pixel on an abstract canvas of 224 x 224 pixels (`CANVAS` units a side); a
+scene is rendered at any size. x grows to the right, y downwards, angles are degrees counter-clockwise.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -72,7 +73,7 @@ class SceneSpec(Knobs):
         if self.min_objects > self.max_objects:
             raise ValueError(f"min_objects {self.min_objects} is above max_objects {self.max_objects}")
         ordered = sorted(self.sizes.values())
-        if any(b < 1.6 * a for a, b in zip(ordered, ordered[1:], strict=False)):
+        if any(b < 1.6 * a for a, b in pairwise(ordered)):
             raise ValueError("sizes: neighbouring diameters must differ by a factor of 1.6 or more")
         return self
 

@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test", "probe", "comp", "noise", "background")
 SHARES = {"train": 40, "val": 15, "test": 30, "probe": 15}
 """Percent of all scene keys that each split owns."""
 OWNER = {"comp": "test", "noise": "test", "background": "test"}
-"""Splits whose scenes come from another split's share; `noise` and `background` are that split's very items, changed."""
+"""Splits whose scenes come from another's share; `noise` and `background` are that split's very items, changed."""
 
 
 def quantised(scene: Scene) -> str:

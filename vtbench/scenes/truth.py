@@ -48,7 +48,11 @@ def margin(a: Thing, b: Thing, word: str, rules: RelationSpec) -> float:
 def direction_of(dx: int, dy: int, rules: RelationSpec) -> str | None:
     """Return the one word that is true of a when b lies (dx, dy) canvas units to its right and below it, or None."""
     across, down = abs(dx), abs(dy)
-    main, other, word = (across, down, "left" if dx > 0 else "right") if across > down else (down, across, "above" if dy > 0 else "below")
+    main, other, word = (
+        (across, down, "left" if dx > 0 else "right")
+        if across > down
+        else (down, across, "above" if dy > 0 else "below")
+    )
     return word if main >= rules.offset * CANVAS and main >= rules.axis_ratio * other else None
 
 
@@ -73,12 +77,16 @@ def overlap(a: Thing, b: Thing) -> float:
 
 
 def may_overlap(a: Thing, b: Thing, rules: RelationSpec) -> bool:
-    """Return whether two things overlap enough to tell which is in front, and either could hide its part of the other."""
+    """Return whether two things overlap enough to show an order, and little enough for either to lie in front."""
     first, second, shared = areas(a, b)
     smaller = min(first, second)
     shown = smaller - shared
     pixels = (224 / MASK_SIZE) ** 2
-    return shared >= rules.overlap * smaller and shown >= rules.visible * smaller and shown * pixels >= rules.visible_pixels
+    return (
+        shared >= rules.overlap * smaller
+        and shown >= rules.visible * smaller
+        and shown * pixels >= rules.visible_pixels
+    )
 
 
 def depth(a: Thing, b: Thing, rules: RelationSpec) -> dict[str, bool | None]:
@@ -103,7 +111,7 @@ def facts(scene: Scene, rules: RelationSpec) -> dict[tuple[int, int], dict[str, 
 
 
 def visible(scene: Scene) -> dict[int, tuple[float, float]]:
-    """Return for each object the fraction of it that can be seen, and its visible area in pixels of a 224 px picture."""
+    """Return for each object the share of it that can be seen, and its visible area in a 224 px picture."""
     top = id_mask(scene, MASK_SIZE)
     scale = (224 / MASK_SIZE) ** 2
     seen = {}
@@ -117,4 +125,3 @@ def visible(scene: Scene) -> dict[int, tuple[float, float]]:
 def occlusion_ok(scene: Scene, rules: RelationSpec) -> bool:
     """Return whether every object shows enough of itself to be recognised."""
     return all(share >= rules.visible and area >= rules.visible_pixels for share, area in visible(scene).values())
-

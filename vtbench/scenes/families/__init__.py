@@ -1,7 +1,7 @@
 """The task families: settings, draws and an index in, a scene and its question out.
 
-Each family is one function `build(plan, draws, number) -> Draft | None`; None asks for another try with other draws. What
-must be balanced (kinds, answers, counts) is read off the number, never drawn, so it is flat in every slice.
+Each family is one function `build(plan, draws, number) -> Draft | None`; None asks for another try with other draws.
+What must be balanced (kinds, answers, counts) is read off the number, never drawn, so it is flat in every slice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`attribute`: colour or texture of the {shape}, or colour of the background.
 
-Every other object has another shape, another colour and another texture than the one asked about, so knowing which values
-occur is not enough: they must be bound to the shape.
+Every other object has another shape, another colour and another texture than the one asked about, so knowing which
+values occur is not enough: they must be bound to the shape.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from vtbench.scenes.scene import Scene
 def subject(plan: Plan, draws: Draws, kind: str, turn: int) -> tuple[str, Look] | None:
     """Return the background's colour and the look of the object asked about, the answer read off the turn."""
     colours, textures = tuple(plan.scene.colours), plan.scene.textures
-    if kind == "background":
-        background = colours[turn % len(colours)]
-    else:
-        background = draws.choice(colours)
+    background = colours[turn % len(colours)] if kind == "background" else draws.choice(colours)
     pairs = plan.pairs(asked=True, background=background)
     if kind == "colour":
         pairs = [pair for pair in pairs if pair[0] == colours[turn % len(colours)]]
@@ -32,7 +29,7 @@ def subject(plan: Plan, draws: Draws, kind: str, turn: int) -> tuple[str, Look] 
 
 
 def distractors(plan: Plan, draws: Draws, background: str, look: Look, count: int) -> list[Look] | None:
-    """Return looks that differ from `look` in shape, colour and (where there is a choice) texture, shapes all different."""
+    """Return looks that differ from `look` in shape, colour and (given a choice) texture; no shape occurs twice."""
     others: list[Look] = []
     for _ in range(count):
         taken = {look.shape} | {o.shape for o in others}

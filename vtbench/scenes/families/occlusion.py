@@ -24,7 +24,9 @@ def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
     if chosen is None:
         return None
     background_word, look = chosen
-    others = distractors(plan, draws, background_word, look, max(2, draws.between(plan.scene.min_objects, plan.scene.max_objects)) - 1)
+    others = distractors(
+        plan, draws, background_word, look, max(2, draws.between(plan.scene.min_objects, plan.scene.max_objects)) - 1
+    )
     if others is None:
         return None
     hidden, cover, *rest = (make_thing(draws, plan.scene, item, i) for i, item in enumerate([look, *others]))

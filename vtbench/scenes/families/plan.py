@@ -44,7 +44,11 @@ class Plan:
     def pattern(self) -> list[str]:
         """The order in which kinds take turns: each as often as its weight, spread out."""
         total = sum(self.kinds.values())
-        turns = [((i + 0.5) * total / weight, order, kind) for order, (kind, weight) in enumerate(self.kinds.items()) for i in range(weight)]
+        turns = [
+            ((i + 0.5) * total / weight, order, kind)
+            for order, (kind, weight) in enumerate(self.kinds.items())
+            for i in range(weight)
+        ]
         return [kind for _, _, kind in sorted(turns)]
 
     def turn(self, number: int) -> tuple[str, int]:

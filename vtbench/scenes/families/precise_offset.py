@@ -1,7 +1,7 @@
 """`precise_offset`: on which side of one object is the other, for offsets from far to almost nothing.
 
-Gives a psychometric curve. The objects stand well apart along the other axis, so nothing but the offset decides. The two
-members of a pair have the same offset to either side.
+Gives a psychometric curve. The objects stand well apart along the other axis, so nothing but the offset decides. The
+two members of a pair have the same offset to either side.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
     axis = kind[-1]
     percent = plan.offsets[turn % len(plan.offsets)]
     background_word = draws.choice(tuple(plan.scene.colours))
-    looks = looks_of(plan, draws, background_word, max(2, draws.between(plan.scene.min_objects, plan.scene.max_objects)))
+    looks = looks_of(
+        plan, draws, background_word, max(2, draws.between(plan.scene.min_objects, plan.scene.max_objects))
+    )
     if looks is None:
         return None
     a, b, *others = (make_thing(draws, plan.scene, look, i) for i, look in enumerate(looks))

@@ -97,7 +97,7 @@ def _two_places(plan: Plan, draws: Draws, word: str, a: Thing, b: Thing) -> tupl
 
 
 def overlapping(plan: Plan, draws: Draws, a: Thing, b: Thing) -> tuple[Thing, Thing] | None:
-    """Return both things placed so that they overlap, and either could lie in front and leave the other recognisable."""
+    """Return both things overlapping so that either could lie in front and leave the other recognisable."""
     reach = (a.diameter + b.diameter) // 2
     for _ in range(TRIES):
         ax, ay = draws.between(*room(a)), draws.between(*room(a))
