@@ -16,8 +16,8 @@ from vtbench.types import Capability, Output, Sample, VisualTokens
 class Adapter(Protocol):
     """A model behind a common face.
 
-    The loop calls `generate`, `rank` and `visual_tokens` one after another with the same batch, so an adapter may compute
-    what they share once (the picture's embeddings, say) and keep it until the next batch comes.
+    The loop calls `generate`, `rank` and `visual_tokens` one after another with the same batch, so an adapter may
+    compute what they share once (the picture's embeddings, say) and keep it until the next batch comes.
 
     Any method may raise `vtbench.errors.OutOfMemory` (the loop tries again with a smaller batch) or
     `vtbench.errors.SampleError` (the batch is tried again one by one, and the sample at fault becomes a failed record).
@@ -42,8 +42,11 @@ class Adapter(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """What goes into run.json: `checkpoint`, `fingerprint` (sha256 of the weights), `parameters`, `device`, `dtype`,
-        `versions` of the backend's packages, and whatever else identifies the model. JSON-able, no secrets."""
+        """Say what goes into run.json about the model.
+
+        That is `checkpoint`, `fingerprint` (sha256 of the weights), `parameters`, `device`, `dtype`, `versions` of the
+        backend's packages, and whatever else identifies the model. JSON-able, no secrets.
+        """
         ...
 
     def close(self) -> None:

@@ -170,10 +170,18 @@ def ls_runs(output: str, as_json: bool) -> None:
 
 
 @app.command()
-@click.argument("task")
+@click.argument("task", required=False)
+@click.option("--schema", is_flag=True, help="Print the JSON schema of task files instead, for editors.")
 @click.pass_obj
-def validate(registry: Registry, task: str) -> None:
+def validate(registry: Registry, task: str | None, schema: bool) -> None:
     """Check a task file: its keys, its metrics, and its first samples."""
+    if schema:
+        from vtbench.task import json_schema
+
+        click.echo(json.dumps(json_schema(), indent=2))
+        return
+    if task is None:
+        raise click.UsageError("name a task file, or ask for --schema")
     from vtbench.config import RunConfig as Config
     from vtbench.selection import load_tasks
 

@@ -1,8 +1,8 @@
 """The whole plugin contract.
 
-A plugin is a package with an entry point in the group `vtbench` that names a module (or object) with any of these hooks,
-marked with `@vtbench.hookimpl`. vtbench's own adapters, metrics and tasks register in exactly this way. Registering must
-be free: a hook returns named factories, and only calling a factory may import what it wraps.
+A plugin is a package with an entry point in the group `vtbench` that names a module (or object) with any of these
+hooks, marked with `@vtbench.hookimpl`. vtbench's own adapters, metrics and tasks register in exactly this way.
+Registering must be free: a hook returns named factories, and only calling a factory may import what it wraps.
 """
 
 from __future__ import annotations

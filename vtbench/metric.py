@@ -52,7 +52,7 @@ class Metric(Protocol):
 
 @runtime_checkable
 class VisualMetric(Metric, Protocol):
-    """A metric over visual tokens, which first fits a basis on the task's first samples, then reduces every batch to it.
+    """A metric over visual tokens: fits a basis on the task's first samples, then reduces every batch to it.
 
     The loop encodes the first `warmup` samples for `fit`, writes the basis to visual/, and hands it to `restore` before
     the first `observe`, in the first run and in a resumed one alike.

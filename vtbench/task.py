@@ -139,9 +139,14 @@ def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> TaskFil
 
 
 def _known_keys(parents: tuple[str | int, ...]) -> list[str]:
-    models = {"scene": SceneSpec, "relations": RelationSpec, "data": DataSpec}
+    models: dict[str, type[Knobs]] = {"scene": SceneSpec, "relations": RelationSpec, "data": DataSpec}
     model = models.get(str(parents[0]), TaskFile) if parents else TaskFile
     return list(model.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of task files, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TaskFile.model_json_schema()}
 
 
 def load_task(path: Path, task_dirs: Iterable[Path] = (), **overrides: Any) -> Task:

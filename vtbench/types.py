@@ -2,8 +2,8 @@
 
     Task -> Sample -> adapter -> Output, VisualTokens -> metric -> Observation -> Record -> Score
 
-A `Task` makes `Sample`s by index. An adapter turns samples into `Output`s and `VisualTokens`. A metric turns each sample
-into an `Observation`, and all observations of a task into `Score`s. A `Record` is what is kept of one sample.
+A `Task` makes `Sample`s by index. An adapter turns samples into `Output`s and `VisualTokens`. A metric turns each
+sample into an `Observation`, and all observations of a task into `Score`s. A `Record` is what is kept of one sample.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Packer:
                     named.append((b, at + place))
                     centres.append((x, y))
                 at += n
-        arrays = {"ids": ids, "owner": owner, "targets": targets, "positions": positions}
+        arrays: dict[str, np.ndarray] = {"ids": ids, "owner": owner, "targets": targets, "positions": positions}
         arrays |= {
             "named": np.array(named, np.int64).reshape(-1, 2),
             "centres": np.array(centres, np.float32).reshape(-1, 2),

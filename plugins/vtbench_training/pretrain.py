@@ -56,7 +56,9 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) 
             first: int, seed: int = recipe.seed + number, schedule: Any = schedule
         ) -> Iterable[dict[str, Tensor]]:
             scenery = Scenery(recipe.answer_mix, seed)
-            stream = AnswerStream(scenery, _curriculum(), packer, schedule, first, recipe)
+            stream = AnswerStream(
+                scenery, Curriculum(all_wording(), RelationSpec(), SceneSpec()), packer, schedule, first, recipe
+            )
             return _loader(stream)
 
         train(name, answering, answering, batches, schedule, directory, device, show)
@@ -94,13 +96,14 @@ def _loader(stream: IterableDataset) -> DataLoader:
     return DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4)
 
 
-def _curriculum() -> Curriculum:
+def all_wording() -> dict[str, list[str]]:
+    """Return every paraphrase of every kind of question that a built-in family asks."""
     wording: dict[str, list[str]] = {}
     for task in family_files():
         for kind, texts in task.questions.items():
             known = wording.setdefault(kind, [])
             known += [text for text in texts if text not in known]
-    return Curriculum(wording, RelationSpec(), SceneSpec())
+    return wording
 
 
 def _refuse_other_recipe(recipe: Recipe, directory: Path) -> None:

@@ -51,6 +51,11 @@ class ItemSource:
         # Members of a pair are asked for one after the other: make their cluster once.
         object.__setattr__(self, "_cluster", lru_cache(maxsize=64)(self._make_cluster))
 
+    @property
+    def _stream(self) -> str:
+        """Whose draws the items take: `noise` and `background` share those of `test`, being its very items, changed."""
+        return self.split if self.split == "comp" else OWNER.get(self.split, self.split)
+
     def item(self, index: int) -> Item:
         """Return item `index`; any non-negative integer has one.
 
@@ -63,7 +68,7 @@ class ItemSource:
         cluster = f"{self.family}/{self.split}/{self.seed}/{number}"
         words = self.wording[member.question.kind]
         # Both members of a pair are asked in the same words.
-        prompt = Draws("words", self.family, self.split, self.seed, number).choice(words)
+        prompt = Draws("words", self.family, self._stream, self.seed, number).choice(words)
         return Item(
             scene=member.scene,
             question=member.question,
@@ -75,11 +80,9 @@ class ItemSource:
 
     def _make_cluster(self, number: int) -> Draft:
         owner = OWNER.get(self.split, self.split)
-        # `noise` and `background` share the draws of `test`: the very same items, changed.
-        stream = "comp" if self.split == "comp" else owner
         build = FAMILIES[self.family]
         for attempt in range(TRIES):
-            draft = build(self.plan, Draws(BENCHMARK, self.family, stream, self.seed, number, attempt), number)
+            draft = build(self.plan, Draws(BENCHMARK, self.family, self._stream, self.seed, number, attempt), number)
             if draft is not None and all(split_of(member.scene) == owner for member in draft):
                 return draft
         raise TaskError(

@@ -9,8 +9,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from vtbench.scenes.scene import CANVAS, RGB
 
-SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent")
-TEXTURES = ("solid", "striped", "checkered", "dotted")
+Shape = Literal["circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent"]
+Texture = Literal["solid", "striped", "checkered", "dotted"]
+
+SHAPES: tuple[Shape, ...] = ("circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent")
+TEXTURES: tuple[Texture, ...] = ("solid", "striped", "checkered", "dotted")
 COLOURS: dict[str, RGB] = {
     "red": (214, 34, 40),
     "green": (36, 150, 60),
@@ -23,8 +26,6 @@ COLOURS: dict[str, RGB] = {
 }
 SIZES = {"small": 0.19, "large": 0.31}
 
-Shape = Literal["circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent"]
-Texture = Literal["solid", "striped", "checkered", "dotted"]
 Channel = Annotated[int, Field(ge=0, le=255)]
 
 

@@ -39,5 +39,5 @@ def split_of(scene: Scene) -> str:
 
 def held_out(spec: SceneSpec, colour: str, shape: str) -> bool:
     """Return whether this pair of words is kept for the `comp` split: one cell of a Latin square for each shape."""
-    colours, shapes = list(spec.colours), list(spec.shapes)
+    colours, shapes = [*spec.colours], [str(word) for word in spec.shapes]
     return (colours.index(colour) + shapes.index(shape)) % max(len(colours), len(shapes), 2) == 0

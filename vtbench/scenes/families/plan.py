@@ -60,7 +60,7 @@ class Plan:
     @cached_property
     def _pairs(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Colour-shape pairs that are used everywhere, and those kept for `comp`."""
-        every = [(c, s) for c in self.scene.colours for s in self.scene.shapes]
+        every: list[tuple[str, str]] = [(c, s) for c in self.scene.colours for s in self.scene.shapes]
         kept = [pair for pair in every if held_out(self.scene, *pair)]
         return [pair for pair in every if pair not in kept], kept
 

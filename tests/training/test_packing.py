@@ -1,0 +1,99 @@
+"""Packed training sequences: each question is exactly the prompt that it will be at test time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vtbench_llava.build import build_llava, build_processor
+from vtbench_training.curriculum import Named, Worded
+from vtbench_training.packing import IGNORE, Packer, block_mask
+from vtbench_training.vocabulary import train_tokenizer
+
+QUESTIONS = [
+    Worded("Where is the red circle relative to the blue square?", "left", (Named(23, 0.1, 0.2), Named(51, 0.3, 0.4))),
+    Worded("What colour is the star?", "red", (Named(23, 0.5, 0.6),)),
+    Worded("Describe the scene.", "1 large red striped circle ; 2 small blue solid square | 1 left 2", ()),
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer()
+
+
+@given(text=st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_the_tokenizer_encodes_any_text(text: str) -> None:
+    tokenizer = _shared()
+    special = ("<pad>", "<s>", "</s>", "<image>")
+    if not any(token in text for token in special):
+        assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
+
+
+def _shared(cache: list = []):  # noqa: B006 - one tokenizer for all examples of a property
+    if not cache:
+        cache.append(train_tokenizer())
+    return cache[0]
+
+
+def test_every_answer_word_is_one_token(tokenizer) -> None:
+    for word in ("yes", "no", "left", "right", "above", "below", "red", "crescent", "checkered", "large"):
+        assert len(tokenizer.encode(f" {word}").ids) == 1, word
+
+
+def test_a_packed_question_is_tokenised_as_the_chat_template_would(tokenizer) -> None:
+    packer, processor = Packer(tokenizer, 64), build_processor(tokenizer, 112, 14)
+    for worded in QUESTIONS:
+        parts = [{"type": "image"}, {"type": "text", "text": worded.prompt}]
+        chat = processor.apply_chat_template([{"role": "user", "content": parts}], add_generation_prompt=True)
+        encoded = packer.encode(worded)
+        prompt = [*packer.head, tokenizer.token_to_id("<image>"), *encoded.ids[: encoded.answer_from]]
+        assert tokenizer.encode(chat).ids == prompt
+        answer = tokenizer.decode(encoded.ids[encoded.answer_from :], skip_special_tokens=False)
+        assert answer == f" {worded.answer}</s>"
+
+
+def test_named_objects_point_at_their_last_word(tokenizer) -> None:
+    packer = Packer(tokenizer, 64)
+    for worded, ends in zip(QUESTIONS, (("circle", "square"), ("star",), ()), strict=True):
+        encoded = packer.encode(worded)
+        words = [tokenizer.decode([encoded.ids[place]]).strip() for place, _, _ in encoded.named]
+        assert tuple(words) == ends
+
+
+def test_packing_changes_no_logit(tokenizer) -> None:
+    """Several questions under the block mask give what each gives alone under a plain causal mask."""
+    packer = Packer(tokenizer, 4)
+    model = build_llava(
+        vision_hidden=20, vision_layers=1, hidden=20, layers=2, heads=5, kv_heads=5, intermediate=16,
+        vocab_size=tokenizer.get_vocab_size(), image_size=28,
+    ).eval()  # fmt: skip
+    language, embed = model.model.language_model, model.model.language_model.embed_tokens
+    before = len(packer.head) + 4
+    prefix = torch.randn(1, before, 20, generator=torch.Generator().manual_seed(0))
+    batch = packer.batch([QUESTIONS])
+    positions = torch.cat([torch.arange(before)[None], batch["positions"]], 1)
+    with torch.no_grad():
+        packed = language(
+            inputs_embeds=torch.cat([prefix, embed(batch["ids"])], 1),
+            attention_mask=block_mask(batch["owner"], before),
+            position_ids=positions,
+            use_cache=False,
+        ).last_hidden_state[0, before:]
+        for number, worded in enumerate(QUESTIONS):
+            ids = torch.tensor([packer.encode(worded).ids])
+            alone = language(inputs_embeds=torch.cat([prefix, embed(ids)], 1), use_cache=False).last_hidden_state
+            mine = batch["owner"][0] == number
+            torch.testing.assert_close(packed[mine], alone[0, before:], atol=1e-5, rtol=1e-4)
+
+
+def test_targets_are_the_next_tokens_of_answers_alone(tokenizer) -> None:
+    packer = Packer(tokenizer, 64)
+    batch = packer.batch([QUESTIONS, QUESTIONS[:1]])
+    said = batch["targets"][0][batch["targets"][0] != IGNORE].tolist()
+    assert tokenizer.decode(said, skip_special_tokens=False) == "".join(f" {q.answer}</s>" for q in QUESTIONS)
+    assert (batch["targets"][1] != IGNORE).sum() == 2
+    assert (batch["owner"][1] == -1).any()
