@@ -130,11 +130,12 @@ def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> TaskFil
         return TaskFile.model_validate({**data, **(overrides or {})})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("function-after[_unique(), tuple]",))
+        where = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "unknown key." + nearest(str(first["loc"][-1]), _known_keys(first["loc"][:-1]))
-        line = line_of(node, first["loc"])
+        # A rule over several keys says in its message which of them it is about.
+        line = line_of(node, first["loc"] or message.partition(":")[0].split("."))
         raise TaskError(f"{path}, line {line}: {where + ': ' if where else ''}{message}") from None
 
 

@@ -70,8 +70,8 @@ def relational(**changes: object) -> str:
         (relational(scene={"shapes": ["circle", "blob"]}), "scene.shapes"),
         (relational(kinds={"lefft": 1}), "Did you mean 'left'"),
         (relational(kinds={"left": 0}), "nothing is left to ask"),
-        (relational(questions={"left": ["Is it left?"]}), "must contain {a}, {b}"),
-        (relational(questions={"left": ["Is {a left?"]}), "questions"),
+        (relational(kinds={"left": 1}, questions={"left": ["Is it left?"]}), "must contain {a}, {b}"),
+        (relational(kinds={"left": 1}, questions={"left": ["Is {a left?"]}), "questions.left: 'Is {a left?'"),
         (relational(family="relation"), "family"),
         (relational(mix=["coarse"]), "exactly one of family, mix, data"),
         ("task: mine\ntask: mine\n", "line 2: the key 'task' stands there twice"),
@@ -98,6 +98,10 @@ def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
     path.write_text(relational().replace("items: 2000", "items: 2000\ncolour: red"))
     line = path.read_text().splitlines().index("colour: red") + 1
     with pytest.raises(TaskError, match=f"line {line}: colour: unknown key"):
+        load_task(path)
+    path.write_text(relational(kinds={"lefft": 1}))
+    line = path.read_text().splitlines().index("kinds:") + 1
+    with pytest.raises(TaskError, match=f"line {line}: kinds: relational has no kind"):
         load_task(path)
 
 
