@@ -15,7 +15,7 @@ class GaussianModel:
     """X ~ N(0, S); Z = A X + noise η, of m tokens with r coordinates each.
 
     >>> round(GaussianModel.draw(seed=1, m=8, r=2, q=16, noise=0.3).rs(floor=0.01), 4)
-    0.3036
+    0.2763
     """
 
     pixels_qq: np.ndarray
