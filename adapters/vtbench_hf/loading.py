@@ -23,6 +23,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.utils import logging
 
 from vtbench.errors import AdapterError, nearest
+from vtbench_hf.allocator import keep_freed_memory
 from vtbench_hf.memory import first_line, out_of_memory_as
 
 _DTYPES = {
@@ -96,6 +97,8 @@ def load(
             f"--model {name} needs a checkpoint: --model-args pretrained=<directory, or hub name like org/model>"
         )
     place = choose_device(device)
+    if place.type == "cpu":
+        keep_freed_memory()
     kind = choose_dtype(dtype, place)
     common: dict[str, Any] = {"trust_remote_code": _as_bool("trust_remote_code", trust_remote_code)}
     path = Path(pretrained).expanduser()

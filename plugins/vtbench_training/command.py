@@ -27,7 +27,7 @@ def pretrain(model: str, output: str, seed: int, device: str, scale: float, eval
     try:
         import torch
 
-        from vtbench_training.allocator import keep_freed_memory
+        from vtbench_hf.allocator import keep_freed_memory
         from vtbench_training.card import write_card
         from vtbench_training.pretrain import pretrain as run
         from vtbench_training.recipe import Recipe
