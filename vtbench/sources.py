@@ -84,7 +84,7 @@ class SceneTask(_FileTask):
         return Sample(
             id=f"{self.name}/{self.split}/{self.spec.seed}/{index}",
             index=index,
-            images=(Image.fromarray(picture),),
+            images=(picture,),
             prompt=item.prompt,
             target=item.question.target,
             choices=item.question.choices,

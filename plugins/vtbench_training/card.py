@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 import vtbench
 from vtbench.scenes.items import BENCHMARK
+from vtbench.types import Score
 from vtbench_training.pretrain import recipe_digest
 from vtbench_training.recipe import Recipe
 
 TASKS = ["coarse", "attribute", "relational", "scene_graph"]
 
 
-def evaluate(model: Path, split: str = "test") -> dict[str, dict[str, Any]]:
-    """Run the four families on a model and return `results` as results.json holds them."""
+def evaluate(model: Path, split: str = "test") -> Mapping[str, Mapping[str, Score]]:
+    """Run the four families on a model and return the scores of each."""
     result = vtbench.run(
         model="llava",
         model_args={"pretrained": str(model)},
@@ -27,7 +28,7 @@ def evaluate(model: Path, split: str = "test") -> dict[str, dict[str, Any]]:
         output=str(model.parent / "evaluation"),
         report=False,
     )
-    return dict(result.document["results"])
+    return result.scores
 
 
 def write_card(recipe: Recipe, model: Path, device: str) -> None:
@@ -36,7 +37,7 @@ def write_card(recipe: Recipe, model: Path, device: str) -> None:
     (model / "README.md").write_text(card(recipe, results, device), encoding="utf-8")
 
 
-def card(recipe: Recipe, results: dict[str, dict[str, Any]], device: str) -> str:
+def card(recipe: Recipe, results: Mapping[str, Mapping[str, Score]], device: str) -> str:
     """Return the text of the card."""
     import torch
 
@@ -70,13 +71,13 @@ whose scenes no other split shares. It answers in the words of the benchmark and
 """
 
 
-def _table(results: dict[str, dict[str, Any]]) -> str:
+def _table(results: Mapping[str, Mapping[str, Score]]) -> str:
     names = {"acc": "accuracy", "rank_acc": "ranking accuracy", "pair_acc": "pair accuracy", "tuple_f1": "tuple F1"}
     lines = ["| family | score | value | interval |", "|---|---|---|---|"]
-    for family, scores in results.items():
+    for family in TASKS:
         for key, text in names.items():
-            value = scores.get(f"{key},none")
-            if value is not None:
-                low, high = scores[f"{key}_interval,none"]
-                lines.append(f"| {family} | {text} | {100 * value:.1f} | {100 * low:.1f} to {100 * high:.1f} |")
+            score = results[family].get(key)
+            if score is not None and score.value is not None and score.interval is not None:
+                low, high = (100 * bound for bound in score.interval)
+                lines.append(f"| {family} | {text} | {100 * score.value:.1f} | {low:.1f} to {high:.1f} |")
     return "\n".join(lines)

@@ -29,4 +29,4 @@ class Scenery:
 
     def picture(self, scene: Scene, size: int) -> np.ndarray:
         """Return the scene as (3, size, size) uint8."""
-        return np.ascontiguousarray(render(scene, size).transpose(2, 0, 1))
+        return np.ascontiguousarray(np.asarray(render(scene, size)).transpose(2, 0, 1))

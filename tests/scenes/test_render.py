@@ -40,7 +40,7 @@ def thing(
 
 
 def darkness(scene: Scene, size: int) -> np.ndarray:
-    return 1 - render(scene, size)[..., 0] / 255
+    return 1 - np.asarray(render(scene, size))[..., 0] / 255
 
 
 @pytest.mark.parametrize("shape", ["circle", "square", "cross", "ring", "diamond"])
@@ -116,16 +116,15 @@ def test_the_front_object_hides_the_one_behind() -> None:
 def test_corruption_grows_with_severity_and_is_repeatable(kind: str) -> None:
     picture = render(Scene(WHITE, (thing("star", "striped"),)), 112)
     worse = [corrupt(picture, Corruption(kind, level, "k")) for level in range(1, 6)]
-    harm = [np.abs(w.astype(float) - picture).mean() for w in worse]
+    harm = [np.abs(np.asarray(w, float) - np.asarray(picture)).mean() for w in worse]
     assert harm == sorted(harm)
     assert harm[0] > 0
-    assert all((corrupt(picture, Corruption(kind, level, "k")) == w).all() for level, w in enumerate(worse, 1))
-    assert worse[0].dtype == np.uint8
+    assert all(corrupt(picture, Corruption(kind, level, "k")) == w for level, w in enumerate(worse, 1))
 
 
 @pytest.mark.parametrize("kind", ["waves", "cells"])
 def test_background_patterns_vary_with_their_seed_and_stay_near_their_colour(kind: str) -> None:
-    a, b = (render(Scene(Background("red", COLOURS["red"], kind, seed), ()), 64) for seed in (1, 2))
+    a, b = (np.asarray(render(Scene(Background("red", COLOURS["red"], kind, s), ()), 64)) for s in (1, 2))
     assert (a != b).any()
     assert len(np.unique(a.reshape(-1, 3), axis=0)) > 4
     nearest = [min(COLOURS, key=lambda name: np.abs(np.array(COLOURS[name]) - a.mean((0, 1))).sum())]

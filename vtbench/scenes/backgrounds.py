@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from PIL import Image
 
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.scene import Background
@@ -13,16 +14,15 @@ CONTRAST = 0.22
 """How far a pattern's second tone goes towards white (dark colours) or black (light ones)."""
 
 
-def paint_background(background: Background, size: int) -> np.ndarray:
-    """Return the canvas before any object is drawn, (size, size, 3) uint8."""
+def paint_background(background: Background, size: int) -> Image.Image:
+    """Return the canvas before any object is drawn, size x size pixels, RGB."""
     if background.kind == "plain":
-        canvas = np.empty((size, size, 3), dtype=np.uint8)
-        canvas[:] = background.rgb
-        return canvas
+        return Image.new("RGB", (size, size), background.rgb)
     base = np.array(background.rgb, dtype=np.float32)
     share = (_waves if background.kind == "waves" else _cells)(background.seed, size)
     goal = np.float32(255 if base.mean() < 128 else 0)
-    return (base + (share * np.float32(CONTRAST))[..., None] * (goal - base) + 0.5).astype(np.uint8)
+    tones = base + (share * np.float32(CONTRAST))[..., None] * (goal - base)
+    return Image.fromarray((tones + 0.5).astype(np.uint8))
 
 
 def _waves(seed: int, size: int) -> np.ndarray:

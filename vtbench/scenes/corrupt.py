@@ -34,20 +34,21 @@ def corruption_of(number: int, seed: int) -> Corruption:
     return Corruption(KINDS[number % 4], 1 + number // 4 % SEVERITIES, f"{seed}/{number}")
 
 
-def corrupt(picture: np.ndarray, corruption: Corruption) -> np.ndarray:
-    """Return the picture, (H, W, 3) uint8, made worse."""
+def corrupt(picture: Image.Image, corruption: Corruption) -> Image.Image:
+    """Return the RGB picture made worse."""
     level = corruption.severity - 1
     if corruption.kind == "blur":
-        radius = BLUR[level] * picture.shape[0]
-        return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius)))
+        return picture.filter(ImageFilter.GaussianBlur(BLUR[level] * picture.height))
     if corruption.kind == "jpeg":
         file = io.BytesIO()
-        Image.fromarray(picture).save(file, "JPEG", quality=JPEG[level])
-        return np.asarray(Image.open(file).convert("RGB"))
+        picture.save(file, "JPEG", quality=JPEG[level])
+        return Image.open(file).convert("RGB")
+    pixels = np.asarray(picture, dtype=np.float32)
     if corruption.kind == "contrast":
-        return np.clip(127.5 + CONTRAST[level] * (picture - 127.5) + 0.5, 0, 255).astype(np.uint8)
-    noise = _normal(corruption.key, picture.shape) * (GAUSSIAN[level] * 255)
-    return np.clip(picture + noise + 0.5, 0, 255).astype(np.uint8)
+        worse = 127.5 + CONTRAST[level] * (pixels - 127.5)
+    else:
+        worse = pixels + _normal(corruption.key, pixels.shape) * (GAUSSIAN[level] * 255)
+    return Image.fromarray(np.clip(worse + 0.5, 0, 255).astype(np.uint8))
 
 
 def _normal(key: str, shape: tuple[int, ...]) -> np.ndarray:

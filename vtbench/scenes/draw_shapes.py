@@ -54,30 +54,41 @@ def _cross(u: Array, v: Array, r: float) -> Array:
     return np.minimum(np.maximum(a - long, b - wide), np.maximum(a - wide, b - long))
 
 
+def _square(u: Array, v: Array, r: float) -> Array:
+    return np.maximum(np.abs(u), np.abs(v)) - math.sqrt(0.5) * r
+
+
+def _diamond(u: Array, v: Array, r: float) -> Array:
+    # Corners at (0, r) and (0.62 r, 0): one edge, mirrored.
+    length = math.hypot(1, 0.62)
+    return np.abs(u) / length + np.abs(v) * (0.62 / length) - 0.62 / length * r
+
+
 def _star(u: Array, v: Array, r: float) -> Array:
-    # Five points: fold the plane into one half-point, then one straight edge from the tip to the notch.
-    angle = np.arctan2(u, -v)
-    sector = 2 * math.pi / 5
-    folded = np.abs(angle - sector * np.round(angle / sector))
-    length = np.sqrt(u * u + v * v)
-    x, y = length * np.cos(folded), length * np.sin(folded)
-    nx, ny = 0.42 * math.cos(sector / 2), 0.42 * math.sin(sector / 2)
-    return (ny * (x - r) + (1 - nx) * y) / math.hypot(1 - nx, ny)
+    # Five points: mirror the plane into the half of one point, then one straight edge from its tip to its notch.
+    kx, ky = math.cos(math.pi / 5), math.sin(math.pi / 5)
+    x, y = np.abs(u), -v
+    for sign in (1, -1):
+        across = np.maximum(sign * kx * x - ky * y, 0) * 2
+        x = x - across * (sign * kx)
+        y = y + across * ky
+    nx, ny = 0.42 * math.sin(math.pi / 5), 0.42 * math.cos(math.pi / 5)
+    return (nx * (y - r) + (1 - ny) * np.abs(x)) / math.hypot(nx, 1 - ny)
 
 
-def _regular(points: int, turn: float, stretch: float = 1.0) -> list[tuple[float, float]]:
-    angles = [math.radians(turn) + 2 * math.pi * k / points for k in range(points)]
-    return [(math.sin(a) * stretch, -math.cos(a)) for a in angles]
+def _regular(points: int) -> list[tuple[float, float]]:
+    angles = [2 * math.pi * k / points for k in range(points)]
+    return [(math.sin(a), -math.cos(a)) for a in angles]
 
 
 SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
     "circle": _circle,
-    "square": _polygon(_regular(4, 45)),
-    "triangle": _polygon(_regular(3, 0)),
+    "square": _square,
+    "triangle": _polygon(_regular(3)),
     "star": _star,
     "cross": _cross,
     "ring": _ring,
-    "diamond": _polygon(_regular(4, 0, stretch=0.62)),
+    "diamond": _diamond,
     "crescent": _crescent,
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from PIL import Image
 
 from vtbench.scenes.backgrounds import paint_background
 from vtbench.scenes.draw_shapes import PERIODS, SHAPES, TEXTURES
@@ -35,22 +36,28 @@ def _local(thing: Thing, size: int) -> tuple[Box, np.ndarray, np.ndarray, float]
     return (slice(y0, y1), slice(x0, x1)), c * dx - s * dy, s * dx + c * dy, r
 
 
-def render(scene: Scene, size: int) -> np.ndarray:
-    """Return the picture, (size, size, 3) uint8 RGB."""
+def render(scene: Scene, size: int) -> Image.Image:
+    """Return the picture, size x size pixels, RGB."""
     picture = paint_background(scene.background, size)
     for thing in sorted(scene.things, key=lambda t: t.z):
         local = _local(thing, size)
         if local is None:
             continue
-        box, u, v, r = local
-        cover = np.clip(0.5 - SHAPES[thing.shape](u, v, r), 0, 1)[..., None]
-        colour = np.array(thing.rgb, dtype=np.float32)
+        (rows, columns), u, v, r = local
+        corner = (columns.start, rows.start)
+        cover = np.clip(0.5 - SHAPES[thing.shape](u, v, r), 0, 1)
         if thing.texture in TEXTURES:
-            second = TEXTURES[thing.texture](u, v, 2 * r / PERIODS)[..., None]
-            colour = colour + second * (TINT * (255 - colour))
-        under = picture[box].astype(np.float32)
-        picture[box] = (under + cover * (colour - under) + 0.5).astype(np.uint8)
+            second = cover * TEXTURES[thing.texture](u, v, 2 * r / PERIODS)
+            cover -= second
+            # Pasted one over the other, the two colours are to end up with the shares `second` and `cover`.
+            tint = tuple(round(c + TINT * (255 - c)) for c in thing.rgb)
+            picture.paste(tint, corner, _mask(second / np.maximum(1 - cover, 1e-6)))
+        picture.paste(thing.rgb, corner, _mask(cover))
     return picture
+
+
+def _mask(share: np.ndarray) -> Image.Image:
+    return Image.fromarray((share * 255 + 0.5).astype(np.uint8))
 
 
 def id_mask(scene: Scene, size: int) -> np.ndarray:

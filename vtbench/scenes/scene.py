@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 UNIT = 256
@@ -66,10 +66,15 @@ class Scene:
 
     def canonical(self) -> dict[str, Any]:
         """Return the scene as JSON-able data: the same for equal scenes, on any machine."""
-        return asdict(self)
+        return {"background": _plain(self.background), "things": [_plain(thing) for thing in self.things]}
 
     @property
     def hash(self) -> str:
         """sha256 of the canonical JSON, as hexadecimal."""
         text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(part: Thing | Background) -> dict[str, Any]:
+    # `dataclasses.asdict` copies deeply, which takes longer than drawing the object.
+    return {name: getattr(part, name) for name in part.__slots__}
