@@ -14,7 +14,7 @@ from vtbench.catalog import find_task_files
 from vtbench.task import load_task
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion")
-SIDE, GAP, TEXT, COLUMNS = 150, 10, 54, 6
+SIDE, GAP, TEXT, COLUMNS = 150, 10, 66, 6
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
             sample = task.sample(column, SIDE)
             x, y = GAP + column * (SIDE + GAP), GAP + row * (SIDE + TEXT)
             sheet.paste(sample.images[0], (x, y))
-            question = textwrap.wrap(sample.prompt, 27)[:2]
+            question = textwrap.wrap(sample.prompt, 27)[:3]
             answer = textwrap.shorten(sample.target, 27, placeholder=" ...")
             draw.multiline_text((x, y + SIDE + 3), "\n".join([*question, f"= {answer}"]), "black", font, spacing=2)
     sheet.quantize(64).save(Path(__file__).parent / "families.png", optimize=True)

@@ -26,28 +26,17 @@ def test_the_wheel_holds_tasks_templates_and_weights(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"vtbench/tasks/{path.name}" for path in (ROOT / "tasks").glob("*.yaml")} <= names
     for folder in ("vtbench", "adapters/vtbench_hf", "adapters/vtbench_llava", "plugins/vtbench_redundancy"):
-        base = ROOT / folder if folder == "vtbench" else ROOT / folder
-        parent = base.parent
-        kept = {str(p.relative_to(parent)) for p in base.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+        base = ROOT / folder
+        files = (path for path in base.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        kept = {str(path.relative_to(base.parent)) for path in files}
         assert kept <= names, kept - names
     assert not [name for name in names if name.startswith(("tests/", "adapters/", "plugins/", "results/"))]
 
 
 def test_the_wheel_runs_on_its_own(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        "--target",
-        str(site),
-        str(wheel),
-    ]
-    subprocess.run(pip, check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
+    subprocess.run([*pip, str(wheel)], check=True)
     environment = {**os.environ, "PYTHONPATH": str(site)}
     code = "import vtbench; print(vtbench.__file__); from vtbench.cli import main; main()"
     arguments = ["run", "--model", "llava", "--tasks", "coarse", "--limit", "3", "--output", str(tmp_path / "out")]
