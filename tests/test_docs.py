@@ -41,8 +41,8 @@ def test_commands_have_the_flags_they_are_shown_with(page: Path) -> None:
             assert {word.split("=")[0] for word in words if word.startswith("--")} <= known, line
 
 
-def test_every_hook_is_named_in_the_adapter_page() -> None:
-    text = (ROOT / "docs/adapter.md").read_text()
+def test_every_hook_is_named_in_the_plugin_page() -> None:
+    text = (ROOT / "docs/plugins.md").read_text()
     for name in vars(hookspecs):
         if name.startswith("vtbench_"):
             assert name in text, name

@@ -134,6 +134,8 @@ def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> TaskFil
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "unknown key." + nearest(str(first["loc"][-1]), _known_keys(first["loc"][:-1]))
+        if first["loc"] and first["loc"][0] in (overrides or {}):
+            raise TaskError(f"{where} {first['input']!r} does not suit {path}: {message}") from None
         # A rule over several keys says in its message which of them it is about.
         line = line_of(node, first["loc"] or message.partition(":")[0].split("."))
         raise TaskError(f"{path}, line {line}: {where + ': ' if where else ''}{message}") from None

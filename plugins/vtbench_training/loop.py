@@ -115,7 +115,8 @@ def train(
                 )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(modules.parameters(), schedule.clip)
+            # Only what learns: a frozen part may still hold a gradient of the stage before.
+            nn.utils.clip_grad_norm_([*decayed, *plain], schedule.clip)
             optimizer.step()
             for key, value in {"loss": loss.item(), **shown}.items():
                 sums[key] = sums.get(key, 0.0) + value

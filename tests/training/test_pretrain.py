@@ -12,7 +12,7 @@ import torch
 import vtbench
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
-from vtbench_training.loop import Checkpoint, Schedule, train
+from vtbench_training.loop import Schedule, train
 from vtbench_training.pretrain import pretrain
 from vtbench_training.recipe import Recipe, Sizes
 
@@ -77,9 +77,9 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: 
     schedule = Schedule(steps=9, rate=0.1, batch_size=1, save_every=2)
     with pytest.raises(VtbenchError, match="diverged at step 5"):
         train("s", layer, step, batches, schedule, tmp_path, torch.device("cpu"), lambda line: None)
-    fresh = torch.nn.Linear(1, 1)
-    assert Checkpoint(tmp_path / "s.pt").load(fresh, torch.optim.AdamW(fresh.parameters())) == 4
-    assert torch.isfinite(fresh.weight).all()
+    kept = torch.load(tmp_path / "s.pt", weights_only=True)
+    assert kept["step"] == 4
+    assert all(torch.isfinite(value).all() for value in kept["modules"].values())
 
 
 def test_the_rate_warms_up_and_falls() -> None:
