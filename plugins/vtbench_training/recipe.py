@@ -49,9 +49,9 @@ class Recipe:
     """Share of pictures whose scene graph is asked for too."""
     tower: Schedule = field(default_factory=lambda: Schedule(steps=2400, rate=1e-3, batch_size=64))
     """Stage 1: the vision tower on dense labels."""
-    decoder: Schedule = field(default_factory=lambda: Schedule(steps=4500, rate=1e-3, batch_size=32, warmup=150))
+    decoder: Schedule = field(default_factory=lambda: Schedule(steps=2200, rate=1e-3, batch_size=32, warmup=150))
     """Stage 2: connector and decoder, the tower frozen."""
-    joint: Schedule = field(default_factory=lambda: Schedule(steps=1000, rate=2e-4, batch_size=32))
+    joint: Schedule = field(default_factory=lambda: Schedule(steps=650, rate=1e-4, batch_size=32, warmup=60))
     """Stage 3: everything, at a smaller rate."""
 
     def scaled(self, factor: float) -> Recipe:
