@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 import vtbench
+from vtbench.console import number
 from vtbench.scenes.items import BENCHMARK
 from vtbench.types import Score
 from vtbench_training.pretrain import recipe_digest
@@ -53,13 +54,12 @@ so that `vtbench run --model llava` answers for real on any machine, offline. It
 
     vtbench pretrain --model llava --output DIR --seed {recipe.seed}
 
-(recipe {recipe_digest(recipe)}, benchmark {BENCHMARK}, PyTorch {torch.__version__}, {hardware}), on the `train`
-split alone,
-whose scenes no other split shares. It answers in the words of the benchmark and is of no use for other pictures.
+(recipe {recipe_digest(recipe)}, benchmark {BENCHMARK}, PyTorch {torch.__version__}, {hardware}), on the `train` split
+alone, whose scenes no other split shares. It answers in the words of the benchmark and is of no use for other pictures.
 
 ## Scores
 
-2,000 items of each family's `test` split, greedy, 95 % intervals, in percent:
+2,000 items of each family's `test` split, greedy; 95 % intervals; accuracies and F1 in percent:
 
 {_table(results)}
 
@@ -72,12 +72,20 @@ whose scenes no other split shares. It answers in the words of the benchmark and
 
 
 def _table(results: Mapping[str, Mapping[str, Score]]) -> str:
-    names = {"acc": "accuracy", "rank_acc": "ranking accuracy", "pair_acc": "pair accuracy", "tuple_f1": "tuple F1"}
-    lines = ["| family | score | value | interval |", "|---|---|---|---|"]
+    names = {
+        "acc": "accuracy",
+        "rank_acc": "ranking accuracy",
+        "pair_acc": "pair accuracy",
+        "tuple_f1": "tuple F1",
+        "rs": "Redundancy Score",
+    }
+    lines = ["| family | score | value | interval | flags |", "|---|---|---|---|---|"]
     for family in TASKS:
         for key, text in names.items():
             score = results[family].get(key)
-            if score is not None and score.value is not None and score.interval is not None:
-                low, high = (100 * bound for bound in score.interval)
-                lines.append(f"| {family} | {text} | {100 * score.value:.1f} | {low:.1f} to {high:.1f} |")
+            if score is None or score.value is None or score.interval is None:
+                continue
+            low, high = (number(bound, score.percent) for bound in score.interval)
+            value, flags = number(score.value, score.percent), ", ".join(score.flags)
+            lines.append(f"| {family} | {text} | {value} | {low} to {high} | {flags} |")
     return "\n".join(lines)

@@ -36,13 +36,13 @@ class Recipe:
     sizes: Sizes = Sizes()
     seed: int = 0
     tower_mix: Mapping[str, int] = field(
-        default_factory=lambda: {"coarse": 2, "attribute": 2, "relational": 3, "scene_graph": 3}
+        default_factory=lambda: {"coarse": 3, "attribute": 2, "relational": 3, "scene_graph": 3, "occlusion": 2}
     )
     """Weight of each family's scenes in stage 1 ..."""
     answer_mix: Mapping[str, int] = field(
-        default_factory=lambda: {"coarse": 1, "attribute": 2, "relational": 4, "scene_graph": 3}
+        default_factory=lambda: {"coarse": 1, "attribute": 2, "relational": 4, "scene_graph": 3, "occlusion": 2}
     )
-    """... and in stages 2 and 3."""
+    """... and in stages 2 and 3. `occlusion` is where objects overlap, without which "in front of" is hardly seen."""
     questions: int = 8
     """Most short questions a picture."""
     graph_percent: int = 50
