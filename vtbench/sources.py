@@ -215,6 +215,8 @@ def _read_parquet(path: Path) -> list[Mapping[str, Any]]:
     except ImportError:
         raise TaskError(f"{path}: reading Parquet needs pyarrow: pip install 'vtbench[parquet]'") from None
     try:
-        return [*parquet.read_table(path).to_pylist()]
+        rows: list[Mapping[str, Any]] = []
+        rows.extend(parquet.read_table(path).to_pylist())
     except (ValueError, parquet.lib.ArrowException) as problem:
         raise TaskError(f"{path}: not a Parquet file: {problem}") from None
+    return rows
