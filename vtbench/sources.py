@@ -193,7 +193,7 @@ class DataTask(_FileTask):
 
 
 def _read_jsonl(path: Path) -> list[Mapping[str, Any]]:
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
