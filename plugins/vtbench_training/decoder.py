@@ -1,4 +1,4 @@
-"""Stages 2 and 3: connector and decoder learn to answer. Packed batches in, a loss out.
+"""The `decoder` stages: connector and decoder learn to answer. Packed batches in, a loss out.
 
 Beside the answers, one linear layer reads from the middle of the decoder where each object is that a question has just
 named. Without that the two look-ups and the comparison behind a relation take far longer to appear.
@@ -27,7 +27,7 @@ GROUND_WEIGHT = 2.0
 
 
 class AnswerStream(IterableDataset):
-    """Batches of stages 2 and 3, from a given step on; the same whatever the number of workers."""
+    """Batches of a `decoder` stage, from a given step on; the same whatever the number of workers."""
 
     def __init__(
         self,
@@ -63,20 +63,15 @@ class Answering(nn.Module):
 
     def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer) -> None:
         super().__init__()
-        self.llava, self.packer, self.frozen_tower = llava, packer, False
+        self.llava, self.packer = llava, packer
         text = llava.config.text_config
         self.middle = text.num_hidden_layers // 2
         self.place = nn.Linear(text.hidden_size, 2)
 
-    def freeze_tower(self, frozen: bool) -> None:
-        """Leave the vision tower as it is from now on, or let it learn."""
-        self.frozen_tower = frozen
-        self.llava.model.vision_tower.requires_grad_(not frozen)
-
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and the share of right answer tokens and of answers right in every token."""
         model = self.llava.model
-        with torch.set_grad_enabled(not self.frozen_tower):
+        with torch.no_grad():  # the tower is frozen: gradients of an untrained decoder wipe out what it knows
             seen = model.vision_tower(normalise(batch["pictures"])).last_hidden_state[:, 1:]
         visual = model.multi_modal_projector(seen)
         embed = model.language_model.embed_tokens

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
-from transformers import LlavaForConditionalGeneration
 
 from vtbench.errors import VtbenchError
 from vtbench.scenes.spec import RelationSpec, SceneSpec
@@ -22,16 +21,16 @@ from vtbench_training.curriculum import Curriculum
 from vtbench_training.decoder import Answering, AnswerStream
 from vtbench_training.loop import train
 from vtbench_training.packing import Packer
-from vtbench_training.recipe import Recipe
+from vtbench_training.recipe import Recipe, Stage
 from vtbench_training.scenery import Scenery
-from vtbench_training.tower import DenseHeads, DenseStream, normalise
+from vtbench_training.tower import DenseStream, Seeing
 from vtbench_training.vocabulary import family_files, train_tokenizer
 
 Show = Callable[[dict[str, Any]], None]
 
 
 def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) -> Path:
-    """Run the three stages and return the directory of the finished model.
+    """Run the recipe's stages and return the directory of the finished model.
 
     Args:
         recipe: what to train.
@@ -43,52 +42,26 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) 
     directory.mkdir(parents=True, exist_ok=True)
     _refuse_other_recipe(recipe, directory)
     torch.manual_seed(recipe.seed)
-    tokenizer = train_tokenizer()
-    model = build_llava(**asdict(recipe.sizes), vocab_size=tokenizer.get_vocab_size(), seed=recipe.seed)
-    _train_tower(recipe, model, directory, device, show)
-    packer = Packer(tokenizer, recipe.sizes.grid**2)
-    answering = Answering(model, packer).to(device)
-    for number, name in enumerate(("decoder", "joint"), 1):
-        answering.freeze_tower(name == "decoder")
-        schedule = getattr(recipe, name)
+    sizes, tokenizer = recipe.sizes, train_tokenizer()
+    model = build_llava(**asdict(sizes), vocab_size=tokenizer.get_vocab_size(), seed=recipe.seed)
+    packer = Packer(tokenizer, sizes.grid**2)
+    seeing, answering = Seeing(model, sizes.vision_hidden).to(device), Answering(model, packer).to(device)
+    curriculum = Curriculum(all_wording(), RelationSpec(), SceneSpec())
+    for number, stage in enumerate(recipe.stages, 1):
+        scenery = Scenery(stage.mix, recipe.seed + number)
+        modules: Seeing | Answering = seeing if stage.kind == "tower" else answering
+        model.model.vision_tower.requires_grad_(stage.kind == "tower")
 
-        def batches(
-            first: int, seed: int = recipe.seed + number, schedule: Any = schedule
-        ) -> Iterable[dict[str, Tensor]]:
-            scenery = Scenery(recipe.answer_mix, seed)
-            stream = AnswerStream(
-                scenery, Curriculum(all_wording(), RelationSpec(), SceneSpec()), packer, schedule, first, recipe
-            )
-            return _loader(stream)
+        def batches(first: int, stage: Stage = stage, scenery: Scenery = scenery) -> Iterable[dict[str, Tensor]]:
+            if stage.kind == "tower":
+                return _loader(DenseStream(scenery, stage.schedule, first, sizes.image_size, sizes.grid))
+            return _loader(AnswerStream(scenery, curriculum, packer, stage.schedule, first, recipe))
 
-        train(name, answering, answering, batches, schedule, directory, device, show)
+        train(f"{number}-{stage.kind}", modules, modules, batches, stage.schedule, directory, device, show)
     finished = directory / "model"
-    save_published(
-        model.cpu().eval(),
-        build_processor(tokenizer, recipe.sizes.image_size, recipe.sizes.patch_size),
-        finished,
-        torch.bfloat16,
-    )
+    processor = build_processor(tokenizer, sizes.image_size, sizes.patch_size)
+    save_published(model.cpu().eval(), processor, finished, torch.bfloat16)
     return finished
-
-
-def _train_tower(
-    recipe: Recipe, model: LlavaForConditionalGeneration, directory: Path, device: torch.device, show: Show
-) -> None:
-    tower, sizes = model.model.vision_tower, recipe.sizes
-    modules = nn.ModuleDict({"tower": tower, "heads": DenseHeads(sizes.vision_hidden)}).to(device)
-
-    def step(batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        tokens = tower(normalise(batch["pictures"])).last_hidden_state[:, 1:]
-        loss, shown = modules["heads"](tokens, batch["classes"], batch["centres"])
-        return loss, shown
-
-    def batches(first: int) -> Iterable[dict[str, Tensor]]:
-        return _loader(
-            DenseStream(Scenery(recipe.tower_mix, recipe.seed), recipe.tower, first, sizes.image_size, sizes.grid)
-        )
-
-    train("tower", modules, step, batches, recipe.tower, directory, device, show)
 
 
 def _loader(stream: IterableDataset) -> DataLoader:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from vtbench_training.loop import Schedule
 
@@ -30,35 +31,44 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """One stretch of training, from where the one before left off."""
+
+    kind: Literal["tower", "decoder"]
+    """`tower`: the vision tower on dense labels. `decoder`: connector and decoder on answers, the tower frozen."""
+    schedule: Schedule
+    mix: Mapping[str, int]
+    """Weight of each family's scenes."""
+
+
+_FIRST = {"coarse": 2, "attribute": 2, "relational": 3, "scene_graph": 3}
+_THEN = {"coarse": 3, "attribute": 2, "relational": 3, "scene_graph": 3, "occlusion": 2}
+_ASKED = {"coarse": 1, "attribute": 2, "relational": 4, "scene_graph": 3}
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """Sizes, data and schedules of the three stages."""
+    """Sizes and stages. The second round adds scenes in which objects overlap."""
 
     sizes: Sizes = Sizes()
     seed: int = 0
-    tower_mix: Mapping[str, int] = field(
-        default_factory=lambda: {"coarse": 3, "attribute": 2, "relational": 3, "scene_graph": 3, "occlusion": 2}
-    )
-    """Weight of each family's scenes in stage 1 ..."""
-    answer_mix: Mapping[str, int] = field(
-        default_factory=lambda: {"coarse": 1, "attribute": 2, "relational": 4, "scene_graph": 3, "occlusion": 2}
-    )
-    """... and in stages 2 and 3. `occlusion` is where objects overlap, without which "in front of" is hardly seen."""
     questions: int = 8
-    """Most short questions a picture."""
+    """Most short questions that a picture is asked in a `decoder` stage."""
     graph_percent: int = 50
     """Share of pictures whose scene graph is asked for too."""
-    tower: Schedule = field(default_factory=lambda: Schedule(steps=2400, rate=1e-3, batch_size=64))
-    """Stage 1: the vision tower on dense labels."""
-    decoder: Schedule = field(default_factory=lambda: Schedule(steps=2200, rate=1e-3, batch_size=32, warmup=150))
-    """Stage 2: connector and decoder, the tower frozen."""
-    joint: Schedule = field(default_factory=lambda: Schedule(steps=650, rate=1e-4, batch_size=32, warmup=60))
-    """Stage 3: everything, at a smaller rate."""
+    stages: tuple[Stage, ...] = (
+        Stage("tower", Schedule(steps=2400, rate=1e-3, batch_size=64), _FIRST),
+        Stage("decoder", Schedule(steps=2200, rate=1e-3, batch_size=32, warmup=150), _ASKED),
+        Stage("tower", Schedule(steps=1400, rate=4e-4, batch_size=64, warmup=60), _THEN),
+        Stage("decoder", Schedule(steps=700, rate=4e-4, batch_size=32, warmup=50), {**_ASKED, "occlusion": 2}),
+    )
 
     def scaled(self, factor: float) -> Recipe:
         """Return the recipe with every stage's steps times `factor` (for trying it out)."""
 
-        def shorter(schedule: Schedule) -> Schedule:
-            steps = max(1, round(schedule.steps * factor))
-            return replace(schedule, steps=steps, warmup=min(schedule.warmup, max(1, steps // 10)))
+        def shorter(stage: Stage) -> Stage:
+            steps = max(1, round(stage.schedule.steps * factor))
+            warmup = min(stage.schedule.warmup, max(1, steps // 10))
+            return replace(stage, schedule=replace(stage.schedule, steps=steps, warmup=warmup))
 
-        return replace(self, tower=shorter(self.tower), decoder=shorter(self.decoder), joint=shorter(self.joint))
+        return replace(self, stages=tuple(map(shorter, self.stages)))

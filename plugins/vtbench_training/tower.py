@@ -1,4 +1,4 @@
-"""Stage 1: the vision tower on its own, from dense labels. Pictures and per-patch targets in, a loss out.
+"""The `tower` stages: the vision tower on its own, from dense labels. Pictures and per-patch targets in, a loss out.
 
 Every patch learns to say what it shows: shape, colour, texture, size and depth of its object, the object's centre, and
 the background's colour. The heads are thrown away afterwards; what they asked for stays in the tokens.
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset, get_worker_info
+from transformers import LlavaForConditionalGeneration
 
 from vtbench.scenes.spec import SceneSpec
 from vtbench_training.labels import DENSE, IGNORE, dense_labels
@@ -25,7 +26,7 @@ CENTRE_WEIGHT = 4.0
 
 
 class DenseStream(IterableDataset):
-    """Batches of stage 1, from a given step on; the same whatever the number of workers."""
+    """Batches of a `tower` stage, from a given step on; the same whatever the number of workers."""
 
     def __init__(self, scenery: Scenery, schedule: Schedule, first_step: int, size: int, grid: int) -> None:
         self.scenery, self.first_step = scenery, first_step
@@ -83,3 +84,17 @@ class DenseHeads(nn.Module):
         error = centre[known] - centres_B2N.transpose(1, 2)[known]
         shown["centre_error"] = error.abs().mean().item()
         return loss + CENTRE_WEIGHT * F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.1), shown
+
+
+class Seeing(nn.Module):
+    """A LLaVA's vision tower with the heads that ask it."""
+
+    def __init__(self, llava: LlavaForConditionalGeneration, hidden: int) -> None:
+        super().__init__()
+        self.tower, self.heads = llava.model.vision_tower, DenseHeads(hidden)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of a batch, and the accuracy of each label."""
+        tokens = self.tower(normalise(batch["pictures"])).last_hidden_state[:, 1:]
+        loss, shown = self.heads(tokens, batch["classes"], batch["centres"])
+        return loss, shown

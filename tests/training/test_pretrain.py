@@ -14,19 +14,22 @@ from vtbench.cli import status
 from vtbench.errors import VtbenchError
 from vtbench_training.loop import Schedule, train
 from vtbench_training.pretrain import pretrain
-from vtbench_training.recipe import Recipe, Sizes
+from vtbench_training.recipe import Recipe, Sizes, Stage
 
 SMALL = Sizes(
     vision_hidden=16, vision_layers=1, vision_heads=2, hidden=16, layers=2, heads=2, kv_heads=2, intermediate=16
 )
 FEW = Schedule(steps=3, rate=1e-3, batch_size=2, warmup=1, save_every=2)
-RECIPE = Recipe(sizes=SMALL, tower=FEW, decoder=FEW, joint=FEW, questions=3)
+MIX = {"coarse": 1, "relational": 1}
+STAGES = tuple(Stage(kind, FEW, MIX) for kind in ("tower", "decoder", "tower", "decoder"))
+NAMES = ["1-tower", "2-decoder", "3-tower", "4-decoder"]
+RECIPE = Recipe(sizes=SMALL, stages=STAGES, questions=3)
 
 
 def test_a_trained_model_loads_and_answers(tmp_path: Path) -> None:
     lines: list[dict] = []
     model = pretrain(RECIPE, tmp_path, torch.device("cpu"), lines.append)
-    assert [line["stage"] for line in lines] == ["tower", "decoder", "joint"]
+    assert [line["stage"] for line in lines] == NAMES
     result = vtbench.run(
         model="llava", model_args={"pretrained": str(model)}, tasks=["coarse"], limit=4, output=str(tmp_path / "runs")
     )
@@ -34,7 +37,8 @@ def test_a_trained_model_loads_and_answers(tmp_path: Path) -> None:
     assert result.document["n-samples"]["coarse"]["effective"] == 4
 
 
-def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [("2-decoder", 3), ("3-tower", 3)])
+def test_a_killed_training_ends_with_the_same_weights(stop: tuple[str, int], tmp_path: Path) -> None:
     """Stopped after any step, and started again, it is as if it had never been stopped."""
 
     class Stop(Exception):
@@ -45,15 +49,16 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
             if stop_at == (line["stage"], line["step"]):
                 raise Stop
 
-        recipe = replace(RECIPE, tower=replace(FEW, save_every=1), decoder=replace(FEW, save_every=1))
+        often = tuple(replace(stage, schedule=replace(FEW, save_every=1)) for stage in STAGES)
+        recipe = replace(RECIPE, stages=often)
         try:
             pretrain(recipe, directory, torch.device("cpu"), show)
         except Stop:
             return weights(directory, None)
-        return torch.load(directory / "joint.pt", weights_only=True)["modules"]
+        return torch.load(directory / "4-decoder.pt", weights_only=True)["modules"]
 
     unbroken = weights(tmp_path / "a", None)
-    broken = weights(tmp_path / "b", ("decoder", 3))
+    broken = weights(tmp_path / "b", stop)
     assert unbroken.keys() == broken.keys()
     assert all(torch.equal(unbroken[key], broken[key]) for key in unbroken)
 
@@ -101,7 +106,7 @@ def test_bad_arguments_are_one_line(arguments: list[str], tmp_path: Path, capsys
 
 def test_the_log_is_one_json_line_a_step_group(tmp_path: Path) -> None:
     pretrain(RECIPE, tmp_path, torch.device("cpu"), lambda line: None)
-    for stage in ("tower", "decoder", "joint"):
+    for stage in NAMES:
         lines = [json.loads(line) for line in (tmp_path / f"{stage}.jsonl").read_text().splitlines()]
         assert lines[-1]["step"] == 3
         assert lines[-1]["loss"] > 0
