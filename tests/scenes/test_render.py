@@ -98,7 +98,7 @@ def test_colours_stay_twenty_ciede2000_apart_after_jitter() -> None:
         return Color("srgb", [min(255, max(0, c + s)) / 255 for c, s in zip(rgb, shift, strict=True)])
 
     for (one, a), (two, b) in combinations(COLOURS.items(), 2):
-        least = min(lab(a, s).delta_e(lab(b, t), method="2000") for s in corners for t in corners[::3])
+        least = min(lab(a, s).delta_e(lab(b, t), method="2000") for s in corners for t in corners)
         assert least >= 20, (one, two, least)
 
 

@@ -17,10 +17,10 @@ TEXTURES: tuple[Texture, ...] = ("solid", "striped", "checkered", "dotted")
 COLOURS: dict[str, RGB] = {
     "red": (214, 34, 40),
     "green": (36, 150, 60),
-    "blue": (44, 84, 214),
+    "blue": (40, 92, 214),
     "yellow": (246, 218, 50),
     "orange": (244, 132, 20),
-    "purple": (142, 48, 170),
+    "purple": (150, 46, 158),
     "cyan": (84, 204, 224),
     "black": (28, 28, 32),
 }
