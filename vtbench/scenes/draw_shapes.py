@@ -99,7 +99,7 @@ PERIODS = 3.2
 def _wave(u: Array, period: float) -> Array:
     """Signed distance in pixels to the nearest edge of bands half a period wide, positive inside the second colour."""
     phase = u / period
-    return (0.25 - np.abs(phase - np.floor(phase) - 0.5)) * period
+    return (np.abs(phase - np.rint(phase)) - 0.25) * period
 
 
 def _striped(u: Array, v: Array, period: float) -> Array:

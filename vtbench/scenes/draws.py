@@ -27,21 +27,22 @@ class Draws:
         self._block = 0
         self._words: list[int] = []
 
-    def _word(self) -> int:
-        if not self._words:
-            block = self._base.copy()
-            block.update(self._block.to_bytes(8, "little"))
-            self._block += 1
-            self._words = list(_WORDS.unpack(block.digest()))
-        return self._words.pop()
+    def _more(self) -> list[int]:
+        block = self._base.copy()
+        block.update(self._block.to_bytes(8, "little"))
+        self._block += 1
+        self._words += _WORDS.unpack(block.digest())
+        return self._words
+
+    # The two methods below are most of what making a scene costs: each is one call deep.
 
     def below(self, n: int) -> int:
         """Return an integer in [0, n), n < 2^32. The bias is at most n / 2^32."""
-        return (self._word() * n) >> 32
+        return ((self._words or self._more()).pop() * n) >> 32
 
     def between(self, low: int, high: int) -> int:
         """Return an integer in [low, high]."""
-        return low + self.below(high - low + 1)
+        return low + (((self._words or self._more()).pop() * (high - low + 1)) >> 32)
 
     def choice(self, items: Sequence[T]) -> T:
         """Return one of `items`."""
