@@ -6,13 +6,10 @@ named. Without that the two look-ups and the comparison behind a relation take f
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import IterableDataset, get_worker_info
 from transformers import LlavaForConditionalGeneration
 
 from vtbench.scenes.draws import Draws
@@ -21,12 +18,13 @@ from vtbench_training.loop import Schedule
 from vtbench_training.packing import IGNORE, Packer, block_mask
 from vtbench_training.recipe import Recipe
 from vtbench_training.scenery import Scenery
+from vtbench_training.stream import StepStream
 from vtbench_training.tower import normalise
 
 GROUND_WEIGHT = 2.0
 
 
-class AnswerStream(IterableDataset):
+class AnswerStream(StepStream):
     """Batches of a `decoder` stage, from a given step on; the same whatever the number of workers."""
 
     def __init__(
@@ -39,13 +37,8 @@ class AnswerStream(IterableDataset):
         recipe: Recipe,
     ) -> None:
         self.scenery, self.curriculum, self.packer, self.recipe = scenery, curriculum, packer, recipe
-        self.first_step, self.steps, self.batch_size = first_step, schedule.steps, schedule.batch_size
-
-    def __iter__(self) -> Any:
-        worker = get_worker_info()
-        offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        for step in range(self.first_step + offset, self.steps, stride):
-            yield self.batch(step)
+        super().__init__(first_step, schedule.steps)
+        self.batch_size = schedule.batch_size
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the batch of one step."""

@@ -6,38 +6,30 @@ the background's colour. The heads are thrown away afterwards; what they asked f
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import IterableDataset, get_worker_info
 from transformers import LlavaForConditionalGeneration
 
 from vtbench.scenes.spec import SceneSpec
 from vtbench_training.labels import DENSE, IGNORE, dense_labels
 from vtbench_training.loop import Schedule
 from vtbench_training.scenery import Scenery
+from vtbench_training.stream import StepStream
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 CENTRE_WEIGHT = 4.0
 
 
-class DenseStream(IterableDataset):
+class DenseStream(StepStream):
     """Batches of a `tower` stage, from a given step on; the same whatever the number of workers."""
 
     def __init__(self, scenery: Scenery, schedule: Schedule, first_step: int, size: int, grid: int) -> None:
-        self.scenery, self.first_step = scenery, first_step
-        self.steps, self.batch_size = schedule.steps, schedule.batch_size
+        super().__init__(first_step, schedule.steps)
+        self.scenery, self.batch_size = scenery, schedule.batch_size
         self.size, self.grid = size, grid
-
-    def __iter__(self) -> Any:
-        worker = get_worker_info()
-        offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        for step in range(self.first_step + offset, self.steps, stride):
-            yield self.batch(step)
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the batch of one step."""
