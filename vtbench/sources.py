@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,8 +112,6 @@ class MixTask(_FileTask):
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
         """Make sample `index`: that of part `index % parts`."""
-        from dataclasses import replace
-
         turn, part = divmod(index, len(self.parts))
         sample = self.parts[part].sample(turn, image_size)
         return replace(sample, id=f"{self.name}/{index}/{sample.id}", index=index)
@@ -147,8 +148,6 @@ class DataTask(_FileTask):
 
     def config(self) -> dict[str, Any]:
         """Return the settings and the data file's hash, so that a resume notices changed data."""
-        import hashlib
-
         return {**super().config(), "data_sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()}
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
@@ -177,8 +176,6 @@ class DataTask(_FileTask):
         return row[column]
 
     def _open(self, picture: Any, index: int) -> Image.Image:
-        import io
-
         if isinstance(picture, Mapping):  # how `datasets` writes an image column
             picture = picture.get("bytes") or picture.get("path")
         source = io.BytesIO(picture) if isinstance(picture, bytes) else self.path.parent / str(picture)

@@ -19,12 +19,12 @@ from vtbench.scenes.families import KINDS, Plan
 from vtbench.scenes.items import ItemSource
 from vtbench.scenes.questions import SLOTS
 from vtbench.scenes.spec import Knobs, RelationSpec, SceneSpec
+from vtbench.scenes.splits import Split
 from vtbench.sources import DataSpec, DataTask, MixTask, SceneTask
 from vtbench.types import Task
 from vtbench.yamlfile import line_of, load_yaml
 
 Family = Literal["coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion"]
-Split = Literal["train", "val", "test", "probe", "comp", "noise", "background"]
 
 
 class TaskFile(Knobs):

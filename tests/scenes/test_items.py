@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from vtbench.scenes.families import MEMBERS
 from vtbench.scenes.questions import describe
 from vtbench.scenes.splits import SPLITS, held_out, quantised, split_of
-from vtbench.scenes.truth import direction, facts, occlusion_ok, overlap
+from vtbench.scenes.truth import direction, facts, margin, overlap, visible
 from vtbench.task import builtin_source, builtin_spec
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion")
@@ -138,7 +138,9 @@ def test_in_front_of_needs_an_overlap_that_leaves_both_recognisable() -> None:
         scene = source.item(i).scene
         a, b = scene.things[:2]
         assert overlap(a, b) >= task.relations.overlap
-        assert occlusion_ok(scene, task.relations)
+        for share, area in visible(scene).values():
+            assert share >= task.relations.visible
+            assert area >= task.relations.visible_pixels
         assert a.colour != b.colour
 
 
@@ -192,3 +194,6 @@ def test_direction_agrees_with_the_predicates() -> None:
         for (a, b), holds in facts(scene, task.relations).items():
             true = [word for word in ("left", "right", "above", "below") if holds[word]]
             assert [direction(scene.things[a], scene.things[b], task.relations)] == (true or [None])
+            for word in ("left", "right", "above", "below"):
+                clears = margin(scene.things[a], scene.things[b], word, task.relations) >= 0
+                assert clears is (holds[word] is True)

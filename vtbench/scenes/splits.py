@@ -7,11 +7,13 @@ when two objects swap places or drawing order, so the members of a minimal pair 
 from __future__ import annotations
 
 import hashlib
+from typing import Literal, get_args
 
 from vtbench.scenes.scene import CANVAS, Scene
 from vtbench.scenes.spec import SceneSpec
 
-SPLITS = ("train", "val", "test", "probe", "comp", "noise", "background")
+Split = Literal["train", "val", "test", "probe", "comp", "noise", "background"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 SHARES = {"train": 40, "val": 15, "test": 30, "probe": 15}
 """Percent of all scene keys that each split owns."""
 OWNER = {"comp": "test", "noise": "test", "background": "test"}

@@ -27,9 +27,13 @@ def spatial(a: Thing, b: Thing, rules: RelationSpec) -> dict[str, bool | None]:
     True when b lies at least `offset` away along the axis and `axis_ratio` times as far as along the other axis; false
     when b lies at least `offset` away on the other side; otherwise None.
     """
+    return {word: _holds(main, other, rules) for word, (main, other) in _along(a, b).items()}
+
+
+def _along(a: Thing, b: Thing) -> dict[str, tuple[float, float]]:
+    """Return for each word b's offset from a in its direction, and the size of the offset along the other axis."""
     dx, dy = offset(a, b)
-    along = {"left": (dx, dy), "right": (-dx, dy), "above": (dy, dx), "below": (-dy, dx)}
-    return {word: _holds(main, abs(other), rules) for word, (main, other) in along.items()}
+    return {"left": (dx, abs(dy)), "right": (-dx, abs(dy)), "above": (dy, abs(dx)), "below": (-dy, abs(dx))}
 
 
 def _holds(main: float, other: float, rules: RelationSpec) -> bool | None:
@@ -40,9 +44,8 @@ def _holds(main: float, other: float, rules: RelationSpec) -> bool | None:
 
 def margin(a: Thing, b: Thing, word: str, rules: RelationSpec) -> float:
     """Return by how much `a word b` clears its thresholds, in fractions of the canvas; negative where it does not."""
-    dx, dy = offset(a, b)
-    main, other = {"left": (dx, dy), "right": (-dx, dy), "above": (dy, dx), "below": (-dy, dx)}[word]
-    return min(main - rules.offset, main - rules.axis_ratio * abs(other))
+    main, other = _along(a, b)[word]
+    return min(main - rules.offset, main - rules.axis_ratio * other)
 
 
 def direction_of(dx: int, dy: int, rules: RelationSpec) -> str | None:
@@ -120,8 +123,3 @@ def visible(scene: Scene) -> dict[int, tuple[float, float]]:
         shown = int((top == thing.id).sum())
         seen[thing.id] = (shown / whole if whole else 0.0, shown * scale)
     return seen
-
-
-def occlusion_ok(scene: Scene, rules: RelationSpec) -> bool:
-    """Return whether every object shows enough of itself to be recognised."""
-    return all(share >= rules.visible and area >= rules.visible_pixels for share, area in visible(scene).values())

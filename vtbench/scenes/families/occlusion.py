@@ -10,7 +10,7 @@ from dataclasses import replace
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.families.attribute import distractors, subject
 from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.families.relational import fill, overlapping
+from vtbench.scenes.families.relational import overlapping
 from vtbench.scenes.place import make_background, make_thing, place_all
 from vtbench.scenes.questions import ask_colour, ask_texture
 from vtbench.scenes.scene import Scene
@@ -37,7 +37,7 @@ def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
     aside = place_all(draws, plan.scene, [cover], [hidden])
     if aside is None:
         return None
-    others_placed = fill(plan, draws, rest, [[hidden, cover], aside])
+    others_placed = place_all(draws, plan.scene, rest, [hidden, cover, *aside])
     if others_placed is None:
         return None
     background = make_background(draws, plan.scene, background_word)

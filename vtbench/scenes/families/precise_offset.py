@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.families.relational import fill, looks_of
-from vtbench.scenes.place import EDGE, make_background, make_thing
+from vtbench.scenes.families.relational import looks_of
+from vtbench.scenes.place import EDGE, make_background, make_thing, place_all
 from vtbench.scenes.questions import ask_offset
 from vtbench.scenes.scene import CANVAS, Scene, Thing
 
@@ -46,7 +46,7 @@ def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
     across_a, across_b = (start, start + distance) if draws.below(2) else (CANVAS - start, CANVAS - start - distance)
     b = _at(b, axis, along, across_b)
     sides = [(sign, _at(a, axis, along + sign * step, across_a)) for sign in ((1, -1) if turn % 2 else (-1, 1))]
-    rest = fill(plan, draws, others, [[b], *([moved] for _, moved in sides)])
+    rest = place_all(draws, plan.scene, others, [b, *(moved for _, moved in sides)])
     if rest is None:
         return None
     background = make_background(draws, plan.scene, background_word)

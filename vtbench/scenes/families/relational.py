@@ -44,12 +44,6 @@ def swap_places(a: Thing, b: Thing) -> tuple[Thing, Thing]:
     return replace(a, cx=b.cx, cy=b.cy), replace(b, cx=a.cx, cy=a.cy)
 
 
-def fill(plan: Plan, draws: Draws, things: list[Thing], fixed: list[list[Thing]]) -> list[Thing] | None:
-    """Place `things` so that they stand apart from every object of every list in `fixed`."""
-    around = [thing for group in fixed for thing in group]
-    return place_all(draws, plan.scene, things, around)
-
-
 def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
     """Return a minimal pair."""
     kind, turn = plan.turn(number)
@@ -73,7 +67,7 @@ def _beside(
         return None
     a, b = both
     a2, b2 = swap_places(a, b)
-    rest = fill(plan, draws, things[2:], [[a, b], [a2, b2]])
+    rest = place_all(draws, plan.scene, things[2:], [a, b, a2, b2])
     if rest is None:
         return None
     members = []
@@ -119,7 +113,7 @@ def _overlapping(
     if both is None:
         return None
     a, b = both
-    rest = fill(plan, draws, things[2:], [[a, b]])
+    rest = place_all(draws, plan.scene, things[2:], [a, b])
     if rest is None:
         return None
     members = []
