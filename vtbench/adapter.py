@@ -7,9 +7,12 @@ in `capabilities`; the loop never asks for the rest. It is created once per work
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vtbench.types import Capability, Output, Sample, VisualTokens
+
+if TYPE_CHECKING:
+    from vtbench.budget import Budget
 
 
 @runtime_checkable
@@ -51,4 +54,26 @@ class Adapter(Protocol):
 
     def close(self) -> None:
         """Give back memory and processes."""
+        ...
+
+
+@runtime_checkable
+class BudgetAdapter(Adapter, Protocol):
+    """A model whose visual tokens can be kept from its decoder: it has the capability `budget`.
+
+    The tokens that a budget drops are really gone: the decoder's sequence is shorter, and `Output.tokens_in`, which is
+    never None here, counts what it read. The budget of None is the whole picture, and so is one that keeps every token.
+    The loop asks about one batch under many budgets, so the vision tower and the connector should run once for all.
+    """
+
+    def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
+        """Answer greedily from what the budget leaves of the pictures.
+
+        Raises:
+            VtbenchError: the budget asks for more tokens than there are, or is broken (`checked_weights`).
+        """
+        ...
+
+    def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
+        """Score each sample's `choices` from what the budget leaves of the pictures."""
         ...

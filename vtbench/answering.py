@@ -6,14 +6,15 @@ In: a batch of made samples, an adapter, metrics. Out: one `Record` a sample, wi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-from vtbench.adapter import Adapter
-from vtbench.batching import BatchSize, Failure, Made, ask
+from vtbench.adapter import Adapter, BudgetAdapter
+from vtbench.batching import Ahead, BatchSize, Failure, Made, ask
+from vtbench.budget import Budget
 from vtbench.errors import AdapterError, PluginError, SampleError, VtbenchError
-from vtbench.metric import Batch, Metric, VisualMetric
+from vtbench.metric import Batch, BudgetMetric, Metric, VisualMetric
 from vtbench.types import Observation, Output, Record, Sample, Task, VisualTokens
 
 HOPELESS = 8
@@ -49,12 +50,20 @@ def answer(samples: Sequence[Sample], adapter: Adapter, metrics: Mapping[str, Me
             )
     visual = {}
     if "visual_tokens" in needs:
-        layers = {m.layer for m in metrics.values() if isinstance(m, VisualMetric)} or set(adapter.layers[:1])
-        visual = _visual(adapter, samples, sorted(layers))
+        layers = _layers(metrics.values(), adapter) or list(adapter.layers[:1])
+        visual = _visual(adapter, samples, layers)
     batch = Batch(samples, outputs, visual)
+    within: dict[Budget, list[Output]] = {}
     seen: dict[str, list[Observation]] = {}
     for name, metric in metrics.items():
-        seen[name] = metric.observe(batch)
+        mine = batch
+        if isinstance(metric, BudgetMetric):
+            for budget in metric.budgets.values():
+                if budget not in within:
+                    said = cast(BudgetAdapter, adapter).generate(samples, task.max_new_tokens, budget)
+                    within[budget] = _one_each(said, samples, "generate")
+            mine = replace(batch, budgeted={key: within[budget] for key, budget in metric.budgets.items()})
+        seen[name] = metric.observe(mine)
         if len(seen[name]) != len(samples):
             raise PluginError(f"metric {name!r} made {len(seen[name])} observations of {len(samples)} samples")
     return [Answer(output, {name: seen[name][i] for name in seen}) for i, output in enumerate(outputs)]
@@ -64,6 +73,12 @@ def _one_each(outputs: Sequence[Output], samples: Sequence[Sample], method: str)
     if len(outputs) != len(samples):
         raise AdapterError(f"the adapter's {method} returned {len(outputs)} outputs for {len(samples)} samples")
     return list(outputs)
+
+
+def _layers(metrics: Iterable[Metric], adapter: Adapter) -> list[str]:
+    """Return the layers that visual metrics would like and the adapter gives, in the adapter's order."""
+    wanted = {layer for metric in metrics if isinstance(metric, VisualMetric) for layer in metric.layers}
+    return [layer for layer in adapter.layers if layer in wanted]
 
 
 def _visual(adapter: Adapter, samples: Sequence[Sample], layers: list[str]) -> dict[str, VisualTokens]:
@@ -145,24 +160,31 @@ class Beginning:
         return held
 
 
-def encoded(
-    chunks: Iterator[Sequence[Made]], metric: VisualMetric, adapter: Adapter, size: BatchSize
-) -> Iterator[Batch]:
-    """Yield visual tokens for a metric's fit, in parts as large as memory takes; samples that fail are left out."""
+def warm(metrics: Sequence[VisualMetric], ahead: Ahead, adapter: Adapter, size: BatchSize) -> None:
+    """Show visual metrics a task's first samples, in one pass for all; samples that fail are left out.
+
+    Parts are as large as memory takes, and end where a metric has seen its `warmup`.
+
+    Raises:
+        AdapterError: no sample gave visual tokens.
+    """
     error: Exception | None = None
-    any_ready = False
-    for chunk in chunks:
+    seen = shown = 0
+    while chunk := ahead.take(min([size.size, *(m.warmup - seen for m in metrics if m.warmup > seen)])):
+        warming = [metric for metric in metrics if metric.warmup > seen]
+        layers = _layers(warming, adapter)
         ready: list[Batch] = []
 
-        def encode(part: Sequence[Sample], ready: list[Batch] = ready) -> Sequence[Sample]:
-            ready.append(Batch(part, (), _visual(adapter, part, [metric.layer])))
+        def encode(part: Sequence[Sample], layers: list[str] = layers, ready: list[Batch] = ready) -> Sequence[Sample]:
+            ready.append(Batch(part, (), _visual(adapter, part, layers)))
             return part
 
         for _, got in ask([m.sample for m in chunk if isinstance(m.sample, Sample)], encode, size.out_of_memory):
             error = got.error if isinstance(got, Failure) else error
-        any_ready = any_ready or bool(ready)
-        yield from ready
-    if not any_ready:
-        raise AdapterError(
-            f"no sample gave visual tokens at {metric.layer!r}: {Failure(error) if error else 'no sample'}"
-        )
+        for batch in ready:
+            for metric in warming:
+                metric.warm(batch)
+        seen, shown = seen + len(chunk), shown + len(ready)
+    if not shown:
+        names = ", ".join(_layers(metrics, adapter))
+        raise AdapterError(f"no sample gave visual tokens at {names}: {Failure(error) if error else 'no sample'}")

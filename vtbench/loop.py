@@ -19,7 +19,7 @@ from typing import Any
 
 from vtbench import report, results
 from vtbench.adapter import Adapter
-from vtbench.answering import Beginning, answer, encoded, records
+from vtbench.answering import Beginning, answer, records, warm
 from vtbench.batching import Ahead, BatchSize, one_thread, replay
 from vtbench.config import RunConfig, checked
 from vtbench.console import Listener
@@ -85,9 +85,7 @@ def run_task(
     indices = [i for first, n in repeat for i in range(first, first + n)] + list(range(start, len(task)))
     beginning = Beginning(task, begun=bool(store.done[task.name]))
     with one_thread() as pool:
-        for name, metric in metrics.items():
-            if isinstance(metric, VisualMetric):
-                prepare(name, metric, task, adapter, store, size, pool)
+        prepare(metrics, task, adapter, store, size, pool)
         ahead = Ahead(task, indices, adapter.image_size, pool)
         while batch := ahead.take(repeat.pop(0)[1] if repeat else size.size):
             halved: list[int] = []
@@ -108,21 +106,17 @@ def run_task(
 
 
 def prepare(
-    name: str,
-    metric: VisualMetric,
-    task: Task,
-    adapter: Adapter,
-    store: Store,
-    size: BatchSize,
-    pool: ThreadPoolExecutor,
+    metrics: dict[str, Metric], task: Task, adapter: Adapter, store: Store, size: BatchSize, pool: ThreadPoolExecutor
 ) -> None:
-    """Give a visual metric the basis of this run: the stored one, or one fitted on the task's first samples."""
-    basis = store.basis(task.name, name)
-    if basis is None:
-        ahead = Ahead(task, range(min(metric.warmup, len(task))), adapter.image_size, pool)
-        store.save_basis(
-            task.name, name, metric.fit(encoded(iter(lambda: ahead.take(size.size), []), metric, adapter, size))
-        )
+    """Give every visual metric the basis of this run: the stored one, or one fitted on the task's first samples."""
+    visual = {name: metric for name, metric in metrics.items() if isinstance(metric, VisualMetric)}
+    new = {name: metric for name, metric in visual.items() if store.basis(task.name, name) is None}
+    if new:
+        first = range(min(len(task), max(metric.warmup for metric in new.values())))
+        warm(list(new.values()), Ahead(task, first, adapter.image_size, pool), adapter, size)
+    for name, metric in new.items():
+        store.save_basis(task.name, name, metric.basis())
+    for name, metric in visual.items():
         basis = store.basis(task.name, name)
         assert basis is not None
-    metric.restore(basis)
+        metric.restore(basis)

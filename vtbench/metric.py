@@ -7,14 +7,16 @@ shards merge by concatenation, a killed run resumes without asking the model aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vtbench.types import Capability, Observation, Output, Record, Sample, Score, VisualTokens
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from vtbench.budget import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Batch:
     samples: Sequence[Sample]
     outputs: Sequence[Output]
     visual: Mapping[str, VisualTokens]
+    budgeted: Mapping[str, Sequence[Output]] = field(default_factory=dict)
+    """What the model wrote under each of a `BudgetMetric`'s budgets, by the name that the metric gives it."""
 
 
 @runtime_checkable
@@ -54,18 +58,36 @@ class Metric(Protocol):
 class VisualMetric(Metric, Protocol):
     """A metric over visual tokens: fits a basis on the task's first samples, then reduces every batch to it.
 
-    The loop encodes the first `warmup` samples for `fit`, writes the basis to visual/, and hands it to `restore` before
-    the first `observe`, in the first run and in a resumed one alike.
+    The loop encodes the first samples once for all visual metrics of a task and shows each its first `warmup`. It
+    writes every `basis` to visual/, and hands it to `restore` before the first `observe`, in the first run and in a
+    resumed one alike. What `observe` must know of the first samples (which layers there are, say) is therefore part of
+    the basis.
     """
 
     warmup: int
-    layer: str
-    """The layer whose tokens `Batch.visual` must hold."""
+    layers: tuple[str, ...]
+    """The layers it would like, the headline one first. `Batch.visual` holds those of them that the adapter gives,
+    beside those of other metrics; where the adapter gives none, the metric is left out."""
 
-    def fit(self, batches: Iterable[Batch]) -> Mapping[str, np.ndarray]:
-        """Return the basis. `outputs` of these batches are empty. Memory must not grow with the number of batches."""
+    def warm(self, batch: Batch) -> None:
+        """Take in a batch of the first samples; its `outputs` are empty. Memory must not grow with their number."""
+        ...
+
+    def basis(self) -> Mapping[str, np.ndarray]:
+        """Return what is fitted on all that `warm` took in."""
         ...
 
     def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        """Take up a basis that `fit` returned."""
+        """Take up a basis, in place of whatever `warm` took in."""
         ...
+
+
+@runtime_checkable
+class BudgetMetric(Metric, Protocol):
+    """A metric over answers from a part of the visual tokens; its `needs` name `budget`.
+
+    The model generates once a batch under each budget, however many metrics name it.
+    """
+
+    budgets: Mapping[str, Budget]
+    """By the names under which `Batch.budgeted` holds the outputs."""

@@ -17,7 +17,11 @@ from vtbench.metric import Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.types import Task
 
-_LACKS = {"visual_tokens": "gives no visual tokens", "rank": "cannot rank answers"}
+_LACKS = {
+    "visual_tokens": "gives no visual tokens",
+    "rank": "cannot rank answers",
+    "budget": "takes no token budget",
+}
 
 
 class Limited:
@@ -105,8 +109,10 @@ def usable_metrics(
                 left_out[task.name][name] = (
                     f"model {config.model!r} {' and '.join(_LACKS.get(need, f'cannot {need}') for need in missing)}"
                 )
-            elif isinstance(metric, VisualMetric) and metric.layer not in adapter.layers:
-                left_out[task.name][name] = f"model {config.model!r} has no layer {metric.layer!r}"
+            elif isinstance(metric, VisualMetric) and not set(metric.layers) & set(adapter.layers):
+                left_out[task.name][name] = (
+                    f"model {config.model!r} has no layer {' or '.join(map(repr, metric.layers))}"
+                )
             else:
                 chosen[task.name][name] = metric
     if not any(chosen.values()):

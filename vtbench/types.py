@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from vtbench.scenes.scene import Scene
 
 Capability = Literal["generate", "rank", "visual_tokens", "budget", "train"]
+"""What an adapter may be able to do: answer, weigh given answers, show its visual tokens, answer from a part of them
+(`vtbench.budget`), be trained."""
 
 Observation = Mapping[str, Any]
 """What a metric must remember of one sample. Numbers, strings and short lists are written into the sample's line of
@@ -60,7 +62,7 @@ class Output:
     logprob_tokens: tuple[int, ...] | None = None
     """How many tokens each choice has, for length-normalised ranking."""
     tokens_in: int | None = None
-    """Prompt length in the model's own tokens, visual tokens included, padding not."""
+    """Prompt length in the model's own tokens: visual tokens that the decoder reads included, padding not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from vtbench.budget import Budget, checked_weights
 from vtbench.errors import AdapterError
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_controls.readers import believe
@@ -31,7 +32,7 @@ def patches(image: Image.Image) -> np.ndarray:
 class Echo:
     """Gives the question back, or a fixed text."""
 
-    capabilities: frozenset[Capability] = frozenset({"generate", "rank", "visual_tokens"})
+    capabilities: frozenset[Capability] = frozenset({"generate", "rank", "visual_tokens", "budget"})
     image_size: int | None = None
     layers: tuple[str, ...] = ("connector",)
 
@@ -42,15 +43,28 @@ class Echo:
     def _says(self, sample: Sample) -> str:
         return sample.prompt if self._text is None else self._text
 
-    def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        """Say it."""
-        return [Output(text=self._says(sample), tokens_in=len(sample.prompt.split())) for sample in samples]
+    def _lengths(self, samples: Sequence[Sample], budget: Budget | None) -> list[int]:
+        """Count the words of each question, and the visual tokens that a budget leaves."""
+        kept = [GRID * GRID] * len(samples)
+        if budget is not None:
+            (visual,) = self.visual_tokens(samples, ["connector"])
+            kept = [len(rows) for rows in checked_weights(budget, visual, [sample.id for sample in samples])]
+        return [len(sample.prompt.split()) + k for sample, k in zip(samples, kept, strict=True)]
 
-    def rank(self, samples: Sequence[Sample]) -> list[Output]:
+    def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
+        """Say it."""
+        lengths = self._lengths(samples, budget)
+        return [Output(text=self._says(sample), tokens_in=n) for sample, n in zip(samples, lengths, strict=True)]
+
+    def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
         """Believe in the choice that the text gives; all alike where it gives none."""
         return [
-            Output(logprobs=believe(self._says(sample), sample.choices), logprob_tokens=(1,) * len(sample.choices))
-            for sample in samples
+            Output(
+                logprobs=believe(self._says(sample), sample.choices),
+                logprob_tokens=(1,) * len(sample.choices),
+                tokens_in=n,
+            )
+            for sample, n in zip(samples, self._lengths(samples, budget), strict=True)
         ]
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:

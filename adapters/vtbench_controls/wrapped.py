@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
+from vtbench.adapter import BudgetAdapter
+from vtbench.budget import Budget
 from vtbench.registry import Registry
 from vtbench.types import Capability, Output, Sample, VisualTokens
 
@@ -42,7 +44,7 @@ class Wrapped:
     ) -> None:
         self._control, self._change, self._model = control, change, model
         self._inner = Registry().adapter(model, model_args, device, dtype)
-        self.capabilities: frozenset[Capability] = self._inner.capabilities & {"generate", "rank", "visual_tokens"}
+        self.capabilities: frozenset[Capability] = self._inner.capabilities - {"train"}
         self.image_size = self._inner.image_size
         self.layers = self._inner.layers
         self._batch: dict[int, tuple[Sample, Sample]] = {}
@@ -53,13 +55,17 @@ class Wrapped:
             self._batch = {id(sample): (sample, self._change(sample)) for sample in samples}
         return [self._batch[id(sample)][1] for sample in samples]
 
-    def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
+    def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
         """Answer about the changed pictures."""
-        return self._inner.generate(self._changed(samples), max_new_tokens)
+        if budget is None:
+            return self._inner.generate(self._changed(samples), max_new_tokens)
+        return cast(BudgetAdapter, self._inner).generate(self._changed(samples), max_new_tokens, budget)
 
-    def rank(self, samples: Sequence[Sample]) -> list[Output]:
+    def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
         """Rank answers about the changed pictures."""
-        return self._inner.rank(self._changed(samples))
+        if budget is None:
+            return self._inner.rank(self._changed(samples))
+        return cast(BudgetAdapter, self._inner).rank(self._changed(samples), budget)
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
         """Return the changed pictures' tokens."""

@@ -43,26 +43,12 @@ class HFAdapter:
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         """Answer greedily."""
         with self._batch(samples):
-            inputs = self._shared_inputs(samples)
-            lengths = self._lengths(inputs)
-            answers = self._decode(inputs, max_new_tokens)
-            texts = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
-            return [Output(text=t.strip(), tokens_in=n) for t, n in zip(texts, lengths, strict=True)]
+            return self._answers(self._shared_inputs(samples), max_new_tokens)
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         """Score each sample's choices."""
         with self._batch(samples):
-            inputs = self._shared_inputs(samples)
-            lengths = self._lengths(inputs)
-            tails = [row[-min(n, 8) :] for row, n in zip(inputs["input_ids"].tolist(), lengths, strict=True)]
-            choices = [
-                [self._choice_tokens(tail, choice) for choice in sample.choices]
-                for tail, sample in zip(tails, samples, strict=True)
-            ]
-            return [
-                Output(logprobs=tuple(scores), logprob_tokens=tuple(len(c) for c in row), tokens_in=n)
-                for scores, row, n in zip(self._score(inputs, choices), choices, lengths, strict=True)
-            ]
+            return self._rankings(self._shared_inputs(samples), samples)
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
         """Return the batch's visual tokens at each of `layers`."""
@@ -94,6 +80,22 @@ class HFAdapter:
         del self.model
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def _answers(self, inputs: Inputs, max_new_tokens: int) -> list[Output]:
+        texts = self.tokenizer.batch_decode(self._decode(inputs, max_new_tokens), skip_special_tokens=True)
+        return [Output(text=t.strip(), tokens_in=n) for t, n in zip(texts, self._lengths(inputs), strict=True)]
+
+    def _rankings(self, inputs: Inputs, samples: Sequence[Sample]) -> list[Output]:
+        lengths = self._lengths(inputs)
+        tails = [row[-min(n, 8) :] for row, n in zip(inputs["input_ids"].tolist(), lengths, strict=True)]
+        choices = [
+            [self._choice_tokens(tail, choice) for choice in sample.choices]
+            for tail, sample in zip(tails, samples, strict=True)
+        ]
+        return [
+            Output(logprobs=tuple(scores), logprob_tokens=tuple(len(c) for c in row), tokens_in=n)
+            for scores, row, n in zip(self._score(inputs, choices), choices, lengths, strict=True)
+        ]
 
     def _inputs(self, samples: Sequence[Sample]) -> Inputs:
         """Return the processor's tensors, padded on the left, on the model's device."""

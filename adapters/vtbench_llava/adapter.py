@@ -70,15 +70,14 @@ class LlavaAdapter(MergedAdapter):
 
     def _decoder_states(self, inputs: Inputs) -> list[torch.Tensor]:
         """Return the decoder's states at the visual tokens, (n * N, d) for each layer, the embeddings first."""
-        mask_BP = inputs["attention_mask"]
         states = self.model.model.language_model(
             inputs_embeds=self._embeddings(inputs),
-            attention_mask=mask_BP,
-            position_ids=self._positions(mask_BP),
+            attention_mask=inputs["attention_mask"],
+            position_ids=self._positions(inputs),
             use_cache=False,
             output_hidden_states=True,
         ).hidden_states
-        place_BP = inputs["input_ids"] == self.model.config.image_token_id
+        place_BP = self._places(inputs)
         return [state_BPD[place_BP] for state_BPD in states]
 
     def _boxes(self, samples: Sequence[Sample]) -> np.ndarray | None:

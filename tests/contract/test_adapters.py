@@ -11,9 +11,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, BudgetAdapter
+from vtbench.budget import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.catalog import find_task_files
-from vtbench.errors import AdapterError
+from vtbench.errors import AdapterError, PluginError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.task import load_task
 from vtbench.types import Capability, Output, Sample, VisualTokens
@@ -164,6 +165,91 @@ def test_an_unknown_layer_is_refused(adapter, samples):
         pytest.skip("it gives no visual tokens")
     with pytest.raises(AdapterError, match="nosuchlayer"):
         adapter.visual_tokens(samples, ["nosuchlayer"])
+
+
+class Uneven:
+    """Keeps the first tokens and merges the rest into one, another number of them for each sample."""
+
+    name = "uneven"
+
+    def weights(self, visual, keys):
+        total = visual.tokens.shape[1]
+        rows = []
+        for key in keys:
+            kept = np.eye(total, dtype=np.float32)[: int(key.rpartition("/")[2]) * 2]
+            rows.append(np.concatenate([kept, np.full((1, total), 1 / total, np.float32)]))
+        return rows
+
+
+@pytest.fixture
+def frugal(adapter) -> BudgetAdapter:
+    if "budget" not in adapter.capabilities:
+        pytest.skip("it takes no token budget")
+    assert isinstance(adapter, BudgetAdapter)
+    return adapter
+
+
+def _ask_within(adapter: BudgetAdapter, samples: list[Sample], budget) -> list:
+    """Return what `_ask` does, under a budget; ranked are the samples that have choices."""
+    said = adapter.generate(samples, 6, budget)
+    closed = [i for i, sample in enumerate(samples) if sample.choices]
+    ranked = dict(zip(closed, adapter.rank([samples[i] for i in closed], budget) if closed else [], strict=True))
+    return [(said[i], ranked.get(i), []) for i in range(len(samples))]
+
+
+WHOLE = [GridKeep(Amount(fraction=1)), RandomKeep(Amount(fraction=1)), DownSample(Amount(fraction=1))]
+
+
+@pytest.mark.parametrize("budget", WHOLE, ids=lambda budget: budget.name)
+def test_a_budget_that_keeps_every_token_is_none(frugal, samples, budget):
+    whole = _ask_within(frugal, samples, None)
+    assert frugal.generate(samples, 6) == [said for said, _, _ in whole]
+    _same(_ask_within(frugal, samples, budget), whole)
+
+
+def test_the_decoder_reads_fewer_tokens_by_what_is_dropped(frugal, samples):
+    whole = frugal.generate(samples, 6)
+    none = frugal.generate(samples, 6, GridKeep(Amount(count=0)))
+    assert all(output.text is not None and output.tokens_in > 0 for output in none), "a question without a picture"
+    for budget in (GridKeep(Amount(count=3)), RandomKeep(Amount(count=1)), DownSample(Amount(count=2))):
+        some = frugal.generate(samples, 6, budget)
+        assert [s.tokens_in - n.tokens_in for s, n in zip(some, none, strict=True)] == [budget.amount.count] * len(some)
+        assert [output.tokens_in for output in frugal.rank(samples, budget)] == [output.tokens_in for output in some]
+    if "visual_tokens" in frugal.capabilities:
+        count = frugal.visual_tokens(samples, ["connector"])[0].tokens.shape[1]
+        assert [w.tokens_in - n.tokens_in for w, n in zip(whole, none, strict=True)] == [count] * len(whole)
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [Uneven(), RandomKeep(Amount(fraction=0.3)), DownSample(Amount(count=4)), GridKeep(Amount(count=0))],
+    ids=lambda budget: budget.name,
+)
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_batch_size_does_not_matter_under_a_budget(frugal, samples, budget, size):
+    parts = [
+        answer for i in range(0, len(samples), size) for answer in _ask_within(frugal, samples[i : i + size], budget)
+    ]
+    _same(parts, _ask_within(frugal, samples, budget))
+
+
+def test_a_budget_is_forgotten_with_its_call(frugal, samples):
+    before = _ask(frugal, samples)
+    frugal.generate(samples, 6, GridKeep(Amount(count=1)))
+    _same(_ask(frugal, samples), before)
+
+
+def test_a_budget_that_cannot_be_met_is_refused(frugal, samples):
+    class Broken(Uneven):
+        name = "broken"
+
+        def weights(self, visual, keys):
+            return [2 * rows for rows in super().weights(visual, keys)]
+
+    with pytest.raises(PluginError, match=r"'broken'.*sums to 1"):
+        frugal.generate(samples, 6, Broken())
+    with pytest.raises(VtbenchError, match="budget of 100000 where a picture has"):
+        frugal.generate(samples, 6, RandomKeep(Amount(count=100000)))
 
 
 def test_permuting_a_batch_permutes_the_outputs(adapter, samples):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vtbench.catalog import find_task_files
-from vtbench.metric import Batch, Metric, VisualMetric
+from vtbench.metric import Batch, BudgetMetric, Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.task import load_task
 from vtbench.types import Capability, Record, VisualTokens
@@ -31,7 +31,7 @@ def records(samples):
     return [Record(task="mixed", **{fact: getattr(sample, fact) for fact in FACTS}) for sample in samples]
 
 
-def batch(samples, layer=None):
+def batch(samples, layers=("connector",)):
     """Every third sample is answered by `echo` (unparsed, mostly), the others by `oracle`."""
     echo, oracle = REGISTRY.adapter("echo", {}), REGISTRY.adapter("oracle", {})
     outputs = []
@@ -40,23 +40,24 @@ def batch(samples, layer=None):
         said, ranked = adapter.generate([sample], 8)[0], adapter.rank([sample])[0]
         if sample.choices:
             said = replace(said, logprobs=ranked.logprobs, logprob_tokens=ranked.logprob_tokens)
-        outputs.append(said)
+        outputs.append(replace(said, tokens_in=66))
     (visual,) = echo.visual_tokens(samples, ["connector"])
-    name = layer or "connector"
-    return Batch(samples, outputs, {name: VisualTokens(name, visual.tokens, visual.boxes)})
+    return Batch(samples, outputs, {name: VisualTokens(name, visual.tokens, visual.boxes) for name in layers})
 
 
 @pytest.fixture(params=sorted(REGISTRY.metrics()))
-def make(request, samples):
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def make(name, samples):
     """Return a function that makes the metric anew, ready to observe."""
-    first = REGISTRY.metric(request.param)
-    basis = None
-    if isinstance(first, VisualMetric):
-        whole = batch(samples[: first.warmup], first.layer)
-        basis = first.fit([replace(whole, outputs=())])
+    first = REGISTRY.metric(name)
+    basis = warmed(first, samples, 7) if isinstance(first, VisualMetric) else None
 
     def ready():
-        metric = REGISTRY.metric(request.param)
+        metric = REGISTRY.metric(name)
         if isinstance(metric, VisualMetric):
             metric.restore(basis)
         return metric
@@ -64,8 +65,29 @@ def make(request, samples):
     return ready
 
 
+def warmed(metric, samples, size):
+    """Return the basis of the first samples, shown in parts of `size`."""
+    first = samples[: metric.warmup]
+    for start in range(0, len(first), size):
+        metric.warm(replace(batch(first[start : start + size], metric.layers), outputs=()))
+    return metric.basis()
+
+
 def observe(metric, samples):
-    return metric.observe(batch(samples, getattr(metric, "layer", None)))
+    shown = batch(samples, getattr(metric, "layers", ("connector",)))
+    if isinstance(metric, BudgetMetric):
+        shown = replace(shown, budgeted={name: within(samples, name) for name in metric.budgets})
+    return metric.observe(shown)
+
+
+def within(samples, name):
+    """What is said under a budget: another mix of right and wrong answers, and another length, for each name."""
+    said = {True: REGISTRY.adapter("oracle", {}), False: REGISTRY.adapter("echo", {})}
+    seed = sum(name.encode())
+    return [
+        replace(said[(sample.index * seed) % 5 > 1].generate([sample], 8)[0], tokens_in=2 + seed % 7)
+        for sample in samples
+    ]
 
 
 def close(a, b):
@@ -101,6 +123,25 @@ def test_one_observation_a_sample_of_json_and_arrays(make, samples):
     assert len(seen) == len(samples)
     for observation in seen:
         json.dumps({k: v for k, v in observation.items() if not isinstance(v, np.ndarray)}, allow_nan=False)
+
+
+def test_a_basis_does_not_depend_on_the_parts_it_was_shown_in(name, samples):
+    metric, other = REGISTRY.metric(name), REGISTRY.metric(name)
+    if not isinstance(metric, VisualMetric):
+        pytest.skip("it has no basis")
+    assert close(dict(warmed(metric, samples, 5)), dict(warmed(other, samples, len(samples))))
+
+
+def test_it_takes_the_headline_layer_alone(name, samples):
+    """A model may give only the first of the layers that a metric would like."""
+    metric = REGISTRY.metric(name)
+    if not isinstance(metric, VisualMetric):
+        pytest.skip("it has no layers")
+    first = batch(samples, metric.layers[:1])
+    metric.warm(replace(first, outputs=()))
+    metric.restore(metric.basis())
+    scores = metric.compute(records(samples), metric.observe(first))
+    json.dumps(as_data(scores), allow_nan=False)
 
 
 def test_shards_merge_by_concatenation(make, samples):

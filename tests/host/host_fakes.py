@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from vtbench.budget import Amount, Budget, GridKeep, RandomKeep
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch
@@ -50,7 +51,7 @@ def quiz(
 class FakeModel:
     """Answers by hash. With `moody`, an answer also depends on the company it is asked in, as rounding does."""
 
-    layers = ("connector",)
+    layers = ("connector", "encoder")
     image_size = 8
 
     def __init__(
@@ -64,11 +65,15 @@ class FakeModel:
         api_key: str = "",
         describes: Mapping[str, Any] | None = None,
         interrupts_on: str = "",
+        fails_to_show: Sequence[str] = (),
     ) -> None:
         self.capabilities = frozenset(can)
         self.moody, self.fits, self.breaks_on, self.fails_on, self.nan_on = moody, fits, breaks_on, fails_on, nan_on
         self.api_key, self.describes, self.interrupts_on = api_key, dict(describes or {}), interrupts_on
+        self.fails_to_show = fails_to_show
         self.batches: list[int] = []
+        self.shown: list[tuple[int, tuple[str, ...]]] = []
+        self.budgets: list[str] = []
         self.closed = False
 
     def _check(self, samples: Sequence[Sample]) -> str:
@@ -85,9 +90,12 @@ class FakeModel:
                 raise SampleError(f"refused {prompt}")
         return "|".join(prompts) if self.moody else ""
 
-    def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
+    def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
         mood = self._check(samples)
-        return [Output(text=CHOICES[unit(s.prompt, mood) < 0.5], tokens_in=3) for s in samples]
+        if budget is None:
+            return [Output(text=CHOICES[unit(s.prompt, mood) < 0.5], tokens_in=3) for s in samples]
+        self.budgets.append(budget.name)
+        return [Output(text=CHOICES[unit(s.prompt, mood, budget.name) < 0.5], tokens_in=2) for s in samples]
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         mood = self._check(samples)
@@ -99,6 +107,9 @@ class FakeModel:
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
         mood = self._check(samples)
+        if failing := [s.prompt for s in samples if s.prompt in self.fails_to_show]:
+            raise SampleError(f"cannot show {failing[0]}")
+        self.shown.append((len(samples), tuple(layers)))
         tokens = np.array([[[unit(s.prompt, mood, t, d) for d in range(2)] for t in range(3)] for s in samples])
         return [VisualTokens(layer, tokens) for layer in layers]
 
@@ -144,24 +155,84 @@ class Seen:
 
     needs = frozenset({"visual_tokens"})
     warmup = 5
-    layer = "connector"
+    layers: tuple[str, ...] = ("connector",)
 
     def __init__(self) -> None:
         self.mean: np.ndarray | None = None
+        self.first: list[str] = []
+        self.total: Any = 0.0
 
-    def fit(self, batches: Iterable[Batch]) -> Mapping[str, np.ndarray]:
-        return {"mean": np.concatenate([np.asarray(b.visual[self.layer].tokens) for b in batches]).mean(axis=0)}
+    def warm(self, batch: Batch) -> None:
+        self.first += [sample.prompt for sample in batch.samples]
+        self.total = self.total + np.asarray(batch.visual[self.layers[0]].tokens).sum(axis=0)
+
+    def basis(self) -> Mapping[str, np.ndarray]:
+        return {"mean": self.total / len(self.first), "first": np.array(self.first)}
 
     def restore(self, basis: Mapping[str, np.ndarray]) -> None:
         self.mean = basis["mean"]
 
     def observe(self, batch: Batch) -> list[Observation]:
         assert self.mean is not None
-        return [{"z": row - self.mean, "note": "x"} for row in np.asarray(batch.visual[self.layer].tokens)]
+        return [{"z": row - self.mean, "note": "x"} for row in np.asarray(batch.visual[self.layers[0]].tokens)]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         total = float(np.stack([o["z"] for o in observations]).sum())
         return {"seen": Score(total, n=len(records), flags=("small",), percent=False), "unknown": Score(None)}
+
+
+class Layers:
+    """How many of the layers it would like it gets: it learns that from the first samples."""
+
+    needs = frozenset({"visual_tokens"})
+    warmup = 8
+    layers = ("connector", "encoder", "decoder_50")
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def warm(self, batch: Batch) -> None:
+        self.found = [layer for layer in self.layers if layer in batch.visual]
+
+    def basis(self) -> Mapping[str, np.ndarray]:
+        return {"layers": np.array(self.found)}
+
+    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
+        self.found = [str(layer) for layer in basis["layers"]]
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        return [{"layers": sum(layer in batch.visual for layer in self.found)}] * len(batch.samples)
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        return {"layers": Score(min(o["layers"] for o in observations), detail={"found": self.found}, percent=False)}
+
+
+class Deep(Seen):
+    """A metric of a layer that the model does not have."""
+
+    layers = ("decoder_25", "decoder_50")
+
+
+class Frugal:
+    """Answers from few tokens."""
+
+    needs = frozenset({"generate", "budget"})
+    budgets: Mapping[str, Budget] = {"half": GridKeep(Amount(fraction=0.5)), "none": GridKeep(Amount(count=0))}
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        assert batch.budgeted.keys() == self.budgets.keys()
+        texts = {name: [output.text for output in outputs] for name, outputs in batch.budgeted.items()}
+        return [{name: column[i] for name, column in texts.items()} for i in range(len(batch.samples))]
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        said = [text for observation in observations for text in observation.values()]
+        return {"yes": Score(said.count("yes") / len(said), n=len(records))}
+
+
+class Thrifty(Frugal):
+    """Shares a budget with `Frugal`, under another name."""
+
+    budgets: Mapping[str, Budget] = {"nothing": GridKeep(Amount(count=0)), "some": RandomKeep(Amount(fraction=0.5))}
 
 
 class Plugin:
@@ -189,7 +260,15 @@ class Plugin:
 
     @hookimpl
     def vtbench_metrics(self) -> dict[str, Callable[[], Any]]:
-        return {"hits": Hits, "ranked": Ranked, "seen": Seen}
+        return {
+            "hits": Hits,
+            "ranked": Ranked,
+            "seen": Seen,
+            "layers": Layers,
+            "deep": Deep,
+            "frugal": Frugal,
+            "thrifty": Thrifty,
+        }
 
 
 def registry() -> Registry:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from host_fakes import Plugin, quiz, registry
 from hypothesis import given, settings
@@ -250,6 +251,70 @@ def test_metrics_beyond_the_model_are_left_out_with_the_reason(tmp_path: Path) -
     }
     with pytest.raises(AdapterError, match=r"no metric is left.*cannot rank"):
         go(task, model_args={"can": ["generate"]}, metrics=["ranked"])
+
+
+def test_the_first_samples_are_encoded_once_for_all_visual_metrics(tmp_path: Path) -> None:
+    """Each metric sees exactly its own first samples, and the layers that the model has of those it would like."""
+    plugin = Plugin()
+    task = quiz(tmp_path, 12, metrics="[seen, layers]")
+    result = go(task, batch_size=3, registry=Registry({"fakes": plugin}))
+    assert plugin.model
+    both = ("connector", "encoder")
+    assert plugin.model.shown == [(3, both), (2, both), (3, both)] + [(3, both)] * 4
+    with np.load(result.path / "visual" / "quiz.seen.basis.npz") as basis:
+        assert basis["first"].tolist() == [f"question {i}?" for i in range(5)]
+    score = result.scores["quiz"]["layers"]
+    assert (score.value, score.detail["found"]) == (2, ["connector", "encoder"])
+
+
+def test_first_samples_that_fail_are_left_out_of_the_basis(tmp_path: Path) -> None:
+    task = quiz(tmp_path, 12, missing=[1], metrics="[seen, layers]")
+    failing = [f"question {i}?" for i in (3, 5, 6, 7)]  # also all that only one of the two metrics would see
+    result = go(task, batch_size=4, model_args={"fails_to_show": failing})
+    with np.load(result.path / "visual" / "quiz.seen.basis.npz") as basis:
+        assert basis["first"].tolist() == [f"question {i}?" for i in (0, 2, 4)]
+    with pytest.raises(AdapterError, match=r"no sample gave visual tokens at connector, encoder: cannot show question"):
+        go(task, model_args={"fails_to_show": [f"question {i}?" for i in range(12)]})
+
+
+def test_only_what_has_no_basis_yet_is_warmed(tmp_path: Path) -> None:
+    task = quiz(tmp_path, 12, metrics="[seen, layers]")
+    first = go(task, batch_size=3)
+    before = (first.path / "results.json").read_bytes()
+    (first.path / "visual" / "quiz.seen.basis.npz").unlink()
+    plugin = Plugin()
+    go(task, batch_size=3, resume=True, registry=Registry({"fakes": plugin}))
+    assert plugin.model
+    assert plugin.model.shown == [(3, ("connector",)), (2, ("connector",))]
+    assert (first.path / "results.json").read_bytes() == before
+
+
+def test_a_metric_of_layers_that_the_model_lacks_is_left_out(tmp_path: Path) -> None:
+    result = go(quiz(tmp_path, 6, metrics="[hits, deep]"))
+    assert result.document["left_out"]["quiz"] == {"deep": "model 'fake' has no layer 'decoder_25' or 'decoder_50'"}
+
+
+def test_the_model_is_asked_once_under_each_budget(tmp_path: Path) -> None:
+    """However many metrics name it; each metric gets its own budgets by its own names."""
+    plugin = Plugin()
+    task = quiz(tmp_path, 6, metrics="[hits, frugal, thrifty]")
+    arguments = {"can": ["generate", "budget"]}
+    result = go(task, batch_size=3, model_args=arguments, registry=Registry({"fakes": plugin}))
+    assert plugin.model
+    assert sorted(plugin.model.budgets) == ["grid 0 tokens"] * 2 + ["grid 0.5"] * 2 + ["random 0.5, seed 0"] * 2
+    for line in samples(result.path):
+        frugal, thrifty = line["scores"]["frugal"], line["scores"]["thrifty"]
+        assert frugal.keys() == {"half", "none"}
+        assert frugal["none"] == thrifty["nothing"]
+        assert line["tokens_in"] == 3, "the record is about the whole picture"
+
+
+def test_budgets_are_left_out_where_the_model_takes_none(tmp_path: Path) -> None:
+    plugin = Plugin()
+    result = go(quiz(tmp_path, 6, metrics="[hits, frugal]"), registry=Registry({"fakes": plugin}))
+    assert plugin.model
+    assert plugin.model.budgets == []
+    assert result.document["left_out"]["quiz"] == {"frugal": "model 'fake' takes no token budget"}
 
 
 def test_secrets_reach_no_file(tmp_path: Path) -> None:

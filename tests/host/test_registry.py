@@ -34,7 +34,7 @@ def test_names_factories_and_their_first_line() -> None:
     assert list(found) == sorted(found)
     assert found["fake"].summary == "A model by hash."
     assert found["fake"].plugin.name == "fakes"
-    assert set(registry().metrics()) == {"hits", "ranked", "seen"}
+    assert set(registry().metrics()) == {"hits", "ranked", "seen", "layers", "deep", "frugal", "thrifty"}
 
 
 @pytest.mark.parametrize("hook", ["vtbench_adapters", "vtbench_metrics"])

@@ -11,16 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from vtbench.errors import TaskError
 from vtbench.metric import Batch
 from vtbench.scoring.answers import exact_match, rank_credit, true_choice
-from vtbench.scoring.graph import ATTRIBUTES, parse_graph
-from vtbench.scoring.scene_graph import Counts, compare
+from vtbench.scoring.credit import GRAPH, graph_counts
+from vtbench.scoring.graph import ATTRIBUTES
+from vtbench.scoring.scene_graph import Counts
 from vtbench.scoring.statistics import mean, ratio
 from vtbench.types import Capability, Observation, Record, Sample, Score
-
-GRAPH = "graph"
-"""The kind of question that is answered by a scene graph."""
 
 Pairs = list[tuple[Record, Observation]]
 
@@ -182,18 +179,10 @@ class SceneGraph:
         Raises:
             TaskError: a target is not in the line grammar.
         """
-        return [self._counts(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
-
-    def _counts(self, sample: Sample, text: str | None) -> Observation:
-        if sample.kind not in ("", GRAPH):
-            return {}
-        truth = parse_graph(sample.target)
-        if not truth.well_formed:
-            raise TaskError(
-                f"sample {sample.id}: metric 'scene_graph' needs a target such as "
-                f"'1 large red striped circle ; 2 small blue solid square | 1 left 2', not {sample.target[:60]!r}."
-            )
-        return compare(parse_graph(text), truth, sample.meta.get("indeterminate", ())).as_dict()
+        return [
+            graph_counts(output.text, sample).as_dict() if sample.kind in ("", GRAPH) else {}
+            for sample, output in zip(batch.samples, batch.outputs, strict=True)
+        ]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Return `tuple_f1`, its parts, `exact_graph`, `parse_rate` and `hallucinated`."""
@@ -210,10 +199,10 @@ class SceneGraph:
         agreeing = {name: [getattr(c, f"{name}_right") for c in counts] for name in ATTRIBUTES}
         matched = [c.objects_right for c in counts]
         attributes = [sum(values) for values in zip(*agreeing.values(), strict=True)]
-        tuples_right = [c.objects_right + a + c.relations_right for c, a in zip(counts, attributes, strict=True)]
-        tuples_said = [4 * c.objects_said + c.relations_said for c in counts]
-        tuples_true = [4 * c.objects_true + c.relations_true for c in counts]
-        each = [2 * r / (s + t) for r, s, t in zip(tuples_right, tuples_said, tuples_true, strict=True)]
+        tuples_right = [c.tuples_right for c in counts]
+        tuples_said = [c.tuples_said for c in counts]
+        tuples_true = [c.tuples_true for c in counts]
+        each = [c.f1 for c in counts]
         by_attribute = {name: _share(values, matched) for name, values in agreeing.items()}
         said = [c.objects_said for c in counts]
         extra = [c.objects_said - c.objects_right for c in counts]

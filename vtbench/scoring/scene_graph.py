@@ -49,6 +49,27 @@ class Counts:
     """Without those about a pair that is neither."""
     relations_right: int
 
+    @property
+    def tuples_right(self) -> int:
+        """Tuples of the description that are true: objects, their attributes, relations; likewise the next two."""
+        attributes = self.size_right + self.colour_right + self.texture_right
+        return self.objects_right + attributes + self.relations_right
+
+    @property
+    def tuples_said(self) -> int:
+        """An object is four tuples."""
+        return 4 * self.objects_said + self.relations_said
+
+    @property
+    def tuples_true(self) -> int:
+        """Never 0: a true graph has an object."""
+        return 4 * self.objects_true + self.relations_true
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of the shares of said tuples that are true, and of true ones that are said."""
+        return 2 * self.tuples_right / (self.tuples_said + self.tuples_true)
+
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name."""
         return asdict(self)

@@ -1,0 +1,41 @@
+"""What one answer earns, whatever kind of question it answers: a text and its sample in, a number in [0, 1] out.
+
+The mean of credits is `acc` for closed answers. For scene graphs it is the mean of each description's own F1, the
+`per_sample` beside `tuple_f1`, which pools the tuples of all descriptions.
+"""
+
+from __future__ import annotations
+
+from vtbench.errors import TaskError
+from vtbench.scoring.answers import exact_match
+from vtbench.scoring.graph import parse_graph
+from vtbench.scoring.scene_graph import Counts, compare
+from vtbench.types import Sample
+
+GRAPH = "graph"
+"""The kind of question that is answered by a scene graph."""
+
+
+def credit(text: str | None, sample: Sample) -> float:
+    """Return F1 over tuples for a scene graph, and for any other answer 1.0 if it is exactly right and 0.0 if not.
+
+    Raises:
+        SampleError: the target is none of the choices.
+        TaskError: the target of a scene graph is not in the line grammar.
+    """
+    return graph_counts(text, sample).f1 if sample.kind == GRAPH else float(exact_match(text, sample)[1])
+
+
+def graph_counts(text: str | None, sample: Sample) -> Counts:
+    """Count what a description got right.
+
+    Raises:
+        TaskError: the target is not in the line grammar.
+    """
+    truth = parse_graph(sample.target)
+    if not truth.well_formed:
+        raise TaskError(
+            f"sample {sample.id}: metric 'scene_graph' needs a target such as "
+            f"'1 large red striped circle ; 2 small blue solid square | 1 left 2', not {sample.target[:60]!r}."
+        )
+    return compare(parse_graph(text), truth, sample.meta.get("indeterminate", ()))
