@@ -1,82 +1,139 @@
-"""Is the Redundancy Score's interval right, and what does the score cost?
+"""What the Redundancy Score costs: time and memory, beside the encoder's own forward pass and a naive estimate.
 
-python benchmarks/redundancy.py coverage [--seeds 100]     the table in docs/redundancy.md
-python benchmarks/redundancy.py cost                       seconds and memory for 2,000 images
+    python benchmarks/redundancy.py [--images 2000] [--device cpu] [--shapes 64x128,576x1024,576x4096]
+
+For each shape (tokens x dimensions) the five scores with intervals, nulls and halves are computed from half-precision
+tokens that are made on the way, slice by slice; making them (the reading of the input) is not counted. Beside it stand
+
+    (a) KSG mutual information of every token with every patch, one pair at a time, extrapolated from a few pairs;
+    (b) the forward pass of a ViT-L/14 at 336 px over as many pictures, extrapolated from a few.
+
+Each figure is measured in a process of its own, on the same device and threads.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
+import subprocess
+import sys
 import time
 
 import numpy as np
 import torch
 
-from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.score import score_coordinates
-from vtbench_redundancy.truth import GaussianModel
-
-# images, tokens, coordinates of a token, of the picture, noise of the tokens, cubed
-CASES = (
-    (400, 8, 2, 16, 0.0, False),
-    (400, 8, 2, 16, 0.3, False),
-    (400, 8, 2, 16, 1.0, False),
-    (400, 8, 2, 16, 2.0, False),
-    (600, 16, 8, 32, 0.3, False),
-    (600, 16, 8, 32, 1.0, False),
-    (2000, 8, 2, 16, 0.3, False),
-    (2000, 8, 2, 16, 0.0, True),
-    (2000, 8, 2, 16, 0.3, True),
-    (2000, 8, 2, 16, 1.0, True),
-)
+SIDE = 64
+"""Pixels a side of the pictures, which are noise: what is in them does not change the work."""
 
 
-def coverage(seeds: int) -> None:
-    print("| images | m | r | r_x | token noise | marginals | true RS | mean RS | SD over seeds | mean SE | covered |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    for n, m, r, q, noise, cubed in CASES:
-        model = GaussianModel.draw(seed=1, m=m, r=r, q=q, noise=noise)
-        truth = model.rs(Protocol().floor)
-        values, errors, inside = [], [], 0
-        for seed in range(seeds):
-            z, x = model.sample(n, 1000 + seed)
-            z = z**3 if cubed else z
-            rs = score_coordinates(z[:, None], x[:, :, None], x).rs
-            if rs.value is None or rs.stderr is None or rs.interval is None:
-                continue
-            values.append(rs.value)
-            errors.append(rs.stderr)
-            inside += rs.interval[0] <= truth <= rs.interval[1]
+def measure_score(images: int, count: int, width: int, device: str) -> dict[str, float | None]:
+    from vtbench_redundancy import redundancy_score
+    from vtbench_redundancy.reading.rows import Rows
+
+    generator = np.random.default_rng(0)
+    cells = min(count, 64)
+    patches = generator.standard_normal((images, cells, 8)).astype(np.float32)
+    code = generator.standard_normal((8, width)).astype(np.float32)
+    noise = generator.standard_normal((1, count, width)).astype(np.float32)
+    place = np.arange(count) * cells // count
+    reading = 0.0
+
+    def read(start: int, stop: int) -> np.ndarray:
+        """Every token is a noisy view of one patch; the noise is one block, turned from image to image."""
+        nonlocal reading
+        began = time.perf_counter()
+        found = np.empty((stop - start, count, width), np.float16)
+        for row, image in enumerate(range(start, stop)):
+            found[row] = (patches[image] @ code)[place] + np.roll(noise[0], 7919 * image)
+        reading += time.perf_counter() - began
+        return found
+
+    tokens = Rows((images, count, width), np.dtype(np.float16), read)
+    redundancy_score(np.ones((60, 4, 8), np.float32), patches=patches[:60, :4])  # what is loaded once
+    before, reading, began = _peak(), 0.0, time.perf_counter()
+    found = redundancy_score(tokens, patches=patches, device=device)
+    seconds = time.perf_counter() - began - reading
+    return {"seconds": seconds, "reading": reading, "peak_gib": _peak(), "before_gib": before, "rs": found.rs.value}
+
+
+def measure_ksg(images: int, pairs: int = 12) -> dict[str, float]:
+    from vtbench_redundancy.ksg import ksg
+
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((pairs, images, 3))
+    z = x + generator.standard_normal(x.shape)
+    began = time.perf_counter()
+    for pair in range(pairs):
+        ksg(z[pair], x[pair])
+    return {"seconds_a_pair": (time.perf_counter() - began) / pairs}
+
+
+def measure_encoder(device: str, images: int = 4) -> dict[str, float]:
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    config = CLIPVisionConfig(
+        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336,
+        patch_size=14,
+    )  # fmt: skip
+    model = CLIPVisionModel(config).eval().to(device)
+    pixels = torch.randn(images, 3, 336, 336, device=device)
+    with torch.no_grad():
+        model(pixels)
+        _wait(device)
+        began = time.perf_counter()
+        model(pixels)
+        _wait(device)
+    return {"seconds_an_image": (time.perf_counter() - began) / images}
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _apart(*arguments: object) -> dict[str, float]:
+    """Measure in a process of its own."""
+    command = [sys.executable, __file__, "--measure", *map(str, arguments)]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--shapes", default="64x128,576x1024,576x4096")
+    parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        what, *rest = given.measure
+        if what == "score":
+            found = measure_score(int(rest[0]), int(rest[1]), int(rest[2]), rest[3])
+        else:
+            found = measure_ksg(int(rest[0])) if what == "ksg" else measure_encoder(rest[0])
+        print(json.dumps(found))
+        return
+    encoder = _apart("encoder", given.device)["seconds_an_image"] * given.images
+    pair = _apart("ksg", given.images)["seconds_a_pair"]
+    print(f"{given.images} images, {torch.get_num_threads()} threads, {given.device}, torch {torch.__version__}")
+    print(f"(a) KSG, one pair of 3 and 3 coordinates: {pair:.3f} s; (b) ViT-L/14 at 336 px: {encoder:,.0f} s\n")
+    print("| tokens x dimensions | RS with interval | peak memory | (a) pairs, naive | times faster | share of (b) |")
+    print("|---|---|---|---|---|---|")
+    for shape in given.shapes.split(","):
+        count, width = map(int, shape.split("x"))
+        found = _apart("score", given.images, count, width, given.device)
+        naive = pair * count * count
         print(
-            f"| {n} | {m} | {r} | {q} | {noise} | {'cubed' if cubed else 'Gaussian'} | {truth:.4f} "
-            f"| {np.mean(values):.4f} | {np.std(values, ddof=1):.4f} | {np.mean(errors):.4f} "
-            f"| {inside}/{len(values)} |",
+            f"| {count} x {width} | {found['seconds']:.1f} s | {found['peak_gib']:.2f} GiB | {naive:,.0f} s "
+            f"| {naive / found['seconds']:,.0f} | {100 * found['seconds'] / encoder:.2f} % |",
             flush=True,
         )
 
 
-def cost() -> None:
-    generator = np.random.default_rng(0)
-    n, m, r, q = 2000, 64, 8, 128
-    x = generator.standard_normal((n, m, r)).astype(np.float32)
-    z = x + generator.standard_normal((n, m, r)).astype(np.float32)
-    print("| tokens | subsets | seconds | peak memory |\n|---|---|---|---|")
-    for subsets in (1, 8):
-        began = time.perf_counter()
-        score_coordinates(np.repeat(z[:, None], subsets, axis=1), x, x[:, :, : q // m].reshape(n, q))
-        seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"| {m} | {subsets} | {seconds:.1f} | {peak:.2f} GiB |", flush=True)
-    print(f"\n{torch.get_num_threads()} threads; {n} images, r = {r}, r_x = {q}")
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["coverage", "cost"])
-    parser.add_argument("--seeds", type=int, default=100)
-    given = parser.parse_args()
-    if given.what == "coverage":
-        coverage(given.seeds)
-    else:
-        cost()
+    main()

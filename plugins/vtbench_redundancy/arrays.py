@@ -1,112 +1,113 @@
-"""The score of anyone's own arrays.
+"""Anyone's own arrays, reduced to what the suite needs of each image.
 
-In: tokens (n, N, d) with pictures (n, H, W, 3) or patches (n, P, p), in memory or memory-mapped. Out: `Redundancy`.
-The arrays are read in slices of images, twice, and never held whole.
+In: tokens (n, N, d) with pictures (n, H, W, C) or patches (n, P, p): numpy arrays, memory-mapped ones, or `Rows` of a
+file. Out: `Collected`. The arrays are read once in slices (the first images twice) and never held whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vtbench.errors import VtbenchError
-from vtbench_redundancy.basis import BasisFit, Places
+from vtbench_redundancy import geometry
+from vtbench_redundancy.encoder import EncoderFit
+from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.layout import cut_both, lay_out
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
-from vtbench_redundancy.score import Redundancy, score_coordinates
+from vtbench_redundancy.reading.rows import Rows
+from vtbench_redundancy.slices import Array, Slice, Slices
 
-SLICE = 64
-"""Images read at once."""
-
-
-class InputError(VtbenchError, ValueError):
-    """Arrays that cannot be scored: the message says which, where and why."""
+GEOMETRY_IMAGES = 256
+"""The geometry of so many images is enough: its numbers vary little, and each costs a spectrum."""
+LAYER = "tokens"
 
 
-def redundancy_score(
-    tokens: np.ndarray,
-    images: np.ndarray | None = None,
-    *,
-    patches: np.ndarray | None = None,
-    boxes: np.ndarray | None = None,
-    clusters: Sequence[str] | None = None,
-    protocol: Protocol = Protocol(),  # noqa: B008
-    device: str | torch.device = "cpu",
-) -> Redundancy:
-    """Measure how much of what visual tokens say about the picture is said more than once.
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What is kept of n images."""
 
-    RS = 1 − I(Z_1..Z_m ; X̃) / Σ_i I(Z_i ; X̃), a number without unit; the informations are in nats. See
-    docs/redundancy.md for what it says and does not say.
+    tokens: np.ndarray
+    """(n, S, m, r) coordinates."""
+    patches: np.ndarray
+    """(n, m or P, r)"""
+    pixels: np.ndarray
+    """(n, P, c)"""
+    norms: np.ndarray
+    """(n, N) Euclidean norms of all tokens."""
+    geometry: np.ndarray
+    """(k, 5), rows of `geometry.geometry` of the images `measured`."""
+    measured: np.ndarray
+    """(k,)"""
+    shape: tuple[int, int]
+    """N and d."""
+
+
+def collect(
+    tokens: Array,
+    images: Array | None,
+    patches: Array | None,
+    boxes: np.ndarray | None,
+    protocol: Protocol,
+    device: str | torch.device,
+    spectra: int = GEOMETRY_IMAGES,
+) -> Collected:
+    """Fit principal components on the first images, and reduce all to their coordinates.
 
     Args:
-        tokens: (n, N, d) visual tokens of n pictures, as they enter the language model.
-        images: (n, H, W, C) the pictures, any scale of values; or give `patches`.
-        patches: (n, P, p) the pictures as patches; patch i is the part of token i where P = N.
-        boxes: (N, 4) left, top, right, bottom of the part that token i stands for, as fractions of the picture. Without
-            them, a square number of tokens is taken for a grid in raster order.
-        clusters: n names; pictures of one name (frames of a film, say) are not independent and stay together in the
-            interval's groups.
-        protocol: settings; the defaults are `rs-v1`.
+        tokens: (n, N, d).
+        images: (n, H, W, C), or None.
+        patches: (n, P, p), or None.
+        boxes: (N, 4) parts of the picture that the tokens stand for.
+        protocol: settings.
         device: where torch computes.
-
-    Returns:
-        Five scores with 95 % intervals and flags; `value` is None where it cannot be said.
+        spectra: images, evenly spread, whose geometry is measured.
 
     Raises:
         InputError: shapes that do not match, values that are not finite (how many, and where), fewer than 50 images.
-
-    >>> noise = np.random.default_rng(0)
-    >>> pixels = noise.standard_normal((400, 4, 6)).astype(np.float32)
-    >>> twice = np.concatenate([pixels, pixels], axis=1)
-    >>> round(redundancy_score(twice, patches=pixels).rs.value, 2)
-    0.5
     """
-    tokens = np.asarray(tokens)
-    pictures = _check(tokens, images, patches, boxes, clusters)
-    layout = lay_out(tokens.shape[1], boxes, protocol.m, protocol.subsets, protocol.seed)
-
-    def slices(stop: int) -> Iterator[Places]:
-        for start in range(0, stop, SLICE):
-            seen = _tensor(pictures[start : min(start + SLICE, stop)], device)
-            if pictures.ndim == 4:
-                own, whole = cut_both(seen, layout.cells_m4, protocol)
-            else:
-                own = whole = seen[:, lay_out(seen.shape[1], None, protocol.m, 1, protocol.seed).chosen_Sm[0]]
-            yield Places.of(_tensor(tokens[start : min(start + SLICE, stop)], device), layout.chosen_Sm, own, whole)
-
-    fit = BasisFit(protocol)
-    for places in slices(min(len(tokens), protocol.warmup)):
-        fit.update(places)
-    basis = fit.basis()
-    parts = [basis.encode(places) for places in slices(len(tokens))]
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    facts = {"N": tokens.shape[1], "d": tokens.shape[2]}
-    return score_coordinates(**whole, protocol=protocol, clusters=clusters, detail=facts, device=device)
-
-
-def _tensor(array: np.ndarray, device: str | torch.device) -> Tensor:
-    return torch.as_tensor(
-        np.array(array, dtype=np.float64 if array.dtype == np.float64 else np.float32), device=device
-    )
-
-
-def _check(
-    tokens: np.ndarray,
-    images: np.ndarray | None,
-    patches: np.ndarray | None,
-    boxes: np.ndarray | None,
-    clusters: Sequence[str] | None,
-) -> np.ndarray:
-    """Return the pictures or patches, once everything fits together."""
-    if (images is None) == (patches is None):
+    name, pictures = ("images", images) if patches is None else ("patches", patches)
+    if (images is None) == (patches is None) or pictures is None:
         raise InputError("give either images (n, H, W, C) or patches (n, P, p), one of the two")
-    name, pictures = ("images", np.asarray(images)) if patches is None else ("patches", np.asarray(patches))
-    for what, array, shape in (("tokens", tokens, "(n, N, d)"), (name, pictures, _SHAPES[name])):
-        if array.ndim != shape.count(",") + 1 or 0 in array.shape[1:]:
-            raise InputError(f"{what} have shape {array.shape}; wanted {shape}")
+    tokens, pictures = _array(tokens), _array(pictures)
+    _check(tokens, pictures, name, boxes)
+    n, count, width = tokens.shape
+    layout = lay_out(count, boxes, protocol.m, protocol.subsets, protocol.seed)
+    whole_places = lay_out(pictures.shape[1], None, protocol.m, 1, protocol.seed).chosen_Sm[0]
+
+    def parts(seen: Slice) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Tokens, and the patches that stand for them and for the whole picture."""
+        if pictures.ndim == 4:
+            return {LAYER: seen.tokens_bNd}, *cut_both(seen.pictures, layout.cells_m4, protocol)
+        patches_bmp = seen.pictures[:, whole_places]
+        return {LAYER: seen.tokens_bNd}, patches_bmp, patches_bmp
+
+    slices, fit = Slices(tokens, pictures, name, device), EncoderFit(protocol, {LAYER: layout.chosen_Sm})
+    for seen in slices.read(protocol.warmup):
+        fit.update(*parts(seen))
+    encoder = fit.encoder()
+    measured = np.unique(np.linspace(0, n - 1, min(n, spectra)).round().astype(int))
+    shapes = np.empty((len(measured), len(geometry.NUMBERS)), np.float32)
+    norms = np.empty((n, count))
+    kept: dict[str, np.ndarray] = {}
+    for seen in slices.read():
+        norms[seen.rows] = seen.norms_bN.cpu().numpy()
+        for key, found in encoder.encode(*parts(seen)).items():
+            kept.setdefault(key, np.empty((n, *found.shape[1:]), np.float32))[seen.rows] = found
+        some = (measured >= seen.rows.start) & (measured < seen.rows.stop)
+        if some.any():
+            chosen = torch.as_tensor(measured[some] - seen.rows.start, device=seen.tokens_bNd.device)
+            shapes[some] = geometry.geometry(seen.tokens_bNd[chosen]).cpu().numpy()
+    return Collected(kept[f"tokens/{LAYER}"], kept["patches"], kept["pixels"], norms, shapes, measured, (count, width))
+
+
+def _check(tokens: Array, pictures: Array, name: str, boxes: np.ndarray | None) -> None:
+    shapes = {"tokens": "(n, N, d)", "images": "(n, H, W, C)", "patches": "(n, P, p)"}
+    for what, array in (("tokens", tokens), (name, pictures)):
+        if array.ndim != shapes[what].count(",") + 1 or 0 in array.shape[1:]:
+            raise InputError(f"{what} have shape {tuple(array.shape)}; wanted {shapes[what]}")
         if array.dtype.kind not in "fiub":
             raise InputError(f"{what} hold {array.dtype}; wanted real numbers")
     n = len(tokens)
@@ -114,29 +115,11 @@ def _check(
         raise InputError(f"tokens are of {n} images but {name} of {len(pictures)}; both must have one row an image")
     if n < MIN_IMAGES:
         raise InputError(f"{n} images are too few for any score; give at least {MIN_IMAGES}, better 2,000")
+    if tokens.shape[1] < 2:
+        raise InputError("there is one token an image; redundancy is between two tokens or more")
     if boxes is not None and np.shape(boxes) != (tokens.shape[1], 4):
         raise InputError(f"boxes have shape {np.shape(boxes)}; wanted ({tokens.shape[1]}, 4), one for each token")
-    if clusters is not None and len(clusters) != n:
-        raise InputError(f"there are {n} images but {len(clusters)} cluster names")
-    for what, array in (("tokens", tokens), (name, pictures)):
-        _check_finite(what, array)
-    return pictures
 
 
-_SHAPES = {"images": "(n, H, W, C)", "patches": "(n, P, p)"}
-
-
-def _check_finite(name: str, array: np.ndarray) -> None:
-    if array.dtype.kind != "f":
-        return
-    count, first = 0, ""
-    for start in range(0, len(array), SLICE):
-        bad = ~np.isfinite(array[start : start + SLICE])
-        if bad.any() and not count:
-            where = np.argwhere(bad)[0] + np.eye(1, array.ndim, dtype=int)[0] * start
-            first = ", ".join(str(int(i)) for i in where)
-        count += int(bad.sum())
-    if count:
-        raise InputError(
-            f"{name} hold {count} values that are NaN or infinite, the first at [{first}]; leave those images out"
-        )
+def _array(array: Array) -> Array:
+    return array if isinstance(array, Rows) else np.asarray(array)

@@ -1,6 +1,6 @@
-"""From tokens and patches to coordinates: principal components of the first images, then a few numbers an image.
+"""From vectors to coordinates: principal components of the first images, then a few numbers an image.
 
-In: tokens (b, N, d) and patches (b, P, p) in batches. Out: a `Basis` of a few small arrays, and coordinates under it.
+In: vectors (b, k, d) at k places of each picture (tokens, patches), in batches. Out: `Axes`, which make coordinates.
 A coordinate is in units of the data's root mean square, so that constants are told from signal by one threshold.
 """
 
@@ -12,7 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vtbench_redundancy.protocol import Protocol
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What turns vectors into coordinates. Two small arrays, so that they can be written beside a run."""
+
+    mean: np.ndarray
+    """(d,)"""
+    axes: np.ndarray
+    """(d, rank)"""
+
+    def __call__(self, x_bkd: Tensor) -> Tensor:
+        """Return coordinates (b, k, rank), in float32 or, for float64 input, float64."""
+        x = x_bkd.to(_wide(x_bkd))
+        # centring the product instead of x saves a copy of x, which is what this costs
+        slopes, start = torch.as_tensor(self.axes.T.copy()), torch.as_tensor(-self.mean @ self.axes)
+        return torch.nn.functional.linear(x, slopes.to(x), start.to(x))
 
 
 class Components:
@@ -45,8 +60,13 @@ class Components:
         flat = x.reshape(-1, x.shape[2])
         self._products += flat.T @ flat
 
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean (d,) and the axes (d, rank), in units of the data's root mean square."""
+    @property
+    def empty(self) -> bool:
+        """Has nothing come in yet?"""
+        return self._count == 0
+
+    def result(self) -> Axes:
+        """Return the leading axes, in units of the data's root mean square."""
         if self._count == 0:
             raise ValueError("no images to fit principal components on")
         scale = max((self._square / self._count) ** 0.5, 1e-30)
@@ -60,7 +80,7 @@ class Components:
                 axes = self._project @ axes
             largest = axes.abs().argmax(dim=0, keepdim=True)
             axes = axes * axes.gather(0, largest).sign()  # eigenvectors have no sign of their own
-        return mean.cpu().numpy(), (axes / scale).cpu().numpy()
+        return Axes(mean.cpu().numpy(), (axes / scale).cpu().numpy())
 
     def _projector(self, x: Tensor) -> Tensor | None:
         """A seeded Gaussian random projection (Johnson and Lindenstrauss 1984) where the vectors are wide."""
@@ -71,85 +91,5 @@ class Components:
         return (matrix / self._projection**0.5).to(x.device)
 
 
-def coordinates(x_bkd: Tensor, mean: np.ndarray, axes: np.ndarray) -> Tensor:
-    """Coordinates (b, k, rank) of vectors under a basis, in float32 or, for float64 input, float64."""
-    x = x_bkd.to(_wide(x_bkd))
-    return (x - torch.as_tensor(mean).to(x)) @ torch.as_tensor(axes).to(x)
-
-
 def _wide(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """Everything that turns a batch into coordinates. Small arrays only, so that it can be written beside a run."""
-
-    token_mean: np.ndarray
-    token_axes: np.ndarray
-    """(d, r)"""
-    patch_mean: np.ndarray
-    patch_axes: np.ndarray
-    """(p, r) of the patches that stand for the measured tokens, for R_pix."""
-    pixel_mean: np.ndarray
-    pixel_axes: np.ndarray
-    """(p, r_x // P) of the P patches that make up X."""
-
-    def encode(self, places: Places) -> dict[str, np.ndarray]:
-        """Float32 coordinates of a batch: `tokens` (b, S, m, r), `patches` (b, m, r) and `pixels` (b, q).
-
-        X keeps the leading coordinates of each patch, so that each of its coordinates has a place: components of the
-        whole picture would mix the patches, and tokens that see one patch each would then look synergistic.
-        """
-        tokens = coordinates(places.tokens, self.token_mean, self.token_axes)[:, places.where]
-        patches = coordinates(places.patches, self.patch_mean, self.patch_axes)
-        pixels = coordinates(places.pixels, self.pixel_mean, self.pixel_axes).flatten(1)
-        found = {"tokens": tokens, "patches": patches, "pixels": pixels}
-        return {name: value.float().cpu().numpy() for name, value in found.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """A batch, reduced to the places that are measured."""
-
-    tokens: Tensor
-    """(b, U, d) the tokens that any subset uses."""
-    where: Tensor
-    """(S, m) which of the U they are."""
-    patches: Tensor
-    """(b, m, p)"""
-    pixels: Tensor
-    """(b, P, p)"""
-
-    @classmethod
-    def of(cls, tokens_bNd: Tensor, chosen_Sm: np.ndarray, patches_bmp: Tensor, pixels_bPp: Tensor) -> Places:
-        """Pick the chosen tokens out of all."""
-        used, where = torch.as_tensor(chosen_Sm, device=tokens_bNd.device).unique(return_inverse=True)
-        return cls(tokens_bNd[:, used], where, patches_bmp, pixels_bPp)
-
-
-class BasisFit:
-    """Fits a `Basis` on a stream of batches. Memory does not grow with the number of images."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self._protocol = protocol
-        self._parts: list[Components] = []
-
-    def update(self, places: Places) -> None:
-        """Take in a batch. The tokens of the first subset are enough for the tokens' basis."""
-        arrays = (places.tokens[:, places.where[0]], places.patches, places.pixels)
-        if not self._parts:
-            p = self._protocol
-            share = max(1, p.r_x // places.pixels.shape[1])
-            self._parts = [Components(rank, p.projection, p.seed) for rank in (p.r, p.r, share)]
-        for part, array in zip(self._parts, arrays, strict=True):
-            part.update(array)
-
-    @property
-    def empty(self) -> bool:
-        """Has nothing come in yet?"""
-        return not self._parts
-
-    def basis(self) -> Basis:
-        """The basis of what came in so far."""
-        return Basis(*(array for part in self._parts for array in part.result()))

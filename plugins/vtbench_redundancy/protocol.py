@@ -23,8 +23,10 @@ class Protocol:
     """Added to the variance of the tokens' unit-variance coordinates, for numerical rank only."""
     permutations: int = 5
     """Draws of the noise, and permutations of X̃ for the null; 0 leaves the null out (one draw)."""
+    crossed: bool = True
+    """Average each estimate with its cross-validated twin (see `gaussian.information`)."""
     groups: int = 10
-    """Groups of images in the delete-a-group jackknife."""
+    """Groups of images: those that the jackknife leaves out, and the folds of cross-validation."""
     widen: float = 1.0
     """What the measured coverage of the interval asks it to be multiplied by (docs/redundancy.md)."""
     warmup: int = 512
@@ -40,5 +42,14 @@ MIN_IMAGES = 50
 """Fewer images give no score."""
 FEW_IMAGES = 300
 """Fewer images give a flagged score."""
-ROOM = 1.1
-"""Every covariance needs this many times as many images as it has dimensions."""
+ROOM = 1.35
+"""The full protocol needs this many times as many images as its covariances have dimensions."""
+WIDE_ROOM = 2.0
+"""With fewer images, tokens and pixels are cut down until there are this many times as many."""
+TIGHT_ROOM = 1.1
+"""The halves that convergence is checked on need only be computable."""
+
+
+def few(n: int) -> tuple[str, ...]:
+    """The flag of a score from n images, if it needs one."""
+    return ("few_images",) * (n < FEW_IMAGES)

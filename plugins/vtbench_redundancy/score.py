@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from vtbench.types import Score
-from vtbench_redundancy.gaussian import Information, information, noisy_pixels, normal_scores
-from vtbench_redundancy.protocol import FEW_IMAGES, MIN_IMAGES, ROOM, Protocol
+from vtbench_redundancy.copula import normal_scores
+from vtbench_redundancy.gaussian import Information, information
+from vtbench_redundancy.groups import deal, jackknife, subsets
+from vtbench_redundancy.null import noisy_pixels
+from vtbench_redundancy.protocol import TIGHT_ROOM, Protocol
+from vtbench_redundancy.room import Room, images_needed
+from vtbench_redundancy.writing import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def unknown(flag: str, n: int, detail: Mapping[str, Any]) -> Redundancy:
 
 def score_coordinates(
     tokens: np.ndarray,
-    patches: np.ndarray,
+    patches: np.ndarray | None,
     pixels: np.ndarray,
     protocol: Protocol = Protocol(),  # noqa: B008
     clusters: Sequence[str] | None = None,
@@ -57,147 +61,86 @@ def score_coordinates(
 ) -> Redundancy:
     """Score tokens against pixels by the protocol, from coordinates that a `Basis` made.
 
-    The interval comes from a delete-a-group jackknife over images with Student's t (Kott 2001, J. Official Statistics
-    17:521), never a bootstrap, whose repeated images inflate mutual information.
+    The interval comes from a delete-a-group jackknife over images with Student's t, never a bootstrap, whose repeated
+    images inflate mutual information. Few images measure fewer tokens, and fewer coordinates of the picture, flagged
+    `reduced`.
 
     Args:
         tokens: (n, S, m, r) coordinates of the m tokens in each of S subsets; the score is the mean over subsets.
-        patches: (n, m, r) coordinates of the picture's patches, for R_pix.
-        pixels: (n, q) coordinates of the picture, X.
+        patches: (n, m, r) coordinates of the picture's patches, for R_pix; without them R_pix and ΔRS have no value,
+            flagged `no_patches`.
+        pixels: (n, P, c) coordinates of the picture, X: c of each of P cells, the leading one first.
         protocol: its settings.
         clusters: images of one cluster share a scene and go into one jackknife group; by default each its own.
         detail: further facts to be printed with every score.
         device: where to compute.
 
     Returns:
-        Scores without a value, flagged `few_images`, where there are under 50 images or too few for the covariance.
+        Scores without a value, flagged `few_images`, where there are too few images for the smallest covariance.
     """
-    n, subsets, m, r = tokens.shape
-    q = pixels.shape[1]
+    n, choices, m, r = tokens.shape
+    widest = max(m, 0 if patches is None else patches.shape[1])
+    room = Room.of(n, widest * r, pixels.shape[1:], protocol)
+    places = room.places(m, r)
     facts: dict[str, Any] = dict(detail or {}) | {
-        "protocol": protocol.name, "m": m, "n": n, "r": r, "r_x": q, "subsets": subsets, "floor": protocol.floor,
-        "permutations": protocol.permutations, "images_needed": _images_needed(m * r + q, protocol),
+        "protocol": protocol.name, "m": len(places[0]) if places else m, "n": n, "r": r, "r_x": room.q,
+        "subsets": max(choices, len(places)), "floor": protocol.floor, "permutations": protocol.permutations,
+        "images_needed": room.images_needed,
     }  # fmt: skip
-    if n < facts["images_needed"]:
+    if not places:
         return unknown("few_images", n, facts)
-    groups = _groups(n, clusters, protocol)
+    groups = deal(n, clusters, protocol.groups, protocol.seed)
 
     def load(array: np.ndarray) -> Tensor:
         return normal_scores(torch.as_tensor(array[groups.order], device=device))
 
-    x_nq, scores = load(pixels), [load(tokens[:, s]) for s in range(subsets)]
+    x_nq = load(pixels.reshape(n, -1)[:, room.coordinates])
+    scores = [load(tokens[:, s % choices, places[s % len(places)]]) for s in range(facts["subsets"])]
     if not x_nq.any():
         return unknown("constant_images", n, facts)
     if not any(z.any() for z in scores):
         return unknown("constant_tokens", n, facts)
-    noisy = noisy_pixels(x_nq, tuple(groups.sizes.tolist()), protocol.floor, protocol.permutations, protocol.seed)
+    noisy = noisy_pixels(x_nq, groups.sizes, protocol.floor, protocol.permutations, protocol.seed, groups.clusters)
 
-    def measure(z_nmr: Tensor) -> Information | None:
-        width = z_nmr[0].numel() + q
-        if n < _images_needed(width, protocol):
-            return None
-        return information(z_nmr, noisy, _subsets(groups.sizes, ROOM * width).to(device), protocol.jitter)
+    def measure(z_nmr: Tensor) -> Information:
+        keep = subsets(groups.sizes, images_needed(z_nmr[0].numel() + room.q, protocol, TIGHT_ROOM)).to(device)
+        # the replicates' spread is that of the average, without its cost: it is measured in docs/redundancy.md
+        crossed = [protocol.crossed and not 1 <= t <= protocol.groups for t in range(len(keep))]
+        return information(z_nmr, noisy, keep, protocol.jitter, crossed)
 
-    of_tokens = [i for i in map(measure, scores) if i is not None]
-    of_patches, of_pixels = measure(load(patches)), measure(x_nq[:, None, :])
+    of_tokens, of_pixels = _Average([measure(z) for z in scores]), _Average([measure(x_nq[:, None, :])])
+    of_patches = None
+    if patches is not None:
+        of_patches = _Average([measure(load(patches[:, some])) for some in room.places(*patches.shape[1:])])
+    return _written(of_tokens, of_patches, of_pixels, Writer(n, protocol, facts, room.flags + groups.flags))
 
-    rs_T = torch.stack([1 - i.joint / i.total for i in of_tokens]).mean(dim=0)
-    total_T = torch.stack([i.total for i in of_tokens]).mean(dim=0)
-    joint_T = torch.stack([i.joint for i in of_tokens]).mean(dim=0)
-    low = _low(total_T, max(i.null_spread for i in of_tokens), protocol.groups)
-    write = _Writer(n, protocol, facts, ("few_images",) * (n < FEW_IMAGES) + groups.flags)
-    rs = write(rs_T, low, checked=True, information_joint=float(joint_T[0]), information_sum=float(total_T[0]))
+
+def _written(tokens: _Average, patches: _Average | None, pixels: _Average, write: Writer) -> Redundancy:
+    groups = write.protocol.groups
+    shared = slice(0, 1 + groups)  # halves may be large enough for one of two averages only
+    low = tokens.low(groups)
+    nats = {"information_joint": float(tokens.joint[0]), "information_sum": float(tokens.total[0])}
+    rs = write(tokens.rs, low, checked=True, **nats)
     if rs.interval and rs.interval[1] < 0:
         rs = replace(rs, flags=(*rs.flags, "synergy"))
-    n_eff = replace(write(m * (1 - rs_T), low), flags=rs.flags)
-    r_pix = delta_rs = discarded = write.unknown("few_images")
-    if of_patches is not None:
-        pix_T, low_pix = (
-            1 - of_patches.joint / of_patches.total,
-            _low(of_patches.total, of_patches.null_spread, protocol.groups),
-        )
-        r_pix = write(pix_T, low_pix, checked=True)
-        shared = min(len(rs_T), len(pix_T))
-        delta_rs = write(rs_T[:shared] - pix_T[:shared], low or low_pix)
-    if of_pixels is not None:
-        shared = min(len(joint_T), len(of_pixels.joint))
-        discarded = write(
-            1 - joint_T[:shared] / of_pixels.joint[:shared],
-            _low(of_pixels.total, of_pixels.null_spread, protocol.groups),
-        )
+    r_pix = delta_rs = write.unknown("no_patches")
+    if patches is not None:
+        r_pix = write(patches.rs, patches.low(groups), checked=True)
+        delta_rs = write(tokens.rs[shared] - patches.rs[shared], low or patches.low(groups))
+    n_eff = replace(write(write.facts["m"] * (1 - tokens.rs), low), flags=rs.flags)
+    discarded = write(1 - tokens.joint[shared] / pixels.joint[shared], pixels.low(groups))
     return Redundancy(rs, r_pix, delta_rs, n_eff, discarded)
 
 
-def _images_needed(width: int, protocol: Protocol) -> int:
-    """Images that a regular covariance of `width` coordinates takes, one group left out."""
-    g = protocol.groups
-    return max(MIN_IMAGES, 2 * g, int(np.ceil(ROOM * width * g / (g - 1))) + 1)
+class _Average:
+    """The mean of several estimates, for T subsets of the images."""
 
+    def __init__(self, found: Sequence[Information]) -> None:
+        self.rs = torch.stack([1 - i.joint / i.total for i in found]).mean(dim=0)
+        self.joint = torch.stack([i.joint for i in found]).mean(dim=0)
+        self.total = torch.stack([i.total for i in found]).mean(dim=0)
+        self._null_spread = max(i.null_spread for i in found)
 
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    order: np.ndarray  # images sorted by group
-    sizes: np.ndarray
-    flags: tuple[str, ...]
-
-
-def _groups(n: int, clusters: Sequence[str] | None, protocol: Protocol) -> _Groups:
-    """Deal the images, shuffled by cluster, into groups of nearly equal size; no cluster is in two groups."""
-    g = protocol.groups
-    names = np.arange(n) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
-    place = np.random.default_rng(protocol.seed).permutation(names.max() + 1)[names]
-    order = np.argsort(place, kind="stable")
-    first = np.searchsorted(place[order], place[order])  # where an image's cluster begins
-    sizes = np.bincount(first * g // n, minlength=g)
-    if clusters is not None and (sizes.min() < 2 or sizes.max() > 2 * n / g):
-        return replace(_groups(n, None, protocol), flags=("few_clusters",))
-    return _Groups(order, sizes, ())
-
-
-def _subsets(sizes: np.ndarray, needed: float) -> Tensor:
-    """Which groups each estimate uses: all; all but one, for each; and two halves where they are large enough."""
-    groups = len(sizes)
-    rows = [torch.ones(1, groups), 1 - torch.eye(groups)]
-    first = (torch.arange(groups) < groups // 2).float()
-    if min(sizes[: groups // 2].sum(), sizes[groups // 2 :].sum()) >= needed:
-        rows.append(torch.stack([first, 1 - first]))
-    return torch.cat(rows).double()
-
-
-def _jackknife(values_T: Tensor, groups: int) -> float:
-    """Standard error from the delete-a-group replicates, rows 1..g."""
-    replicates = values_T[1 : groups + 1]
-    return float(((groups - 1) / groups * (replicates - replicates.mean()).square().sum()).sqrt())
-
-
-def _low(total_T: Tensor, null_spread: float, groups: int) -> bool:
-    """Is Σ_i I(Z_i ; X̃) under 3 standard errors: those over images or those of the null, whichever are larger?"""
-    return float(total_T[0]) < 3 * max(_jackknife(total_T, groups), null_spread)
-
-
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """Writes a `Score` from an estimate over all images, its jackknife replicates and its halves."""
-
-    n: int
-    protocol: Protocol
-    facts: Mapping[str, Any]
-    flags: tuple[str, ...]
-
-    def __call__(self, values_T: Tensor, low: bool, checked: bool = False, **more: Any) -> Score:
-        if low:
-            return self.unknown("low_information", **more)
-        groups, facts, flags = self.protocol.groups, {**self.facts, **more}, self.flags
-        value, stderr = float(values_T[0]), self.protocol.widen * _jackknife(values_T, groups)
-        reach = float(stats.t.ppf(0.975, groups - 1)) * stderr
-        if checked:
-            # the mean of two halves moves with the bias of small samples, hardly with their noise
-            half = float(values_T[groups + 1 :].mean()) if len(values_T) > groups + 1 else None
-            facts["half"] = half
-            if half is None or abs(half - value) > 2 * stderr:
-                flags = (*flags, "unconverged")
-        return Score(value, stderr, (value - reach, value + reach), self.n, flags=flags, detail=facts, percent=False)
-
-    def unknown(self, flag: str, **more: Any) -> Score:
-        flags = tuple(dict.fromkeys((*self.flags, flag)))
-        return Score(None, n=self.n, flags=flags, detail={**self.facts, **more}, percent=False)
+    def low(self, groups: int) -> bool:
+        """Is Σ_i I(Z_i ; X̃) under 3 standard errors: those over images or those of the null, whichever are larger?"""
+        return float(self.total[0]) < 3 * max(float(jackknife(self.total, groups)), self._null_spread)

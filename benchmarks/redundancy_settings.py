@@ -1,0 +1,96 @@
+"""How far does the Redundancy Score depend on its settings? The tables in docs/redundancy.md.
+
+    python benchmarks/redundancy_settings.py truth     made-up tokens whose RS is known
+    python benchmarks/redundancy_settings.py model     the embedded model, on training pictures of `relational`
+
+One setting at a time is changed from the protocol's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from vtbench_redundancy import Protocol, redundancy_score
+from vtbench_redundancy.layout import lay_out
+from vtbench_redundancy.truth import GaussianModel
+
+IMAGES = (300, 1000, 2000, 4000)
+
+
+def changed(base: Protocol, values: dict[str, tuple]) -> Iterator[tuple[str, int, Protocol]]:
+    """Name, images and settings of each row, the protocol's own first."""
+    yield "as in the protocol", 2000, base
+    for name, chosen in values.items():
+        for value in chosen:
+            if value != getattr(base, name):
+                yield f"{name} = {value}", 2000, replace(base, **{name: value})
+    for n in IMAGES:
+        if n != 2000:
+            yield f"n = {n}", n, base
+
+
+def truth() -> None:
+    """16 tokens of 512 dimensions, 8 of which say something, of 32 correlated pixels."""
+    m, r, q, width = 16, 8, 32, 512
+    model = GaussianModel.draw(seed=1, m=m, r=r, q=q, noise=0.5)
+    z, x = model.sample(max(IMAGES), 2)
+    generator = np.random.default_rng(3)
+    embedding = np.linalg.qr(generator.standard_normal((width, r)))[0]
+    tokens = (z @ embedding.T + 0.01 * generator.standard_normal((len(z), m, width))).astype(np.float32)
+    patches = x.reshape(len(x), q // 4, 4)
+    base = Protocol(m=m, r=r, r_x=q)
+    settings = {
+        "r": (4, 16), "r_x": (16,), "floor": (1e-3, 1e-1), "m": (8,), "projection": (64, 128, 512),
+        "permutations": (0, 20), "crossed": (False,),
+    }  # fmt: skip
+    print("| setting | true RS | RS | 95 % | flags |\n|---|---|---|---|---|")
+    for name, n, protocol in changed(base, settings):
+        found = redundancy_score(tokens[:n], patches=patches[:n], protocol=protocol).rs
+        chosen = lay_out(m, None, protocol.m, protocol.subsets, protocol.seed).chosen_Sm
+        rows = [np.concatenate([np.arange(i * r, (i + 1) * r) for i in choice]) for choice in chosen]
+        parts = [replace(model, map_Mq=model.map_Mq[part], m=chosen.shape[1]) for part in rows]
+        known = np.mean([part.rs(protocol.floor) for part in parts])
+        print(_row(name, f"{known:.4f}", found), flush=True)
+
+
+def model() -> None:
+    """The embedded LLaVA's 64 tokens of 160 dimensions."""
+    from vtbench.catalog import find_task_files
+    from vtbench.registry import Registry
+    from vtbench.task import load_task
+
+    adapter = Registry().adapter("llava", {})
+    task = load_task(find_task_files()["relational"], split="train", items=None)
+    tokens, images, clusters = [], [], []
+    for start in range(0, max(IMAGES), 64):
+        samples = [task.sample(i, adapter.image_size) for i in range(start, min(start + 64, max(IMAGES)))]
+        tokens.append(np.asarray(adapter.visual_tokens(samples, ["connector"])[0].tokens))
+        images.append(np.stack([np.asarray(sample.images[0]) for sample in samples]))
+        clusters += [sample.cluster for sample in samples]
+    all_tokens, all_images = np.concatenate(tokens), np.concatenate(images)
+    settings = {
+        "r": (2, 4, 16), "r_x": (64, 256), "floor": (1e-3, 1e-1), "m": (16, 32), "projection": (32, 64, 128),
+        "permutations": (0, 20), "crossed": (False,), "seed": (1, 2),
+    }  # fmt: skip
+    print("| setting | RS | 95 % | R_pix | discarded | flags |\n|---|---|---|---|---|---|")
+    for name, n, protocol in changed(Protocol(), settings):
+        found = redundancy_score(all_tokens[:n], all_images[:n], clusters=clusters[:n], protocol=protocol)
+        print(_row(name, None, found.rs, found.r_pix, found.discarded), flush=True)
+
+
+def _row(name: str, known: str | None, rs, *others) -> str:
+    """A row of the table; Scores without a value show a dash."""
+    interval = f"{rs.interval[0]:.3f} – {rs.interval[1]:.3f}" if rs.interval else "–"
+    numbers = [interval, *("–" if s.value is None else f"{s.value:.3f}" for s in others)]
+    value = "–" if rs.value is None else f"{rs.value:.4f}" if known else f"{rs.value:.3f}"
+    return f"| {' | '.join([name, *([known] if known else []), value, *numbers, ' '.join(rs.flags)])} |"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["truth", "model"])
+    {"truth": truth, "model": model}[parser.parse_args().what]()

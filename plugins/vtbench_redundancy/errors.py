@@ -1,0 +1,33 @@
+"""What can be wrong with arrays that someone brings, as one line that says where and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vtbench.errors import VtbenchError
+
+
+class InputError(VtbenchError, ValueError):
+    """Arrays that cannot be scored: the message says which, where and why."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a reader of the file stumbles over into an `InputError`; every format has errors of its own kind.
+
+    >>> with reading(Path("tokens.npz")):
+    ...     raise EOFError("ended early")
+    Traceback (most recent call last):
+    vtbench_redundancy.errors.InputError: tokens.npz: not a whole .npz file (ended early); copy or save it again
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        what = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path}: not a whole {path.suffix} file ({what}); copy or save it again") from error

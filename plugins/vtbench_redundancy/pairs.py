@@ -1,0 +1,139 @@
+"""A second opinion on redundancy, without the Gaussian copula: pairs of tokens, by nearest neighbours.
+
+In: tokens and pictures as arrays. Out: RS of pairs by KSG, by the Gaussian estimator on the very same numbers, and the
+difference. Nearest neighbours need few coordinates, so this is a check of the headline, not another headline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vtbench.types import Score
+from vtbench_redundancy.arrays import collect
+from vtbench_redundancy.copula import normal_scores
+from vtbench_redundancy.errors import InputError
+from vtbench_redundancy.groups import deal, jackknife, subsets
+from vtbench_redundancy.mutual import Estimator, mutual_information
+from vtbench_redundancy.protocol import Protocol, few
+from vtbench_redundancy.slices import Array
+from vtbench_redundancy.writing import Writer
+
+PAIRS = 8
+MOST_COORDINATES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PairRedundancy:
+    """RS of pairs of tokens, twice."""
+
+    rs: Score
+    """By nearest neighbours, less their error on Gaussian data of the same correlations; `raw` in the details."""
+    rs_gaussian: Score
+    """By the Gaussian copula, on the same tokens, coordinates and pixels."""
+    difference: Score
+    """The first less the second: what the copula does not see."""
+
+    def scores(self) -> dict[str, Score]:
+        """The three by name."""
+        return {"rs": self.rs, "rs_gaussian": self.rs_gaussian, "rs_difference": self.difference}
+
+
+def pair_redundancy(
+    tokens: Array,
+    images: Array | None = None,
+    *,
+    patches: Array | None = None,
+    boxes: np.ndarray | None = None,
+    clusters: Sequence[str] | None = None,
+    protocol: Protocol = Protocol(r=1),  # noqa: B008
+    device: str | torch.device = "cpu",
+) -> PairRedundancy:
+    """Measure the redundancy of pairs of tokens by the k-nearest-neighbour estimator.
+
+    RS = 1 − Σ I(Z_i, Z_j ; X̃_ij) / Σ (I(Z_i ; X̃_ij) + I(Z_j ; X̃_ij)) over 8 random pairs of the measured tokens, X̃_ij
+    being the leading coordinate of each of their two places (of two places of the picture, where tokens have none).
+
+    Neighbours resolve strong dependence badly, and that of two tokens with more coordinates worse than that of one, so
+    that by themselves they make independent tokens look redundant. What they say of Gaussian draws with the same
+    correlations, where the truth is known, is therefore taken off: the difference to the Gaussian estimate is the
+    difference between neighbours on the data and neighbours on those draws.
+
+    Args:
+        tokens: (n, N, d), as the other arguments those of `suite.redundancy_score`.
+        images: (n, H, W, C).
+        patches: (n, P, p).
+        boxes: (N, 4).
+        clusters: n names.
+        protocol: its `r` must be at most 3.
+        device: where the coordinates are computed; neighbours are looked for on the CPU.
+
+    Raises:
+        InputError: more than 3 coordinates a token, or what `suite.redundancy_score` finds.
+
+    >>> pixels = np.random.default_rng(0).standard_normal((300, 4, 6)).astype(np.float32)
+    >>> round(pair_redundancy(np.repeat(pixels[:, :1], 2, axis=1), patches=pixels).rs.value, 1)
+    0.5
+    """
+    if protocol.r > MOST_COORDINATES:
+        raise InputError(f"r = {protocol.r} coordinates a token; nearest neighbours take at most {MOST_COORDINATES}")
+    seen = collect(tokens, images, patches, boxes, protocol, device, spectra=0)
+    n, _, m, r = seen.tokens.shape
+    groups = deal(n, clusters, protocol.groups, protocol.seed)
+    generator = np.random.default_rng(protocol.seed)
+    places = seen.patches.shape[1]
+    z = _scores(seen.tokens[groups.order, 0])
+    x = _scores(seen.patches[groups.order, :, 0])
+    x = x + protocol.floor**0.5 * generator.standard_normal(x.shape)
+    every = [(i, j) for i in range(m) for j in range(i + 1, m)]
+    pairs = [every[k] for k in sorted(generator.permutation(len(every))[:PAIRS])]
+    data = [np.column_stack([z[:, i], z[:, j], x[:, i % places], x[:, j % places]]) for i, j in pairs]
+    like = [generator.multivariate_normal(np.zeros(2 * r + 2), _correlations(pair), n) for pair in data]
+    group = np.repeat(np.arange(protocol.groups), groups.sizes)
+    kept = [keep[group] for keep in subsets(groups.sizes, float("inf")).bool().numpy()]
+
+    def measure(views: list[np.ndarray], estimator: Estimator) -> tuple[Tensor, bool]:
+        """RS for each subset of the images, and whether there is too little information for one."""
+        nats = torch.tensor([_nats([view[rows] for view in views], r, estimator) for rows in kept])
+        return 1 - nats[:, 0] / nats[:, 1], bool(nats[0, 1] <= 3 * jackknife(nats[:, 1], protocol.groups))
+
+    near, low = measure(data, "ksg")
+    gaussian, low_gaussian = measure(data, "gaussian")
+    difference = near - measure(like, "ksg")[0]
+    facts: dict[str, Any] = {"protocol": protocol.name, "m": 2, "n": n, "r": r, "r_x": 2, "pairs": len(pairs)}
+    write = Writer(n, protocol, facts, few(n) + groups.flags)
+    found = write(gaussian + difference, low, estimator="ksg", raw=float(near[0]))
+    if found.interval and found.interval[1] < 0:
+        found = replace(found, flags=(*found.flags, "synergy"))
+    return PairRedundancy(
+        found, write(gaussian, low_gaussian, estimator="gaussian"), write(difference, low or low_gaussian)
+    )
+
+
+def _nats(views: list[np.ndarray], r: int, estimator: Estimator) -> tuple[float, float]:
+    """Σ I(Z_i, Z_j ; X̃_ij) and Σ (I(Z_i ; X̃_ij) + I(Z_j ; X̃_ij)); a view's columns are Z_i, Z_j and X̃_ij."""
+    joint = each = 0.0
+    for view in views:
+        pixels = view[:, 2 * r :]
+        joint += mutual_information(view[:, : 2 * r], pixels, estimator=estimator)
+        each += mutual_information(view[:, :r], pixels, estimator=estimator)
+        each += mutual_information(view[:, r : 2 * r], pixels, estimator=estimator)
+    return joint, each
+
+
+def _correlations(columns: np.ndarray) -> np.ndarray:
+    """Correlations of the columns; a constant one has none with the others."""
+    centred = columns - columns.mean(axis=0)
+    spread = np.where(centred.any(axis=0), centred.std(axis=0), 1)
+    correlations: np.ndarray = (centred / spread).T @ (centred / spread) / len(columns)
+    return correlations
+
+
+def _scores(coordinates: np.ndarray) -> np.ndarray:
+    scores: np.ndarray = normal_scores(torch.as_tensor(coordinates)).cpu().numpy()
+    return scores

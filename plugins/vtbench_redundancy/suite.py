@@ -1,0 +1,129 @@
+"""The suite on anyone's own arrays: one call, every score.
+
+In: tokens (n, N, d) with pictures (n, H, W, C) or patches (n, P, p). Out: `Redundancy`, or all of the `Suite`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from vtbench.types import Score
+from vtbench_redundancy import geometry
+from vtbench_redundancy.arrays import Collected, collect
+from vtbench_redundancy.carriers import Carriers, carriers
+from vtbench_redundancy.errors import InputError
+from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.score import Redundancy, score_coordinates
+from vtbench_redundancy.slices import Array
+from vtbench_redundancy.token_use import TokenUse, token_use
+
+
+def redundancy_score(
+    tokens: Array,
+    images: Array | None = None,
+    *,
+    patches: Array | None = None,
+    boxes: np.ndarray | None = None,
+    clusters: Sequence[str] | None = None,
+    protocol: Protocol = Protocol(),  # noqa: B008
+    device: str | torch.device = "cpu",
+) -> Redundancy:
+    """Measure how much of what visual tokens say about the picture is said more than once.
+
+    RS = 1 − I(Z_1..Z_m ; X̃) / Σ_i I(Z_i ; X̃), a number without unit; the informations are in nats. See
+    docs/redundancy.md for what it says and does not say.
+
+    Args:
+        tokens: (n, N, d) visual tokens of n pictures, as they enter the language model.
+        images: (n, H, W, C) the pictures, any scale of values; or give `patches`.
+        patches: (n, P, p) the pictures as patches; patch i is the part of token i where P = N.
+        boxes: (N, 4) left, top, right, bottom of the part that token i stands for, as fractions of the picture. Without
+            them, a square number of tokens is taken for a grid in raster order.
+        clusters: n names; pictures of one name (frames of a film, say) are not independent and stay together in the
+            interval's groups.
+        protocol: settings; the defaults are `rs-v1`.
+        device: where torch computes.
+
+    Returns:
+        Five scores with 95 % intervals and flags; `value` is None where it cannot be said.
+
+    Raises:
+        InputError: shapes that do not match, values that are not finite (how many, and where), fewer than 50 images.
+
+    >>> noise = np.random.default_rng(0)
+    >>> pixels = noise.standard_normal((400, 4, 6)).astype(np.float32)
+    >>> twice = np.concatenate([pixels, pixels], axis=1)
+    >>> round(redundancy_score(twice, patches=pixels).rs.value, 2)
+    0.5
+    """
+    _check_clusters(clusters, len(tokens))
+    seen = collect(tokens, images, patches, boxes, protocol, device, spectra=0)
+    return _redundancy(seen, protocol, clusters, device)
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Every score of the suite that needs no model."""
+
+    redundancy: Redundancy
+    carriers: Carriers
+    token_use: TokenUse
+    geometry: dict[str, Score]
+    """By name, see `geometry.scores`."""
+
+    def scores(self) -> dict[str, Score]:
+        """All scores by name."""
+        return self.redundancy.scores() | self.carriers.scores() | self.token_use.scores() | self.geometry
+
+
+def score_arrays(
+    tokens: Array,
+    images: Array | None = None,
+    *,
+    patches: Array | None = None,
+    boxes: np.ndarray | None = None,
+    clusters: Sequence[str] | None = None,
+    protocol: Protocol = Protocol(),  # noqa: B008
+    device: str | torch.device = "cpu",
+) -> Suite:
+    """Compute the whole suite: the Redundancy Score, carriers, the tokens' use and their geometry.
+
+    Arguments and errors are those of `redundancy_score`. The drop curve is not among them, as it asks a model.
+
+    >>> pixels = np.random.default_rng(0).standard_normal((400, 4, 6)).astype(np.float32)
+    >>> found = score_arrays(np.concatenate([pixels, pixels], axis=1), patches=pixels).scores()
+    >>> {name: round(found[name].value, 1) for name in ("rs", "carriers", "dead")}
+    {'rs': 0.5, 'carriers': 2.0, 'dead': 0.0}
+    """
+    _check_clusters(clusters, len(tokens))
+    seen = collect(tokens, images, patches, boxes, protocol, device)
+    settings: dict[str, Any] = {
+        "protocol": protocol, "clusters": clusters, "detail": _facts(seen), "device": device
+    }  # fmt: skip
+    of_geometry = [clusters[i] for i in seen.measured] if clusters is not None else None
+    return Suite(
+        _redundancy(seen, protocol, clusters, device),
+        carriers(seen.tokens[:, 0], seen.patches, **settings),
+        token_use(seen.tokens[:, 0], seen.pixels, seen.norms, **settings),
+        geometry.scores(seen.geometry, seen.shape, of_geometry, protocol),
+    )
+
+
+def _redundancy(
+    seen: Collected, protocol: Protocol, clusters: Sequence[str] | None, device: str | torch.device
+) -> Redundancy:
+    return score_coordinates(seen.tokens, seen.patches, seen.pixels, protocol, clusters, _facts(seen), device)
+
+
+def _facts(seen: Collected) -> dict[str, int]:
+    return {"N": seen.shape[0], "d": seen.shape[1]}
+
+
+def _check_clusters(clusters: Sequence[str] | None, n: int) -> None:
+    if clusters is not None and len(clusters) != n:
+        raise InputError(f"there are {n} images but {len(clusters)} cluster names")
