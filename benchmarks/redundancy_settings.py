@@ -2,6 +2,7 @@
 
     python benchmarks/redundancy_settings.py truth     made-up tokens whose RS is known
     python benchmarks/redundancy_settings.py model     the embedded model, on training pictures of `relational`
+    python benchmarks/redundancy_settings.py sets      the same model, on eight sets of 2,000 of them and on all at once
 
 One setting at a time is changed from the protocol's.
 """
@@ -57,29 +58,60 @@ def truth() -> None:
         print(_row(name, f"{known:.4f}", found), flush=True)
 
 
-def model() -> None:
-    """The embedded LLaVA's 64 tokens of 160 dimensions."""
+def embedded(images: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The embedded LLaVA's 64 tokens of 160 dimensions, the pictures, and which of them share a scene."""
     from vtbench.catalog import find_task_files
     from vtbench.registry import Registry
     from vtbench.task import load_task
 
     adapter = Registry().adapter("llava", {})
-    task = load_task(find_task_files()["relational"], split="train", items=None)
-    tokens, images, clusters = [], [], []
-    for start in range(0, max(IMAGES), 64):
-        samples = [task.sample(i, adapter.image_size) for i in range(start, min(start + 64, max(IMAGES)))]
+    task = load_task(find_task_files()["relational"], split="train", items=images)
+    tokens, pictures, clusters = [], [], []
+    for start in range(0, images, 64):
+        samples = [task.sample(i, adapter.image_size) for i in range(start, min(start + 64, images))]
         tokens.append(np.asarray(adapter.visual_tokens(samples, ["connector"])[0].tokens))
-        images.append(np.stack([np.asarray(sample.images[0]) for sample in samples]))
+        pictures.append(np.stack([np.asarray(sample.images[0]) for sample in samples]))
         clusters += [sample.cluster for sample in samples]
-    all_tokens, all_images = np.concatenate(tokens), np.concatenate(images)
+    return np.concatenate(tokens), np.concatenate(pictures), clusters
+
+
+def model() -> None:
+    """One setting at a time, on the same pictures."""
+    tokens, images, clusters = embedded(max(IMAGES))
     settings = {
         "r": (2, 4, 16), "r_x": (64, 256), "floor": (1e-3, 1e-1), "m": (16, 32), "projection": (32, 64, 128),
         "permutations": (0, 20), "crossed": (False,), "seed": (1, 2),
     }  # fmt: skip
     print("| setting | RS | 95 % | R_pix | discarded | flags |\n|---|---|---|---|---|---|")
     for name, n, protocol in changed(Protocol(), settings):
-        found = redundancy_score(all_tokens[:n], all_images[:n], clusters=clusters[:n], protocol=protocol)
+        found = redundancy_score(tokens[:n], images[:n], clusters=clusters[:n], protocol=protocol)
         print(_row(name, None, found.rs, found.r_pix, found.discarded), flush=True)
+
+
+def sets(count: int = 8, size: int = 2000) -> None:
+    """How far one set of pictures is from another, how far the interval says, and what many more pictures say."""
+    tokens, images, clusters = embedded(count * size)
+    print("| estimate | pictures | RS, mean | SD over sets | mean SE | R_pix, mean | SD over sets | mean SE |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, crossed, known in (
+        ("the protocol", True, True),
+        ("without cross-validation", False, True),
+        ("pairs taken for independent", True, False),
+        ("both", False, False),
+    ):
+        parts = [slice(i * size, (i + 1) * size) for i in range(count)]
+        whole = [slice(0, count * size)] if crossed and known else []
+        rows = []
+        for part in parts + whole:
+            protocol, names = Protocol(crossed=crossed), clusters[part] if known else None
+            found = redundancy_score(tokens[part], images[part], clusters=names, protocol=protocol)
+            rows.append([found.rs.value, found.rs.stderr, found.r_pix.value, found.r_pix.stderr])
+        of_sets = np.array(rows[:count])
+        mean, spread = of_sets.mean(axis=0), of_sets.std(axis=0, ddof=1)
+        cells = [mean[0], spread[0], mean[1], mean[2], spread[2], mean[3]]
+        print(f"| {name} | {size} | {' | '.join(f'{cell:.4f}' for cell in cells)} |", flush=True)
+        for row in rows[count:]:
+            print(f"| {name} | {count * size} | {row[0]:.4f} | | {row[1]:.4f} | {row[2]:.4f} | | {row[3]:.4f} |")
 
 
 def _row(name: str, known: str | None, rs, *others) -> str:
@@ -92,5 +124,5 @@ def _row(name: str, known: str | None, rs, *others) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["truth", "model"])
-    {"truth": truth, "model": model}[parser.parse_args().what]()
+    parser.add_argument("what", choices=["truth", "model", "sets"])
+    {"truth": truth, "model": model, "sets": sets}[parser.parse_args().what]()

@@ -119,6 +119,8 @@ def _check(tokens: Array, pictures: Array, name: str, boxes: np.ndarray | None) 
         raise InputError("there is one token an image; redundancy is between two tokens or more")
     if boxes is not None and np.shape(boxes) != (tokens.shape[1], 4):
         raise InputError(f"boxes have shape {np.shape(boxes)}; wanted ({tokens.shape[1]}, 4), one for each token")
+    if boxes is not None and not ((np.asarray(boxes) >= 0) & (np.asarray(boxes) <= 1)).all():
+        raise InputError("boxes hold values outside 0 to 1; wanted fractions of the picture, not pixels")
 
 
 def _array(array: Array) -> Array:

@@ -78,6 +78,10 @@ def score(
     except ImportError as error:
         raise VtbenchError(f"vtbench score needs {error.name}: pip install 'vtbench[hf]'") from error
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise VtbenchError(f"--device {device} cannot be used here; `cpu` can") from error
     opened, pictures = open_array(tokens), open_images(images)
     arrays: dict[str, Any] = {"patches" if pictures.ndim == 3 else "images": pictures}
     arrays |= {"boxes": open_array(boxes)[:] if boxes else None, "clusters": _lines(clusters) if clusters else None}
@@ -97,8 +101,8 @@ def _checked(settings: dict[str, Any]) -> Protocol:
             raise VtbenchError(f"{flag} must lie above 0 and at most at 1, not {value}")
         if name != "floor" and value < least:
             raise VtbenchError(f"{flag} must be a whole number of at least {least}, not {value}")
-    own = [f"{k}={v}" for k, v in settings.items() if k != "seed" and v != getattr(_DEFAULT, k)]
-    return replace(_DEFAULT, **settings, name=" ".join([_DEFAULT.name, *own]))
+    named = [k for k in _OPTIONS if k != "seed" and settings.get(k, getattr(_DEFAULT, k)) != getattr(_DEFAULT, k)]
+    return replace(_DEFAULT, **settings, name=" ".join([_DEFAULT.name, *(f"{k}={settings[k]}" for k in named)]))
 
 
 def _lines(file: str) -> list[str]:

@@ -57,6 +57,13 @@ def information(
         jitter: added to the tokens' variances.
         crossed_T: which subsets to average with the cross-validated estimate, each group predicted from the subset's
             other groups; by default all that have two groups or more.
+
+    >>> from vtbench_redundancy.null import noisy_pixels
+    >>> x, noise = torch.randn(2, 4000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    >>> pixels = noisy_pixels(x, (2000, 2000), floor=0.01, permutations=5, seed=0)
+    >>> found = information((x + noise)[:, None], pixels, torch.ones(1, 2), jitter=1e-6)
+    >>> round(float(found.joint), 2), round(0.5 * float(torch.tensor(2.02 / 1.02).log()), 2)
+    (0.34, 0.34)
     """
     draws = len(pixels.noisy)
     moments = _Moments.of(z_nmr, pixels)

@@ -124,11 +124,10 @@ class GeometryMetric:
         tokens = torch.as_tensor(batch.visual[self.layers[0]].tokens)
         if tuple(tokens.shape[1:]) != self._shape:
             raise SampleError(f"geometry: visual tokens {tuple(tokens.shape[1:])} where the first had {self._shape}")
-        found = geometry.geometry(tokens)
-        for sample, good in zip(batch.samples, found.isfinite().all(dim=1).tolist(), strict=True):
+        for sample, good in zip(batch.samples, tokens.isfinite().flatten(1).all(dim=1).tolist(), strict=True):
             if not good:
                 raise SampleError(f"geometry: the visual tokens of {sample.id} have values that are NaN or infinite")
-        return [{"geometry": row} for row in found.cpu().numpy()]
+        return [{"geometry": row} for row in geometry.geometry(tokens).cpu().numpy()]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Average over pictures."""

@@ -20,7 +20,7 @@ from vtbench_redundancy.copula import normal_scores
 from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.groups import deal, jackknife, subsets
 from vtbench_redundancy.mutual import Estimator, mutual_information
-from vtbench_redundancy.protocol import Protocol, few
+from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, few
 from vtbench_redundancy.slices import Array
 from vtbench_redundancy.writing import Writer
 
@@ -33,7 +33,7 @@ class PairRedundancy:
     """RS of pairs of tokens, twice."""
 
     rs: Score
-    """By nearest neighbours, less their error on Gaussian data of the same correlations; `raw` in the details."""
+    """By nearest neighbours, less their error on Gaussian data of the same correlations; uncorrected in `raw`."""
     rs_gaussian: Score
     """By the Gaussian copula, on the same tokens, coordinates and pixels."""
     difference: Score
@@ -61,8 +61,8 @@ def pair_redundancy(
 
     Neighbours resolve strong dependence badly, and that of two tokens with more coordinates worse than that of one, so
     that by themselves they make independent tokens look redundant. What they say of Gaussian draws with the same
-    correlations, where the truth is known, is therefore taken off: the difference to the Gaussian estimate is the
-    difference between neighbours on the data and neighbours on those draws.
+    correlations, where the truth is known, is therefore taken off: each information is the Gaussian estimate, and what
+    neighbours find in the data beyond what they find in those draws.
 
     Args:
         tokens: (n, N, d), as the other arguments those of `suite.redundancy_score`.
@@ -76,7 +76,7 @@ def pair_redundancy(
     Raises:
         InputError: more than 3 coordinates a token, or what `suite.redundancy_score` finds.
 
-    >>> pixels = np.random.default_rng(0).standard_normal((300, 4, 6)).astype(np.float32)
+    >>> pixels = np.random.default_rng(0).standard_normal((300, 4, 1)).astype(np.float32)
     >>> round(pair_redundancy(np.repeat(pixels[:, :1], 2, axis=1), patches=pixels).rs.value, 1)
     0.5
     """
@@ -85,6 +85,8 @@ def pair_redundancy(
     seen = collect(tokens, images, patches, boxes, protocol, device, spectra=0)
     n, _, m, r = seen.tokens.shape
     groups = deal(n, clusters, protocol.groups, protocol.seed)
+    if n - max(groups.sizes) < MIN_IMAGES:  # what the jackknife leaves
+        raise InputError(f"{n} images are too few for pairs of tokens; give at least 60, better 2,000")
     generator = np.random.default_rng(protocol.seed)
     places = seen.patches.shape[1]
     z = _scores(seen.tokens[groups.order, 0])
@@ -97,21 +99,26 @@ def pair_redundancy(
     group = np.repeat(np.arange(protocol.groups), groups.sizes)
     kept = [keep[group] for keep in subsets(groups.sizes, float("inf")).bool().numpy()]
 
-    def measure(views: list[np.ndarray], estimator: Estimator) -> tuple[Tensor, bool]:
-        """RS for each subset of the images, and whether there is too little information for one."""
-        nats = torch.tensor([_nats([view[rows] for view in views], r, estimator) for rows in kept])
-        return 1 - nats[:, 0] / nats[:, 1], bool(nats[0, 1] <= 3 * jackknife(nats[:, 1], protocol.groups))
+    def measure(views: list[np.ndarray], estimator: Estimator) -> Tensor:
+        """Σ I(Z_i, Z_j ; X̃_ij) and Σ (I(Z_i ; X̃_ij) + I(Z_j ; X̃_ij)) for each subset of the images, (T, 2)."""
+        return torch.tensor([_nats([view[rows] for view in views], r, estimator) for rows in kept])
 
-    near, low = measure(data, "ksg")
-    gaussian, low_gaussian = measure(data, "gaussian")
-    difference = near - measure(like, "ksg")[0]
+    def rs(nats_T2: Tensor) -> tuple[Tensor, bool]:
+        """RS, and whether there is too little information for it."""
+        joint, each = nats_T2.T
+        return 1 - joint / each, float(each[0]) <= 3 * float(jackknife(each, protocol.groups))
+
+    near, gaussian = measure(data, "ksg"), measure(data, "gaussian")
+    (value, low), (of_gaussian, low_gaussian) = rs(gaussian + near - measure(like, "ksg")), rs(gaussian)
     facts: dict[str, Any] = {"protocol": protocol.name, "m": 2, "n": n, "r": r, "r_x": 2, "pairs": len(pairs)}
     write = Writer(n, protocol, facts, few(n) + groups.flags)
-    found = write(gaussian + difference, low, estimator="ksg", raw=float(near[0]))
+    found = write(value, low, estimator="ksg", raw=None if low else float(rs(near)[0][0]))
     if found.interval and found.interval[1] < 0:
         found = replace(found, flags=(*found.flags, "synergy"))
     return PairRedundancy(
-        found, write(gaussian, low_gaussian, estimator="gaussian"), write(difference, low or low_gaussian)
+        found,
+        write(of_gaussian, low_gaussian, estimator="gaussian"),
+        write(value - of_gaussian, low or low_gaussian),
     )
 
 

@@ -32,7 +32,7 @@ class Protocol:
     warmup: int = 512
     """Images from which the principal components come."""
     projection: int = 256
-    """Wider vectors first go through a seeded random projection to this many dimensions."""
+    """The covariance of wider vectors is sketched with this many columns (see `basis.Components`)."""
     patch_pixels: int = 8
     """A pixel patch is averaged to this many pixels a side."""
     seed: int = 0

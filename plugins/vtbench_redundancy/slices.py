@@ -69,7 +69,8 @@ class Slices:
 
     def _load(self, name: str, values: np.ndarray) -> Tensor:
         """Copy values into the buffer: float64 as it is, everything else as float32."""
-        found = torch.from_numpy(np.ascontiguousarray(values))
+        native = np.float64 if values.dtype.itemsize > 8 else values.dtype.newbyteorder("=")
+        found = torch.from_numpy(np.require(values, native, ["C", "W"]))  # a copy only of what torch does not take
         if name not in self._buffers:
             dtype = torch.float64 if found.dtype == torch.float64 else torch.float32
             self._buffers[name] = torch.empty(found.shape, dtype=dtype, device=self._device)

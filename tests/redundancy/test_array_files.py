@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import gc
 import json
 import math
@@ -19,18 +18,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from file_fakes import outcome
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
-from vtbench_redundancy import errors
 from vtbench_redundancy.errors import InputError
-from vtbench_redundancy.reading import npy, rows
+from vtbench_redundancy.reading import npy
 from vtbench_redundancy.reading.files import open_array
-from vtbench_redundancy.reading.pictures import open_images
 
 
 def save_members(path: Path, compression: int, **arrays: np.ndarray) -> None:
@@ -99,7 +96,7 @@ def test_a_file_may_have_a_colon_in_its_own_name(tmp_path) -> None:
 
 PEAK = """
 import resource, sys, torch, safetensors
-from vtbench_redundancy.reading import npy, rows
+from vtbench_redundancy.reading import npy
 from vtbench_redundancy.reading.files import open_array
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 rows = open_array(sys.argv[1])
@@ -146,7 +143,9 @@ def test_what_was_unpacked_is_gone_when_the_rows_are_dropped(tmp_path, monkeypat
 def test_nothing_stays_on_the_disk_at_the_end(tmp_path) -> None:
     np.savez_compressed(tmp_path / "t.npz", tokens=np.zeros((4, 3)))
     (tmp_path / "temporary").mkdir()
-    code = "import sys; from vtbench_redundancy.reading.files import open_array; rows = open_array(sys.argv[1]); rows[:2]"
+    code = (
+        "import sys; from vtbench_redundancy.reading.files import open_array; rows = open_array(sys.argv[1]); rows[:2]"
+    )
     command = [sys.executable, "-W", "error::ResourceWarning", "-c", code, str(tmp_path / "t.npz")]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -243,17 +242,6 @@ def test_a_file_cut_short_anywhere_is_refused(name: str, keep: float) -> None:
             open_array(place)
 
 
-def outcome(opener: Callable[[str], rows.Rows], place: str) -> str | None:
-    """The one-line error, or None where all rows are there."""
-    try:
-        opened = opener(place)
-        found = opened[:]
-    except InputError as error:
-        return str(error)
-    assert (found.shape, found.dtype) == (opened.shape, opened.dtype)
-    return None
-
-
 @pytest.mark.parametrize("name", FORMATS)
 @given(where=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
 def test_a_broken_byte_anywhere_is_refused_or_read_as_it_stands(name: str, where: float, byte: int) -> None:
@@ -283,66 +271,3 @@ def test_rows_once_read_are_the_readers_own(tmp_path, name: str) -> None:
         file.write(bytes((tmp_path / name).stat().st_size))
     found += 1
     assert (found == 2).all()
-
-
-def test_the_examples_in_the_docstrings() -> None:
-    assert [doctest.testmod(module) for module in (errors, rows)] == [(0, 1), (0, 2)]
-
-
-def picture(seed: int, size: tuple[int, int] = (9, 7), channels: int = 3) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], channels), dtype=np.uint8)
-    return Image.fromarray(pixels)
-
-
-def test_pictures_are_sorted_by_name_and_brought_to_the_first_ones_size(tmp_path) -> None:
-    picture(0).save(tmp_path / "b.png")
-    picture(1).save(tmp_path / "a.PNG")
-    picture(2, (20, 11)).save(tmp_path / "c.webp", lossless=True)
-    picture(3, channels=4).save(tmp_path / "d.png")
-    for other in ("._a.png", "notes.txt", "Thumbs.db"):
-        (tmp_path / other).touch()
-    (tmp_path / "e").mkdir()
-    opened = open_images(tmp_path)
-    wanted = [picture(1), picture(0), picture(2, (20, 11)).resize((9, 7), Image.Resampling.BICUBIC)]
-    wanted.append(picture(3, channels=4).convert("RGB"))
-    assert (opened.shape, opened.dtype) == ((4, 7, 9, 3), np.uint8)
-    np.testing.assert_array_equal(opened[:], np.stack(wanted))
-    np.testing.assert_array_equal(opened[1:3], np.stack(wanted[1:3]))
-
-
-def test_images_may_also_be_an_array(tmp_path) -> None:
-    images = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
-    np.savez(tmp_path / "i.npz", images=images)
-    np.testing.assert_array_equal(open_images(f"{tmp_path}/i.npz:images")[:], images)
-    with pytest.raises(InputError, match="no such file"):
-        open_images(tmp_path / "pictures")
-
-
-def test_only_the_pictures_asked_for_are_read(tmp_path) -> None:
-    for index in range(3):
-        picture(index).save(tmp_path / f"{index}.png")
-    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:80])
-    opened = open_images(tmp_path)
-    np.testing.assert_array_equal(opened[2:], np.asarray(picture(2))[None])
-    with pytest.raises(InputError, match=r"1\.png: not a whole picture .*; save it again or take it out"):
-        opened[:]
-
-
-def test_directories_that_are_no_pictures(tmp_path) -> None:
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(InputError, match=r"no pictures in it; wanted files such as 0001\.png"):
-        open_images(tmp_path)
-    Image.fromarray(np.full((4, 4), 40000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(InputError, match=r"deep\.png: has more than 8 bits a colour \(mode I;16\)"):
-        open_images(tmp_path)
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow, about what it then refuses or can do without
-@given(keep=st.floats(0, 1, exclude_max=True), kind=st.sampled_from(["png", "jpg", "webp", "bmp", "gif", "tif"]))
-def test_a_broken_picture_is_refused_or_read_as_it_stands(keep: float, kind: str) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / f"0.{kind}"
-        picture(0).save(path)
-        path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-        refused = outcome(open_images, directory)
-        assert refused is None or (refused.startswith(str(path)) and "\n" not in refused)

@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redundancy_fakes import copies as repeat
+from redundancy_fakes import white
 
 from vtbench_redundancy import Protocol, redundancy_score
 from vtbench_redundancy.score import score_coordinates
@@ -16,10 +18,6 @@ from vtbench_redundancy.truth import GaussianModel
 
 torch.set_num_threads(1)
 N = 2000
-
-
-def white(n: int, places: int, size: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((n, places, size)).astype(np.float32)
 
 
 def rs(tokens: np.ndarray, pixels: np.ndarray, **settings: float) -> float:
@@ -58,12 +56,12 @@ def test_full_size_tokens_of_their_own_patch_are_not_redundant() -> None:
 @pytest.mark.parametrize("copies", [2, 4, 8])
 def test_copies(copies: int) -> None:
     pixels = white(N, 8, 8, 2)
-    assert rs(np.tile(pixels, (1, copies, 1)), pixels) == pytest.approx(1 - 1 / copies, abs=0.01)
+    assert rs(repeat(pixels, copies), pixels) == pytest.approx(1 - 1 / copies, abs=0.01)
 
 
 def test_near_copies_fall_towards_zero_as_their_own_noise_grows() -> None:
     pixels, noise = white(N, 8, 8, 3), white(N, 32, 8, 4)
-    found = [rs(np.tile(pixels, (1, 4, 1)) + spread * noise, pixels) for spread in (0, 0.1, 0.3, 1, 3, 6)]
+    found = [rs(repeat(pixels, 4) + spread * noise, pixels) for spread in (0, 0.1, 0.3, 1, 3, 6)]
     assert all(a > b for a, b in pairwise(found)), found
     assert found[0] == pytest.approx(0.75, abs=0.01)
     assert found[-1] < 0.1
@@ -99,7 +97,7 @@ def test_linear_tokens(seed: int, low_rank: bool) -> None:
 def test_any_gaussian_case_has_its_closed_form(seed: int, m: int, r: int, q: int, noise: float, own: float) -> None:
     model = GaussianModel.draw(seed, m, r, q, noise, own)
     z, x = model.sample(N, seed + 1)
-    found = score_coordinates(z[:, None], x[:, :, None], x).rs
+    found = score_coordinates(z[:, None], x[:, :, None], x[:, :, None]).rs
     assert found.value == pytest.approx(model.rs(Protocol().floor), abs=0.02)
 
 
@@ -186,9 +184,10 @@ def test_weak_signal_among_irrelevant_pixels(weak) -> None:
 
 
 def test_without_the_null_the_weak_signal_is_missed(weak) -> None:
-    """The mutation: the null correction is what the test above rests on."""
+    """The mutation: the test above rests on the null, and without cross-validation too RS is off by more than 0.1."""
     tokens, pixels, truth = weak
-    assert rs(tokens, pixels, r_x=200, permutations=0) < truth - 0.10
+    assert abs(rs(tokens, pixels, r_x=200, permutations=0) - truth) > 0.02
+    assert rs(tokens, pixels, r_x=200, permutations=0, crossed=False) < truth - 0.10
 
 
 def test_interval_covers() -> None:
@@ -197,6 +196,6 @@ def test_interval_covers() -> None:
     truth, inside = model.rs(Protocol().floor), 0
     for seed in range(100):
         z, x = model.sample(300, seed)
-        low, high = score_coordinates(z[:, None], x[:, :, None], x).rs.interval
+        low, high = score_coordinates(z[:, None], x[:, :, None], x[:, :, None]).rs.interval
         inside += low <= truth <= high
     assert 90 <= inside <= 99

@@ -8,15 +8,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from redundancy_fakes import copies, white
 
 from vtbench.errors import VtbenchError
 from vtbench_redundancy import redundancy_score
 
 torch.set_num_threads(1)
-
-
-def white(n: int, places: int = 4, size: int = 6, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((n, places, size)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -55,24 +52,25 @@ def test_constant_tokens_and_images_are_flagged() -> None:
 
 def test_few_images_are_flagged() -> None:
     pixels = white(200)
-    found = redundancy_score(np.tile(pixels, (1, 2, 1)), patches=pixels)
+    found = redundancy_score(copies(pixels, 2), patches=pixels)
     assert found.rs.value == pytest.approx(0.5, abs=0.02)
     assert "few_images" in found.rs.flags
 
 
 def test_half_precision_does_not_overflow() -> None:
     pixels = white(400)
-    tokens = np.tile(pixels, (1, 2, 1))
+    tokens = copies(pixels, 2)
     loud = (tokens * 1e4).astype(np.float16)
     assert np.isfinite(loud).all()
     found = redundancy_score(loud, patches=pixels).rs.value
     assert found == pytest.approx(redundancy_score(tokens, patches=pixels).rs.value, abs=0.01)
 
 
+@pytest.mark.filterwarnings("error")
 def test_images_and_memory_mapped_tokens(tmp_path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (400, 8, 8, 3), dtype=np.uint8)
     cells = images.reshape(400, 2, 4, 2, 4, 3).mean(axis=(2, 4)).reshape(400, 4, 3).astype(np.float32)
-    np.save(tmp_path / "tokens.npy", np.tile(cells, (1, 2, 1)))
+    np.save(tmp_path / "tokens.npy", copies(cells, 2))
     mapped = np.load(tmp_path / "tokens.npy", mmap_mode="r")
     boxes = np.tile([[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]], (2, 1))
     found = redundancy_score(mapped, images, boxes=boxes)
