@@ -6,14 +6,15 @@ row for every token that the decoder is given. The three policies here look at p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from vtbench.errors import PluginError, VtbenchError
+from vtbench.config import pairs
+from vtbench.errors import PluginError, VtbenchError, nearest
 from vtbench.scenes.draws import Draws
 from vtbench.types import VisualTokens
 
@@ -178,6 +179,40 @@ class DownSample:
             for cell in np.flatnonzero(members.sum(axis=1) == 0):
                 members[cell, np.square(_centres(cells)[cell] - np.stack([x, y], 1)).sum(axis=1).argmin()] = 1
         return [(members / members.sum(axis=1, keepdims=True)).astype(np.float32)] * len(keys)
+
+
+POLICIES: Mapping[str, Callable[..., Budget]] = {"random": RandomKeep, "grid": GridKeep, "downsample": DownSample}
+"""The policies by the names that `parse_budget` takes."""
+
+
+def parse_budget(text: str) -> Budget:
+    """Read a budget as the command line has it: `policy:k=COUNT` or `policy:f=FRACTION`; `random` takes a `seed` too.
+
+    >>> parse_budget("random:k=16,seed=3").name, parse_budget("grid:f=0.25").name
+    ('random 16 tokens, seed 3', 'grid 0.25')
+
+    Raises:
+        VtbenchError: no such policy or setting, or a setting out of range.
+    """
+    policy, _, rest = text.partition(":")
+    if policy not in POLICIES:
+        raise VtbenchError(f"budget {text!r}: there is no policy {policy!r}.{nearest(policy, list(POLICIES))}")
+    allowed: dict[str, tuple[type, ...]] = {"k": (int,), "f": (int, float)}
+    if policy == "random":
+        allowed["seed"] = (int,)
+    settings = pairs(rest)
+    for key, value in settings.items():
+        if key not in allowed:
+            raise VtbenchError(f"budget {text!r}: {policy} has no setting {key!r}.{nearest(key, list(allowed))}")
+        if isinstance(value, bool) or not isinstance(value, allowed[key]):
+            raise VtbenchError(
+                f"budget {text!r}: {key} must be a {'' if key == 'f' else 'whole '}number, not {value!r}"
+            )
+    amount: dict[str, Any] = {"count": settings.pop("k", None), "fraction": settings.pop("f", None)}
+    try:
+        return POLICIES[policy](Amount(**amount), **settings)
+    except VtbenchError as error:
+        raise VtbenchError(f"budget {text!r}: {error}; write {policy}:k=COUNT or {policy}:f=FRACTION") from error
 
 
 def _one_hot(chosen: Sequence[int] | np.ndarray, total: int) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""The `llava` adapter: the small LLaVA that ships with vtbench, or any LLaVA checkpoint."""
+"""The `llava` adapter: a small LLaVA that ships with vtbench, or any LLaVA checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The embedded checkpoint, in the published layout, with its card."""
+NEUTRAL = WEIGHTS.parent / "neutral"
+"""The same model trained on captions alone: where a study of fine-tuning starts. With its card."""
+SHIPPED: Mapping[str, Path] = {"embedded": WEIGHTS, "neutral": NEUTRAL}
+"""Checkpoints that `pretrained=` knows by name; a directory of that name is `./neutral`."""
 
 
 def llava(
@@ -24,10 +28,11 @@ def llava(
     trust_remote_code: bool = False,
     chat_template: str | None = None,
 ) -> Adapter:
-    """LLaVA: the small one that ships with vtbench, or `pretrained=<directory or hub name>`.
+    """LLaVA: the small one that ships with vtbench, or `pretrained=<neutral, directory or hub name>`.
 
     Args:
-        pretrained: directory of a LLaVA checkpoint in the transformers format, or its name on the hub.
+        pretrained: directory of a LLaVA checkpoint in the transformers format, or its name on the hub; `neutral` is
+            the one that ships beside the `embedded` default, trained on captions alone.
         revision: branch, tag or commit on the hub.
         dtype: `auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
@@ -41,17 +46,17 @@ def llava(
     from vtbench_hf.loading import load
     from vtbench_llava.adapter import LlavaAdapter
 
-    embedded = pretrained is None
+    name = "embedded" if pretrained is None else pretrained
     loaded = load(
         "llava",
-        str(WEIGHTS) if embedded else pretrained,
+        str(SHIPPED.get(name, name)),
         revision,
         dtype,
         device,
         attn_implementation,
         trust_remote_code,
         chat_template,
-        label="embedded" if embedded else None,
+        label=name,
         only="llava",
     )
     return LlavaAdapter(loaded)

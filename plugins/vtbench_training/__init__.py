@@ -1,4 +1,4 @@
-"""Training plugin: makes the embedded model from nothing (`vtbench pretrain`)."""
+"""Training plugin: makes the embedded model from nothing (`vtbench pretrain`), fine-tunes models (`vtbench train`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 @hookimpl
 def vtbench_commands(app: click.Group) -> None:
-    """Add `vtbench pretrain`."""
+    """Add `vtbench pretrain` and `vtbench train`."""
     from vtbench_training.command import pretrain
+    from vtbench_training.train_command import train
 
     app.add_command(pretrain)
+    app.add_command(train)

@@ -61,7 +61,7 @@ alone, whose scenes no other split shares. It answers in the words of the benchm
 
 2,000 items of each family's `test` split, greedy; 95 % intervals; accuracies and F1 in percent:
 
-{_table(results)}
+{score_table(results)}
 
 ## Recipe
 
@@ -71,7 +71,8 @@ alone, whose scenes no other split shares. It answers in the words of the benchm
 """
 
 
-def _table(results: Mapping[str, Mapping[str, Score]]) -> str:
+def score_table(results: Mapping[str, Mapping[str, Score]]) -> str:
+    """Return the four families' scores as a Markdown table."""
     names = {
         "acc": "accuracy",
         "rank_acc": "ranking accuracy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from vtbench.errors import VtbenchError
 
 @click.command()
 @click.option("--model", default="llava", show_default=True, help="What to build: `llava`.")
+@click.option("--recipe", "name", default="default", show_default=True, help="`default`, or `neutral`: captions alone.")
 @click.option("--output", required=True, help="Directory for checkpoints, logs and the finished model.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the weights and of the training scenes.")
 @click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, or `auto`.")
 @click.option("--scale", default=1.0, show_default=True, help="Multiplies every stage's steps; 0.01 tries it out.")
 @click.option("--evaluate/--no-evaluate", default=True, help="Run the four families on the result and write its card.")
-def pretrain(model: str, output: str, seed: int, device: str, scale: float, evaluate: bool) -> None:
+def pretrain(model: str, name: str, output: str, seed: int, device: str, scale: float, evaluate: bool) -> None:
     """Train the small embedded model from nothing; started again, it goes on where it was."""
     if model != "llava":
         raise VtbenchError(f"pretrain knows no model {model!r}. There is: llava.")
@@ -29,18 +31,21 @@ def pretrain(model: str, output: str, seed: int, device: str, scale: float, eval
 
         from vtbench_hf.allocator import keep_freed_memory
         from vtbench_training.card import write_card
+        from vtbench_training.neutral_card import write_neutral_card
         from vtbench_training.pretrain import pretrain as run
-        from vtbench_training.recipe import Recipe
+        from vtbench_training.recipe import RECIPES
     except ImportError as error:
         raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
+    if name not in RECIPES:
+        raise VtbenchError(f"pretrain knows no recipe {name!r}. There are: {', '.join(RECIPES)}.")
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    recipe = Recipe(seed=seed)
+    recipe = replace(RECIPES[name], seed=seed)
     if scale != 1:
         recipe = recipe.scaled(scale)
     keep_freed_memory()
     finished = run(recipe, Path(output), torch.device(chosen), _show)
     if evaluate:
-        write_card(recipe, finished, chosen)
+        {"default": write_card, "neutral": write_neutral_card}[name](recipe, finished, chosen)
     click.echo(f"{finished}: finished; `vtbench run --model llava --model-args pretrained={finished}` uses it")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from vtbench.errors import VtbenchError
+from vtbench_training.checkpoint import Checkpoint, writing
+from vtbench_training.course import Course, cut_log
 
 Step = Callable[[dict[str, Tensor]], tuple[Tensor, dict[str, float]]]
 EVERY_LOG = 20
@@ -42,29 +44,6 @@ class Schedule:
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-class Checkpoint:
-    """Where a stage stands: written whole or not at all, so a killed stage goes on from the last one."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def save(self, modules: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Write the state after `step` steps."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_suffix(".part")
-        torch.save({"modules": modules.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, part)
-        os.replace(part, self.path)
-
-    def load(self, modules: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Take up the state, if there is one, and return how many steps were done."""
-        if not self.path.exists():
-            return 0
-        state = torch.load(self.path, weights_only=True, map_location="cpu")
-        modules.load_state_dict(state["modules"])
-        optimizer.load_state_dict(state["optimizer"])
-        return int(state["step"])
-
-
 def train(
     name: str,
     modules: nn.Module,
@@ -74,60 +53,88 @@ def train(
     directory: Path,
     device: torch.device,
     show: Callable[[dict[str, Any]], None],
+    accelerator: Accelerator | None = None,
+    precision: torch.dtype | None = None,
+    log_every: int = EVERY_LOG,
 ) -> None:
     """Train `modules` from where the last checkpoint left off to the end of the schedule.
 
+    A checkpoint is written once the next step's loss is known, so the last one is always good.
+
     Args:
         name: of the stage; its checkpoint and log are `<name>.pt` and `<name>.jsonl` in `directory`.
-        modules: everything that learns (parameters with `requires_grad`) or is saved.
+        modules: everything that learns: its parameters with `requires_grad`.
         step_fn: a batch in, the loss and the numbers worth logging out.
         batches: first step in, the batches of this and all later steps out.
         schedule: steps and rates.
         directory: where checkpoints and logs go.
         device: where the batches go.
-        show: called with each log line.
+        show: called with each log line, by the main process.
+        accelerator: what joins several processes, with `step_fn` prepared by it; by default there is one process.
+        precision: of the forward pass; bfloat16 on a GPU and float32 elsewhere by default.
+        log_every: steps from one log line to the next.
 
     Raises:
-        VtbenchError: the loss is no longer a number; the last good checkpoint is kept.
+        VtbenchError: the loss is no longer a number, or jumped; the last good checkpoint is kept.
+        StoreError: a checkpoint cannot be written; the one before is kept.
     """
+    accelerator = accelerator or Accelerator(cpu=device.type == "cpu")
+    precision = precision or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     decayed = [p for p in modules.parameters() if p.requires_grad and p.ndim >= 2]
     plain = [p for p in modules.parameters() if p.requires_grad and p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98))
-    checkpoint = Checkpoint(directory / f"{name}.pt")
-    first = checkpoint.load(modules, optimizer)
+    checkpoint, log = Checkpoint(directory / f"{name}.pt"), directory / f"{name}.jsonl"
+    first, state = checkpoint.load(modules, optimizer)
     if first >= schedule.steps:
         return
-    directory.mkdir(parents=True, exist_ok=True)
+    course = Course(state)
+    if accelerator.is_main_process:
+        cut_log(log, first)
+
+    def save(step: int) -> None:
+        if accelerator.is_main_process:
+            checkpoint.save(modules, optimizer, step, course.state())
+
+    def stop(step: int, why: str) -> VtbenchError:
+        kept = f"the last good state is {checkpoint.path}" if checkpoint.path.exists() else "no state was saved yet"
+        return VtbenchError(f"{name}: the loss diverged at step {step}: {why}; {kept}. Try a lower rate")
+
     modules.train()
-    sums: dict[str, float] = {}
-    started, counted = time.perf_counter(), 0
-    with (directory / f"{name}.jsonl").open("a", encoding="utf-8") as log:
-        for step, batch in enumerate(batches(first), first):
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate * schedule.factor(step)
-            batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                loss, shown = step_fn(batch)
-            if not torch.isfinite(loss):
-                raise VtbenchError(
-                    f"{name}: the loss diverged at step {step}; the last good state is {checkpoint.path}"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            # Only what learns: a frozen part may still hold a gradient of the stage before.
-            nn.utils.clip_grad_norm_([*decayed, *plain], schedule.clip)
-            optimizer.step()
-            for key, value in {"loss": loss.item(), **shown}.items():
-                sums[key] = sums.get(key, 0.0) + value
-            counted += 1
-            if counted == EVERY_LOG or step + 1 == schedule.steps:
-                seconds = time.perf_counter() - started
-                line = {"stage": name, "step": step + 1, **{k: round(v / counted, 4) for k, v in sums.items()}}
-                line["images_per_s"] = round(counted * schedule.batch_size / seconds, 1)
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-                show({**line, "steps": schedule.steps, "seconds_per_step": seconds / counted})
-                sums, started, counted = {}, time.perf_counter(), 0
-            if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
-                checkpoint.save(modules, optimizer, step + 1)
+    started, since = time.perf_counter(), first
+    for step, batch in enumerate(batches(first), first):
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.rate * schedule.factor(step)
+        batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            loss, shown = step_fn(batch)
+        value = float(accelerator.reduce(loss.detach(), "mean"))
+        if trouble := course.trouble(value):
+            raise stop(step, trouble)
+        if step > first and step % schedule.save_every == 0:
+            save(step)
+        optimizer.zero_grad(set_to_none=True)
+        accelerator.backward(loss)
+        # Only what learns: a frozen part may still hold a gradient of the stage before.
+        norm = float(nn.utils.clip_grad_norm_([*decayed, *plain], schedule.clip))
+        if not math.isfinite(norm):
+            raise stop(step, f"its gradient is {norm}")
+        optimizer.step()
+        course.add(value, shown)
+        if (step + 1) % log_every == 0 or step + 1 == schedule.steps:
+            seconds = (time.perf_counter() - started) / (step + 1 - since)
+            started, since = time.perf_counter(), step + 1
+            line = {"stage": name, "step": step + 1, **course.means()}
+            line["images_per_s"] = round(schedule.batch_size / seconds, 1)
+            if accelerator.is_main_process:
+                _append(log, line)
+                show({**line, "steps": schedule.steps, "seconds_per_step": seconds})
+    save(schedule.steps)
+    accelerator.wait_for_everyone()
+
+
+def _append(log: Path, line: dict[str, Any]) -> None:
+    with writing(log, "the log"):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")

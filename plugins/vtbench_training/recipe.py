@@ -1,4 +1,4 @@
-"""The recipe of the embedded model: everything that decides its weights, in one frozen record."""
+"""The recipes of the models that ship: everything that decides a model's weights, in one frozen record."""
 
 from __future__ import annotations
 
@@ -34,11 +34,21 @@ class Sizes:
 class Stage:
     """One stretch of training, from where the one before left off."""
 
-    kind: Literal["tower", "decoder"]
-    """`tower`: the vision tower on dense labels. `decoder`: connector and decoder on answers, the tower frozen."""
+    kind: Literal["tower", "decoder", "captions"]
+    """`tower`: the vision tower on dense labels. `decoder`: connector and decoder on answers, the tower frozen.
+    `captions`: the same on captions alone."""
     schedule: Schedule
     mix: Mapping[str, int]
     """Weight of each family's scenes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenTower:
+    """In the place of a `tower` stage: the vision tower of a finished model."""
+
+    tower_of: str
+    """Directory of a LLaVA checkpoint, or `embedded`: the model that ships, whose tower learned from dense labels
+    alone and never saw a question or an answer."""
 
 
 _FIRST = {"coarse": 2, "attribute": 2, "relational": 3, "scene_graph": 3}
@@ -53,10 +63,10 @@ class Recipe:
     sizes: Sizes = Sizes()
     seed: int = 0
     questions: int = 8
-    """Most short questions that a picture is asked in a `decoder` stage."""
+    """Most short questions that a picture is asked in a `decoder` stage; captions that it has in a `captions` one."""
     graph_percent: int = 50
     """Share of pictures whose scene graph is asked for too."""
-    stages: tuple[Stage, ...] = (
+    stages: tuple[Stage | TakenTower, ...] = (
         Stage("tower", Schedule(steps=2400, rate=1e-3, batch_size=64), _FIRST),
         Stage("decoder", Schedule(steps=2200, rate=1e-3, batch_size=32, warmup=150), _ASKED),
         Stage("tower", Schedule(steps=1400, rate=4e-4, batch_size=64, warmup=60), _THEN),
@@ -66,9 +76,28 @@ class Recipe:
     def scaled(self, factor: float) -> Recipe:
         """Return the recipe with every stage's steps times `factor` (for trying it out)."""
 
-        def shorter(stage: Stage) -> Stage:
+        def shorter(stage: Stage | TakenTower) -> Stage | TakenTower:
+            if isinstance(stage, TakenTower):
+                return stage
             steps = max(1, round(stage.schedule.steps * factor))
             warmup = min(stage.schedule.warmup, max(1, steps // 10))
             return replace(stage, schedule=replace(stage.schedule, steps=steps, warmup=warmup))
 
         return replace(self, stages=tuple(map(shorter, self.stages)))
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "default": Recipe(),
+    "neutral": Recipe(
+        graph_percent=0,
+        stages=(
+            TakenTower("embedded"),
+            Stage(
+                "captions",
+                Schedule(steps=4000, rate=1.5e-3, batch_size=16, warmup=150, save_every=100),
+                {"coarse": 1, "attribute": 2, "relational": 2, "scene_graph": 3},
+            ),
+        ),
+    ),
+}
+"""By name: the model that answers, and the one that has been trained on no family (`vtbench study` starts from it)."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vtbench.budget
-from vtbench.budget import Amount, Budget, DownSample, GridKeep, RandomKeep, checked_weights
+from vtbench.budget import Amount, Budget, DownSample, GridKeep, RandomKeep, checked_weights, parse_budget
 from vtbench.errors import PluginError, VtbenchError
 from vtbench.types import VisualTokens
 
@@ -148,7 +148,7 @@ def test_the_policy_of_the_page_is_one():
 
 
 def test_the_examples_in_the_docstrings_are_right():
-    assert doctest.testmod(vtbench.budget) == (0, 3)
+    assert doctest.testmod(vtbench.budget) == (0, 4)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -201,3 +201,35 @@ def test_broken_weights_are_refused(weights, says):
 
     with pytest.raises(PluginError, match=says):
         checked_weights(Broken(), VisualTokens("connector", np.empty((2, 4, 0))), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("random:k=16", RandomKeep(Amount(count=16))),
+        ("random:f=0.25,seed=3", RandomKeep(Amount(fraction=0.25), seed=3)),
+        ("grid:f=1", GridKeep(Amount(fraction=1))),
+        ("downsample:k=0", DownSample(Amount(count=0))),
+    ],
+)
+def test_budgets_are_read_from_text(text, budget):
+    assert parse_budget(text) == budget
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("randon:k=3", "no policy 'randon'. Did you mean 'random'"),
+        ("", "no policy ''"),
+        ("random", "a fraction or a count.*write random:k=COUNT"),
+        ("grid:k=3,f=0.5", "a fraction or a count"),
+        ("grid:k=3,seed=1", "grid has no setting 'seed'"),
+        ("grid:k=2.5", "k must be a whole number, not 2.5"),
+        ("grid:f=true", "f must be a number, not True"),
+        ("grid:f=1.5", "between 0 and 1, not at 1.5"),
+        ("grid:16", "written k=v"),
+    ],
+)
+def test_what_is_no_budget_is_refused_in_one_line(text, says):
+    with pytest.raises(VtbenchError, match=says):
+        parse_budget(text)

@@ -61,19 +61,24 @@ def render(path: Path, shown: int = SHOWN) -> str:
                 "note": pictures.note,
             }
         )
-    return _environment().get_template("report.html.jinja").render(run=run, tasks=tasks, facts=facts(run))
+    return environment().get_template("report.html.jinja").render(run=run, tasks=tasks, facts=facts(run))
 
 
 def scores_table(result: RunResult) -> str:
     """Return the table of scores as an HTML fragment, for notebooks."""
-    return _environment().get_template("scores.html.jinja").render(rows=result.rows(), model=result.config.model)
+    return environment().get_template("scores.html.jinja").render(rows=result.rows(), model=result.config.model)
 
 
-def _environment() -> jinja2.Environment:
+def environment(*packages: str) -> jinja2.Environment:
+    """Return templates that escape everything: those of the report, and those beside the modules of `packages`.
+
+    A page of its own extends `page.html.jinja`: it fills the blocks `title`, `header`, `main` and `footer`, and takes
+    the report's looks from it. The filter `number` writes scores as tables do.
+    """
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vtbench.report", "."),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name, ".") for name in ("vtbench.report", *packages)]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

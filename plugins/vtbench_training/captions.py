@@ -1,0 +1,207 @@
+"""Scene in, a free sentence or two about it out, with the words in it that say what the picture shows.
+
+For a model that shall see without having been asked: objects with some or all of their attributes, in many orders of
+words; the background, the count, which object is next to which. Nothing here is worded as a question, an answer or
+a scene graph of the benchmark: no direction, no yes or no, and the scene graph's order of attributes never occurs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from string import Formatter
+
+from vtbench.scenes.draws import Draws
+from vtbench.scenes.scene import Scene, Thing
+
+PROMPTS = (
+    "Describe the picture.",
+    "Describe this picture.",
+    "Describe the picture, please.",
+    "Write a caption.",
+    "A caption, please.",
+)
+"""What a caption answers to."""
+NOUNS = (
+    "a {shape}",
+    "a {colour} {shape}",
+    "a {size} {shape}",
+    "a {texture} {shape}",
+    "a {size} {colour} {shape}",
+    "a {texture} {colour} {shape}",
+    "a {size} {texture} {colour} {shape}",
+    "a {shape} in {colour}",
+    "a {texture} {shape} in {colour}",
+    "a {size} {shape} that is {colour} and {texture}",
+    "a {colour} {shape} that is {texture}",
+    "a {shape}, {texture} and {colour}",
+    "a {shape} which is {size}",
+    "a {colour} object, a {texture} {shape}",
+    "a {size} object, a {colour} {shape}",
+)
+"""An object named for the first time."""
+LISTS = (
+    "a picture of {things}",
+    "there is {things}",
+    "the picture has {things}",
+    "here is {things}",
+    "{things} on {background}",
+    "{things} in the picture",
+    "a scene of {things} on a {background} background",
+    "on {background} there is {things}",
+    "a picture of {count} objects, among them {things}",
+)
+"""Sentences that name objects one after the other."""
+DETAILS = (
+    "the {shape} is {colour}",
+    "the {shape} is {texture}",
+    "the {shape} is {size}",
+    "the {shape} is {colour} and {texture}",
+    "the {shape} is {texture} and {size}",
+    "the {shape} has a {texture} texture in {colour}",
+    "the {colour} object is a {shape}",
+    "the {colour} object is {texture}",
+    "the {colour} {shape} is {texture}",
+    "the {colour} {shape} is {size}",
+    "the {texture} object is {colour}",
+    "the {texture} object is a {shape}",
+)
+"""Sentences about an object that their first words single out."""
+NEIGHBOURS = ("the {shape} is next to {neighbour}", "next to the {shape} there is {neighbour}")
+WHOLES = (
+    "the background is {background}",
+    "it is all on {background}",
+    "a {background} picture",
+    "there are {count} objects",
+    "the picture has {count} objects",
+)
+"""Sentences about the whole picture."""
+CUES = ("shape", "colour", "texture", "size", "background", "count", "neighbour")
+"""What the words of a caption tell of a picture; `neighbour`: any word about the object next to a named one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CueWord:
+    """A word that says, for the first time in its caption, something that only the picture tells."""
+
+    end: int
+    """Where it ends, in characters."""
+    cue: str
+    certain: bool
+    """Whether picture and words so far leave only this word: with two objects the first one named could be either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A caption and its words about the picture."""
+
+    text: str
+    cues: tuple[CueWord, ...]
+
+
+def caption(scene: Scene, seed: int) -> Caption:
+    """Return a caption of one to four sentences, a pure function of scene and seed."""
+    draws = Draws("caption", scene.hash, seed)
+    writer = _Writer(scene)
+    sentences = [_list, _detail, _neighbour, _whole]
+    for turn in draws.sample((0, 0, 1, 1, 1, 2, 2, 3), draws.between(2, 4)):
+        sentences[turn](writer, draws)
+    if not writer.sentences:  # none of them had anything to say
+        _list(writer, draws)
+    return Caption(". ".join(writer.sentences), tuple(writer.cues))
+
+
+@dataclass
+class _Writer:
+    """A caption in the making."""
+
+    scene: Scene
+    sentences: list[str] = field(default_factory=list)
+    cues: list[CueWord] = field(default_factory=list)
+    told: set[tuple[int | str, str]] = field(default_factory=set)
+    listed: set[int] = field(default_factory=set)
+
+    def begin(self) -> None:
+        self.sentences.append("")
+
+    def write(self, text: str) -> None:
+        self.sentences[-1] += text
+
+    def word(self, word: str, cue: str, subject: int | str, certain: bool, about: str) -> None:
+        """Write a word that tells `about` of `subject`, and note it as `cue` unless that has been told."""
+        text = self.sentences[-1]
+        if word[0] in "aeiou" and (text == "a " or text.endswith(" a ")):
+            self.sentences[-1] = f"{text[:-1]}n "
+        self.write(word)
+        if (subject, about) not in self.told:
+            self.told.add((subject, about))
+            self.cues.append(CueWord(len(". ".join(self.sentences)), cue, certain))
+
+    def whole(self, slot: str) -> None:
+        """Write the background's colour, or how many objects there are."""
+        value = self.scene.background.colour if slot == "background" else str(len(self.scene.things))
+        self.word(value, slot, "picture", True, slot)
+
+    def thing(self, template: str, thing: Thing, pool: Sequence[Thing], neighbour: bool = False) -> None:
+        """Write about a thing that could, as far as its reader knows, be any of `pool`."""
+        for text, slot, _, _ in Formatter().parse(template):
+            self.write(text)
+            if slot:
+                value = getattr(thing, slot)
+                certain = len({getattr(other, slot) for other in pool}) == 1
+                self.word(value, "neighbour" if neighbour else slot, thing.id, certain, slot)
+                pool = [other for other in pool if getattr(other, slot) == value]
+
+
+def _list(writer: _Writer, draws: Draws) -> None:
+    things = [thing for thing in writer.scene.things if thing.id not in writer.listed]
+    if not things:
+        return
+    writer.begin()
+    chosen = draws.sample(things, draws.between(1, len(things)))
+    for text, slot, _, _ in Formatter().parse(draws.choice(LISTS if len(writer.scene.things) > 1 else LISTS[:-1])):
+        writer.write(text)
+        if slot == "things":
+            for place, thing in enumerate(chosen):
+                writer.write("" if not place else " and " if place == len(chosen) - 1 else ", ")
+                left = [t for t in writer.scene.things if t.id not in writer.listed]
+                writer.thing(draws.choice(NOUNS), thing, left)
+                writer.listed.add(thing.id)
+        elif slot:
+            writer.whole(slot)
+
+
+def _detail(writer: _Writer, draws: Draws) -> None:
+    things = writer.scene.things
+    thing, template = draws.choice(things), draws.choice(DETAILS)
+    subject, says = _slots(template.split(" is ")[0].split(" has ")[0]), _slots(template)
+    alone = sum(all(getattr(t, slot) == getattr(thing, slot) for slot in subject) for t in things) == 1
+    if alone and any((thing.id, slot) not in writer.told for slot in says[len(subject) :]):
+        writer.begin()
+        writer.thing(template, thing, things)
+
+
+def _neighbour(writer: _Writer, draws: Draws) -> None:
+    things = writer.scene.things
+    thing = draws.choice(things)
+    others = sorted(
+        (t for t in things if t is not thing), key=lambda t: (t.cx - thing.cx) ** 2 + (t.cy - thing.cy) ** 2
+    )
+    if others and all(t.shape != thing.shape for t in others):
+        writer.begin()
+        before, after = draws.choice(NEIGHBOURS).split("{neighbour}")
+        writer.thing(before, thing, things)
+        writer.thing(draws.choice(NOUNS) + after, others[0], others[:1], neighbour=True)
+
+
+def _whole(writer: _Writer, draws: Draws) -> None:
+    template = draws.choice(WHOLES if len(writer.scene.things) > 1 else WHOLES[:3])
+    writer.begin()
+    for text, slot, _, _ in Formatter().parse(template):
+        writer.write(text)
+        if slot:
+            writer.whole(slot)
+
+
+def _slots(template: str) -> list[str]:
+    return [slot for _, slot, _, _ in Formatter().parse(template) if slot]

@@ -1,0 +1,60 @@
+"""The families' own items, asked as the benchmark asks them: mix and number in, a `Sample` of the train split out."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from vtbench.catalog import find_task_files
+from vtbench.errors import VtbenchError, nearest
+from vtbench.scenes.draws import Draws
+from vtbench.sources import SceneTask
+from vtbench.task import load_task
+from vtbench.types import Sample
+
+_FINE = 1 << 31
+"""Steps in which a weight is counted."""
+
+
+class FamilyItems:
+    """Items without end, drawn from task files by weight; each a pure function of the seed and its number.
+
+    Args:
+        mix: families and their weights, as `FineTune` checks them; those of weight 0 are left out.
+        seed: of the items.
+        image_size: side of the pictures in pixels.
+        task_dirs: directories of task files beside the built-in ones.
+
+    Raises:
+        VtbenchError: there is no such family, or it is no task over drawn scenes.
+    """
+
+    def __init__(self, mix: Mapping[str, float], seed: int, image_size: int, task_dirs: Iterable[Path] = ()) -> None:
+        self.seed, self.image_size = seed, image_size
+        self.tasks = {name: _train_task(name, seed, task_dirs) for name, weight in mix.items() if weight > 0}
+        weights = [mix[name] for name in self.tasks]
+        self._names, self._ends = list(self.tasks), [_FINE * end / sum(weights) for end in accumulate(weights)]
+
+    def sample(self, number: int) -> Sample:
+        """Return item `number`, any from 0 on."""
+        # Two neighbours share a family, so that both members of a minimal pair are used, and made once.
+        drawn = Draws("mix", self.seed, number // 2).below(_FINE)
+        name = self._names[min(bisect_right(self._ends, drawn), len(self._names) - 1)]
+        return self.tasks[name].sample(number, self.image_size)
+
+    def config(self) -> dict[str, Any]:
+        """Return the settings of every task, JSON-able: what decides the items beside mix and seed."""
+        return {name: task.config() for name, task in self.tasks.items()}
+
+
+def _train_task(name: str, seed: int, task_dirs: Iterable[Path]) -> SceneTask:
+    files = find_task_files(task_dirs)
+    if name not in files:
+        raise VtbenchError(f"mix: unknown family {name!r}.{nearest(name, list(files))}")
+    task = load_task(files[name], task_dirs, split="train", seed=seed)
+    if not isinstance(task, SceneTask):
+        raise VtbenchError(f"mix: {name!r} is no family but a mix of them; name its parts with their weights")
+    return task

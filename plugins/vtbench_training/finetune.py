@@ -1,0 +1,200 @@
+"""`FineTune` in, a trained checkpoint in the published layout out. Killed at any time, it goes on where it was.
+
+directory/finetune.json    the settings, and versions
+          finetune.jsonl   the log
+          finetune.pt      the newest state
+          model/           the finished checkpoint: `--model llava --model-args pretrained=directory/model`
+          guard.json       after a redundancy penalty: what it did to information, redundancy and accuracy
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch.utils.data import DataLoader
+from transformers.utils import logging
+
+from vtbench.errors import VtbenchError, nearest
+from vtbench.provenance import differing, git_commit, strict, versions
+from vtbench.registry import Registry
+from vtbench.store import disk, write_file
+from vtbench_hf.loading import Loaded, choose_device
+from vtbench_llava.layout import save_published
+from vtbench_llava.pixels import patch_boxes
+from vtbench_training.bases import load_base
+from vtbench_training.checkpoint import writing
+from vtbench_training.family_items import FamilyItems
+from vtbench_training.guard import GUARD_IMAGES, guard
+from vtbench_training.item_batches import ItemEncoder, ItemStream
+from vtbench_training.learner import Learner
+from vtbench_training.loop import Schedule, train
+from vtbench_training.settings import FineTune
+
+__all__ = ["FineTune", "finetune"]
+
+Show = Callable[[dict[str, Any]], None]
+TRACKERS = ("tensorboard", "wandb")
+NAME = "finetune"
+
+
+def finetune(
+    config: FineTune,
+    directory: Path,
+    device: str | torch.device = "auto",
+    show: Show = lambda line: None,
+    *,
+    save_every: int = 50,
+    log_every: int = 10,
+    trackers: Sequence[str] = (),
+    guard_images: int = GUARD_IMAGES,
+) -> Path:
+    """Train as `config` says and return the directory of the finished checkpoint, `directory / "model"`.
+
+    Started again with the same config, it goes on from the newest state, to the same losses and weights; where it is
+    finished already it returns at once.
+
+    Args:
+        config: everything that decides the weights.
+        directory: for states, log and model; made where it does not exist.
+        device: `auto`, `cpu`, `cuda` and the like; under `accelerate launch` each process has its own.
+        show: called with each log line.
+        save_every: steps from one written state to the next.
+        log_every: steps from one log line to the next.
+        trackers: `tensorboard` (written to `directory`), `wandb`.
+        guard_images: pictures on which a penalty's guard measures; 0 leaves the guard out.
+
+    Raises:
+        VtbenchError: bad settings; another config was trained here (names the keys); the loss diverged.
+        StoreError: the disk is full; what was written before is intact.
+    """
+    place = choose_device(str(device))
+    accelerator = _accelerator(place, trackers, directory)
+    place = accelerator.device if accelerator.num_processes > 1 else place
+    if config.batch_size % accelerator.num_processes:
+        raise VtbenchError(
+            f"batch_size {config.batch_size} cannot be shared equally by {accelerator.num_processes} processes"
+        )
+    precision = choose_precision(config.precision, place)
+    loaded = load_base(config.base, place)
+    task_dirs = Registry().task_dirs()
+    image_size = loaded.model.config.vision_config.image_size
+    items = FamilyItems(config.mix, config.seed, image_size, task_dirs)
+    if accelerator.is_main_process:
+        _claim(directory, config, precision, items, loaded)
+    accelerator.wait_for_everyone()
+    finished = directory / "model"
+    if not (finished / "config.json").exists():
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            _train(config, directory, place, show, save_every, log_every, accelerator, precision, loaded, items)
+    if config.penalty and guard_images and accelerator.is_main_process and not (directory / "guard.json").exists():
+        guard(config, finished, directory, str(place), guard_images)
+    return finished
+
+
+def _train(
+    config: FineTune,
+    directory: Path,
+    place: torch.device,
+    show: Show,
+    save_every: int,
+    log_every: int,
+    accelerator: Accelerator,
+    precision: torch.dtype,
+    loaded: Loaded,
+    items: FamilyItems,
+) -> None:
+    llava, processor = loaded.model, loaded.processor
+    size, patch = items.image_size, llava.config.vision_config.patch_size
+    learner = Learner(llava, config, patch_boxes(processor.image_processor, (size, size), size, patch)).to(place)
+    step = accelerator.prepare_model(learner, device_placement=False)
+    encoder = ItemEncoder(processor, llava.config.image_seq_length, size)
+    part = (accelerator.process_index, accelerator.num_processes)
+
+    def batches(first: int) -> DataLoader:
+        stream = ItemStream(items, encoder, first, config.steps, config.batch_size, part)
+        # One worker draws and encodes while the model learns; what it makes does not depend on their number.
+        return DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4)
+
+    def shown(line: dict[str, Any]) -> None:
+        numbers = {key: value for key, value in line.items() if isinstance(value, int | float)}
+        accelerator.log({key: value for key, value in numbers.items() if key not in ("step", "steps")}, line["step"])
+        show(line)
+
+    plain = {
+        key: value if isinstance(value, int | float | str) else str(value) for key, value in asdict(config).items()
+    }
+    accelerator.init_trackers("vtbench", plain)
+    schedule = Schedule(
+        config.steps, config.rate, config.batch_size, config.warmup, config.weight_decay, config.clip,
+        save_every=save_every,
+    )  # fmt: skip
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the worker is a fork, which its threads do not survive
+    train(NAME, learner, step, batches, schedule, directory, place, shown, accelerator, precision, log_every)
+    accelerator.end_training()
+    if accelerator.is_main_process:
+        with writing(directory / "model", "the finished model"), no_bars():
+            save_published(learner.finished().cpu().eval(), processor, directory / "model", precision)
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Keep transformers' progress bars off the terminal."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the format of the forward pass: `auto` is bfloat16 where the hardware multiplies it, else float32."""
+    if precision != "auto":
+        return torch.float32 if precision == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    can = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return torch.bfloat16 if can.get("avx512_bf16") or can.get("amx_bf16") else torch.float32
+
+
+def _accelerator(device: torch.device, trackers: Sequence[str], directory: Path) -> Accelerator:
+    for name in trackers:
+        if name not in TRACKERS:
+            raise VtbenchError(f"tracker: there is none called {name!r}.{nearest(name, [*TRACKERS])}")
+        if find_spec(name) is None:
+            raise VtbenchError(f"tracker: {name} is not installed: pip install {name}")
+    # Parts of the tower behind the layer that the connector reads get no gradient.
+    apart = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(
+        cpu=device.type == "cpu", log_with=list(trackers) or None, project_dir=directory, kwargs_handlers=[apart]
+    )
+
+
+def _claim(directory: Path, config: FineTune, precision: torch.dtype, items: FamilyItems, loaded: Loaded) -> None:
+    """Write what is trained here, or see that it is what was trained here before."""
+    keys = asdict(config) | {"precision": str(precision).removeprefix("torch."), "base_weights": loaded.fingerprint()}
+    keys = json.loads(json.dumps(strict(keys | {"tasks": items.config()})))
+    path = directory / f"{NAME}.json"
+    if path.exists():
+        there = json.loads(path.read_text(encoding="utf-8"))["config"]
+        if there != keys:
+            raise VtbenchError(
+                f"{path}: another config was trained here, which differs in {', '.join(differing(keys, there))}; "
+                "set these alike, or choose another directory"
+            )
+        return
+    facts = {"config": keys, "versions": versions(Registry().plugins()) | {"torch": torch.__version__}}
+    with disk(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    write_file(path, json.dumps(facts | {"git": git_commit()}, indent=2) + "\n")

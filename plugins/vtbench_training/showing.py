@@ -1,0 +1,54 @@
+"""What a training says to a person: log lines in, a progress bar (loss, samples per second, time left) out."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+
+class Progress:
+    """A bar on a terminal."""
+
+    def __init__(self, steps: int) -> None:
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[numbers]}", style="cyan"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=Console(stderr=True),
+        )
+        self._id = self._bars.add_task("steps", total=steps, numbers="")
+
+    @staticmethod
+    def possible() -> bool:
+        """Whether standard error is a terminal."""
+        return Console(stderr=True).is_terminal
+
+    def __enter__(self) -> Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        """Move the bar."""
+        self._bars.update(self._id, completed=line["step"], numbers=_numbers(line))
+
+
+class Lines:
+    """Lines on standard error, for a file or a pipe."""
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        """Write one."""
+        left = (line["steps"] - line["step"]) * line["seconds_per_step"]
+        print(f"step {line['step']}/{line['steps']}: {_numbers(line)}, {left / 60:.1f} min left", file=sys.stderr)
+
+
+def _numbers(line: dict[str, Any]) -> str:
+    return f"loss {line['loss']:.3f}, right {100 * line['right']:.1f} %, {line['images_per_s']:.1f} samples/s"

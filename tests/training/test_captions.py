@@ -1,0 +1,232 @@
+"""Captions are true, say which of their words only the picture tells, and are in no family's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from string import Formatter
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vtbench.cli import status
+from vtbench.errors import VtbenchError
+from vtbench.scenes.draws import Draws
+from vtbench.scenes.place import Look, make_background, make_thing
+from vtbench.scenes.scene import CANVAS, Scene, Thing
+from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES, SceneSpec
+from vtbench_llava.build import build_llava, build_processor
+from vtbench_llava.layout import save_published
+from vtbench_training.caption_scores import score_captions
+from vtbench_training.captions import CUES, PROMPTS, Caption, caption
+from vtbench_training.loop import Schedule
+from vtbench_training.neutral import ROOM, CaptionStream
+from vtbench_training.packing import Packer
+from vtbench_training.pretrain import all_wording, pretrain
+from vtbench_training.recipe import RECIPES, Recipe, Sizes, Stage, TakenTower
+from vtbench_training.scenery import Scenery
+from vtbench_training.vocabulary import train_tokenizer
+
+MIX = {"coarse": 1, "attribute": 1, "relational": 1, "scene_graph": 2, "occlusion": 1}
+WORDS = {"shape": SHAPES, "colour": tuple(COLOURS), "texture": TEXTURES, "size": tuple(SIZES)}
+
+
+def many(count: int = 400, each: int = 5) -> Iterator[tuple[Scene, Caption]]:
+    scenery = Scenery(MIX, seed=7)
+    for number in range(count):
+        scene = scenery.scene(number)
+        for seed in range(each):
+            yield scene, caption(scene, seed)
+
+
+def scene_of(*looks: Look) -> Scene:
+    draws, spec = Draws("captions"), SceneSpec()
+    places = [(CANVAS * (1 + i) // 5, CANVAS // 2) for i in range(len(looks))]
+    things = tuple(make_thing(draws, spec, look, i, *places[i]) for i, look in enumerate(looks))
+    return Scene(make_background(draws, spec, "green"), things)
+
+
+def told(text: str) -> dict[str, list[str]]:
+    words = re.findall(r"[a-z]+", text)
+    return {cue: [word for word in words if word in group] for cue, group in WORDS.items()}
+
+
+def fits(thing: Thing, text: str) -> bool:
+    return all(word == getattr(thing, cue) for cue, words in told(text).items() for word in words)
+
+
+def test_a_caption_depends_on_scene_and_seed_alone() -> None:
+    scene = Scenery(MIX, seed=7).scene(3)
+    again = Scenery(MIX, seed=7).scene(3)
+    assert caption(scene, 5) == caption(again, 5)
+    assert len({caption(scene, seed).text for seed in range(40)}) > 35
+    moved = replace(scene, things=(replace(scene.things[0], cx=scene.things[0].cx + 1), *scene.things[1:]))
+    assert any(caption(scene, seed) != caption(moved, seed) for seed in range(5))
+
+
+def test_what_a_sentence_says_of_an_object_is_true() -> None:
+    checked = 0
+    for scene, said in many():
+        for sentence in said.text.split(". "):
+            if beside := re.fullmatch(r"the (\w+) is next to (.*)|next to the (\w+) there is (.*)", sentence):
+                name, rest = (group for group in beside.groups() if group)
+                (thing,) = [t for t in scene.things if t.shape == name]
+                others = [t for t in scene.things if t is not thing]
+                near = min(others, key=lambda t: (t.cx - thing.cx) ** 2 + (t.cy - thing.cy) ** 2)
+                assert fits(near, rest), (said.text, scene)
+            elif re.match(r"the \w+ (\w+ )?(is|has) ", sentence) and "background" not in sentence:
+                if "objects" not in sentence and not sentence.startswith("the picture"):
+                    assert sum(fits(thing, sentence) for thing in scene.things) == 1, (said.text, scene)
+                else:
+                    continue
+            elif found := re.search(r"(\d) objects", sentence):
+                assert int(found[1]) == len(scene.things)
+            else:
+                continue
+            checked += 1
+    assert checked > 500
+
+
+def test_lists_name_different_objects_with_their_own_words() -> None:
+    red, blue = Look("star", "red", "striped", "small"), Look("ring", "blue", "dotted", "large")
+    scene = scene_of(red, blue)
+    for seed in range(300):
+        for sentence in caption(scene, seed).text.split(". "):
+            for part in re.split(
+                r" and (?=an? )|, (?=an? )| in the picture| on (?:an? )?green.*|among them ", sentence
+            ):
+                if told(part)["shape"] and "next to" not in part:
+                    assert sum(fits(thing, part.replace("on green", "")) for thing in scene.things) == 1, sentence
+
+
+def test_cue_words_are_where_it_says_and_said_for_the_first_time() -> None:
+    groups = {**WORDS, "background": tuple(COLOURS), "count": tuple("123456")}
+    seen = set()
+    for scene, said in many(100):
+        for cue in said.cues:
+            word = re.findall(r"\w+", said.text[: cue.end])[-1]
+            assert said.text[: cue.end].endswith(word)
+            assert word in groups.get(cue.cue, sum(WORDS.values(), ()))
+            seen.add(cue.cue)
+        assert [cue.end for cue in said.cues] == sorted({cue.end for cue in said.cues})
+        if len(scene.things) == 1:
+            assert all(cue.certain for cue in said.cues)
+            assert len(said.cues) <= 5
+    assert seen == set(CUES)
+
+
+def test_a_word_is_certain_only_where_words_before_it_leave_one_object() -> None:
+    red, blue = Look("star", "red", "striped", "small"), Look("ring", "blue", "striped", "large")
+    scene = scene_of(red, blue)
+    for seed in range(300):
+        said = caption(scene, seed)
+        first = next((cue for cue in said.cues if cue.cue in WORDS), None)
+        if first is not None and not any(cue.cue == "neighbour" for cue in said.cues):
+            assert first.certain == (first.cue == "texture"), said  # all that the two have in common
+
+
+def test_no_caption_is_in_the_words_of_a_family() -> None:
+    slots = {"a": r"\w+ \w+", "b": r"\w+ \w+", "shape": r"\w+"}
+    questions = [
+        re.compile(
+            "".join(re.escape(text) + (slots[slot] if slot else "") for text, slot, _, _ in Formatter().parse(q))
+        )
+        for texts in all_wording().values()
+        for q in (text.lower().rstrip("?.") for text in texts)
+    ]
+    size, colour, texture, shape = ("|".join(WORDS[cue]) for cue in ("size", "colour", "texture", "shape"))
+    line = re.compile(rf"({size}) ({colour}) ({texture}) ({shape})|\d+ ({size})|[;|]")
+    answers = re.compile(r"\b(yes|no|left|right|above|below|front|behind)\b")
+    texts = {said.text for _, said in many()}
+    assert len(texts) > 1500
+    for text in texts | {prompt.lower() for prompt in PROMPTS}:
+        assert not any(question.search(text) for question in questions), text
+        assert not line.search(text), text
+        assert not answers.search(text), text
+        assert " " in text, "a single word is an answer"
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", text), text
+
+
+SMALL = Sizes(
+    vision_hidden=16, vision_layers=1, vision_heads=2, hidden=16, layers=2, heads=2, kv_heads=2, intermediate=16
+)
+FEW = Schedule(steps=3, rate=1e-2, batch_size=2, warmup=1, save_every=1)
+
+
+def small_recipe(tower: Path) -> Recipe:
+    return Recipe(sizes=SMALL, questions=3, stages=(TakenTower(str(tower)), Stage("captions", FEW, MIX)))
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished model of the small recipe's sizes, with other weights than the recipe's seed would give."""
+    tokenizer, directory = train_tokenizer(), tmp_path_factory.mktemp("tower") / "model"
+    model = build_llava(**asdict(SMALL), vocab_size=tokenizer.get_vocab_size(), seed=5)
+    save_published(model, build_processor(tokenizer, 112, 14), directory)
+    return directory
+
+
+def test_batches_depend_on_their_step_alone_and_fill_their_room() -> None:
+    tokenizer = train_tokenizer()
+    schedule = replace(FEW, batch_size=8)
+    stream = CaptionStream(Scenery(MIX, 1), Packer(tokenizer, 64), schedule, 0, RECIPES["neutral"])
+    later = CaptionStream(Scenery(MIX, 1), Packer(tokenizer, 64), schedule, 2, RECIPES["neutral"])
+    batch = [*stream][2]
+    (same,) = [*later]
+    assert all(torch.equal(batch[key], same[key]) for key in batch)
+    lengths = (batch["owner"] >= 0).sum(1)
+    assert lengths.max() <= ROOM
+    assert lengths.float().mean() > 0.6 * ROOM
+    assert not len(batch["named"])
+
+
+def test_a_neutral_model_keeps_the_tower_it_takes_and_learns_the_rest(tower: Path, tmp_path: Path) -> None:
+    model = pretrain(small_recipe(tower), tmp_path, torch.device("cpu"), lambda line: None)
+    given, made = load_file(tower / "model.safetensors"), load_file(model / "model.safetensors")
+    assert given.keys() == made.keys()
+    for name, weight in given.items():
+        same = torch.equal(weight.to(torch.bfloat16), made[name])
+        assert same == name.startswith("vision_tower."), name
+    scores = score_captions(model, 8, "cpu")
+    assert scores.loss > 0
+    assert set(scores.cues) <= set(CUES)
+
+
+def test_a_killed_training_ends_with_the_same_weights(tower: Path, tmp_path: Path) -> None:
+    class Stop(Exception):
+        pass
+
+    def show(line: dict) -> None:
+        raise Stop
+
+    recipe = small_recipe(tower)
+    whole = pretrain(recipe, tmp_path / "a", torch.device("cpu"), lambda line: None)
+    with pytest.raises(Stop):
+        pretrain(recipe, tmp_path / "b", torch.device("cpu"), show)
+    broken = pretrain(recipe, tmp_path / "b", torch.device("cpu"), lambda line: None)
+    a, b = (load_file(path / "model.safetensors") for path in (whole, broken))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_tower_of_other_sizes_or_of_nowhere_is_refused(tower: Path, tmp_path: Path) -> None:
+    wider = replace(small_recipe(tower), sizes=replace(SMALL, vision_hidden=32))
+    with pytest.raises(VtbenchError, match=r"model\.safetensors: the vision tower's .* is \(16,?.*\), not \(32"):
+        pretrain(wider, tmp_path / "a", torch.device("cpu"), lambda line: None)
+    with pytest.raises(VtbenchError, match="no vision tower to take"):
+        pretrain(small_recipe(tmp_path / "nowhere"), tmp_path / "b", torch.device("cpu"), lambda line: None)
+
+
+def test_an_unknown_recipe_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["pretrain", "--output", str(tmp_path / "x"), "--recipe", "nope"]) == 2
+    error = capsys.readouterr().err
+    assert "default, neutral" in error
+    assert error.count("\n") == 1
+
+
+def test_a_scaled_recipe_still_takes_its_tower() -> None:
+    recipe = RECIPES["neutral"].scaled(0.01)
+    assert recipe.stages[0] == RECIPES["neutral"].stages[0]
+    assert recipe.stages[1].schedule.steps == round(RECIPES["neutral"].stages[1].schedule.steps * 0.01)
