@@ -15,11 +15,12 @@ from torch import Tensor
 
 from vtbench_analysis.lines import Line, Value
 from vtbench_analysis.paired import Difference, by_error
-from vtbench_analysis.replicates import Replicates, Yardstick, of_patches, of_tokens, yardstick
+from vtbench_analysis.replicates import Replicates, of_patches, of_tokens
 from vtbench_analysis.sharing import Shared
 from vtbench_redundancy.groups import jackknife
+from vtbench_redundancy.measuring import Pictures
 from vtbench_redundancy.observing import once_each
-from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
 
 Arrays = dict[str, np.ndarray]
 _TOKENS = "tokens/"
@@ -37,11 +38,12 @@ def lines(shared: Shared, metric: str) -> list[Line]:
 
 def _at(metric: str, ending: str, each: Sequence[Arrays], layer: str, clusters: Sequence[str]) -> list[Line]:
     protocol, first = Protocol(), each[0]
-    by: dict[tuple[int, ...], Yardstick | str] = {}
+    by: dict[tuple[int, ...], Pictures | str] = {}
     for arrays in each:
         m, r = size = arrays[layer].shape[2:]
         if size not in by:
-            by[size] = yardstick(first["pixels"], m * r, clusters, protocol)
+            enough = len(clusters) >= MIN_IMAGES
+            by[size] = Pictures(first["pixels"], m * r, clusters, protocol, halves=False) if enough else "few_images"
     tokens = [_of(of_tokens, arrays[layer], by[arrays[layer].shape[2:]]) for arrays in each]
     measured = {"rs": tokens, "discarded": tokens}
     if not ending:
@@ -64,7 +66,7 @@ def _alike(arrays: Arrays, first: Arrays) -> bool:
     return own.shape == its.shape and np.allclose(own, its, rtol=1e-3, atol=1e-3)
 
 
-def _of(measure: Callable[[np.ndarray, Yardstick], Replicates], array: np.ndarray, by: Yardstick | str) -> Replicates:
+def _of(measure: Callable[[np.ndarray, Pictures], Replicates], array: np.ndarray, by: Pictures | str) -> Replicates:
     return Replicates({}, (by,)) if isinstance(by, str) else measure(array, by)
 
 

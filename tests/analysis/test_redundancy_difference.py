@@ -11,9 +11,10 @@ import torch
 from vtbench.types import Record
 from vtbench_analysis.drops import lines as drop_lines
 from vtbench_analysis.redundancy import lines
-from vtbench_analysis.replicates import of_patches, of_tokens, yardstick
+from vtbench_analysis.replicates import of_patches, of_tokens
 from vtbench_analysis.sharing import Shared
 from vtbench_redundancy.drop import sure_area
+from vtbench_redundancy.measuring import Pictures
 from vtbench_redundancy.protocol import Protocol
 from vtbench_redundancy.score import score_coordinates
 
@@ -54,7 +55,7 @@ def test_replicates_are_those_behind_the_score(subsets):
     x, names = pictures(), [f"pair{i // 2}" for i in range(N)]
     z = np.concatenate([tokens(x, 2, 0.3, seed) for seed in range(subsets)], axis=1)
     expected = score_coordinates(z, x, x, Protocol(), names)
-    by = yardstick(x, M * 2, names, Protocol())
+    by = Pictures(x, M * 2, names, Protocol(), halves=False)
     found = {**of_tokens(z, by).values, **of_patches(x, by).values}
     for name, values in found.items():
         score = expected.scores()[name]
