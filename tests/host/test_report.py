@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Any
 
 import pytest
 from host_fakes import CHOICES, FakeModel, quiz, registry
+from PIL import Image
 
 import vtbench
 from vtbench.report import SHOWN, render
+from vtbench.report.figures import figures
 from vtbench.types import Output
 
 EVIL = "</p><script>alert('x')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
@@ -93,3 +97,17 @@ def test_pictures_that_changed_are_not_shown(evil: Path, tmp_path: Path) -> None
 def test_it_is_made_again_from_what_is_stored(evil: Path) -> None:
     assert render(evil) == (evil / "report.html").read_text()
     assert CHOICES[0] in render(evil)
+
+
+def test_maps_and_curves_of_a_score_are_drawn() -> None:
+    """A matrix becomes a picture whose darkest cell is the largest value; a curve keeps its rows."""
+    curve = [{"fraction": 0.5, "value": 0.25}, {"fraction": 1.0, "value": None}]
+    drawn = figures({"carriers": {"detail": {"map": [[0.0, 1.0], [2.0, 4.0]]}}, "area": {"detail": {"curve": curve}}})
+    assert [figure["name"] for figure in drawn] == ["carriers", "area"]
+    assert (drawn[0]["low"], drawn[0]["high"]) == (0, 4)
+    image = Image.open(io.BytesIO(base64.b64decode(drawn[0]["uri"].partition(",")[2])))
+    left, bottom = image.width // 4, image.height * 3 // 4
+    shades = [image.getpixel((x, y))[0] for y in (left, bottom) for x in (left, bottom)]
+    assert shades == sorted(shades, reverse=True)
+    assert drawn[1]["keys"] == ["fraction", "value"]
+    assert figures({"acc": {"detail": {}}}) == []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtbench.console import number
 from vtbench.errors import StoreError
+from vtbench.report.figures import figures
 from vtbench.report.pictures import Pictures
 from vtbench.stored import read_records, read_run
 from vtbench.types import Record
@@ -54,6 +55,7 @@ def render(path: Path, shown: int = SHOWN) -> str:
                 "name": name,
                 "scores": scores,
                 "kinds": kinds(document["scores"][name]),
+                "figures": figures(document["scores"][name]),
                 "groups": groups,
                 "left_out": document["left_out"][name],
                 "counts": document["n-samples"][name],
