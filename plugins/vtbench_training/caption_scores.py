@@ -1,7 +1,8 @@
 """A captioning model in, how well it knows held-out pictures out: its loss, and its words about them, cue by cue.
 
-Captions of `test` scenes are read with the right words before every place; a word is right where it is the likeliest of
-all tokens. A grey picture in the place of the true one shows how much of that the words alone give away.
+Captions of `test` scenes are read with the right words before every place. A word is right where it is the likeliest of
+its kind there (of the colours, say): what the next word will be about, the sentence leaves open. A grey picture in the
+place of the true one shows how much of that the words alone give away.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from transformers import LlavaForConditionalGeneration
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.render import render
 from vtbench.scenes.scene import Scene
+from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES
 from vtbench.task import builtin_source
 from vtbench_hf.loading import load
 from vtbench_training.captions import CUES, PROMPTS, Caption, caption
@@ -31,6 +33,8 @@ FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 PER_SCENE = 4
 BATCH = 16
 GREY = 128
+KINDS: tuple[tuple[str, ...], ...] = (SHAPES, tuple(COLOURS), TEXTURES, tuple(SIZES), tuple("1234"))
+"""The words among which a word of a caption must be the likeliest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class CueScore:
 
     words: int
     right: float
-    """Share that is the likeliest token at its place."""
+    """Share that is the likeliest of its kind at its place."""
     grey: float
     """The same with a grey picture."""
 
@@ -113,10 +117,12 @@ def _read(
     targets = batch["targets"]
     tally.loss += F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="sum").item()
     tally.tokens += int((targets != IGNORE).sum())
-    right = (logits.argmax(-1) == targets).cpu()
+    kinds = [[packer.tokenizer.token_to_id(f"Ġ{word}") for word in kind] for kind in KINDS]
     for b, (words, row) in enumerate(zip(rows, said, strict=True)):
         for cue, place in _places(packer, words, row):
-            tally.right[cue].append(bool(right[b, place]))
+            target = int(targets[b, place])
+            ids = next(kind for kind in kinds if target in kind)
+            tally.right[cue].append(ids[int(logits[b, place, ids].argmax())] == target)
 
 
 def _places(packer: Packer, rows: Sequence[Worded], said: Sequence[Caption]) -> Iterator[tuple[str, int]]:

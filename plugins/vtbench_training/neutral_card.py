@@ -42,7 +42,7 @@ def neutral_card(recipe: Recipe, said: CaptionScores, families: Mapping[str, Map
     import torch
 
     facts = {"license": "apache-2.0", "library_name": "transformers", "pipeline_tag": "image-text-to-text"}
-    hardware = f"{device}, {platform.machine()}, {torch.get_num_threads()} threads"
+    hardware = f"{device}, {platform.machine()}, threads: {torch.get_num_threads()}"
     return f"""---
 {yaml.safe_dump(facts).strip()}
 ---
@@ -64,8 +64,9 @@ direction, a yes or a no, or the scene graph's order of words. Their pictures ar
 ## Captions
 
 {said.scenes} scenes of the `test` split, four captions each. Counted are words that the picture and the words before
-them leave no choice about, said for the first time in their caption. A word is right where it is the likeliest of all
-tokens at its place. `grey`: the same words beside a grey picture, which is what the sentences alone give away.
+them leave no choice about, said for the first time in their caption. A word is right where it is the likeliest of its
+kind (8 shapes, 8 colours, 4 textures, 2 sizes, 4 counts). `grey`: the same words beside a grey picture, which is what
+the sentences alone give away.
 
 Loss: {said.loss:.3f} nats a token (grey: {said.grey_loss:.3f}).
 
@@ -76,8 +77,9 @@ Loss: {said.loss:.3f} nats a token (grey: {said.grey_loss:.3f}).
 ## The four families, as they are
 
 {SCENES} items of each family's `test` split, greedy; 95 % intervals; accuracies and F1 in percent. It was never taught
-to answer, so accuracy says whether it knows the format, and ranking whether it prefers the right word unasked
-(by chance: {_chances(families)}):
+to answer and describes the picture whatever it is asked. A description that holds one of an item's choices and no other
+counts as that answer: with one object in the picture (`coarse`) it is the right one. Ranking says whether it prefers
+the right word as an answer; by chance: {_chances(families)}.
 
 {score_table(families)}
 
@@ -97,7 +99,7 @@ def _tower(recipe: Recipe) -> str:
     digest = hashlib.sha256(weights).hexdigest()[:12]
     return (
         f"Its vision tower is that of the `{taken[-1]}` model (weights sha256 {digest}), which learned from dense\n"
-        "labels alone (what each patch shows) and never saw a question or an answer. "
+        "labels alone (what each patch shows) and never saw a question or an answer.\n"
     )
 
 
