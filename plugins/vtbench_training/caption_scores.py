@@ -75,7 +75,7 @@ def score_captions(model: Path, scenes: int, device: str = "auto", split: str = 
         device: as the `llava` adapter takes it.
         split: whose scenes.
     """
-    loaded = load("captions", str(model), device=device, dtype="float32", only="llava")
+    loaded = load("llava", str(model), device=device, dtype="float32", only="llava")
     llava, tokenizer = loaded.model, loaded.processor.tokenizer.backend_tokenizer
     vision = llava.config.vision_config
     packer = Packer(tokenizer, (vision.image_size // vision.patch_size) ** 2)
