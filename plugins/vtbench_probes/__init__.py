@@ -1,0 +1,49 @@
+"""Cue survival: which facts about a picture can still be read off the visual tokens, stage by stage.
+
+In: visual tokens and the scenes behind the pictures, from a run. Out: accuracies of small probes with their controls,
+and panels of token embeddings. Importing this package imports neither torch nor scikit-learn; using it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import vtbench
+
+if TYPE_CHECKING:
+    from vtbench.metric import Metric
+    from vtbench_probes.embedding import token_labels, tsne_panel
+    from vtbench_probes.matrix import retention_matrix
+
+__all__ = ["retention_matrix", "token_labels", "tsne_panel", "vtbench_metrics"]
+
+_HOMES = {"retention_matrix": "matrix", "token_labels": "embedding", "tsne_panel": "embedding"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+@vtbench.hookimpl
+def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
+    """The probes as a metric."""
+    return {"cues": cues_metric}
+
+
+def cues_metric() -> Metric:
+    """Which cues (shape, colour, count, binding, ...) small probes read off the visual tokens, stage by stage."""
+    try:
+        import sklearn  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        from vtbench.errors import PluginError
+
+        raise PluginError(f"the probes need {error.name}: pip install 'vtbench[probes]'") from error
+    from vtbench_probes.metric import CuesMetric
+
+    return CuesMetric()

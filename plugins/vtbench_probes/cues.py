@@ -1,0 +1,151 @@
+"""The cues, each as one question with one true answer that is read off a scene: scene in, `Asked` by cue out.
+
+A scene has several objects, so most cues are asked of one of them, which the probe is told: by its place (the cell of
+an 8 x 8 grid in which its centre lies, no other object's centre with it) or by its shape (no other object has it).
+
+| cue         | told  | label                                              | asked of                                 |
+|-------------|-------|----------------------------------------------------|------------------------------------------|
+| shape       | place | the object's shape                                 | any object                               |
+| colour      | place | the object's colour                                | any object                               |
+| texture     | place | the object's texture                               | any object                               |
+| size        | place | the object's size                                  | objects where either size has room       |
+| count       |       | how many objects there are                         | the picture                              |
+| position    | shape | the quarter of the picture that holds its centre   | any object                               |
+| fine_offset | place | the quarter of the told cell that holds its centre | objects in the 4 x 4 cells in the middle |
+| occlusion   | place | whether it lies in front of or behind another      | objects that overlap exactly one         |
+| binding     | shape | the object's colour                                | any object                               |
+| background  |       | the background's colour                            | the picture                              |
+
+What a scene does not define for a cue (no such object) is left out. Of several objects one is drawn by the scene's
+hash, so that labels are as flat as the task's scenes make them; what is left is evened out where accuracy is counted.
+Sizes and offsets are asked only where the told place does not give them away: large objects keep off the edges.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from vtbench.scenes.draws import Draws
+from vtbench.scenes.place import EDGE
+from vtbench.scenes.scene import CANVAS, Scene, Thing
+from vtbench.scenes.spec import SIZES, RelationSpec
+from vtbench.scenes.truth import depth
+
+GRID = 8
+"""Cells a side of the grid in which places are told."""
+_CELL = CANVAS // GRID
+_LARGE = round(0.52 * max(SIZES.values()) * CANVAS) + EDGE
+"""How far from the edge the centre of the largest object stays: half its diameter, jitter included."""
+
+Told = Literal["nothing", "place", "shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A cue of one scene."""
+
+    told: str
+    """The cell's number or the shape; empty where nothing is told."""
+    label: str
+
+
+def cell_of(thing: Thing) -> int:
+    """Return the number of the cell that holds the object's centre, row by row from the top left."""
+    return min(thing.cy // _CELL, GRID - 1) * GRID + min(thing.cx // _CELL, GRID - 1)
+
+
+def quarter(x: int, y: int, middle_x: int, middle_y: int) -> str:
+    """Name the quarter around a middle in which a point lies.
+
+    >>> quarter(10, 90, 50, 50)
+    'lower left'
+    """
+    return f"{'upper' if y < middle_y else 'lower'} {'left' if x < middle_x else 'right'}"
+
+
+def _central(thing: Thing) -> bool:
+    edge = CANVAS // 4
+    return edge <= thing.cx < CANVAS - edge and edge <= thing.cy < CANVAS - edge
+
+
+def _roomy(thing: Thing) -> bool:
+    return all(_LARGE <= centre <= CANVAS - _LARGE for centre in (thing.cx, thing.cy))
+
+
+def _offset(thing: Thing) -> str:
+    return quarter(thing.cx % _CELL, thing.cy % _CELL, _CELL // 2, _CELL // 2)
+
+
+def _orders(scene: Scene) -> dict[int, str]:
+    """Return `front` or `behind` by id, for objects that overlap exactly one other."""
+    orders: dict[int, list[str]] = {thing.id: [] for thing in scene.things}
+    for a, b in combinations(scene.things, 2):
+        in_front = depth(a, b, RelationSpec())["front"]
+        if in_front is not None:
+            orders[a.id].append("front" if in_front else "behind")
+            orders[b.id].append("behind" if in_front else "front")
+    return {number: found[0] for number, found in orders.items() if len(found) == 1}
+
+
+_PICTURE = -1
+"""Stands for the whole picture where labels go by object id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What is asked of scenes, and what the probe is told of the object that is meant."""
+
+    told: Told
+    labels: Callable[[Scene], Mapping[int, str]]
+    """Labels by object id, for the objects of which the cue may be asked; one, by `_PICTURE`, of the whole picture."""
+
+
+def _of_objects(told: Told, label: Callable[[Thing], str], where: Callable[[Thing], bool] = lambda _: True) -> Cue:
+    return Cue(told, lambda scene: {thing.id: label(thing) for thing in scene.things if where(thing)})
+
+
+def _of_picture(label: Callable[[Scene], str]) -> Cue:
+    return Cue("nothing", lambda scene: {_PICTURE: label(scene)})
+
+
+CUES: dict[str, Cue] = {
+    "shape": _of_objects("place", lambda thing: thing.shape),
+    "colour": _of_objects("place", lambda thing: thing.colour),
+    "texture": _of_objects("place", lambda thing: thing.texture),
+    "size": _of_objects("place", lambda thing: thing.size, _roomy),
+    "count": _of_picture(lambda scene: str(len(scene.things))),
+    "position": _of_objects("shape", lambda thing: quarter(thing.cx, thing.cy, CANVAS // 2, CANVAS // 2)),
+    "fine_offset": _of_objects("place", _offset, _central),
+    "occlusion": Cue("place", _orders),
+    "binding": _of_objects("shape", lambda thing: thing.colour),
+    "background": _of_picture(lambda scene: scene.background.colour),
+}
+_NAMES: dict[Told, Callable[[Thing], str]] = {
+    "place": lambda thing: str(cell_of(thing)),
+    "shape": lambda thing: thing.shape,
+}
+
+
+def ask(scene: Scene) -> dict[str, Asked]:
+    """Return every cue that the scene defines."""
+    asked = {}
+    digest = scene.hash
+    single = {told: _singled_out(scene.things, name) for told, name in _NAMES.items()}
+    for name, cue in CUES.items():
+        labels = cue.labels(scene)
+        if cue.told == "nothing":
+            asked[name] = Asked("", labels[_PICTURE])
+        elif candidates := [thing for thing in single[cue.told] if thing.id in labels]:
+            thing = Draws("cue", name, digest).choice(candidates)
+            asked[name] = Asked(_NAMES[cue.told](thing), labels[thing.id])
+    return asked
+
+
+def _singled_out(things: Sequence[Thing], name: Callable[[Thing], str]) -> list[Thing]:
+    """Return the objects whose name is theirs alone."""
+    uses = Counter(map(name, things))
+    return [thing for thing in things if uses[name(thing)] == 1]

@@ -1,0 +1,153 @@
+"""Pictures of the token space, and numbers beside them that come from the space itself, not from the picture.
+
+In: stored observations of the metric `cues`. Out: a panel as JSON-able data: points in the plane (t-SNE, van der Maaten
+and Hinton, JMLR 9, 2008), their colours, and for each colouring how well it is separated in the embedding space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vtbench_probes.errors import ProbeError
+from vtbench_probes.showing import BACKGROUND
+
+COLOURINGS = ("object", "colour", "texture", "background")
+NEIGHBOURS = 10
+PERPLEXITY = 30.0
+FEWEST = 20
+"""Fewer points give no panel."""
+
+
+def token_labels(observations: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Return what each token shows, by colouring: (n, m) words, empty where a colouring does not apply to a token.
+
+    `object` is the shape that the token shows, or `background`; `colour` and `texture` are the object's, for tokens
+    that show one; `background` is the picture's background colour, for tokens that show it.
+    """
+    rows: dict[str, list[list[str]]] = {colouring: [] for colouring in COLOURINGS}
+    for seen in observations:
+        things = seen.get("things", [])
+        shows = [things[i] if i != BACKGROUND else None for i in seen.get("shows", [])]
+        rows["object"].append(["background" if thing is None else thing[0] for thing in shows])
+        rows["colour"].append(["" if thing is None else thing[1] for thing in shows])
+        rows["texture"].append(["" if thing is None else thing[2] for thing in shows])
+        rows["background"].append([seen["background"] if thing is None else "" for thing in shows])
+    return {colouring: np.array(words, dtype=np.str_) for colouring, words in rows.items()}
+
+
+def tsne_panel(
+    observations: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, np.ndarray],
+    layer: str = "connector",
+    clusters: Sequence[str] | None = None,
+    tokens: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Lay out a sample of tokens in the plane, with what they show and how well that is separated.
+
+    Half of the tokens are drawn from those of which the first colouring says something rarer than its commonest word
+    (objects, where that is `background`), half from the others, so that a panel is not all background.
+
+    Args:
+        observations: of the metric `cues`, n of them.
+        labels: (n, m) words by colouring, as `token_labels` gives them.
+        layer: the stage to show.
+        clusters: names, n of them; pictures of one name share a scene. By default each is its own.
+        tokens: how many to draw.
+        seed: of the draw and of the layout.
+
+    Returns:
+        `points`: [x, y] of each token, and `sample`, `token`: which it is; `labels`: its word by colouring, None for
+        none; `numbers`: by colouring, what `separation` gives; with `layer`, `perplexity` and `seed`.
+
+    Raises:
+        ProbeError: no observation has this layer, or there are too few tokens.
+    """
+    from sklearn.manifold import TSNE
+
+    key = f"tokens/{layer}"
+    if not observations or key not in observations[0]:
+        known = sorted(k.removeprefix("tokens/") for k in (observations[0] if observations else {}) if "/" in k)
+        raise ProbeError(f"no tokens at {layer!r} to show; there are {', '.join(known) or 'no observations'}")
+    x_nmr = np.stack([np.asarray(seen[key], dtype=np.float32) for seen in observations])
+    n, m, _ = x_nmr.shape
+    words = {colouring: np.asarray(array).reshape(n * m) for colouring, array in labels.items()}
+    chosen = _draw(next(iter(words.values())), tokens, seed)
+    if len(chosen) < FEWEST:
+        raise ProbeError(f"{len(chosen)} tokens are too few for a panel; {FEWEST} or more are needed")
+    x = x_nmr.reshape(n * m, -1)[chosen]
+    names = np.arange(n) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
+    layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(x)
+    return {
+        "layer": layer,
+        "perplexity": perplexity,
+        "seed": seed,
+        "points": layout.astype(float).round(2).tolist(),
+        "sample": (chosen // m).tolist(),
+        "token": (chosen % m).tolist(),
+        "labels": {colouring: [str(word) or None for word in of[chosen]] for colouring, of in words.items()},
+        "numbers": {colouring: separation(x, of[chosen], names[chosen // m]) for colouring, of in words.items()},
+    }
+
+
+def _draw(words: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return which tokens to show, sorted: half of them not of the commonest word, as far as there are so many."""
+    generator = np.random.default_rng(seed)
+    values, counts = np.unique(words, return_counts=True)
+    common = words == values[counts.argmax()]
+    rare, rest = (generator.permutation(np.flatnonzero(which)) for which in (~common, common))
+    few = min(len(rare), max(count // 2, count - len(rest)))
+    return np.sort(np.concatenate([rare[:few], rest[: count - few]]))
+
+
+def separation(x: np.ndarray, words: np.ndarray, groups: np.ndarray) -> dict[str, float | int | None]:
+    """Return how well words are separated in a space; points without a word do not count.
+
+    Args:
+        x: (n, d) points.
+        words: n words.
+        groups: n numbers; points of one group (a scene) are not each other's neighbours.
+
+    Returns:
+        `silhouette` (Rousseeuw 1987, J. Comput. Appl. Math. 20:53, mean of eq. 1; Euclidean), `purity` as
+        `neighbour_purity` gives it, `chance`: what purity is where neighbours are drawn at random, `neighbours`, `n`;
+        the first three None where there are fewer than two words.
+    """
+    from sklearn.metrics import silhouette_score
+
+    here = np.asarray(words) != ""
+    x, words, groups = np.asarray(x, dtype=np.float64)[here], np.asarray(words)[here], np.asarray(groups)[here]
+    _, number, counts = np.unique(words, return_inverse=True, return_counts=True)
+    if not 2 <= len(counts) < len(x):
+        return {"silhouette": None, "purity": None, "chance": None, "neighbours": NEIGHBOURS, "n": len(x)}
+    return {
+        "silhouette": round(float(silhouette_score(x, number)), 4),
+        "purity": round(neighbour_purity(x, number, groups, NEIGHBOURS), 4),
+        "chance": round(float(np.square(counts / len(x)).sum()), 4),
+        "neighbours": NEIGHBOURS,
+        "n": len(x),
+    }
+
+
+def neighbour_purity(x: np.ndarray, labels: np.ndarray, groups: np.ndarray, k: int) -> float:
+    """Return the share of points' k nearest neighbours, of other groups, that have the point's own label.
+
+    Where other groups have fewer than k points, these are the neighbours.
+
+    >>> x = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
+    >>> neighbour_purity(x, np.array([0, 0, 0, 1, 1, 1]), np.arange(6), k=2)
+    1.0
+    >>> neighbour_purity(x, np.array([0, 0, 1, 1, 1, 1]), np.arange(6), k=2)
+    0.6666666666666666
+    """
+    square = np.square(x).sum(axis=1)
+    distance_nn = square[:, None] + square - 2 * x @ x.T
+    distance_nn[groups[:, None] == groups] = np.inf
+    nearest_nk = np.argsort(distance_nn, axis=1, kind="stable")[:, :k]
+    valid = np.isfinite(np.take_along_axis(distance_nn, nearest_nk, axis=1))
+    same = (labels[nearest_nk] == labels[:, None]) & valid
+    return float(same.sum() / max(valid.sum(), 1))

@@ -1,0 +1,139 @@
+"""Cue survival: every cue at every stage by every probe, with the controls; tokens and problems in, readings out.
+
+Accuracy is balanced: the mean over labels of the share that is right, on samples whose cluster the probe never saw.
+Its chance is 1 / labels whatever the labels' frequencies, and its interval is clustered by scene and widened, as the
+answers of probes that share most of their training samples are not independent.
+
+Controls, at the headline stage: `shuffled` (labels dealt anew among samples) says what a probe of this size can learn
+by heart; `grey` (the same tokens for every picture) says what the told place or shape gives away by itself. The stage
+`untrained` is the third control: what patches say before any training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from vtbench.scoring.statistics import Estimate, ratio, wilson
+from vtbench_probes import attention, linear
+from vtbench_probes.answers import Answered
+from vtbench_probes.errors import ProbeError
+from vtbench_probes.problems import Problem, Tokens, deal_folds, shuffled
+
+PROBES: Mapping[str, Callable[[Tokens, Sequence[Problem], np.ndarray], np.ndarray]] = {
+    "linear": linear.predict,
+    "attention": attention.predict,
+}
+REFERENCE = 1.0
+"""Accuracy of the reader that retention compares with: the oracle, who reads every label off the scene. The picture
+shows all of it, so this is also what the pixels hold; how little of that a small probe finds there is a reading of its
+own, the stage `pixels`."""
+WIDEN = 1.25
+"""What standard errors are multiplied by. Nobody can estimate the variance of k-fold accuracy without bias (Bengio and
+Grandvalet, JMLR 5, 2004); measured at chance, accuracies spread by 1.0 to 1.25 times the standard errors of independent
+answers, and well above chance by as much as those say (docs/cues.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One accuracy: a cue at a stage, by a probe, under a control or none."""
+
+    cue: str
+    stage: str
+    probe: str
+    """`linear`, `attention`; empty for the model's own answer."""
+    control: str
+    """`shuffled`, `grey`, or empty."""
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    stderr: float | None
+    chance: float | None
+    retention: float | None
+    n: int
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON-able data, of four digits."""
+        return {key: round(v, 4) if isinstance(v, float) else v for key, v in asdict(self).items()}
+
+
+def retention(accuracy: float, chance: float, reference: float = REFERENCE) -> float:
+    """Return how much of a cue is left: 0 at chance, 1 where the reference is. Not clipped at either end.
+
+    retention = (acc - chance) / (acc_reference - chance): Cohen's kappa of a reader whose marginals are those of chance
+    where the reference is 1 (Cohen 1960, Educational and Psychological Measurement 20:37).
+
+    Raises:
+        ProbeError: the reference is no better than chance.
+
+    >>> retention(0.625, chance=0.25)
+    0.5
+    """
+    if reference == chance:
+        raise ProbeError(f"the reference, {reference}, is no better than chance: there is nothing to retain")
+    return (accuracy - chance) / (reference - chance)
+
+
+def probe_readings(
+    stages: Mapping[str, Tokens], problems: Sequence[Problem], clusters: Sequence[str], headline: str
+) -> list[Reading]:
+    """Train and test every probe of every problem at every stage, and the controls at the headline stage.
+
+    Args:
+        stages: tokens by stage, all of the same n samples.
+        problems: over these samples.
+        clusters: n names; samples of one name share a scene.
+        headline: the stage at which `shuffled` and `grey` are read.
+    """
+    if not problems:
+        return []
+    fold_n = deal_folds(clusters)
+    dealt = [shuffled(problem) for problem in problems]
+
+    def read(stage: str, control: str, tokens: Tokens, asked: Sequence[Problem]) -> Iterator[Reading]:
+        for probe, predict in PROBES.items():
+            for problem, said_n in zip(asked, predict(tokens, asked, fold_n), strict=True):
+                found = balanced_accuracy(said_n, problem, clusters)
+                yield _reading(problem.cue, stage, probe, control, found, problem.chance)
+
+    readings = [one for stage, tokens in stages.items() for one in read(stage, "", tokens, problems)]
+    readings += read(headline, "shuffled", stages[headline], dealt)
+    readings += read(headline, "grey", stages[headline].grey(), problems)
+    return readings
+
+
+def balanced_accuracy(said_n: np.ndarray, problem: Problem, clusters: Sequence[str]) -> Estimate:
+    """Return the mean recall of the problem's labels, with a widened interval clustered by scene."""
+    asked = problem.label_n >= 0
+    right = (said_n == problem.label_n)[asked]
+    weights = problem.weight_n[asked]
+    names = [clusters[i] for i in np.flatnonzero(asked).tolist()]
+    return _widened(ratio((right * weights).tolist(), weights.tolist(), names))
+
+
+def _widened(found: Estimate) -> Estimate:
+    """Return the estimate with its standard error widened; where that is 0, the interval stays what it is."""
+    if not found.value or not found.stderr:
+        return found
+    stderr = WIDEN * found.stderr
+    return replace(found, stderr=stderr, interval=wilson(found.value, found.value * (1 - found.value) / stderr**2))
+
+
+def answer_readings(answers: Sequence[Mapping[str, Answered]], clusters: Sequence[str]) -> list[Reading]:
+    """Return the stage `answer`: how often the model itself is right where it is asked for a cue."""
+    readings = []
+    for cue in dict.fromkeys(cue for answer in answers for cue in answer):
+        mine = [(answer[cue], cluster) for answer, cluster in zip(answers, clusters, strict=True) if cue in answer]
+        found = ratio([a["right"] for a, _ in mine], [a["asked"] for a, _ in mine], [cluster for _, cluster in mine])
+        chances = [a["chance"] for a, _ in mine if a["chance"] is not None]
+        chance = float(np.mean(chances)) if len(chances) == len(mine) else None
+        readings.append(_reading(cue, "answer", "", "", found, chance))
+    return readings
+
+
+def _reading(cue: str, stage: str, probe: str, control: str, found: Estimate, chance: float | None) -> Reading:
+    low, high = found.interval or (None, None)
+    kept = None if found.value is None or chance is None else retention(found.value, chance)
+    return Reading(cue, stage, probe, control, found.value, low, high, found.stderr, chance, kept, found.n)
