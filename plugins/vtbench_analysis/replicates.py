@@ -29,7 +29,7 @@ def of_tokens(tokens: np.ndarray, pictures: Pictures) -> Replicates:
     found = pictures.estimates(tokens, "constant_tokens")
     if isinstance(found, str):
         return Replicates({}, (found,))
-    pixels = pictures.own()
+    pixels = pictures.own
     values = {} if found.low else {"rs": found.rs}
     values |= {} if pixels.low else {"discarded": 1 - found.joint / pixels.joint}
     return Replicates(values, pictures.flags + ("low_information",) * found.low)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vtbench.types import Score
 from vtbench_redundancy.copula import normal_scores
-from vtbench_redundancy.groups import deal, jackknife, subsets
+from vtbench_redundancy.groups import deal, low, subsets
 from vtbench_redundancy.moments import Moments, blocks, half_log_det
 from vtbench_redundancy.null import NoisyPixels, noisy_pixels
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, few
@@ -54,8 +54,8 @@ def carriers(
     """Measure the mutual information of every token with every patch of the picture.
 
     M_ij = I(Z_i ; X̃_j), by Gaussian copula as the Redundancy Score (`gaussian.information`), and the participation
-    ratio of its columns, C_j = (Σ_i M_ij)² / Σ_i M_ij². After the token-wise mutual information of arXiv 2602.06914
-    (section on the Redundancy Score); the null, the noise floor and C_j are ours.
+    ratio of its columns, C_j = (Σ_i M_ij)² / Σ_i M_ij². After the token-wise mutual information of arXiv 2602.06914;
+    the null, the noise floor and C_j are ours.
 
     Args:
         tokens: (n, m, r) coordinates.
@@ -96,15 +96,13 @@ def carriers(
     count_TP = torch.where(carried_TP, sums.square() / squares.clamp_min(1e-30), 0)
     mean_T = count_TP.sum(dim=1) / carried_TP.sum(dim=1).clamp_min(1)
     total_T = real_TmP.sum(dim=(1, 2))
-    low = float(total_T[0]) < 3 * max(
-        float(jackknife(total_T, protocol.groups)), float(null_BmP.sum(dim=(1, 2)).std(correction=0))
-    )
+    nothing = low(total_T, protocol.groups, float(null_BmP.sum(dim=(1, 2)).std(correction=0)))
     details = {"noise": noise, "count": rounded(count_TP[0]), "map": rounded(real_TmP[0])}
     return Carriers(
         real_TmP[0].cpu().numpy(),
         noise,
         count_TP[0].cpu().numpy(),
-        write(mean_T, low=low or not bool(carried_TP[0].any()), **details),
+        write(mean_T, low=nothing or not bool(carried_TP[0].any()), **details),
         write(1 - carried_TP.double().mean(dim=1)),
     )
 

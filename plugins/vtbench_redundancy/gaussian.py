@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vtbench_redundancy.moments import blocks, half_log_det, half_log_det_of_root
 from vtbench_redundancy.null import NoisyPixels
 
 
@@ -140,15 +141,14 @@ def _in_sample(s: _Moments, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor
     root_x = torch.linalg.cholesky(cov_x)
     explained = torch.linalg.solve_triangular(torch.linalg.cholesky(cov_z), cov_zy, upper=False)
     explained = explained.reshape(size, -1, q).permute(1, 0, 2)  # (C, m·r, q)
-    joint = _log_det(root_x) - _log_det(torch.linalg.cholesky(cov_x - explained.mT @ explained))
+    joint = half_log_det_of_root(root_x) - half_log_det(cov_x - explained.mT @ explained)
 
     # One token's determinant is that of an r x r matrix: |Σ_X - C Σ_Z⁻¹ Cᵀ| / |Σ_X| = |1 - ...|.
-    blocks = cov_z.reshape(m, r, m, r).diagonal(dim1=0, dim2=2).permute(2, 0, 1)  # (m, r, r)
-    own = torch.linalg.solve_triangular(torch.linalg.cholesky(blocks), cov_zy.reshape(m, r, -1), upper=False)
+    own = torch.linalg.solve_triangular(torch.linalg.cholesky(blocks(cov_z, m)), cov_zy.reshape(m, r, -1), upper=False)
     own = own.reshape(size, -1, q).permute(1, 2, 0)  # (C, q, m·r)
     own = torch.linalg.solve_triangular(root_x, own, upper=False).reshape(draws, q, m, r).permute(0, 2, 1, 3)
     rest = torch.eye(r, dtype=own.dtype, device=own.device) - own.mT @ own
-    return joint, -_log_det(torch.linalg.cholesky(rest))
+    return joint, -half_log_det(rest)
 
 
 def _cross_validated(s: _Moments, tokens_kr: Tensor, keep: Tensor, jitter: float) -> Tensor:
@@ -189,10 +189,4 @@ def _cross_validated(s: _Moments, tokens_kr: Tensor, keep: Tensor, jitter: float
             torch.cat([by_draw(slopes), by_draw(zy)], dim=1).mT,
             torch.cat([by_draw(zz @ slopes - zy), by_draw(-slopes)], dim=1),
         )
-    before = _log_det(torch.linalg.cholesky(_covariance_of_pixels(s, keep)))
-    return before - _log_det(torch.linalg.cholesky(left / count)).reshape(k, draws)
-
-
-def _log_det(root: Tensor) -> Tensor:
-    """Half the log-determinant of L Lᵀ."""
-    return root.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+    return half_log_det(_covariance_of_pixels(s, keep)) - half_log_det(left / count).reshape(k, draws)

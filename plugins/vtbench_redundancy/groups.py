@@ -70,3 +70,8 @@ def jackknife(values_T: Tensor, groups: int) -> Tensor:
     replicates = values_T[1 : groups + 1]
     spread = (replicates - replicates.mean(dim=0)).square().sum(dim=0)
     return ((groups - 1) / groups * spread).sqrt()
+
+
+def low(total_T: Tensor, groups: int, null_spread: float) -> bool:
+    """Is a sum of informations under 3 standard errors: those over images or those of the null, the larger ones?"""
+    return float(total_T[0]) < 3 * max(float(jackknife(total_T, groups)), null_spread)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from vtbench_redundancy.copula import normal_scores
 from vtbench_redundancy.gaussian import Information, information
-from vtbench_redundancy.groups import deal, jackknife, subsets
+from vtbench_redundancy.groups import deal, low, subsets
 from vtbench_redundancy.null import noisy_pixels
 from vtbench_redundancy.protocol import TIGHT_ROOM, Protocol
 from vtbench_redundancy.room import Room, images_needed
@@ -35,7 +36,7 @@ class Estimates:
     choices: int
     """Choices of tokens that were averaged."""
     low: bool
-    """Is Σ_i I(Z_i ; X̃) under 3 standard errors: those over images or those of the null, whichever are larger?"""
+    """Is Σ_i I(Z_i ; X̃) too little for a score (`groups.low`)?"""
 
     @classmethod
     def of(cls, found: Sequence[Information], groups: int) -> Estimates:
@@ -45,10 +46,9 @@ class Estimates:
             return torch.stack(list(values)).mean(dim=0)
 
         total = mean([i.total for i in found])
-        spread = max(float(jackknife(total, groups)), max(i.null_spread for i in found))
         return cls(
             mean([1 - i.joint / i.total for i in found]), mean([i.joint for i in found]), total,
-            found[0].each.shape[1], len(found), float(total[0]) < 3 * spread,
+            found[0].each.shape[1], len(found), low(total, groups, max(i.null_spread for i in found)),
         )  # fmt: skip
 
 
@@ -82,8 +82,9 @@ class Pictures:
             self._x_nq, self.groups.sizes, protocol.floor, protocol.permutations, protocol.seed, self.groups.clusters
         )
 
+    @cached_property
     def own(self) -> Estimates:
-        """I(X ; X̃), X being one token."""
+        """I(X ; X̃), X being one token; the same for all tokens that are measured against these pictures."""
         return Estimates.of([self._measure(self._x_nq[:, None, :])], self.protocol.groups)
 
     @property

@@ -52,4 +52,9 @@ def half_log_det(positive: Tensor) -> Tensor:
     >>> round(float(half_log_det(torch.eye(3) * 4.0)), 4)
     2.0794
     """
-    return torch.linalg.cholesky(positive).diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+    return half_log_det_of_root(torch.linalg.cholesky(positive))
+
+
+def half_log_det_of_root(root: Tensor) -> Tensor:
+    """Return half the log-determinant of L Lᵀ for each triangular L, in nats."""
+    return root.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)

@@ -7,7 +7,7 @@ difference. Nearest neighbours need few coordinates, so this is a check of the h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from vtbench_redundancy.groups import deal, jackknife, subsets
 from vtbench_redundancy.mutual import Estimator, mutual_information
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, few
 from vtbench_redundancy.slices import Array
-from vtbench_redundancy.writing import Writer
+from vtbench_redundancy.writing import Writer, synergy_flagged
 
 PAIRS = 8
 MOST_COORDINATES = 3
@@ -112,11 +112,9 @@ def pair_redundancy(
     (value, low), (of_gaussian, low_gaussian) = rs(gaussian + near - measure(like, "ksg")), rs(gaussian)
     facts: dict[str, Any] = {"protocol": protocol.name, "m": 2, "n": n, "r": r, "r_x": 2, "pairs": len(pairs)}
     write = Writer(n, protocol, facts, few(n) + groups.flags)
-    found = write(value, low, estimator="ksg", raw=None if low else float(rs(near)[0][0]))
-    if found.interval and found.interval[1] < 0:
-        found = replace(found, flags=(*found.flags, "synergy"))
+    raw = None if low else float(rs(near)[0][0])
     return PairRedundancy(
-        found,
+        synergy_flagged(write(value, low, estimator="ksg", raw=raw)),
         write(of_gaussian, low_gaussian, estimator="gaussian"),
         write(value - of_gaussian, low or low_gaussian),
     )

@@ -15,7 +15,7 @@ import torch
 from vtbench.types import Score
 from vtbench_redundancy.measuring import Estimates, Pictures
 from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.writing import Writer
+from vtbench_redundancy.writing import Writer, synergy_flagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def score_coordinates(
     detail: Mapping[str, Any] | None = None,
     device: str | torch.device = "cpu",
 ) -> Redundancy:
-    """Score tokens against pixels by the protocol, from coordinates that a `Basis` made.
+    """Score tokens against pixels by the protocol, from coordinates that an `Encoder` made.
 
     The interval comes from a delete-a-group jackknife over images with Student's t, never a bootstrap, whose repeated
     images inflate mutual information. Few images measure fewer tokens, and fewer coordinates of the picture, flagged
@@ -85,15 +85,13 @@ def score_coordinates(
         return unknown(of_tokens, n, facts)
     facts |= {"m": of_tokens.m, "subsets": of_tokens.choices}
     of_patches = "no_patches" if patches is None else pictures.estimates(patches[:, None], "constant_images")
-    return _written(of_tokens, of_patches, pictures.own(), Writer(n, protocol, facts, pictures.flags))
+    return _written(of_tokens, of_patches, pictures.own, Writer(n, protocol, facts, pictures.flags))
 
 
 def _written(tokens: Estimates, patches: Estimates | str, pixels: Estimates, write: Writer) -> Redundancy:
     shared = slice(0, 1 + write.protocol.groups)  # halves may be large enough for one of two estimates only
     nats = {"information_joint": float(tokens.joint[0]), "information_sum": float(tokens.total[0])}
-    rs = write(tokens.rs, tokens.low, checked=True, **nats)
-    if rs.interval and rs.interval[1] < 0:
-        rs = replace(rs, flags=(*rs.flags, "synergy"))
+    rs = synergy_flagged(write(tokens.rs, tokens.low, checked=True, **nats))
     if isinstance(patches, str):
         r_pix = delta_rs = write.unknown(patches)
     else:

@@ -1,6 +1,6 @@
-"""Scores of arrays for people and for programs: a table, HTML, a JSON document.
+"""Scores of arrays for people and for programs: a table, a JSON document.
 
-In: scores by name. Out: text, or what `--json` prints.
+In: scores by name. Out: a table on standard output, or what `--json` prints.
 """
 
 from __future__ import annotations

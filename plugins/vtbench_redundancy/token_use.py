@@ -134,16 +134,23 @@ def _added_and_own(z_nmr: Tensor, noisy: NoisyPixels, keep_TG: Tensor, jitter: f
         """Half the log-determinant of each token's block of the inverse."""
         return half_log_det(blocks(torch.cholesky_inverse(torch.linalg.cholesky(cov_z)), m))
 
+    def without_pixels(keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The tokens' covariance, with what both informations take from it: the same for every draw of the pixels."""
+        cov_z = of_first.covariances(keep)[0]
+        cov_z.diagonal().add_(jitter)
+        return cov_z, added(cov_z), half_log_det(blocks(cov_z, m))
+
+    of_first = Moments(z_nmr.flatten(1), noisy.noisy[0], noisy.sizes)
+    before = [without_pixels(keep) for keep in keep_TG]
+
     def nats(pixels: Tensor) -> Tensor:
         """Both, (2, T, m)."""
         moments, found = Moments(z_nmr.flatten(1), pixels, noisy.sizes), []
-        for keep in keep_TG:
-            cov_z, cov_x, cross = moments.covariances(keep)
-            cov_z.diagonal().add_(jitter)
+        for keep, (cov_z, added_before, own_before) in zip(keep_TG, before, strict=True):
+            _, cov_x, cross = moments.covariances(keep)
             explained = torch.linalg.solve_triangular(torch.linalg.cholesky(cov_x), cross.T, upper=False)
             left = cov_z - explained.T @ explained
-            own = half_log_det(blocks(cov_z, m)) - half_log_det(blocks(left, m))
-            found.append(torch.stack([added(left) - added(cov_z), own]))
+            found.append(torch.stack([added(left) - added_before, own_before - half_log_det(blocks(left, m))]))
         return torch.stack(found, dim=1)
 
     real_2TBm = torch.stack([nats(pixels) for pixels in noisy.noisy], dim=2)

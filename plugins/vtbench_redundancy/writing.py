@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scipy import stats
@@ -17,6 +17,11 @@ from vtbench_redundancy.protocol import Protocol
 def rounded(values: Tensor) -> Any:
     """Return values as nested lists of four digits after the point, for the details of a score."""
     return values.double().cpu().numpy().round(4).tolist()
+
+
+def synergy_flagged(rs: Score) -> Score:
+    """Return a redundancy, flagged where its whole interval is below 0: tokens tell more together than one by one."""
+    return replace(rs, flags=(*rs.flags, "synergy")) if rs.interval and rs.interval[1] < 0 else rs
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from transformers import LlavaForConditionalGeneration
 from vtbench.scenes.draws import Draws
 from vtbench_training.curriculum import Curriculum
 from vtbench_training.loop import Schedule
-from vtbench_training.packing import IGNORE, Packer, block_mask
+from vtbench_training.packing import IGNORE, Packer
+from vtbench_training.reading import read_packed
 from vtbench_training.recipe import Recipe
 from vtbench_training.scenery import Scenery
 from vtbench_training.stream import StepStream
-from vtbench_training.tower import normalise
 
 GROUND_WEIGHT = 2.0
 
@@ -63,30 +63,13 @@ class Answering(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and the share of right answer tokens and of answers right in every token."""
-        model = self.llava.model
-        with torch.no_grad():  # the tower is frozen: gradients of an untrained decoder wipe out what it knows
-            seen = model.vision_tower(normalise(batch["pictures"])).last_hidden_state[:, 1:]
-        visual = model.multi_modal_projector(seen)
-        embed = model.language_model.embed_tokens
-        head = torch.tensor(self.packer.head, device=visual.device).expand(len(visual), -1)
-        inputs = torch.cat([embed(head), visual, embed(batch["ids"])], dim=1)
-        before = head.shape[1] + visual.shape[1]
-        positions = torch.cat(
-            [torch.arange(before, device=visual.device).expand(len(visual), -1), batch["positions"]], 1
-        )
-        out = model.language_model(
-            inputs_embeds=inputs,
-            attention_mask=block_mask(batch["owner"], before),
-            position_ids=positions,
-            use_cache=False,
-            output_hidden_states=True,
-        )
+        states = read_packed(self.llava, self.packer, batch)
         asked = batch["targets"] != IGNORE
-        logits = self.llava.lm_head(out.last_hidden_state[:, before:][asked]).float()
+        logits = self.llava.lm_head(states[-1][asked]).float()
         target = batch["targets"][asked]
         answers = F.cross_entropy(logits, target)
         row, place = batch["named"].unbind(1)
-        error = self.place(out.hidden_states[self.middle][row, before + place]).float() - batch["centres"]
+        error = self.place(states[self.middle][row, place]).float() - batch["centres"]
         ground = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.1)
         right = logits.argmax(-1) == target
         shown = {
