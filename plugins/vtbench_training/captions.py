@@ -1,18 +1,23 @@
 """Scene in, a free sentence or two about it out, with the words in it that say what the picture shows.
 
 For a model that shall see without having been asked: objects with some or all of their attributes, in many orders of
-words; the background, the count, which object is next to which. Nothing here is worded as a question, an answer or
-a scene graph of the benchmark: no direction, no yes or no, and the scene graph's order of attributes never occurs.
+words; the background, the count, which object is next to which; and, where asked for, on which side of another one lies.
+Nothing here is worded as a question, an answer or a scene graph of the benchmark: no yes or no, and the scene graph's
+order of attributes never occurs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from string import Formatter
 
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.scene import Scene, Thing
+from vtbench.scenes.spec import RelationSpec
+from vtbench.scenes.truth import direction
+from vtbench_training.curriculum import Named, named
 
 PROMPTS = (
     "Describe the picture.",
@@ -68,6 +73,18 @@ DETAILS = (
 )
 """Sentences about an object that their first words single out."""
 NEIGHBOURS = ("the {shape} is next to {neighbour}", "next to the {shape} there is {neighbour}")
+DIRECTIONS = (
+    "compared with the {b}, the {a} is {word}",
+    "take the {b}, then the {a}: {word}",
+    "the {a} and the {b}, the first {word}",
+)
+"""Sentences about two objects that their words single out; which side it is comes last, when both are known."""
+SIDES: Mapping[str, Sequence[str]] = {
+    "left": ("left", "further left", "on the left"),
+    "right": ("right", "further right", "on the right"),
+    "above": ("above", "higher", "at the top"),
+    "below": ("below", "lower", "at the bottom"),
+}
 WHOLES = (
     "the background is {background}",
     "it is all on {background}",
@@ -97,18 +114,27 @@ class Caption:
 
     text: str
     cues: tuple[CueWord, ...]
+    named: tuple[Named, ...] = ()
+    """The objects that words of it single out, in its order."""
 
 
-def caption(scene: Scene, seed: int) -> Caption:
-    """Return a caption of one to four sentences, a pure function of scene and seed."""
+def caption(scene: Scene, seed: int, directions: bool = False) -> Caption:
+    """Return a caption of one to four sentences, a pure function of scene and seed.
+
+    Args:
+        scene: what it is about.
+        seed: of the words.
+        directions: whether it is mostly about which side of another an object lies on.
+    """
     draws = Draws("caption", scene.hash, seed)
     writer = _Writer(scene)
-    sentences = [_list, _detail, _neighbour, _whole]
-    for turn in draws.sample((0, 0, 1, 1, 1, 2, 2, 3), draws.between(2, 4)):
+    sentences = [_list, _detail, _neighbour, _whole, _direction]
+    turns = (0, 1, 2, 3, *[4] * 8) if directions else (0, 0, 1, 1, 1, 2, 2, 3)
+    for turn in draws.sample(turns, draws.between(2, 4)):
         sentences[turn](writer, draws)
     if not writer.sentences:  # none of them had anything to say
         _list(writer, draws)
-    return Caption(". ".join(writer.sentences), tuple(writer.cues))
+    return Caption(". ".join(writer.sentences), tuple(writer.cues), tuple(writer.named))
 
 
 @dataclass
@@ -118,6 +144,7 @@ class _Writer:
     scene: Scene
     sentences: list[str] = field(default_factory=list)
     cues: list[CueWord] = field(default_factory=list)
+    named: list[Named] = field(default_factory=list)
     told: set[tuple[int | str, str]] = field(default_factory=set)
     listed: set[int] = field(default_factory=set)
 
@@ -135,7 +162,11 @@ class _Writer:
         self.write(word)
         if (subject, about) not in self.told:
             self.told.add((subject, about))
-            self.cues.append(CueWord(len(". ".join(self.sentences)), cue, certain))
+            self.cues.append(CueWord(self.end(), cue, certain))
+
+    def end(self) -> int:
+        """Return where the caption ends so far, in characters."""
+        return len(". ".join(self.sentences))
 
     def whole(self, slot: str) -> None:
         """Write the background's colour, or how many objects there are."""
@@ -144,6 +175,7 @@ class _Writer:
 
     def thing(self, template: str, thing: Thing, pool: Sequence[Thing], neighbour: bool = False) -> None:
         """Write about a thing that could, as far as its reader knows, be any of `pool`."""
+        meant = list(self.scene.things)
         for text, slot, _, _ in Formatter().parse(template):
             self.write(text)
             if slot:
@@ -151,6 +183,9 @@ class _Writer:
                 certain = len({getattr(other, slot) for other in pool}) == 1
                 self.word(value, "neighbour" if neighbour else slot, thing.id, certain, slot)
                 pool = [other for other in pool if getattr(other, slot) == value]
+                meant = [other for other in meant if getattr(other, slot) == value]
+        if len(meant) == 1:
+            self.named.append(named(self.end(), thing))
 
 
 def _list(writer: _Writer, draws: Draws) -> None:
@@ -192,6 +227,32 @@ def _neighbour(writer: _Writer, draws: Draws) -> None:
         before, after = draws.choice(NEIGHBOURS).split("{neighbour}")
         writer.thing(before, thing, things)
         writer.thing(draws.choice(NOUNS) + after, others[0], others[:1], neighbour=True)
+
+
+def _direction(writer: _Writer, draws: Draws) -> None:
+    pairs = [(a, b, word) for a, b in permutations(writer.scene.things, 2) if (word := direction(a, b, RelationSpec()))]
+    if not pairs:
+        return
+    a, b, word = draws.choice(pairs)
+    names = {"a": _alone(a, writer.scene, draws), "b": _alone(b, writer.scene, draws)}
+    if not all(names.values()):
+        return
+    writer.begin()
+    for text, slot, _, _ in Formatter().parse(draws.choice(DIRECTIONS)):
+        writer.write(text)
+        if slot == "word":
+            writer.write(draws.choice(SIDES[word]))
+        elif slot:
+            writer.thing(names[slot], {"a": a, "b": b}[slot], writer.scene.things)
+
+
+def _alone(thing: Thing, scene: Scene, draws: Draws) -> str:
+    """Return words that single a thing out, as few as will do more often than not; none where none do."""
+    for template in draws.sample(("{shape}", "{colour} {shape}", "{colour} {shape}", "{texture} {colour} {shape}"), 4):
+        slots = _slots(template)
+        if sum(all(getattr(t, slot) == getattr(thing, slot) for slot in slots) for t in scene.things) == 1:
+            return template
+    return ""
 
 
 def _whole(writer: _Writer, draws: Draws) -> None:

@@ -39,7 +39,10 @@ class Worded:
 
     prompt: str
     answer: str
-    named: tuple[Named, ...]
+    named: tuple[Named, ...] = ()
+    """By the prompt."""
+    told: tuple[Named, ...] = ()
+    """By the answer."""
 
 
 class Curriculum:
@@ -98,11 +101,15 @@ class Curriculum:
 
     def _word(self, question: Question, things: Mapping[str, Thing], draws: Draws) -> Worded:
         template = draws.choice(self.wording[question.kind])
-        prompt, named = "", []
+        prompt, places = "", []
         for text, slot, _, _ in Formatter().parse(template):
             prompt += text
             if slot:
                 prompt += question.slots[slot]
-                thing = things[slot]
-                named.append(Named(len(prompt), 2 * thing.cx / CANVAS - 1, 2 * thing.cy / CANVAS - 1))
-        return Worded(prompt, question.target, tuple(named))
+                places.append(named(len(prompt), things[slot]))
+        return Worded(prompt, question.target, tuple(places))
+
+
+def named(end: int, thing: Thing) -> Named:
+    """Return that words which end at `end` name a thing."""
+    return Named(end, 2 * thing.cx / CANVAS - 1, 2 * thing.cy / CANVAS - 1)

@@ -16,12 +16,11 @@ from vtbench.scenes.draws import Draws
 from vtbench_training.curriculum import Curriculum
 from vtbench_training.loop import Schedule
 from vtbench_training.packing import IGNORE, Packer
+from vtbench_training.places import GROUND_WEIGHT, Places
 from vtbench_training.reading import read_packed
 from vtbench_training.recipe import Recipe
 from vtbench_training.scenery import Scenery
 from vtbench_training.stream import StepStream
-
-GROUND_WEIGHT = 2.0
 
 
 class AnswerStream(StepStream):
@@ -57,9 +56,7 @@ class Answering(nn.Module):
     def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer) -> None:
         super().__init__()
         self.llava, self.packer = llava, packer
-        text = llava.config.text_config
-        self.middle = text.num_hidden_layers // 2
-        self.place = nn.Linear(text.hidden_size, 2)
+        self.places = Places(llava)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and the share of right answer tokens and of answers right in every token."""
@@ -68,14 +65,12 @@ class Answering(nn.Module):
         logits = self.llava.lm_head(states[-1][asked]).float()
         target = batch["targets"][asked]
         answers = F.cross_entropy(logits, target)
-        row, place = batch["named"].unbind(1)
-        error = self.place(states[self.middle][row, place]).float() - batch["centres"]
-        ground = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.1)
+        ground, error = self.places(states, batch)
         right = logits.argmax(-1) == target
         shown = {
             "answers": answers.item(),
             "tokens_right": right.float().mean().item(),
-            "place_error": error.abs().mean().item(),
+            "place_error": error,
         }
         return answers + GROUND_WEIGHT * ground, shown | self._by_word(right, target)
 

@@ -1,6 +1,7 @@
-"""The `captions` stages: connector and decoder learn to say what they see, and are never asked anything.
+"""The `captions`, `pointing` and `directions` stages: connector and decoder learn to say what they see, and are never asked anything.
 
-Packed captions in, a loss out. What comes of it is a general model: it has seen none of the benchmark's questions,
+Packed captions in, a loss out. In the latter two one linear layer also reads, from the middle of the decoder, where
+each object is that a caption has singled out. What comes of it is a general model: it has seen none of the benchmark's questions,
 answers or scene graphs, so that fine-tuning on a family starts where no family has been.
 """
 
@@ -19,6 +20,7 @@ from vtbench_training.captions import PROMPTS, caption
 from vtbench_training.curriculum import Worded
 from vtbench_training.loop import Schedule
 from vtbench_training.packing import IGNORE, Packer
+from vtbench_training.places import GROUND_WEIGHT, Places
 from vtbench_training.reading import read_packed
 from vtbench_training.recipe import Recipe
 from vtbench_training.scenery import Scenery
@@ -31,10 +33,18 @@ ROOM = 200
 class CaptionStream(StepStream):
     """Batches of a `captions` stage, from a given step on; the same whatever the number of workers."""
 
-    def __init__(self, scenery: Scenery, packer: Packer, schedule: Schedule, first_step: int, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        scenery: Scenery,
+        packer: Packer,
+        schedule: Schedule,
+        first_step: int,
+        recipe: Recipe,
+        directions: bool = False,
+    ) -> None:
         super().__init__(first_step, schedule.steps)
         self.scenery, self.packer, self.recipe = scenery, packer, recipe
-        self.batch_size = schedule.batch_size
+        self.batch_size, self.directions = schedule.batch_size, directions
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the batch of one step."""
@@ -50,7 +60,8 @@ class CaptionStream(StepStream):
         row: list[Worded] = []
         room = ROOM
         for seed in range(first_seed, first_seed + self.recipe.questions):
-            worded = Worded(Draws("prompt", scene.hash, seed).choice(PROMPTS), caption(scene, seed).text, ())
+            told = caption(scene, seed, self.directions)
+            worded = Worded(Draws("prompt", scene.hash, seed).choice(PROMPTS), told.text, told=told.named)
             room -= len(self.packer.encode(worded).ids)
             if row and room < 0:
                 break
@@ -59,11 +70,18 @@ class CaptionStream(StepStream):
 
 
 class Captioning(nn.Module):
-    """A LLaVA that learns from captions alone."""
+    """A LLaVA that learns from captions alone.
 
-    def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer) -> None:
+    Args:
+        llava: the model; its vision tower stays as it is.
+        packer: what makes the batches.
+        pointing: whether it learns where the objects are that captions name, too.
+    """
+
+    def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer, pointing: bool = False) -> None:
         super().__init__()
         self.llava, self.packer = llava, packer
+        self.places = Places(llava) if pointing else None
         spec, encode = SceneSpec(), packer.tokenizer.token_to_id
         words = {"shape": spec.shapes, "colour": spec.colours, "texture": spec.textures, "size": spec.sizes}
         self.words = {cue: torch.tensor([encode(f"Ġ{word}") for word in group]) for cue, group in words.items()}
@@ -74,10 +92,15 @@ class Captioning(nn.Module):
         target = batch["targets"][said]
         # A CPU reads about a third faster in bfloat16 too.
         with torch.autocast(target.device.type, torch.bfloat16):
-            logits = self.llava.lm_head(read_packed(self.llava, self.packer, batch)[-1][said]).float()
+            states = read_packed(self.llava, self.packer, batch)
+            logits = self.llava.lm_head(states[-1][said]).float()
         right = (logits.argmax(-1) == target).float()
         shown = {"tokens_right": right.mean().item()}
         for cue, ids in self.words.items():
             mine = torch.isin(target, ids.to(target.device))
             shown[cue] = right[mine].mean().item() if mine.any() else 0.0
-        return F.cross_entropy(logits, target), shown
+        loss = F.cross_entropy(logits, target)
+        if self.places is None:
+            return loss, shown
+        ground, error = self.places(states, batch)
+        return loss + GROUND_WEIGHT * ground, shown | {"place_error": error}

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
-from vtbench_training.curriculum import Worded
+from vtbench_training.curriculum import Named, Worded
 
 IGNORE = -100
 
@@ -42,11 +42,9 @@ class Packer:
         """Encode one question as it stands after the picture in the chat template."""
         question = f"\n{worded.prompt} ASSISTANT:"
         prompt = self.tokenizer.encode(question)
-        answer = self.tokenizer.encode(f" {worded.answer}</s>").ids
-        ends = [end for _, end in prompt.offsets]
-        # +1: the newline before the question.
-        named = [(next(i for i, end in enumerate(ends) if end >= n.end + 1), n.x, n.y) for n in worded.named]
-        return Encoded(prompt.ids + answer, len(prompt.ids), named)
+        answer = self.tokenizer.encode(f" {worded.answer}</s>")
+        told = [(len(prompt.ids) + place, x, y) for place, x, y in _places(answer, worded.told)]
+        return Encoded(prompt.ids + answer.ids, len(prompt.ids), _places(prompt, worded.named) + told)
 
     def batch(self, rows: Sequence[Sequence[Worded]]) -> dict[str, Tensor]:
         """Return the text part of a batch of pictures.
@@ -81,6 +79,12 @@ class Packer:
             "centres": np.array(centres, np.float32).reshape(-1, 2),
         }
         return {key: torch.from_numpy(value) for key, value in arrays.items()}
+
+
+def _places(encoded: Encoding, named: Sequence[Named]) -> list[tuple[int, float, float]]:
+    """Return at which token the words of each name end, and where the object is."""
+    # +1: the newline before a question, the space before an answer.
+    return [(next(i for i, (_, end) in enumerate(encoded.offsets) if end >= n.end + 1), n.x, n.y) for n in named]
 
 
 def block_mask(owner_BL: Tensor, before: int) -> Tensor:

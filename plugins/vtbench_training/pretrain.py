@@ -51,6 +51,8 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) 
         "tower": Seeing(model, sizes.vision_hidden).to(device),
         "decoder": Answering(model, packer).to(device),
         "captions": Captioning(model, packer).to(device),
+        "pointing": (pointing := Captioning(model, packer, pointing=True).to(device)),
+        "directions": pointing,
     }
     curriculum = Curriculum(all_wording(), RelationSpec(), SceneSpec())
     for number, stage in enumerate(recipe.stages, 1):
@@ -61,14 +63,15 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) 
         model.model.vision_tower.requires_grad_(stage.kind == "tower")
         # On a CPU the backward pass of plain attention takes 0.6 of the fused one's time; `decoder` stages hand over a
         # mask that only the fused one reads.
-        model.model.language_model.set_attn_implementation("eager" if stage.kind == "captions" else "sdpa")
+        model.model.language_model.set_attn_implementation("sdpa" if stage.kind == "decoder" else "eager")
 
         def batches(first: int, stage: Stage = stage, scenery: Scenery = scenery) -> Iterable[dict[str, Tensor]]:
             if stage.kind == "tower":
                 return _loader(DenseStream(scenery, stage.schedule, first, sizes.image_size, sizes.grid))
-            if stage.kind == "captions":
-                return _loader(CaptionStream(scenery, packer, stage.schedule, first, recipe))
-            return _loader(AnswerStream(scenery, curriculum, packer, stage.schedule, first, recipe))
+            if stage.kind == "decoder":
+                return _loader(AnswerStream(scenery, curriculum, packer, stage.schedule, first, recipe))
+            told = stage.kind == "directions"
+            return _loader(CaptionStream(scenery, packer, stage.schedule, first, recipe, told))
 
         modules = learners[stage.kind]
         train(f"{number}-{stage.kind}", modules, modules, batches, stage.schedule, directory, device, show)

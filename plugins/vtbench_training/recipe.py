@@ -34,9 +34,10 @@ class Sizes:
 class Stage:
     """One stretch of training, from where the one before left off."""
 
-    kind: Literal["tower", "decoder", "captions"]
+    kind: Literal["tower", "decoder", "captions", "pointing", "directions"]
     """`tower`: the vision tower on dense labels. `decoder`: connector and decoder on answers, the tower frozen.
-    `captions`: the same on captions alone."""
+    `captions`: the same on captions alone. `pointing`: on captions, and on where the objects are that they name.
+    `directions`: the same on captions that tell mostly which side of another an object lies on."""
     schedule: Schedule
     mix: Mapping[str, int]
     """Weight of each family's scenes."""
@@ -96,6 +97,16 @@ RECIPES: Mapping[str, Recipe] = {
                 "captions",
                 Schedule(steps=4000, rate=1.5e-3, batch_size=16, warmup=150, save_every=100),
                 {"coarse": 1, "attribute": 2, "relational": 2, "scene_graph": 3},
+            ),
+            Stage(
+                "pointing",
+                Schedule(steps=1500, rate=1e-3, batch_size=16, warmup=100, save_every=100),
+                {"coarse": 1, "attribute": 2, "relational": 3, "scene_graph": 3},
+            ),
+            Stage(
+                "directions",
+                Schedule(steps=2000, rate=1e-3, batch_size=16, warmup=100, save_every=100),
+                {"attribute": 1, "relational": 4, "scene_graph": 3},
             ),
         ),
     ),

@@ -1,0 +1,91 @@
+"""`vtbench study`: parse, then one call. Nothing heavy is imported before the command runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vtbench.errors import VtbenchError
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="A small version that ends within 15 minutes on two CPU cores.")
+@click.option("--from", "base", help="Where all models start: `neutral`, `base`, or a LLaVA checkpoint. [neutral]")
+@click.option("--families", metavar="NAME,...", help="From the simplest to the most complex. [the paper's four]")
+@click.option(
+    "--mix", "mixes", metavar="NAME:FAMILY=W,...", multiple=True, help="A mix to train; `none` for none. [balanced]"
+)
+@click.option("--penalty", "penalties", metavar="ARM:NAME:W", multiple=True,
+              help="An arm to train under a redundancy penalty too; `none`. [relational:cosine:0.1]")  # fmt: skip
+@click.option("--seeds", metavar="N,...", help="One model of every arm for each. [0,1,2]")
+@click.option("--steps", type=int, help="Training steps of every model. [1000]")
+@click.option("--batch-size", type=int, help="Items in a step. [32]")
+@click.option("--rate", type=float, help="Highest learning rate. [1e-3]")
+@click.option("--items", type=int, help="Items of every family that each model answers. [1000]")
+@click.option("--images", type=int, help="Pictures on which redundancy is measured. [2000]")
+@click.option("--workers", type=int, help="Models at once. [one for every core, at most four]")
+@click.option("--device", default="auto", show_default=True, help="Where models run: `cpu`, `cuda`, or `auto`.")
+@click.option("--output", default="results/study", show_default=True, help="Directory for everything it leaves.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def study(quick: bool, workers: int | None, device: str, output: str, as_json: bool, **given: Any) -> None:
+    """Fine-tune a model per family, measure its visual tokens, and test the paper's claims; goes on where it was."""
+    try:
+        import accelerate  # noqa: F401
+        import sklearn  # noqa: F401
+
+        from vtbench_study.executor import Local
+        from vtbench_study.plan import QUICK, Plan
+        from vtbench_study.showing import show, told
+        from vtbench_study.study import study as call
+    except ImportError as error:
+        raise VtbenchError(f"the study needs {error.name}: pip install 'vtbench[train,probes]'") from error
+    plan = Plan(**{**(QUICK if quick else {}), **_fields(given)})
+    document = call(plan, Path(output), Local(workers), device, told)
+    if as_json:
+        click.echo(json.dumps(document, allow_nan=False))
+        return
+    show(document)
+    click.echo(f"written  {Path(output) / 'report.html'}")
+
+
+def _fields(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a `Plan` that flags set."""
+    fields = {name: value for name, value in given.items() if value not in (None, ())}
+    if "families" in fields:
+        fields["families"] = tuple(_parts(fields["families"]))
+    if "seeds" in fields:
+        fields["seeds"] = tuple(map(_whole, _parts(fields["seeds"])))
+    for name, flag, read in (("mixes", "--mix", _mix), ("penalties", "--penalty", str)):
+        if name in fields:
+            said = [text for text in fields[name] if text != "none"]
+            fields[name] = dict(_named(text, flag, read) for text in said)
+    return fields
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise VtbenchError(f"--seeds: {text!r} is no whole number; write 0,1,2") from None
+
+
+def _named(text: str, flag: str, read: Any) -> tuple[str, Any]:
+    name, colon, rest = text.partition(":")
+    if not colon or not name.strip() or not rest.strip():
+        raise VtbenchError(
+            f"{flag}: write NAME:..., as balanced:coarse=1,relational=1 or coarse:cosine:0.1, not {text!r}"
+        )
+    return name.strip(), read(rest.strip())
+
+
+def _mix(text: str) -> dict[str, float]:
+    from vtbench_training.settings import parse_mix
+
+    return parse_mix(text)

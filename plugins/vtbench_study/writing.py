@@ -1,0 +1,92 @@
+"""A study's document as flat tables, each the text of a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vtbench_study.measures import MEASURES
+
+SPREAD = ("mean", "low", "high", "seed_sd", "image_se")
+
+
+def tables(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return CSV texts by name: `table`, `transfer`, `models`, `claims`, `layers`, `drop`, `cues`, `tokens`."""
+    rows = {
+        "table": _table(document),
+        "transfer": _transfer(document),
+        "models": document["models"],
+        "claims": document["claims"],
+        "layers": _layers(document),
+        "drop": _drop(document),
+        "cues": _cues(document),
+        "tokens": _tokens(document),
+    }
+    return {name: _csv(list(some)) for name, some in rows.items()}
+
+
+def _table(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for row in document["table"]:
+        paper = document["paper"].get(row["arm"], {})
+        for measure in MEASURES:
+            if measure in row:
+                yield (
+                    {"arm": row["arm"], "measure": measure}
+                    | {key: row[measure][key] for key in SPREAD}
+                    | {
+                        "paper_claims": {"rs_probe": paper.get("rs"), "accuracy": paper.get("accuracy")}.get(measure),
+                        "flags": " ".join(row["flags"]) if measure == "rs_probe" else "",
+                    }
+                )
+
+
+def _transfer(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for arm, row in document["transfer"].items():
+        for family, cell in row.items():
+            yield {"trained_on": arm, "asked": family} | {key: cell[key] for key in ("score", "chance", *SPREAD)}
+
+
+def _layers(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for arm, layers in document["layers"].items():
+        for layer, spread in layers.items():
+            yield {"arm": arm, "layer": layer} | {key: spread[key] for key in SPREAD}
+
+
+def _drop(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for arm, families in document["drop"].items():
+        for family, points in families.items():
+            for point in points:
+                yield {"arm": arm, "family": family} | {
+                    key: point[key] for key in ("policy", "fraction", "tokens", *SPREAD)
+                }
+
+
+def _cues(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for arm, rows in document["cues"].items():
+        for row in rows:
+            yield (
+                {"arm": arm}
+                | {key: row[key] for key in ("cue", "stage", "probe", "control", "chance", "retention")}
+                | {f"accuracy_{key}": row["accuracy"][key] for key in SPREAD}
+            )
+
+
+def _tokens(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for arm, colourings in document["separation"].items():
+        for colouring, numbers in colourings.items():
+            for name in ("silhouette", "purity"):
+                yield {"arm": arm, "colouring": colouring, "number": name, "chance": numbers["chance"]} | {
+                    key: numbers[name][key] for key in SPREAD[:4]
+                }
+
+
+def _csv(rows: list[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+    return text.getvalue()
