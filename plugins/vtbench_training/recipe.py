@@ -105,7 +105,7 @@ RECIPES: Mapping[str, Recipe] = {
             ),
             Stage(
                 "directions",
-                Schedule(steps=2000, rate=1e-3, batch_size=16, warmup=100, save_every=100),
+                Schedule(steps=800, rate=1e-3, batch_size=16, warmup=50, save_every=100),
                 {"attribute": 1, "relational": 4, "scene_graph": 3},
             ),
         ),
