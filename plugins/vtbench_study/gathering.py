@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vtbench.report.pictures import Album, Pictures
+from vtbench.stored import read_records, read_run
 from vtbench_probes import retention_matrix
 from vtbench_study.cell import finished_run
 from vtbench_study.plan import Cell
@@ -59,6 +61,17 @@ def gather(directory: Path, cell: Cell) -> dict[str, Any] | None:
         "panel": json.loads(panel.read_text(encoding="utf-8")),
         "training": _training(directory / "models" / cell.name),
     }
+
+
+def example_picture(directory: Path) -> str | None:
+    """Return a picture of the probe set as a data URI, None where no model has seen one or it cannot be made again."""
+    for home in sorted((directory / "runs").glob("*/probe")):
+        if path := finished_run(home):
+            record = next(record for record in read_records(path, "probe") if record.error is None)
+            album = Album()
+            Pictures(read_run(path), "probe", album).of(record)
+            return album.uris[0] if album.uris else None
+    return None
 
 
 def main_score(scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from vtbench.scenes.items import BENCHMARK
 from vtbench.store import disk, write_file
 from vtbench_study.errors import StudyError
 from vtbench_study.executor import Ended, Executor, Job, Local
-from vtbench_study.gathering import gather
+from vtbench_study.gathering import example_picture, gather
 from vtbench_study.page import study_page
 from vtbench_study.plan import Plan, check_families
 from vtbench_study.summary import summarise
@@ -89,7 +89,7 @@ def write(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
     write_file(directory / "study.json", json.dumps(document, allow_nan=False) + "\n")
     for name, text in tables(document).items():
         write_file(directory / f"{name}.csv", text)
-    write_file(directory / "report.html", study_page(document))
+    write_file(directory / "report.html", study_page(document, example_picture(directory)))
     return document
 
 

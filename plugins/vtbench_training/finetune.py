@@ -139,7 +139,20 @@ def _train(
         save_every=save_every,
     )  # fmt: skip
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the worker is a fork, which its threads do not survive
-    train(NAME, learner, step, batches, schedule, directory, place, shown, accelerator, precision, log_every)
+    train(
+        NAME,
+        learner,
+        step,
+        batches,
+        schedule,
+        directory,
+        place,
+        shown,
+        accelerator,
+        precision,
+        log_every,
+        learner.share,
+    )
     accelerator.end_training()
     if accelerator.is_main_process:
         with writing(directory / "model", "the finished model"), no_bars():

@@ -44,6 +44,13 @@ class Learner(nn.Module):
         self.config, self.boxes = config, boxes
         self.budget = parse_budget(config.budget) if config.budget else None
 
+    def share(self, name: str) -> float:
+        """Return the part of the rate at which the parameter of this name learns.
+
+        At the full rate the first steps, which learn the form of an answer, wipe out what the tower knows of places.
+        """
+        return self.config.vision_rate if ".vision_tower." in name else 1.0
+
     def finished(self) -> Any:
         """Return the plain LLaVA, LoRA updates added to its weights."""
         return self.llava.merge_and_unload() if self.config.lora else self.llava

@@ -56,6 +56,7 @@ def train(
     accelerator: Accelerator | None = None,
     precision: torch.dtype | None = None,
     log_every: int = EVERY_LOG,
+    share: Callable[[str], float] = lambda name: 1.0,
 ) -> None:
     """Train `modules` from where the last checkpoint left off to the end of the schedule.
 
@@ -73,6 +74,7 @@ def train(
         accelerator: what joins several processes, with `step_fn` prepared by it; by default there is one process.
         precision: of the forward pass; bfloat16 on a GPU and float32 elsewhere by default.
         log_every: steps from one log line to the next.
+        share: the name of a parameter in, the part of the rate at which it learns out.
 
     Raises:
         VtbenchError: the loss is no longer a number, or jumped; the last good checkpoint is kept.
@@ -80,9 +82,8 @@ def train(
     """
     accelerator = accelerator or Accelerator(cpu=device.type == "cpu")
     precision = precision or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    decayed = [p for p in modules.parameters() if p.requires_grad and p.ndim >= 2]
-    plain = [p for p in modules.parameters() if p.requires_grad and p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    groups = _groups(modules, schedule, share)
+    learning = [parameter for group in groups for parameter in group["params"]]
     optimizer = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98))
     checkpoint, log = Checkpoint(directory / f"{name}.pt"), directory / f"{name}.jsonl"
     first, state = checkpoint.load(modules, optimizer)
@@ -104,7 +105,7 @@ def train(
     started, since = time.perf_counter(), first
     for step, batch in enumerate(batches(first), first):
         for group in optimizer.param_groups:
-            group["lr"] = schedule.rate * schedule.factor(step)
+            group["lr"] = group["share"] * schedule.rate * schedule.factor(step)
         batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             loss, shown = step_fn(batch)
@@ -116,7 +117,7 @@ def train(
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(loss)
         # Only what learns: a frozen part may still hold a gradient of the stage before.
-        norm = float(nn.utils.clip_grad_norm_([*decayed, *plain], schedule.clip))
+        norm = float(nn.utils.clip_grad_norm_(learning, schedule.clip))
         if not math.isfinite(norm):
             raise stop(step, f"its gradient is {norm}")
         optimizer.step()
@@ -131,6 +132,18 @@ def train(
                 show({**line, "steps": schedule.steps, "seconds_per_step": seconds})
     save(schedule.steps)
     accelerator.wait_for_everyone()
+
+
+def _groups(modules: nn.Module, schedule: Schedule, share: Callable[[str], float]) -> list[dict[str, Any]]:
+    """Sort what learns by its part of the rate, and by whether weights decay, which matrices do."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in modules.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((share(name), parameter.ndim >= 2), []).append(parameter)
+    return [
+        {"params": some, "share": part, "weight_decay": schedule.weight_decay if decays else 0.0}
+        for (part, decays), some in sorted(groups.items(), key=lambda item: item[0], reverse=True)
+    ]
 
 
 def _append(log: Path, line: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ class FineTune:
     steps: Annotated[int, "Steps of the optimiser."] = 400
     batch_size: Annotated[int, "Items in a step, over all processes."] = 32
     rate: Annotated[float, "Highest learning rate, reached after the warm-up; then half a cosine down."] = 3e-4
+    vision_rate: Annotated[float, "Learning rate of the vision tower, as a share of the others'."] = 0.1
     warmup: Annotated[int, "Steps over which the rate rises from nothing."] = 20
     seed: Annotated[int, "Of the items and of everything drawn at random."] = 0
     weight_decay: Annotated[float, "AdamW's, on matrices alone."] = 0.02
@@ -53,6 +54,7 @@ class FineTune:
                 raise VtbenchError(f"{name} must be a whole number of at least {least}, not {value}")
         for name, fine, must in (
             ("rate", 0 < self.rate < math.inf, "above 0"),
+            ("vision_rate", 0 < self.vision_rate < math.inf, "above 0 (freeze=vision keeps the tower as it is)"),
             ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0"),
             ("clip", 0 < self.clip < math.inf, "above 0"),
         ):
