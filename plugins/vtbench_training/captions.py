@@ -1,9 +1,9 @@
 """Scene in, a free sentence or two about it out, with the words in it that say what the picture shows.
 
 For a model that shall see without having been asked: objects with some or all of their attributes, in many orders of
-words; the background, the count, which object is next to which; and, where asked for, on which side of another one lies.
-Nothing here is worded as a question, an answer or a scene graph of the benchmark: no yes or no, and the scene graph's
-order of attributes never occurs.
+words; the background, the count, which object is next to which; and, where asked for, on which side of another
+one lies. Nothing here is worded as a question, an answer or a scene graph of the benchmark: no yes or no, and the scene
+graph's order of attributes never occurs.
 """
 
 from __future__ import annotations

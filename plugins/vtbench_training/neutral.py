@@ -1,8 +1,8 @@
-"""The `captions`, `pointing` and `directions` stages: connector and decoder learn to say what they see, and are never asked anything.
+"""Stages in which connector and decoder learn to say what they see, and are never asked anything.
 
-Packed captions in, a loss out. In the latter two one linear layer also reads, from the middle of the decoder, where
-each object is that a caption has singled out. What comes of it is a general model: it has seen none of the benchmark's questions,
-answers or scene graphs, so that fine-tuning on a family starts where no family has been.
+Packed captions in, a loss out. In `pointing` and `directions` stages one linear layer also reads, from the middle of
+the decoder, where each object is that a caption has singled out. What comes of it is a general model: it has seen none
+of the benchmark's questions, answers or scene graphs, so that fine-tuning on a family starts where no family has been.
 """
 
 from __future__ import annotations
