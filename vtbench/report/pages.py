@@ -1,0 +1,75 @@
+"""Pages: templates that escape everything, and the scripts that a page's body asks for.
+
+In: a body as HTML. Out: the scripts it needs, each with the hash by which the page's content security policy lets it
+run; any other script in the page, however it came there, stays inert.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vtbench.console import number
+
+if TYPE_CHECKING:
+    import jinja2
+
+HERE = Path(__file__).parent
+SCRIPTS: Mapping[str, tuple[str, ...]] = {
+    "data-chart": ("vendor/plot.min.js", "script/charts.js"),
+    "data-token-map": ("script/token_map.js",),
+    "data-samples": ("script/samples.js",),
+}
+"""By the attribute that asks for them. A page without these attributes has no script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of ours as it stands in a page."""
+
+    text: str
+    source: str
+    """Its hash, as `script-src` takes it."""
+
+
+def environment(*packages: str) -> jinja2.Environment:
+    """Return templates that escape everything: those of the report, and those beside the modules of `packages`.
+
+    A page of its own extends `page.html.jinja`: it fills the blocks `title`, `header`, `main` and `footer`, takes the
+    report's looks from it, and may embed what `vtbench.report.charts` draws. The filter `number` writes scores as
+    tables do; `tojson` writes data that cannot end the script element that holds it.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name, ".") for name in ("vtbench.report", *packages)]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.filters["number"] = number
+    environment.globals["scripts_for"] = scripts_for
+    return environment
+
+
+def scripts_for(body: str) -> list[Script]:
+    """Return the scripts that the attributes in `body` ask for, in the order in which they must run.
+
+    >>> scripts_for("<p>no data-chart here</p>"), len(scripts_for('<div data-chart="line"></div>'))
+    ([], 2)
+    """
+    return [_script(name) for asks, names in SCRIPTS.items() if f"{asks}=" in body for name in names]
+
+
+@cache
+def _script(name: str) -> Script:
+    text = (HERE / name).read_text(encoding="utf-8").strip()
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return Script(text, f"'sha256-{digest}'")

@@ -1,0 +1,1 @@
+export { areaY, dot, frame, lineY, plot, pointer, ruleX, tip } from "@observablehq/plot";
