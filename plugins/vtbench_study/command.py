@@ -21,10 +21,10 @@ from vtbench.errors import VtbenchError
 @click.option("--penalty", "penalties", metavar="ARM:NAME:W", multiple=True,
               help="An arm to train under a redundancy penalty too; `none`. [relational:cosine:0.1]")  # fmt: skip
 @click.option("--seeds", metavar="N,...", help="One model of every arm for each. [0,1,2]")
-@click.option("--steps", type=int, help="Training steps of every model. [1000]")
+@click.option("--steps", type=int, help="Training steps of every model. [600]")
 @click.option("--batch-size", type=int, help="Items in a step. [32]")
-@click.option("--rate", type=float, help="Highest learning rate. [1e-3]")
-@click.option("--items", type=int, help="Items of every family that each model answers. [1000]")
+@click.option("--rate", type=float, help="Highest learning rate. [5e-4]")
+@click.option("--items", type=int, help="Items of every family that each model answers. [500]")
 @click.option("--images", type=int, help="Pictures on which redundancy is measured. [2000]")
 @click.option("--workers", type=int, help="Models at once. [one for every core, at most four]")
 @click.option("--device", default="auto", show_default=True, help="Where models run: `cpu`, `cuda`, or `auto`.")

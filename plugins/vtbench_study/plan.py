@@ -66,17 +66,17 @@ class Plan:
     penalties: Mapping[str, str] = field(default_factory=lambda: {"relational": "cosine:0.1"})
     """Families or mixes that are trained a second time, under a penalty."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 1000
+    steps: int = 600
     batch_size: int = 32
-    rate: float = 1e-3
+    rate: float = 5e-4
     warmup: int = 50
-    items: int = 1000
+    items: int = 500
     """Items of every family's `test` split that each model answers."""
     images: int = 2000
     """Pictures of the probe set, and of a model's own families, on which redundancy is measured."""
-    probed: int = 1000
+    probed: int = 600
     """Pictures of the probe set that cue probes read."""
-    dropped: int = 300
+    dropped: int = 120
     """Items of a model's own families that are answered from ever fewer visual tokens."""
     quick: bool = False
     """Whether this is the small version, and is to be marked as such."""
