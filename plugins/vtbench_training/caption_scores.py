@@ -33,7 +33,10 @@ FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 PER_SCENE = 4
 BATCH = 16
 GREY = 128
-KINDS: tuple[tuple[str, ...], ...] = (SHAPES, tuple(COLOURS), TEXTURES, tuple(SIZES), tuple("1234"))
+KINDS: tuple[tuple[str, ...], ...] = (
+    SHAPES, tuple(COLOURS), TEXTURES, tuple(SIZES), tuple("1234"),
+    ("left", "right", "above", "below"),
+)  # fmt: skip
 """The words among which a word of a caption must be the likeliest."""
 
 
@@ -69,6 +72,8 @@ class _Tally:
 def score_captions(model: Path, scenes: int, device: str = "auto", split: str = "test") -> CaptionScores:
     """Read captions of `scenes` scenes of a split, four each, beside their pictures and beside a grey one.
 
+    Two of the four are mostly about directions.
+
     Args:
         model: directory of a LLaVA checkpoint.
         scenes: how many; they come from the four families in turn.
@@ -86,7 +91,7 @@ def score_captions(model: Path, scenes: int, device: str = "auto", split: str = 
         batch = [sources[number % len(sources)].item(number // len(sources)).scene for number in numbers]
         pixels = np.stack([np.asarray(render(scene, vision.image_size)) for scene in batch])
         pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-        said = [[caption(scene, seed) for seed in range(PER_SCENE)] for scene in batch]
+        said = [[caption(scene, seed, directions=seed % 2 == 1) for seed in range(PER_SCENE)] for scene in batch]
         for tally, shown in ((seen, pictures), (blind, torch.full_like(pictures, GREY))):
             _read(llava, packer, shown, batch, said, tally)
     cues = {
@@ -108,7 +113,7 @@ def _read(
 ) -> None:
     """Add what the model makes of a batch."""
     rows = [
-        [Worded(Draws("prompt", scene.hash, seed).choice(PROMPTS), c.text, ()) for seed, c in enumerate(row)]
+        [Worded(Draws("prompt", scene.hash, seed).choice(PROMPTS), c.text) for seed, c in enumerate(row)]
         for scene, row in zip(scenes, said, strict=True)
     ]
     batch = {"pictures": pictures, **packer.batch(rows)}

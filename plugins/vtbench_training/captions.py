@@ -93,8 +93,9 @@ WHOLES = (
     "the picture has {count} objects",
 )
 """Sentences about the whole picture."""
-CUES = ("shape", "colour", "texture", "size", "background", "count", "neighbour")
-"""What the words of a caption tell of a picture; `neighbour`: any word about the object next to a named one."""
+CUES = ("shape", "colour", "texture", "size", "background", "count", "neighbour", "direction")
+"""What the words of a caption tell of a picture; `neighbour`: any word about the object next to a named one;
+`direction`: on which side of another one it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,10 @@ def _direction(writer: _Writer, draws: Draws) -> None:
     for text, slot, _, _ in Formatter().parse(draws.choice(DIRECTIONS)):
         writer.write(text)
         if slot == "word":
-            writer.write(draws.choice(SIDES[word]))
+            said = draws.choice(SIDES[word])
+            writer.write(said)
+            if said.endswith(word):  # "higher" and "at the top" could both be said of one above
+                writer.cues.append(CueWord(writer.end(), "direction", certain=True))
         elif slot:
             writer.thing(names[slot], {"a": a, "b": b}[slot], writer.scene.things)
 

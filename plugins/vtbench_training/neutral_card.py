@@ -58,21 +58,24 @@ answer or scene graph. A study of fine-tuning starts from it (`--model llava --m
 `train` split alone, which no other split shares.
 
 {_tower(recipe)}Connector and decoder were trained from nothing, with the tower frozen, on captions: objects with some
-or all of their attributes, the background, the count, and which object is next to which. No caption holds a word of
-direction, a yes or a no, or the scene graph's order of words. Their pictures are drawn as the four families draw them.
+or all of their attributes, the background, the count, which object is next to which and, in the last stage, on which
+side of another it lies; with a linear layer, thrown away since, that reads from the decoder's middle where the objects
+are that a caption has singled out (as general models have learned from captions and boxes). No caption is worded as a
+question or an answer of the benchmark, and none has the scene graph's order of words. Their pictures are drawn as the
+four families draw them.
 
 ## Captions
 
 {said.scenes} scenes of the `test` split, four captions each. Counted are words that the picture and the words before
 them leave no choice about, said for the first time in their caption. A word is right where it is the likeliest of its
-kind (8 shapes, 8 colours, 4 textures, 2 sizes, 4 counts). `grey`: the same words beside a grey picture, which is what
-the sentences alone give away.
+kind (8 shapes, 8 colours, 4 textures, 2 sizes, 4 counts, 4 directions). `grey`: the same words beside a grey picture,
+which is what the sentences alone give away.
 
 Loss: {said.loss:.3f} nats a token (grey: {said.grey_loss:.3f}).
 
 {_cue_table(said)}
 
-`neighbour`: any word about the object next to a named one.
+`neighbour`: any word about the object next to a named one; `direction`: on which side of another one it lies.
 
 ## The four families, as they are
 

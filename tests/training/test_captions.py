@@ -17,7 +17,8 @@ from vtbench.errors import VtbenchError
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.place import Look, make_background, make_thing
 from vtbench.scenes.scene import CANVAS, Scene, Thing
-from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES, SceneSpec
+from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES, RelationSpec, SceneSpec
+from vtbench.scenes.truth import direction
 from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
 from vtbench_training.caption_scores import score_captions
@@ -31,15 +32,25 @@ from vtbench_training.scenery import Scenery
 from vtbench_training.vocabulary import train_tokenizer
 
 MIX = {"coarse": 1, "attribute": 1, "relational": 1, "scene_graph": 2, "occlusion": 1}
+SIDE_WORDS = {
+    "left": ("left",),
+    "right": ("right",),
+    "above": ("above", "higher", "top"),
+    "below": ("below", "lower", "bottom"),
+}
+DIRECTION = re.compile(
+    r"(?:compared with|take) the ([\w ]+), (?:then )?the ([\w ]+?)(?: is|:) ([\w ]+)"
+    r"|the ([\w ]+) and the ([\w ]+), the first ([\w ]+)"
+)
 WORDS = {"shape": SHAPES, "colour": tuple(COLOURS), "texture": TEXTURES, "size": tuple(SIZES)}
 
 
-def many(count: int = 400, each: int = 5) -> Iterator[tuple[Scene, Caption]]:
+def many(count: int = 400, each: int = 5, directions: bool = False) -> Iterator[tuple[Scene, Caption]]:
     scenery = Scenery(MIX, seed=7)
     for number in range(count):
         scene = scenery.scene(number)
         for seed in range(each):
-            yield scene, caption(scene, seed)
+            yield scene, caption(scene, seed, directions)
 
 
 def scene_of(*looks: Look) -> Scene:
@@ -103,9 +114,14 @@ def test_lists_name_different_objects_with_their_own_words() -> None:
 
 
 def test_cue_words_are_where_it_says_and_said_for_the_first_time() -> None:
-    groups = {**WORDS, "background": tuple(COLOURS), "count": tuple("123456")}
+    groups = {
+        **WORDS,
+        "background": tuple(COLOURS),
+        "count": tuple("123456"),
+        "direction": sum(SIDE_WORDS.values(), ()),
+    }
     seen = set()
-    for scene, said in many(100):
+    for scene, said in [*many(100), *many(100, directions=True)]:
         for cue in said.cues:
             word = re.findall(r"\w+", said.text[: cue.end])[-1]
             assert said.text[: cue.end].endswith(word)
@@ -116,6 +132,30 @@ def test_cue_words_are_where_it_says_and_said_for_the_first_time() -> None:
             assert all(cue.certain for cue in said.cues)
             assert len(said.cues) <= 5
     assert seen == set(CUES)
+
+
+def test_directions_are_true_of_the_two_objects_that_are_named() -> None:
+    checked = 0
+    for scene, said in many(100, directions=True):
+        for sentence in said.text.split(". "):
+            if found := DIRECTION.fullmatch(sentence):
+                b, a, word = (found[i] or found[j] for i, j in ((1, 5), (2, 4), (3, 6)))
+                (first,), (second,) = ([t for t in scene.things if fits(t, name)] for name in (a, b))
+                true = direction(first, second, RelationSpec())
+                assert any(word.endswith(side) for side in SIDE_WORDS[true]), (sentence, scene)
+                checked += 1
+    assert checked > 200
+
+
+def test_captions_point_at_objects_that_their_words_single_out() -> None:
+    pointed = 0
+    for scene, said in [*many(60), *many(60, directions=True)]:
+        for name in said.named:
+            (thing,) = [t for t in scene.things if (2 * t.cx / CANVAS - 1, 2 * t.cy / CANVAS - 1) == (name.x, name.y)]
+            last = [word for word in re.findall(r"\w+", said.text[: name.end]) if word in sum(WORDS.values(), ())][-1]
+            assert last in {thing.shape, thing.colour, thing.texture, thing.size}, (said, scene)
+            pointed += 1
+    assert pointed > 300
 
 
 def test_a_word_is_certain_only_where_words_before_it_leave_one_object() -> None:
@@ -141,11 +181,12 @@ def test_no_caption_is_in_the_words_of_a_family() -> None:
     line = re.compile(rf"({size}) ({colour}) ({texture}) ({shape})|\d+ ({size})|[;|]")
     answers = re.compile(r"\b(yes|no|left|right|above|below|front|behind)\b")
     texts = {said.text for _, said in many()}
-    assert len(texts) > 1500
-    for text in texts | {prompt.lower() for prompt in PROMPTS}:
+    directions = {said.text for _, said in many(directions=True)}
+    assert min(len(texts), len(directions)) > 1300
+    for text in texts | directions | {prompt.lower() for prompt in PROMPTS}:
         assert not any(question.search(text) for question in questions), text
         assert not line.search(text), text
-        assert not answers.search(text), text
+        assert not answers.search(text) or text in directions, text
         assert " " in text, "a single word is an answer"
         assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", text), text
 
@@ -180,7 +221,7 @@ def test_batches_depend_on_their_step_alone_and_fill_their_room() -> None:
     lengths = (batch["owner"] >= 0).sum(1)
     assert lengths.max() <= ROOM
     assert lengths.float().mean() > 0.6 * ROOM
-    assert not len(batch["named"])
+    assert len(batch["named"]) and (batch["owner"][tuple(batch["named"].T)] >= 0).all()
 
 
 def test_a_neutral_model_keeps_the_tower_it_takes_and_learns_the_rest(tower: Path, tmp_path: Path) -> None:
