@@ -221,7 +221,8 @@ def test_batches_depend_on_their_step_alone_and_fill_their_room() -> None:
     lengths = (batch["owner"] >= 0).sum(1)
     assert lengths.max() <= ROOM
     assert lengths.float().mean() > 0.6 * ROOM
-    assert len(batch["named"]) and (batch["owner"][tuple(batch["named"].T)] >= 0).all()
+    assert len(batch["named"])
+    assert (batch["owner"][tuple(batch["named"].T)] >= 0).all()
 
 
 def test_a_neutral_model_keeps_the_tower_it_takes_and_learns_the_rest(tower: Path, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""Jobs in processes of their own: what they say as they end, and that none outlives the study."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vtbench.errors import VtbenchError
+from vtbench_study.executor import Job, Local
+
+
+def job(name: str, code: str, tmp_path: Path) -> Job:
+    return Job(name, (sys.executable, "-c", code), tmp_path / "logs" / f"{name}.log")
+
+
+def test_every_job_ends_and_a_failed_one_says_its_last_line(tmp_path: Path) -> None:
+    jobs = [
+        job("good", "print('fine')", tmp_path),
+        job("bad", "import sys; print('first'); sys.exit('the disk is full')", tmp_path),
+        job("killed", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", tmp_path),
+    ]
+    ended = {end.name: end.error for end in Local(2).run(jobs)}
+    assert ended["good"] is None
+    assert ended["bad"].startswith("the disk is full (exit status 1")
+    assert ended["killed"].startswith("ended by signal 9")
+
+
+def test_workers_run_side_by_side_and_share_the_cores(tmp_path: Path) -> None:
+    def threads(name: str) -> Job:
+        return job(name, "import os, time; time.sleep(1.5); print(os.environ['OMP_NUM_THREADS'])", tmp_path)
+
+    local = Local(2)
+    began = time.monotonic()
+    assert len([*local.run([threads("a"), threads("b")])]) == 2
+    assert time.monotonic() - began < 2.9
+    assert (tmp_path / "logs" / "a.log").read_text().strip() == str(local.threads)
+
+
+def test_closed_early_it_ends_what_runs_and_begins_no_more(tmp_path: Path) -> None:
+    wait = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(60)"
+    files = [tmp_path / f"pid{i}" for i in range(2)]
+    jobs = [job("quick", "pass", tmp_path), *(job(f.name, wait.format(str(f)), tmp_path) for f in files)]
+    running = Local(1).run(jobs)
+    assert next(running).name == "quick"
+    while not (files[0].exists() and files[0].read_text()):
+        time.sleep(0.05)
+    running.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(files[0].read_text()), 0)
+    assert not files[1].exists()
+
+
+def test_no_workers_are_refused() -> None:
+    with pytest.raises(VtbenchError, match="workers must be at least 1"):
+        Local(0)

@@ -1,0 +1,57 @@
+"""Plans: the grid they make, and what they refuse before anything is trained."""
+
+from __future__ import annotations
+
+import pytest
+
+from vtbench.errors import VtbenchError
+from vtbench_study.plan import QUICK, Plan, check_families, plan_of
+
+
+def test_the_grid_has_every_arm_for_every_seed_and_one_base() -> None:
+    names = [cell.name for cell in Plan(seeds=(0, 1)).cells()]
+    arms = ("coarse", "attribute", "relational", "scene_graph", "balanced", "relational+cosine")
+    assert names == ["base", *(f"{arm}-{seed}" for seed in (0, 1) for arm in arms)]
+
+
+def test_a_penalty_differs_from_its_twin_by_the_penalty_alone() -> None:
+    plan = Plan(penalties={"balanced": "logdet:0.2"})
+    (cell,) = [cell for cell in plan.cells() if cell.kind == "penalty" and cell.seed == 1]
+    twin, tried = plan.settings(plan.cell(f"{cell.twin}-1")), plan.settings(cell)
+    assert tried.penalty == ("logdet", 0.2)
+    differing = [name for name in twin.__slots__ if getattr(twin, name) != getattr(tried, name)]
+    assert differing == ["penalty"]
+
+
+def test_a_plan_is_read_back_as_it_was() -> None:
+    plan = Plan(**{**QUICK, "base": "somewhere"})
+    assert plan_of(plan.document()) == plan
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"seeds": ()}, "seeds must be different"),
+        ({"seeds": (1, 1)}, "seeds must be different"),
+        ({"steps": 0}, "steps must be a whole number of at least 1"),
+        ({"images": 3}, "images must be a whole number of at least 20"),
+        ({"rate": float("nan")}, "rate must be a number above 0"),
+        ({"families": ("coarse",)}, "two or more different families"),
+        ({"families": ("coarse", "coarse")}, "two or more different families"),
+        ({"mixes": {"empty": {"coarse": 0, "attribute": 0}}}, "the weights sum to nothing"),
+        ({"mixes": {"coarse": {"coarse": 1}}}, "has the name of a family"),
+        ({"penalties": {"colour": "cosine:0.1"}}, "penalty on 'colour', which is not trained"),
+        ({"penalties": {"coarse": "cosine"}}, "write name:weight"),
+        ({"penalties": {"coarse": "cosinus:1"}}, "Did you mean 'cosine'?"),
+    ],
+)
+def test_what_cannot_be_studied_is_refused_in_one_line(fields, says: str) -> None:
+    with pytest.raises(VtbenchError) as error:
+        Plan(**fields)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_family_is_named_with_the_nearest() -> None:
+    with pytest.raises(VtbenchError, match=r"unknown family 'relationel'\. Did you mean 'relational'\?"):
+        check_families(Plan(families=("coarse", "relationel"), mixes={}, penalties={}), [])
