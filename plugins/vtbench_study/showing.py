@@ -67,21 +67,21 @@ def tested(claim: Mapping[str, Any]) -> str:
     if claim["p"] is None:
         return "(two seeds or more of every family are needed)"
     rho = "" if claim["rho"] is None else f", Spearman {claim['rho']:+.2f}"
-    return f"(Jonckheere {claim['statistic']:g} of {claim['pairs']} pairs rise, p = {p_text(claim['p'])}{rho})"
+    return f"(Jonckheere {claim['statistic']:g} of {claim['pairs']} pairs rise, {p_text(claim['p'])}{rho})"
 
 
 def p_text(p: float) -> str:
     """Write a p-value.
 
     >>> p_text(0.04213), p_text(1e-9)
-    ('0.042', '< 0.001')
+    ('p = 0.042', 'p < 0.001')
     """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def advised(row: Mapping[str, Any]) -> str:
     """Say in one line what a mix or a penalty changed."""
     difference = "unknown" if row["rs_difference"] is None else f"{row['rs_difference']:+.3f}"
-    p = "" if row["rs_p"] is None else f" (p = {p_text(row['rs_p'])})"
+    p = "" if row["rs_p"] is None else f" ({p_text(row['rs_p'])})"
     lost = f"; {'; '.join(row['lost'])}" if row["lost"] else "; information and accuracy hold"
     return f"{row['arm']} beside {row['beside']}: RS {difference}{p}{lost}"

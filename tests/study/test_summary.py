@@ -1,0 +1,128 @@
+"""The document of a study says what its models say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from study_fakes import FACTS, FALLING, found
+
+from vtbench_study.page import study_page
+from vtbench_study.plan import Plan
+from vtbench_study.showing import show
+from vtbench_study.summary import summarise
+from vtbench_study.writing import tables
+
+PLAN = Plan()
+
+
+def models(rs=FALLING, plan: Plan = PLAN, **by_arm):
+    """Models of a plan, RS by arm; `by_arm` has further facts of some arms."""
+    return [
+        found(cell, plan, rs.get(cell.arm, 0.55), **by_arm.get(cell.arm.replace("+", "_"), {})) for cell in plan.cells()
+    ]
+
+
+@pytest.fixture(scope="module")
+def document():
+    return summarise(PLAN, models(), FACTS)
+
+
+def claim(document, measure: str):
+    return next(row for row in document["claims"] if row["measure"] == measure)
+
+
+def test_models_whose_rs_falls_reproduce_the_claim_and_turned_round_reverse_it() -> None:
+    order = list(PLAN.families)
+    turned = FALLING | dict(zip(order, [FALLING[f] for f in reversed(order)], strict=True))
+    flat = FALLING | dict.fromkeys(order, 0.6)
+    verdicts = [claim(summarise(PLAN, models(rs), FACTS), "rs_probe")["verdict"] for rs in (FALLING, turned, flat)]
+    assert verdicts == ["reproduced", "reversed", "not reproduced"]
+
+
+def test_each_arm_has_a_row_with_the_mean_over_its_seeds(document) -> None:
+    rows = {row["arm"]: row for row in document["table"]}
+    assert list(rows) == ["base", *PLAN.families, "balanced", "relational+cosine"]
+    assert rows["coarse"]["rs_probe"]["mean"] == pytest.approx(0.801)
+    assert rows["coarse"]["rs_probe"]["seed_sd"] == pytest.approx(0.001)
+    assert "accuracy" not in rows["base"]
+
+
+def test_transfer_has_every_arm_the_base_and_the_blind_control(document) -> None:
+    transfer = document["transfer"]
+    assert transfer["coarse"]["coarse"]["mean"] == pytest.approx(0.8)
+    assert transfer["coarse"]["relational"]["mean"] == pytest.approx(0.1)
+    assert transfer["base"]["coarse"]["mean"] == pytest.approx(0.1)
+    assert transfer["blind"]["attribute"]["mean"] == pytest.approx(0.2)
+
+
+def test_a_family_that_learned_nothing_is_said_not_to_have() -> None:
+    rows = summarise(PLAN, models(coarse={"accuracy": 0.1}, attribute={"accuracy": 0.2}), FACTS)["learned"]
+    learned = {row["family"]: (row["raised"], row["sees"]) for row in rows}
+    assert learned["coarse"] == (False, False)
+    assert learned["attribute"] == (True, False)
+    assert learned["relational"] == (True, True)
+
+
+def test_a_penalty_helps_only_where_information_and_accuracy_hold() -> None:
+    def row(**facts):
+        rows = summarise(PLAN, models(**{"relational_cosine": facts}), FACTS)["advice"]
+        return next(row for row in rows if row["kind"] == "penalty")
+
+    good = row()
+    assert good["helps"]
+    assert good["rs_difference"] == pytest.approx(-0.05)
+    forgetful = row(information=80.0)
+    assert not forgetful["helps"]
+    assert "information fell from 100.0 to 80.0 nats" in forgetful["lost"]
+    assert "accuracy on relational fell" in row(accuracy=0.7)["lost"][0]
+
+
+def test_rs_is_correlated_with_the_drop_curve_over_trained_models(document) -> None:
+    row = next(r for r in document["rank_correlation"] if (r["rs"], r["drop"]) == ("rs_probe", "drop_area"))
+    assert row["models"] == len(PLAN.cells()) - 1
+    assert row["rho"] < -0.9
+
+
+def test_an_unfinished_study_says_what_is_missing() -> None:
+    few = [found for found in models() if found["arm"] in ("base", "coarse") or found["name"] == "attribute-0"]
+    document = summarise(PLAN, few, FACTS)
+    assert "attribute-1" in document["missing"]
+    assert claim(document, "rs_probe")["verdict"] == "cannot tell"
+    assert "Not finished" in study_page(document)
+    show(document)
+
+
+def test_json_csv_and_terminal_hold_the_same_numbers(document, capsys) -> None:
+    json.dumps(document, allow_nan=False)
+    written = {name: list(csv.DictReader(io.StringIO(text))) for name, text in tables(document).items()}
+    (row,) = [r for r in written["table"] if (r["arm"], r["measure"]) == ("coarse", "rs_probe")]
+    assert float(row["mean"]) == pytest.approx(0.801)
+    assert row["paper_claims"] == "0.78"
+    assert len(written["models"]) == len(PLAN.cells())
+    assert {row["stage"] for row in written["cues"]} == {"pixels", "encoder", "connector"}
+    show(document)
+    said = capsys.readouterr().out
+    assert "0.801" in said
+    assert "reproduced" in said
+    assert "0.78, 92 %" in said
+
+
+def test_the_page_has_every_part_and_escapes_names(document) -> None:
+    page = study_page(document, "data:image/png;base64,AAAA")
+    for part in ("table", "claims", "transfer", "advice", "layers", "drop", "cues", "tokens", "carriers", "how"):
+        assert f'id="{part}"' in page
+    assert "Reproduced" in page
+    assert "paper claims" in page
+    evil = Plan(mixes={"<script>alert(1)</script>": {"coarse": 1.0}}, penalties={})
+    assert "<script>alert(1)" not in study_page(summarise(evil, models(plan=evil), FACTS))
+
+
+def test_a_quick_study_is_marked(capsys) -> None:
+    plan = Plan(quick=True, seeds=(0, 1))
+    document = summarise(plan, models(plan=plan), FACTS)
+    assert "too small to conclude from" in study_page(document)
+    show(document)
+    assert "too small to conclude from" in capsys.readouterr().out
