@@ -1,0 +1,166 @@
+"""The whole of `vtbench study` as its user runs it: killed again and again, it ends with an unbroken study's numbers.
+
+Small enough for two cores and a few minutes: two families, two seeds, six steps.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ARGUMENTS = ("--quick", "--families", "coarse,attribute", "--mix", "none", "--penalty", "none", "--steps", "6",
+             "--items", "24", "--images", "120")  # fmt: skip
+COMMAND = (sys.executable, "-m", "vtbench", "study", *ARGUMENTS)
+KILLED_AT = ("models/coarse-0/finetune.json", "runs/attribute-0/probe/*/samples.jsonl", "tokens/attribute-0.json")
+"""What is there when it is killed: a training, a measurement, a finished model and others under way."""
+
+
+def begin(directory: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, "--output", str(directory)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(directory: Path) -> str:
+    process = begin(directory)
+    said, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return said
+
+
+def document(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / "study.json").read_text(encoding="utf-8"))
+    return found
+
+
+def alive(directory: Path) -> list[int]:
+    """Return the processes that work on a study's models."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"vtbench_study.cell" in words and str(directory.resolve()).encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    directory = tmp_path_factory.mktemp("unbroken") / "study"
+    return directory, finish(directory)
+
+
+def test_it_prints_the_table_and_the_verdicts_and_writes_everything(unbroken: tuple[Path, str]) -> None:
+    directory, said = unbroken
+    for words in ("Redundancy Score and accuracy", "too small to conclude from", "paper claims", "coarse", "attribute",
+                  "blind", "Jonckheere"):  # fmt: skip
+        assert words in said
+    assert not document(directory)["missing"]
+    assert "<svg" not in said
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    assert "The paper's table, with our numbers" in page.replace("&#39;", "'")
+    assert len(page) < 10_000_000
+    rows = list(csv.DictReader((directory / "models.csv").open(encoding="utf-8")))
+    assert [row["model"] for row in rows] == ["base", "coarse-0", "attribute-0", "coarse-1", "attribute-1"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
+def test_killed_three_times_it_ends_with_the_same_numbers(unbroken: tuple[Path, str], tmp_path: Path) -> None:
+    directory = tmp_path / "study"
+    for sign in KILLED_AT:
+        process = begin(directory)
+        while not any(directory.glob(sign)):
+            assert process.poll() is None, "it was over before it could be killed"
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        deadline = time.monotonic() + 10
+        while alive(directory):
+            assert time.monotonic() < deadline, "a model's process outlives its study"
+            time.sleep(0.1)
+    finish(directory)
+    here, there = document(directory), document(unbroken[0])
+    assert here.pop("facts").keys() == there.pop("facts").keys()
+    assert here == there
+
+
+def test_a_finished_study_is_not_done_again(unbroken: tuple[Path, str]) -> None:
+    directory, _ = unbroken
+    before = {path: path.stat().st_mtime_ns for path in (directory / "runs").rglob("*") if path.is_file()}
+    finish(directory)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_another_plan_in_its_directory_is_refused(unbroken: tuple[Path, str]) -> None:
+    command = [*COMMAND, "--steps", "7", "--output", str(unbroken[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "another study lies here, which differs in steps (6 there, 7 here)" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--families", "coarse,relationel"], "unknown family 'relationel'. Did you mean 'relational'?"),
+        (["--mix", "empty:coarse=0,attribute=0"], "the weights sum to nothing"),
+        (["--mix", "coarse=1"], "write NAME:..."),
+        (["--seeds", "0,x"], "'x' is no whole number"),
+        (["--penalty", "coarse:cosinus:1"], "Did you mean 'cosine'?"),
+        (["--workers", "0"], "workers must be at least 1"),
+    ],
+)
+def test_bad_usage_is_refused_before_anything_is_trained(arguments: list[str], says: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vtbench", "study", "--quick", *arguments, "--output", str(tmp_path / "study")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"model_type": "blip-2"}', encoding="utf-8")
+    command = [*COMMAND, "--from", str(tmp_path / "other"), "--output", str(tmp_path / "study")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "'blip-2' checkpoint" in done.stderr
+
+
+def test_a_diverging_model_is_named_and_the_others_are_done(tmp_path: Path) -> None:
+    command = [*COMMAND, "--rate", "1e6", "--seeds", "0", "--output", str(tmp_path / "study")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "2 of 3 models failed; the first is" in done.stderr
+    assert "the loss diverged at step" in done.stderr
+    assert document(tmp_path / "study")["missing"] == ["coarse-0", "attribute-0"]
+
+
+def test_a_full_disk_is_named_and_costs_nothing_that_was_written(tmp_path: Path) -> None:
+    disk = tmp_path / "small"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        command = [*COMMAND, "--seeds", "0", "--output", str(disk / "study")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "the disk is full" in done.stderr
+        for path in (disk / "study").rglob("*.json"):
+            json.loads(path.read_text(encoding="utf-8"))
+    finally:
+        subprocess.run(["umount", disk], check=False)
