@@ -213,6 +213,20 @@ def test_a_frozen_part_stays_as_it_is_and_the_others_move(
         assert other == part or any(key.startswith(start) for key in moved), other
 
 
+def test_the_vision_tower_learns_at_its_share_of_the_rate(config: FineTune, base: str, tmp_path: Path) -> None:
+    def moved(share: float) -> dict[str, float]:
+        # One step of Adam moves every weight by its rate; without decay and warm-up nothing else moves it.
+        tuned = replace(config, steps=1, warmup=0, weight_decay=0.0, vision_rate=share)
+        train(tuned, directory := tmp_path / str(share))
+        before, after = load_file(Path(base) / "model.safetensors"), weights(directory)
+        size = {name: float((after[name] - before[name]).abs().max()) for name in before}
+        return {part: max(v for name, v in size.items() if name.startswith(part)) for part in ("vision", "multi_modal")}
+
+    slow, full = moved(0.1), moved(1.0)
+    assert slow["vision"] == pytest.approx(0.1 * full["vision"], rel=0.02)
+    assert slow["multi_modal"] == pytest.approx(full["multi_modal"], rel=0.02)
+
+
 def test_lora_moves_linear_layers_alone_and_leaves_a_plain_checkpoint(
     config: FineTune, base: str, tmp_path: Path
 ) -> None:
