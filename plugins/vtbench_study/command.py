@@ -28,9 +28,9 @@ from vtbench.errors import VtbenchError
 @click.option("--images", type=int, help="Pictures on which redundancy is measured. [2000]")
 @click.option("--workers", type=int, help="Models at once. [one for every core, at most four]")
 @click.option("--device", default="auto", show_default=True, help="Where models run: `cpu`, `cuda`, or `auto`.")
-@click.option("--output", default="results/study", show_default=True, help="Directory for everything it leaves.")
+@click.option("--output", help="Directory for everything it leaves. [results/study, with --quick results/study-quick]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-def study(quick: bool, workers: int | None, device: str, output: str, as_json: bool, **given: Any) -> None:
+def study(quick: bool, workers: int | None, device: str, output: str | None, as_json: bool, **given: Any) -> None:
     """Fine-tune a model per family, measure its visual tokens, and test the paper's claims; goes on where it was."""
     try:
         import accelerate  # noqa: F401
@@ -43,12 +43,13 @@ def study(quick: bool, workers: int | None, device: str, output: str, as_json: b
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: pip install 'vtbench[train,probes]'") from error
     plan = Plan(**{**(QUICK if quick else {}), **_fields(given)})
-    document = call(plan, Path(output), Local(workers), device, told)
+    directory = Path(output or ("results/study-quick" if quick else "results/study"))
+    document = call(plan, directory, Local(workers), device, told)
     if as_json:
         click.echo(json.dumps(document, allow_nan=False))
         return
     show(document)
-    click.echo(f"written  {Path(output) / 'report.html'}")
+    click.echo(f"written  {directory / 'report.html'}")
 
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
