@@ -1,10 +1,10 @@
 """THE STUDY: a plan in, the paper's experiment with our numbers out. Killed at any time, it goes on where it was.
 
-plan.json     what is studied, and versions
-models/ runs/ tokens/ logs/    what each model left (see cell.py)
-study.json    everything that was found           (see summary.py)
-*.csv         the same as flat tables              (see writing.py)
-report.html   the same for people                  (see page.py)
+plan.json                       what is studied, and versions
+models/, runs/, tokens/, logs/  what each model left                      (see cell.py)
+study.json                      everything that was found                 (see summary.py)
+*.csv, table.md                 the same as tables                        (see writing.py)
+report.html                     the same for people                       (see page.py)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vtbench_study.gathering import example_picture, gather
 from vtbench_study.page import study_page
 from vtbench_study.plan import Plan, check_families
 from vtbench_study.summary import summarise
-from vtbench_study.writing import tables
+from vtbench_study.writing import files
 from vtbench_training.bases import checkpoint_of
 
 Show = Callable[[Ended, int, int], None]
@@ -87,8 +87,8 @@ def write(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
     found = [gathered for cell in plan.cells() if (gathered := gather(directory, cell)) is not None]
     document: dict[str, Any] = strict(summarise(plan, found, facts))
     write_file(directory / "study.json", json.dumps(document, allow_nan=False) + "\n")
-    for name, text in tables(document).items():
-        write_file(directory / f"{name}.csv", text)
+    for name, text in files(document).items():
+        write_file(directory / name, text)
     write_file(directory / "report.html", study_page(document, example_picture(directory)))
     return document
 

@@ -1,4 +1,4 @@
-"""A study's document as flat tables, each the text of a CSV file."""
+"""A study's document as files: flat tables as CSV, and the paper's table with our numbers as Markdown."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from vtbench.console import number
 from vtbench_study.measures import MEASURES
+from vtbench_study.showing import interval, p_text, tested
 
 SPREAD = ("mean", "low", "high", "seed_sd", "image_se")
 
 
-def tables(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return CSV texts by name: `table`, `transfer`, `models`, `claims`, `layers`, `drop`, `cues`, `tokens`."""
+def files(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return texts by file name: table.md, and table, transfer, models, claims, layers, drop, cues, tokens as CSV."""
     rows = {
         "table": _table(document),
         "transfer": _transfer(document),
@@ -24,7 +26,42 @@ def tables(document: Mapping[str, Any]) -> dict[str, str]:
         "cues": _cues(document),
         "tokens": _tokens(document),
     }
-    return {name: _csv(list(some)) for name, some in rows.items()}
+    return {f"{name}.csv": _csv(list(some)) for name, some in rows.items()} | {"table.md": markdown(document)}
+
+
+def markdown(document: Mapping[str, Any]) -> str:
+    """Return the paper's table with our numbers, and the verdicts, in Markdown."""
+    lines = [
+        "| trained on | RS, probe set | RS, own pictures | discarded, % | accuracy, % | behind grey, % "
+        "| paper claims RS | paper claims accuracy, % |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in document["table"]:
+        paper = document["paper"].get(row["arm"])
+        cells = [
+            *(_cell(row.get(name), percent) for name, percent in
+              (("rs_probe", False), ("rs_own", False), ("discarded", True), ("accuracy", True), ("blind", True))),
+            *([f"*{paper['rs']:.2f}*", f"*{100 * paper['accuracy']:.0f}*"] if paper else ["", ""]),
+        ]  # fmt: skip
+        lines.append(f"| `{row['arm']}` | {' | '.join(cells)} |")
+    lines += ["", "| claim | verdict | test |", "|---|---|---|"]
+    lines += [f"| {claim['text']} | **{claim['verdict']}** | {tested(claim)} |" for claim in document["claims"]]
+    lines += ["", "| advice | RS and its p-value | lost | verdict |", "|---|---|---|---|"]
+    for row in document["advice"]:
+        change = "unknown" if row["rs_difference"] is None else f"{row['rs_difference']:+.3f}"
+        p = "" if row["rs_p"] is None else f", {p_text(row['rs_p'])}"
+        verdict = "helps" if row["helps"] else "does not help"
+        lines.append(
+            f"| `{row['arm']}` beside `{row['beside']}` | {change}{p} | {'; '.join(row['lost'])} | {verdict} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _cell(spread: Mapping[str, Any] | None, percent: bool) -> str:
+    if spread is None or spread["mean"] is None:
+        return ""
+    around = f" ({interval(spread, percent)})" if spread["low"] is not None else ""
+    return f"{number(spread['mean'], percent)}{around}"
 
 
 def _table(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

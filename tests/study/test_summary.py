@@ -13,7 +13,7 @@ from vtbench_study.page import study_page
 from vtbench_study.plan import Plan
 from vtbench_study.showing import show
 from vtbench_study.summary import summarise
-from vtbench_study.writing import tables
+from vtbench_study.writing import files
 
 PLAN = Plan()
 
@@ -97,7 +97,10 @@ def test_an_unfinished_study_says_what_is_missing() -> None:
 
 def test_json_csv_and_terminal_hold_the_same_numbers(document, capsys) -> None:
     json.dumps(document, allow_nan=False)
-    written = {name: list(csv.DictReader(io.StringIO(text))) for name, text in tables(document).items()}
+    texts = files(document)
+    written = {name[:-4]: list(csv.DictReader(io.StringIO(t))) for name, t in texts.items() if name.endswith(".csv")}
+    assert "| `coarse` | 0.801 (" in texts["table.md"]
+    assert "*0.78* | *92*" in texts["table.md"]
     (row,) = [r for r in written["table"] if (r["arm"], r["measure"]) == ("coarse", "rs_probe")]
     assert float(row["mean"]) == pytest.approx(0.801)
     assert row["paper_claims"] == "0.78"
