@@ -67,7 +67,7 @@ def _told(models: Sequence[Found], families: Sequence[str]) -> dict[str, Any]:
         family: over_seeds([found["accuracy"][family]["value"] for found in models], []).mean for family in families
     }
     return {
-        "rs": measured(models, MEASURES["rs_probe"]).mean,
-        "information": measured(models, MEASURES["information"]).mean,
+        "rs": measured(models, "rs_probe").mean,
+        "information": measured(models, "information").mean,
         "accuracy": accuracy,
     }

@@ -44,6 +44,8 @@ CLAIMS = (
     Claim("rs_probe", "falls", "Training on more complex families makes visual tokens less redundant: RS falls, on the "
           "same probe pictures for every model."),
     Claim("rs_own", "falls", "The same, each model on pictures of the family that it was trained on."),
+    Claim("rs_own_change", "falls", "The same, less what the base already has on the same pictures: what training did, "
+          "not the pictures."),
     Claim("accuracy", "falls", "Accuracy on its own family falls as the family becomes more complex."),
     Claim("discarded", "falls", "Simple families encourage compression: complex ones leave less of the picture "
           "discarded."),

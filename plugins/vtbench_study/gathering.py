@@ -13,6 +13,7 @@ from typing import Any
 from vtbench.report.pictures import Album, Pictures
 from vtbench.stored import read_records, read_run
 from vtbench_probes import retention_matrix
+from vtbench_probes.matrix import STAGES
 from vtbench_study.cell import finished_run
 from vtbench_study.plan import Cell
 
@@ -97,7 +98,7 @@ def _redundancy(scores: Mapping[str, Any]) -> dict[str, Any]:
 def _layers(scores: Mapping[str, Any]) -> dict[str, Any]:
     """Return RS by layer, in the order in which a picture passes them."""
     found = {s["detail"]["layer"]: _score(s) for name, s in scores.items() if name.startswith("rs_")}
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "encoder", item[0] != "connector", item[0])))
+    return dict(sorted(found.items(), key=lambda item: STAGES.index(item[0])))
 
 
 def _drop(scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from vtbench_study.spread import Spread, over_seeds
 
 Found = Mapping[str, Any]
-"""What `gathering.gather` returns of one model."""
+"""What `gathering.gather` returns of one model, and `before`: the base's RS by family, on that family's pictures."""
 Value = tuple[float | None, float | None]
 """A value and its standard error."""
 
@@ -32,9 +32,22 @@ def _own(found: Found, part: str, name: str | None = None) -> Value:
     return _mean([score if name is None else score[name] for score in scores])
 
 
+def _change(found: Found) -> Value:
+    """RS on the pictures of a model's own families, less the base's on the same; the errors, all but one, cancel."""
+    before = found.get("before")
+    changes = []
+    for family in found["own"]:
+        after = found["redundancy_own"][family]["rs"]["value"]
+        if before is None or after is None or before.get(family) is None:
+            return None, None
+        changes.append(after - before[family])
+    return (sum(changes) / len(changes), None) if changes else (None, None)
+
+
 MEASURES: Mapping[str, Callable[[Found], Value]] = {
     "rs_probe": lambda found: _of(found["redundancy"]["rs"]),
     "rs_own": lambda found: _own(found, "redundancy_own", "rs"),
+    "rs_own_change": _change,
     "delta_rs": lambda found: _of(found["redundancy"]["delta_rs"]),
     "n_eff": lambda found: _of(found["redundancy"]["n_eff"]),
     "discarded": lambda found: _of(found["redundancy"]["discarded"]),
@@ -52,8 +65,11 @@ MEASURES: Mapping[str, Callable[[Found], Value]] = {
 """By name. `rs_probe` to `information`, `unique` to `carriers`: on the probe set; `rs_own`, `accuracy`, `blind` and the
 drop curve: the mean over the families that a model was trained on."""
 
+SHARES = frozenset({"discarded", "accuracy", "blind", "unique", "dead"})
+"""Those between 0 and 1."""
 
-def measured(models: Sequence[Found], measure: Callable[[Found], Value]) -> Spread:
+
+def measured(models: Sequence[Found], measure: str) -> Spread:
     """Return a number's mean over the models of one arm."""
-    values = [measure(found) for found in models]
-    return over_seeds([value for value, _ in values], [error for _, error in values])
+    values = [MEASURES[measure](found) for found in models]
+    return over_seeds([value for value, _ in values], [error for _, error in values], measure in SHARES)

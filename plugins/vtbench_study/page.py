@@ -43,7 +43,7 @@ def _transfer(document: Mapping[str, Any]) -> Markup:
     families, rows = document["plan"]["families"], document["transfer"]
     names = {"blind": "blind: the column's own models, grey picture"}
     values = [[row[family]["mean"] if family in row else None for family in families] for row in rows.values()]
-    title = "Trained on (rows), asked about (columns): accuracy, for scene graphs tuple F1, in percent"
+    title = "Trained on (rows), asked about (columns): accuracy, for scene graphs tuple F1"
     return matrix(title, [names.get(arm, arm) for arm in rows], families, values, low=0, high=1, digits=1, percent=True)
 
 

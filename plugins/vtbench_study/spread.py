@@ -38,7 +38,7 @@ class Spread:
         return asdict(self) | {"values": list(self.values)}
 
 
-def over_seeds(values: Sequence[float | None], errors: Sequence[float | None]) -> Spread:
+def over_seeds(values: Sequence[float | None], errors: Sequence[float | None], share: bool = False) -> Spread:
     """Return the mean over seeds, and an interval for what other seeds and other pictures would give.
 
     All seeds see the same pictures, so their choice does not average out: SE² = SD² / k + mean(SE_image²), on degrees
@@ -47,6 +47,7 @@ def over_seeds(values: Sequence[float | None], errors: Sequence[float | None]) -
     Args:
         values: one a seed; None where it is unknown.
         errors: the standard error of each over pictures; None where it is unknown.
+        share: whether values are shares: their interval ends at 0 and 1.
 
     >>> spread = over_seeds([0.5, 0.6, 0.7], [0.01, 0.01, 0.01])
     >>> round(spread.mean, 3), round(spread.low, 3), round(spread.high, 3), round(spread.seed_sd, 3)
@@ -66,4 +67,5 @@ def over_seeds(values: Sequence[float | None], errors: Sequence[float | None]) -
         return Spread(mean, None, None, None, None, tuple(values))
     freedom = total**2 / sum(v**2 / df for v, df in parts) if total > 0 else 1.0
     half = float(t.ppf(0.975, freedom)) * math.sqrt(total)
-    return Spread(mean, mean - half, mean + half, sd, None if image is None else math.sqrt(image), tuple(values))
+    low, high = (max(0.0, mean - half), min(1.0, mean + half)) if share else (mean - half, mean + half)
+    return Spread(mean, low, high, sd, None if image is None else math.sqrt(image), tuple(values))

@@ -29,10 +29,12 @@ def summarise(plan: Plan, models: Sequence[Found], facts: Mapping[str, Any]) -> 
     Returns:
         `table`: one row an arm, of `MEASURES`; `transfer`: accuracy of each arm on each family; `claims` with their
         trends; `advice`: mixes and penalties beside what they are to improve; `layers`, `drop`, `cues`, `panels`,
-        `supporting`; `rank_correlation` of RS with the drop curve; `models`: a row a model.
+        `supporting`; `rank_correlation` of RS with the drop curve; `before`: the base's RS on each
+        family's pictures; `models`: a row a model.
     """
     arms: dict[str, list[Found]] = {}
-    for found in models:
+    before = _before(models)
+    for found in [{**found, "before": before} for found in models]:
         arms.setdefault(found["arm"], []).append(found)
     families = [arms.get(family, []) for family in plan.families]
     return {
@@ -58,8 +60,15 @@ def summarise(plan: Plan, models: Sequence[Found], facts: Mapping[str, Any]) -> 
         "carriers": {arm: found[0]["carriers"] for arm, found in arms.items()},
         "panels": {arm: found[0]["panel"] for arm, found in arms.items()},
         "separation": {arm: _separation(found) for arm, found in arms.items()},
-        "models": [_model(found) for found in models],
+        "before": before,
+        "models": [_model(found) for some in arms.values() for found in some],
     }
+
+
+def _before(models: Sequence[Found]) -> dict[str, float | None] | None:
+    """Return the base's RS on the pictures of each family: what of a trained model's is the pictures' doing."""
+    bases = [found for found in models if found["kind"] == "base"]
+    return {family: r["rs"]["value"] for family, r in bases[0]["redundancy_own"].items()} if bases else None
 
 
 def _values(models: Sequence[Found], measure: str) -> list[float | None]:
@@ -74,13 +83,20 @@ def _row(arm: str, models: Sequence[Found], plan: Plan) -> dict[str, Any]:
         "own": models[0]["own"],
         "seeds": [found["seed"] for found in models],
         "flags": sorted(flags),
-        **{name: measured(models, measure).document() for name, measure in MEASURES.items() if _applies(name, models)},
+        **{name: measured(models, name).document() for name in MEASURES if _applies(name, models)},
     }
 
 
 def _applies(measure: str, models: Sequence[Found]) -> bool:
     """Whether a measure is about families that a model was trained on, which the base has none of."""
-    return bool(models[0]["own"]) or measure not in ("rs_own", "accuracy", "blind", "drop_area", "drop_f95")
+    return bool(models[0]["own"]) or measure not in (
+        "rs_own",
+        "rs_own_change",
+        "accuracy",
+        "blind",
+        "drop_area",
+        "drop_f95",
+    )
 
 
 def _transfer(arms: Arms, plan: Plan) -> dict[str, Any]:
@@ -98,7 +114,7 @@ def _transfer(arms: Arms, plan: Plan) -> dict[str, Any]:
 
 
 def _accuracy(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    spread = over_seeds([score["value"] for score in scores], [score["stderr"] for score in scores])
+    spread = over_seeds([score["value"] for score in scores], [score["stderr"] for score in scores], share=True)
     return {"score": scores[0]["score"], "chance": scores[0]["chance"], **spread.document()}
 
 
@@ -159,7 +175,9 @@ def _drop(models: Sequence[Found]) -> dict[str, Any]:
         rows = [found["drop"][family]["curve"] for found in models]
         curves[family] = [
             {"policy": points[0]["policy"], "fraction": points[0]["fraction"], "tokens": points[0]["tokens"]}
-            | over_seeds([point["value"] for point in points], [_stderr(point) for point in points]).document()
+            | over_seeds(
+                [point["value"] for point in points], [_stderr(point) for point in points], share=True
+            ).document()
             for points in zip(*rows, strict=True)
         ]
     return curves
@@ -178,7 +196,9 @@ def _cues(models: Sequence[Found]) -> list[dict[str, Any]]:
     return [
         {"cue": cue, "stage": stage, "probe": probe, "control": control, "chance": rows[0]["chance"]}
         | {
-            "accuracy": over_seeds([row["accuracy"] for row in rows], [row["stderr"] for row in rows]).document(),
+            "accuracy": over_seeds(
+                [row["accuracy"] for row in rows], [row["stderr"] for row in rows], share=True
+            ).document(),
             "retention": _mean([row["retention"] for row in rows]),
         }
         for (cue, stage, probe, control), rows in readings.items()

@@ -44,6 +44,9 @@ def markdown(document: Mapping[str, Any]) -> str:
             *([f"*{paper['rs']:.2f}*", f"*{100 * paper['accuracy']:.0f}*"] if paper else ["", ""]),
         ]  # fmt: skip
         lines.append(f"| `{row['arm']}` | {' | '.join(cells)} |")
+    if document["before"]:
+        before = ", ".join(f"`{family}` {number(rs, False)}" for family, rs in document["before"].items())
+        lines += ["", f"The base, trained on no family, has on the pictures of each: {before}."]
     lines += ["", "| claim | verdict | test |", "|---|---|---|"]
     lines += [f"| {claim['text']} | **{claim['verdict']}** | {tested(claim)} |" for claim in document["claims"]]
     lines += ["", "| advice | RS and its p-value | lost | verdict |", "|---|---|---|---|"]

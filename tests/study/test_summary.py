@@ -42,6 +42,20 @@ def test_models_whose_rs_falls_reproduce_the_claim_and_turned_round_reverse_it()
     assert verdicts == ["reproduced", "reversed", "not reproduced"]
 
 
+def test_what_the_pictures_do_is_taken_off_what_training_did() -> None:
+    falling = models(FALLING | {"base": 0.4})
+    for model in falling:  # the pictures alone make RS fall: the base has on each family's what its model has
+        before = dict(zip(PLAN.families, (0.8, 0.7, 0.6, 0.5), strict=True))
+        if model["kind"] == "base":
+            for family, rs in before.items():
+                model["redundancy_own"][family]["rs"]["value"] = rs
+    document = summarise(PLAN, falling, FACTS)
+    assert claim(document, "rs_own")["verdict"] == "reproduced"
+    assert claim(document, "rs_own_change")["verdict"] == "not reproduced"
+    row = next(row for row in document["table"] if row["arm"] == "coarse")
+    assert row["rs_own_change"]["mean"] == pytest.approx(0.001)
+
+
 def test_each_arm_has_a_row_with_the_mean_over_its_seeds(document) -> None:
     rows = {row["arm"]: row for row in document["table"]}
     assert list(rows) == ["base", *PLAN.families, "balanced", "relational+cosine"]
