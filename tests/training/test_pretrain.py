@@ -71,6 +71,7 @@ def test_another_recipe_is_refused(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path) -> None:
     layer = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(layer.weight, 2.0)  # a loss above 0, as real ones are
 
     def step(batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         return layer(batch["x"]).mean() * batch["scale"], {}
