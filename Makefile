@@ -2,10 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 YARDSTICK := .venv-yardstick
+REPORT := .venv-report
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: run test yardstick lint format schema clean
+.PHONY: run test yardstick report-browser study-resume lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -16,6 +17,17 @@ test: $(VENV)/dev.stamp
 # Our mutual information and that of others on known truths, in an environment of its own (docs/yardstick.md).
 yardstick: $(YARDSTICK)/stamp
 	$(YARDSTICK)/bin/python -m pytest integration/yardstick
+
+# The report in a real Chromium, in an environment of its own (docs/report.md). Screenshots are left in build/report/.
+report-browser: $(REPORT)/stamp
+	@command -v chromium chromium-browser google-chrome >/dev/null || [ -n "$$CHROMIUM" ] || { [ "$$(id -u)" = 0 ] && \
+		apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 chromium; } || \
+		{ echo 'report-browser: no Chromium; install the package chromium, or name one in CHROMIUM' >&2; exit 1; }
+	$(REPORT)/bin/python -m pytest integration/report
+
+# The study as its user runs it: killed, begun again, refused, out of disk (docs/study.md).
+study-resume: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest integration/study --timeout 900
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -47,5 +59,11 @@ $(YARDSTICK)/stamp: integration/yardstick/requirements.txt
 	$(YARDSTICK)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
+$(REPORT)/stamp: integration/report/requirements.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(REPORT)
+	$(REPORT)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--requirement integration/report/requirements.txt --editable .
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(YARDSTICK) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(YARDSTICK) $(REPORT) build dist .pytest_cache .mypy_cache .ruff_cache

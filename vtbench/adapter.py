@@ -61,9 +61,10 @@ class Adapter(Protocol):
 class BudgetAdapter(Adapter, Protocol):
     """A model whose visual tokens can be kept from its decoder: it has the capability `budget`.
 
-    The tokens that a budget drops are really gone: the decoder's sequence is shorter, and `Output.tokens_in`, which is
-    never None here, counts what it read. The budget of None is the whole picture, and so is one that keeps every token.
-    The loop asks about one batch under many budgets, so the vision tower and the connector should run once for all.
+    The tokens that a budget drops are really gone: the decoder's sequence is shorter, and `Output.tokens_in` and
+    `Output.visual_tokens_in`, which are never None here, count what it read. The budget of None is the whole picture,
+    and so is one that keeps every token. The loop asks about one batch under many budgets, so the vision tower and the
+    connector should run once for all.
     """
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:

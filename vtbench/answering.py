@@ -14,11 +14,13 @@ from vtbench.adapter import Adapter, BudgetAdapter
 from vtbench.batching import Ahead, BatchSize, Failure, Made, ask
 from vtbench.budget import Budget
 from vtbench.errors import AdapterError, PluginError, SampleError, VtbenchError
-from vtbench.metric import Batch, BudgetMetric, Metric, VisualMetric
+from vtbench.metric import Batch, BudgetMetric, Fitted, Metric
 from vtbench.types import Observation, Output, Record, Sample, Task, VisualTokens
 
 HOPELESS = 8
 """So many samples failing alike, before any succeeds, is no matter of single samples: the run ends."""
+_READ = ("tokens_in", "visual_tokens_in")
+"""What generating and ranking both say of the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def answer(samples: Sequence[Sample], adapter: Adapter, metrics: Mapping[str, Me
                 outputs[i],
                 logprobs=rank.logprobs,
                 logprob_tokens=rank.logprob_tokens,
-                tokens_in=outputs[i].tokens_in if outputs[i].tokens_in is not None else rank.tokens_in,
+                **{name: getattr(rank, name) for name in _READ if getattr(outputs[i], name) is None},
             )
     visual = {}
     if "visual_tokens" in needs:
@@ -75,9 +77,9 @@ def _one_each(outputs: Sequence[Output], samples: Sequence[Sample], method: str)
     return list(outputs)
 
 
-def _layers(metrics: Iterable[Metric], adapter: Adapter) -> list[str]:
+def _layers(metrics: Iterable[Metric | Fitted], adapter: Adapter) -> list[str]:
     """Return the layers that visual metrics would like and the adapter gives, in the adapter's order."""
-    wanted = {layer for metric in metrics if isinstance(metric, VisualMetric) for layer in metric.layers}
+    wanted = {layer for metric in metrics if isinstance(metric, Fitted) for layer in metric.layers}
     return [layer for layer in adapter.layers if layer in wanted]
 
 
@@ -160,8 +162,8 @@ class Beginning:
         return held
 
 
-def warm(metrics: Sequence[VisualMetric], ahead: Ahead, adapter: Adapter, size: BatchSize) -> None:
-    """Show visual metrics a task's first samples, in one pass for all; samples that fail are left out.
+def warm(metrics: Sequence[Fitted], ahead: Ahead, adapter: Adapter, size: BatchSize) -> None:
+    """Show a task's first samples to all that is fitted on them, in one pass; samples that fail are left out.
 
     Parts are as large as memory takes, and end where a metric has seen its `warmup`.
 

@@ -16,7 +16,7 @@ from vtbench.adapter import Adapter
 from vtbench.config import RunConfig
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.registry import Registry
-from vtbench.selection import load_tasks
+from vtbench.selection import load_adapter, load_tasks
 from vtbench.types import Sample, Task
 
 SAMPLES, SIZE = 32, 8
@@ -30,7 +30,7 @@ def check_batching(config: RunConfig, registry: Registry) -> int:
     """
     size = SIZE if config.batch_size == "auto" else config.batch_size
     tasks, _ = load_tasks(config, registry)
-    adapter = registry.adapter(config.model, config.model_args, config.device, config.dtype)
+    adapter = load_adapter(config, registry)
     try:
         if not adapter.capabilities & {"generate", "rank"}:
             raise AdapterError(f"model {config.model!r} can neither generate nor rank: there is nothing to compare")

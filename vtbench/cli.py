@@ -22,7 +22,8 @@ from vtbench.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 _AT_ALL = "\0"
-"""`--resume` without an argument."""
+_WITH_OR_WITHOUT = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
+"""Options that need no argument: without one they are `_AT_ALL`, that is true."""
 
 
 def run_options(command: F) -> F:
@@ -30,8 +31,9 @@ def run_options(command: F) -> F:
     texts = docs()
     for field in reversed(fields(RunConfig)):
         name, text = "--" + field.name.replace("_", "-"), texts[field.name]
-        if field.name == "resume":
-            option = click.option(name, is_flag=False, flag_value=_AT_ALL, default=None, metavar="[RUN]", help=text)
+        if field.name in _WITH_OR_WITHOUT:
+            metavar = _WITH_OR_WITHOUT[field.name]
+            option = click.option(name, is_flag=False, flag_value=_AT_ALL, default=None, metavar=metavar, help=text)
         elif field.default is True:
             option = click.option(f"{name}/--no-{name[2:]}", default=None, help=text)
         elif field.default is False:
@@ -63,8 +65,7 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
     for key in ("tasks", "metrics"):
         if key in given:
             given[key] = ",".join(given[key])
-    if given.get("resume") == _AT_ALL:
-        given["resume"] = True
+    given |= {key: True for key in _WITH_OR_WITHOUT if given.get(key) == _AT_ALL}
     config = checked({**values, **given}, {key: name for key, name in place.items() if key not in given})
     if config.check_batching:
         from vtbench.check_batching import check_batching
@@ -85,6 +86,10 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
             )
         raise
     show(result, stderr=config.json)
+    if config.budget or config.budget_sweep:
+        from vtbench.budgets.showing import show as show_budgets
+
+        show_budgets(result, stderr=config.json)
     if config.json:
         click.echo(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
     return result.exit_status
@@ -92,7 +97,7 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
 
 @app.group()
 def ls() -> None:
-    """List models, tasks, metrics, plugins or runs."""
+    """List models, tasks, metrics, token budgets, plugins or runs."""
 
 
 def listing(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -124,6 +129,15 @@ def ls_models(registry: Registry, as_json: bool) -> None:
 def ls_metrics(registry: Registry, as_json: bool) -> None:
     """Metrics that tasks and --metrics take."""
     found = registry.metrics().items()
+    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+
+
+@ls.command("budgets")
+@_as_json
+@click.pass_obj
+def ls_budgets(registry: Registry, as_json: bool) -> None:
+    """Token budgets that --budget takes."""
+    found = registry.budgets().items()
     listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
 
 
@@ -195,12 +209,15 @@ def validate(registry: Registry, task: str | None, schema: bool) -> None:
 
 @app.command()
 @click.argument("run", metavar="RUN")
-def report(run: str) -> None:
-    """Write report.html of a run again, from what it stored."""
+@click.argument("others", nargs=-1, metavar="[RUN]...")
+@click.pass_obj
+def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
+    """Write report.html of a run again, from what it stored, with the scores of other runs beside its own."""
     from vtbench.report import render
     from vtbench.store import write_file
 
-    click.echo(write_file(Path(run) / "report.html", render(Path(run))))
+    page = render(Path(run), [Path(other) for other in others], registry.report_sections())
+    click.echo(write_file(Path(run) / "report.html", page))
 
 
 @app.command()

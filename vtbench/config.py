@@ -17,9 +17,11 @@ import yaml
 from vtbench.errors import VtbenchError, nearest
 from vtbench.yamlfile import line_of, load_yaml
 
-DECIDING = frozenset({"model", "model_args", "limit", "dtype", "split", "metrics", "seed"})
+DECIDING = frozenset({"model", "model_args", "limit", "dtype", "split", "metrics", "seed", "budget", "budget_sweep"})
 """Fields that decide the numbers. Tasks and device enter the digest by what they turn out to be (see provenance.py).
 Batch size is left out: it may move a logarithm's last digits, and is written to batches.jsonl."""
+YOUNGER = frozenset({"budget", "budget_sweep"})
+"""Deciding fields that say nothing where they are not given, so that runs from before them keep their digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,10 @@ class RunConfig:
     split: Annotated[str | None, "Split of the tasks, instead of the one that each names."] = None
     metrics: Annotated[list[str] | None, "Metrics, instead of those that each task names; several by comma."] = None
     seed: Annotated[int | None, "Seed of the tasks, instead of the one that each names."] = None
+    budget: Annotated[str | None, "Answer under a token budget, NAME:setting=value; `vtbench ls budgets`."] = None
+    budget_sweep: Annotated[
+        bool | list[str], "Accuracy against tokens: these budgets, or a set of them, beside random and grid."
+    ] = False
     output: Annotated[str, "Directory in which the run makes its own."] = "results"
     resume: Annotated[bool | str, "Go on with the newest run of the same config, or with the run at this path."] = False
     max_failed: Annotated[float, "Share of samples that may fail before the exit status is 1."] = 0.0
@@ -51,7 +57,7 @@ def docs() -> dict[str, str]:
     return {name: hint.__metadata__[0] for name, hint in get_type_hints(RunConfig, include_extras=True).items()}
 
 
-def pairs(text: str) -> dict[str, Any]:
+def pairs(text: str, what: str = "model arguments") -> dict[str, Any]:
     """Read `k=v,k=v`, values as YAML scalars or flow lists; a comma splits only where `k=` follows.
 
     >>> pairs("pretrained=org/model,layers=[1,2],trust=false")
@@ -64,12 +70,21 @@ def pairs(text: str) -> dict[str, Any]:
     for part in re.split(r",(?=\s*[\w.-]+\s*=)", text) if text.strip() else []:
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
-            raise VtbenchError(f"model arguments are written k=v,k=v; {part.strip()!r} is not")
+            raise VtbenchError(f"{what} are written k=v,k=v; {part.strip()!r} is not")
         try:
             found[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise VtbenchError(f"model argument {key.strip()!r}: {value!r} is not a YAML value; quote it") from error
+            raise VtbenchError(f"{what}: {key.strip()}={value} is not a YAML value; quote it") from error
     return found
+
+
+def split_budgets(text: str) -> list[str]:
+    """Split budgets at commas, but for those between the settings of one.
+
+    >>> split_budgets("random:k=16,seed=3, saliency:p=0.9,complexity")
+    ['random:k=16,seed=3', 'saliency:p=0.9', 'complexity']
+    """
+    return [part.strip() for part in re.split(r",(?!\s*\w+\s*=)", text) if part.strip()]
 
 
 def load(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -114,6 +129,8 @@ def checked(values: Mapping[str, Any], place: Mapping[str, str] | None = None) -
             values[key] = [p.strip() if isinstance(p, str) else p for p in map(_as_text, values[key]) if p != ""]
     if isinstance(values.get("model_args"), str):
         values["model_args"] = pairs(values["model_args"])
+    if isinstance(values.get("budget_sweep"), str):
+        values["budget_sweep"] = split_budgets(values["budget_sweep"])
     for key, hint in {"model": "vtbench ls models", "tasks": "vtbench ls tasks"}.items():
         if not values.get(key):
             raise VtbenchError(f"{name_of(key)} is missing; `{hint}` lists what there is")
@@ -130,6 +147,10 @@ def checked(values: Mapping[str, Any], place: Mapping[str, str] | None = None) -
     ):
         if not fine:
             raise VtbenchError(f"{name_of(key)}: must be {must}, not {values[key]!r}")
+    if config.budget and config.budget_sweep:
+        raise VtbenchError(
+            f"{name_of('budget_sweep')}: a sweep compares with the whole picture; leave {name_of('budget')} out"
+        )
     return config
 
 

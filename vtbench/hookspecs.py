@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import click
 
     from vtbench.adapter import Adapter
+    from vtbench.budget import Budget
     from vtbench.metric import Metric
 
 hookspec = pluggy.HookspecMarker("vtbench")
@@ -42,6 +43,15 @@ def vtbench_metrics() -> dict[str, Callable[[], Metric]]:  # type: ignore[empty-
 
 
 @hookspec
+def vtbench_budgets() -> dict[str, Callable[..., Budget]]:  # type: ignore[empty-body]
+    """Token budgets by name, as `--budget NAME:setting=value,...` takes them.
+
+    A factory's parameters are the settings. It raises `VtbenchError` for a value that it cannot take. The first line of
+    its docstring is what `vtbench ls budgets` shows.
+    """
+
+
+@hookspec
 def vtbench_task_dirs() -> list[Path]:  # type: ignore[empty-body]
     """Directories of task files (`*.yaml`) offered beside the built-in ones."""
 
@@ -49,3 +59,13 @@ def vtbench_task_dirs() -> list[Path]:  # type: ignore[empty-body]
 @hookspec
 def vtbench_commands(app: click.Group) -> Any:
     """Add commands to the command line, e.g. `app.add_command(train)`. Keep heavy imports inside the command."""
+
+
+@hookspec
+def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:  # type: ignore[empty-body]
+    """Further parts of a run's report by name, e.g. a diagnosis.
+
+    A part is called with the directory of a finished run, and returns HTML for a page that extends `page.html.jinja`
+    (`vtbench.report.environment` makes templates that escape what they are given), or None where there is nothing to
+    say. It is called after every run, so it must be quick. One that fails becomes a line of the report that says so.
+    """

@@ -21,13 +21,14 @@ from vtbench import report, results
 from vtbench.adapter import Adapter
 from vtbench.answering import Beginning, answer, records, warm
 from vtbench.batching import Ahead, BatchSize, one_thread, replay
+from vtbench.budgets.within import Within
 from vtbench.config import RunConfig, checked
 from vtbench.console import Listener
-from vtbench.metric import Metric, VisualMetric
+from vtbench.metric import Fitted, Metric, VisualMetric
 from vtbench.provenance import run_facts, secrets
 from vtbench.registry import Registry
 from vtbench.results import RunResult
-from vtbench.selection import load_tasks, usable_metrics
+from vtbench.selection import load_adapter, load_tasks, usable_metrics
 from vtbench.store import Store, write_file
 from vtbench.types import Task
 
@@ -53,7 +54,7 @@ def run(
     config = checked(fields if config is None else {**asdict(config), **fields})
     registry, listener = registry or Registry(), listener or Listener()
     tasks, files = load_tasks(config, registry)
-    adapter = registry.adapter(config.model, config.model_args, config.device, config.dtype)
+    adapter = load_adapter(config, registry)
     try:
         metrics, left_out = usable_metrics(tasks, config, adapter, registry)
         facts = run_facts(config, tasks, files, metrics, left_out, adapter, registry.plugins())
@@ -68,7 +69,7 @@ def run(
             store.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
             result = RunResult(store.path, document, config)
             if config.report:
-                write_file(store.path / "report.html", report.render(store.path))
+                write_file(store.path / "report.html", report.render(store.path, sections=registry.report_sections()))
         finally:
             store.close()
     finally:
@@ -108,15 +109,19 @@ def run_task(
 def prepare(
     metrics: dict[str, Metric], task: Task, adapter: Adapter, store: Store, size: BatchSize, pool: ThreadPoolExecutor
 ) -> None:
-    """Give every visual metric the basis of this run: the stored one, or one fitted on the task's first samples."""
-    visual = {name: metric for name, metric in metrics.items() if isinstance(metric, VisualMetric)}
-    new = {name: metric for name, metric in visual.items() if store.basis(task.name, name) is None}
+    """Give all that is fitted the basis of this run: the stored one, or one fitted on the task's first samples."""
+    fits: dict[str, Fitted] = {name: metric for name, metric in metrics.items() if isinstance(metric, VisualMetric)}
+    if isinstance(adapter, Within) and (budget := adapter.begin()).needed:
+        fits["--budget"] = budget
+    new = {name: fit for name, fit in fits.items() if store.basis(task.name, name) is None}
     if new:
-        first = range(min(len(task), max(metric.warmup for metric in new.values())))
+        first = range(min(len(task), max(fit.warmup for fit in new.values())))
         warm(list(new.values()), Ahead(task, first, adapter.image_size, pool), adapter, size)
-    for name, metric in new.items():
-        store.save_basis(task.name, name, metric.basis())
-    for name, metric in visual.items():
+    for name, fit in new.items():
+        store.save_basis(task.name, name, fit.basis())
+    for name, fit in fits.items():
         basis = store.basis(task.name, name)
         assert basis is not None
-        metric.restore(basis)
+        fit.restore(basis)
+    if isinstance(adapter, Within):
+        store.update(budgets={**store.run.get("budgets", {}), task.name: adapter.facts})

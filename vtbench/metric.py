@@ -55,19 +55,18 @@ class Metric(Protocol):
 
 
 @runtime_checkable
-class VisualMetric(Metric, Protocol):
-    """A metric over visual tokens: fits a basis on the task's first samples, then reduces every batch to it.
+class Fitted(Protocol):
+    """Whatever is fitted on a task's first samples: visual metrics, and token budgets of a stated mean.
 
-    The loop encodes the first samples once for all visual metrics of a task and shows each its first `warmup`. It
-    writes every `basis` to visual/, and hands it to `restore` before the first `observe`, in the first run and in a
-    resumed one alike. What `observe` must know of the first samples (which layers there are, say) is therefore part of
-    the basis.
+    The loop encodes the first samples once for all that is fitted on a task and shows each its first `warmup`. It
+    writes every `basis` to visual/, and hands it to `restore` before the first question, in the first run and in a
+    resumed one alike.
     """
 
     warmup: int
     layers: tuple[str, ...]
     """The layers it would like, the headline one first. `Batch.visual` holds those of them that the adapter gives,
-    beside those of other metrics; where the adapter gives none, the metric is left out."""
+    beside those of other metrics; where the adapter gives none, a metric is left out."""
 
     def warm(self, batch: Batch) -> None:
         """Take in a batch of the first samples; its `outputs` are empty. Memory must not grow with their number."""
@@ -83,6 +82,14 @@ class VisualMetric(Metric, Protocol):
 
 
 @runtime_checkable
+class VisualMetric(Metric, Fitted, Protocol):
+    """A metric over visual tokens: fits a basis on the task's first samples, then reduces every batch to it.
+
+    What `observe` must know of the first samples (which layers there are, say) is part of the basis.
+    """
+
+
+@runtime_checkable
 class BudgetMetric(Metric, Protocol):
     """A metric over answers from a part of the visual tokens; its `needs` name `budget`.
 
@@ -90,4 +97,4 @@ class BudgetMetric(Metric, Protocol):
     """
 
     budgets: Mapping[str, Budget]
-    """By the names under which `Batch.budgeted` holds the outputs."""
+    """By the names under which `Batch.budgeted` holds the outputs. Of a `VisualMetric`, those after `restore` count."""

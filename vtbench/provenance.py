@@ -21,7 +21,7 @@ from typing import Any
 
 import vtbench
 from vtbench.adapter import Adapter
-from vtbench.config import DECIDING, RunConfig
+from vtbench.config import DECIDING, YOUNGER, RunConfig
 from vtbench.registry import Plugin
 from vtbench.types import Task
 
@@ -77,7 +77,7 @@ def deciding(
     if "device" in identity:  # cuda:0 and cuda:1 are alike; a CPU and a GPU round differently
         identity["device"] = str(identity["device"]).partition(":")[0]
     keys = {
-        **{key: value for key, value in asdict(config).items() if key in DECIDING},
+        **{key: value for key, value in asdict(config).items() if key in DECIDING and (value or key not in YOUNGER)},
         "metrics": {name: list(chosen) for name, chosen in metrics.items()},
         "tasks": {task.name: {"version": task.version, "samples": len(task), **task.config()} for task in tasks},
         "identity": identity,

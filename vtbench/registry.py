@@ -1,6 +1,6 @@
 """Finds and names plugins.
 
-In: the entry points of the group `vtbench`. Out: adapters, metrics, task directories and commands by name.
+In: the entry points of the group `vtbench`. Out: adapters, metrics, budgets, task directories and commands by name.
 Registering is free (hooks return factories); a plugin that fails is one warning and does not stop the others.
 """
 
@@ -140,6 +140,14 @@ class Registry:
     def metrics(self) -> dict[str, Named]:
         """Metric factories by name."""
         return self._named("vtbench_metrics")
+
+    def budgets(self) -> dict[str, Named]:
+        """Token budget factories by name."""
+        return self._named("vtbench_budgets")
+
+    def report_sections(self) -> dict[str, Callable[[Path], str | None]]:
+        """Parts that plugins add to a run's report, by name."""
+        return {name: named.factory for name, named in self._named("vtbench_report_sections").items()}
 
     def task_dirs(self) -> list[Path]:
         """Directories of task files that plugins offer."""

@@ -1,6 +1,7 @@
-"""Which tasks and metrics a run has.
+"""Which tasks, which model and which metrics a run has.
 
-In: the config and the registry. Out: loaded tasks, and for each its metrics, with a reason for every one left out.
+In: the config and the registry. Out: loaded tasks, the adapter, under a token budget where one is given, and for each
+task its metrics, with a reason for every one left out.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import cast
 
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, BudgetAdapter
+from vtbench.budget import FittedBudget, parse_budget
 from vtbench.catalog import find_task_files, summary
 from vtbench.config import RunConfig
 from vtbench.errors import AdapterError, VtbenchError, nearest
@@ -22,6 +25,7 @@ _LACKS = {
     "rank": "cannot rank answers",
     "budget": "takes no token budget",
 }
+_FRONTIER = "budget_frontier"
 
 
 class Limited:
@@ -81,13 +85,47 @@ def load_tasks(config: RunConfig, registry: Registry) -> tuple[list[Task], dict[
         tasks[task.name] = Limited(task, config.limit) if config.limit else task  # type: ignore[assignment]
         files[task.name] = file
         for name in wanted_metrics(task, config):
-            registry.metric(name)  # unknown or unusable ones end the run before the model is loaded
+            _metric(name, config, registry)  # unknown or unusable ones end the run before the model is loaded
     return list(tasks.values()), files
 
 
+def load_adapter(config: RunConfig, registry: Registry) -> Adapter:
+    """Create the model's adapter, under the token budget of the run if it has one.
+
+    Raises:
+        VtbenchError: unknown model or budget, or a setting that it cannot take.
+        AdapterError: the model cannot be loaded, or takes no token budget.
+    """
+    budget = None if config.budget is None else parse_budget(config.budget, registry)
+    adapter = registry.adapter(config.model, config.model_args, config.device, config.dtype)
+    needs = {"budget"} if budget is not None or config.budget_sweep else set()
+    needs |= {"visual_tokens"} if isinstance(budget, FittedBudget) or config.budget_sweep else set()
+    if missing := sorted(needs - adapter.capabilities):
+        adapter.close()
+        flag = "--budget" if budget is not None else "--budget-sweep"
+        raise AdapterError(f"model {config.model!r} {_LACKS[missing[0]]}; leave {flag} out, or choose another model")
+    if budget is None:
+        return adapter
+    from vtbench.budgets.within import Within
+
+    return Within(cast(BudgetAdapter, adapter), budget)
+
+
 def wanted_metrics(task: Task, config: RunConfig) -> list[str]:
-    """Names of the metrics asked for."""
-    return list(dict.fromkeys(config.metrics if config.metrics is not None else task.metrics))
+    """Names of the metrics asked for, those of token budgets by their flags too."""
+    named = [*(config.metrics if config.metrics is not None else task.metrics)]
+    named += ["budget_cost"] if config.budget is not None else []
+    named += [_FRONTIER] if config.budget_sweep else []
+    return list(dict.fromkeys(named))
+
+
+def _metric(name: str, config: RunConfig, registry: Registry) -> Metric:
+    """Make a metric; the frontier of the budgets that --budget-sweep names."""
+    if name == _FRONTIER and config.budget_sweep:
+        from vtbench.budgets.frontier import POLICIES, Frontier
+
+        return Frontier(POLICIES if config.budget_sweep is True else config.budget_sweep, registry)
+    return registry.metric(name)
 
 
 def usable_metrics(
@@ -103,9 +141,11 @@ def usable_metrics(
     for task in tasks:
         chosen[task.name], left_out[task.name] = {}, {}
         for name in wanted_metrics(task, config):
-            metric = registry.metric(name)
+            metric = _metric(name, config, registry)
             missing = sorted(metric.needs - adapter.capabilities)
-            if missing:
+            if "budget" in missing and config.budget is not None:
+                left_out[task.name][name] = "it compares with the whole picture, which a run under --budget never shows"
+            elif missing:
                 left_out[task.name][name] = (
                     f"model {config.model!r} {' and '.join(_LACKS.get(need, f'cannot {need}') for need in missing)}"
                 )

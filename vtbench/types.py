@@ -63,6 +63,13 @@ class Output:
     """How many tokens each choice has, for length-normalised ranking."""
     tokens_in: int | None = None
     """Prompt length in the model's own tokens: visual tokens that the decoder reads included, padding not."""
+    visual_tokens_in: int | None = None
+    """How many visual tokens the decoder reads, in its prompt or by cross-attention."""
+    prefill_seconds: float | None = field(default=None, compare=False)
+    """From the visual tokens to the first new token's logits: a token budget's own work and the decoder's pass over the
+    prompt, the vision tower not. The batch's wall time, shared out evenly."""
+    decode_seconds: float | None = field(default=None, compare=False)
+    """All new tokens after the first; the batch's wall time, shared out evenly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ Importing this package imports neither numpy nor torch; using it does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vtbench
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from vtbench_analysis.comparing import compare
     from vtbench_analysis.diagnosing import diagnose
 
-__all__ = ["compare", "diagnose", "vtbench_commands"]
+__all__ = ["compare", "diagnose", "vtbench_commands", "vtbench_report_sections"]
 
 _HOMES = {"compare": "comparing", "diagnose": "diagnosing"}
 
@@ -36,3 +38,16 @@ def vtbench_commands(app: click.Group) -> None:
 
     app.add_command(command.compare)
     app.add_command(command.diagnose)
+
+
+@vtbench.hookimpl
+def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:
+    """The diagnosis, as a part of a run's report."""
+    return {"diagnosis": _diagnosis}
+
+
+def _diagnosis(path: Path) -> str:
+    from vtbench_analysis.diagnosing import diagnose
+    from vtbench_analysis.pages import diagnosis_section
+
+    return diagnosis_section(diagnose(path))

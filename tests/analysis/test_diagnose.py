@@ -83,6 +83,19 @@ def test_probes_tell_collapse_from_the_decoder(tmp_path: Path, position: dict[st
     assert finding["text"] in diagnosis_section(found)
 
 
+def test_the_diagnosis_is_a_part_of_the_report(tmp_path: Path) -> None:
+    path = run(tmp_path, limit=60, report=True)
+    text = (path / "report.html").read_text()
+    assert '<h2 id="diagnosis-1">Diagnosis of relational</h2>' in text
+    assert diagnosis_section(diagnose(path)) in text
+    document = json.loads((path / "results.json").read_text())
+    scores = document["scores"]["relational"]
+    scores["cue_count"] = scores["acc"] | {"detail": {"chance": 0.5}}
+    (path / "results.json").write_text(json.dumps(document))
+    assert status(["report", str(path)], registry()) == 0
+    assert "The part “diagnosis” could not be made: KeyError" in (path / "report.html").read_text()
+
+
 def test_what_a_cue_score_says() -> None:
     lost = cue_of("cue_position", LOST)
     assert lost

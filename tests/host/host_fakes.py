@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vtbench.budget import Amount, Budget, GridKeep, RandomKeep
+from vtbench.budget import Budget
+from vtbench.budgets import Amount, GridKeep, RandomKeep
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch

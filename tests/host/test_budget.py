@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vtbench.budget
-from vtbench.budget import Amount, Budget, DownSample, GridKeep, RandomKeep, checked_weights, parse_budget
+import vtbench.budgets.amount
+import vtbench.budgets.places
+from vtbench.budget import Budget, checked_weights, parse_budget
+from vtbench.budgets import Amount, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
 from vtbench.errors import PluginError, VtbenchError
 from vtbench.types import VisualTokens
 
@@ -36,6 +39,7 @@ def kept(budget: Budget, tokens: VisualTokens, key: str = "t/test/0/0") -> np.nd
 
 
 @given(policies, st.integers(1, 12), st.integers(1, 12), st.booleans(), st.floats(0, 1))
+@settings(deadline=None)
 def test_weights_are_k_rows_that_sum_to_one(policy, columns, rows, placed, share):
     total = columns * rows
     k = round(share * total)
@@ -54,12 +58,22 @@ def test_weights_are_k_rows_that_sum_to_one(policy, columns, rows, placed, share
 
 
 @given(policies, st.integers(1, 12), st.integers(1, 12), st.booleans())
+@settings(deadline=None)
 def test_all_tokens_are_the_tokens_as_they_are(policy, columns, rows, placed):
     weights = kept(policy(Amount(fraction=1)), visual(columns, rows, placed))
     assert np.array_equal(weights, np.eye(columns * rows))
 
 
+def test_all_tokens_of_tiles_and_the_whole_picture_are_left_as_they_are():
+    """Boxes lie over each other, so a grid's cell holds tokens of a tile and of the whole picture."""
+    overlapping = np.concatenate([boxes(4, 4), boxes(2, 2)])
+    tokens = VisualTokens("connector", np.empty((1, 20, 0)), overlapping)
+    for policy in POLICIES:
+        assert np.array_equal(kept(policy(Amount(fraction=1)), tokens), np.eye(20))
+
+
 @given(st.integers(1, 10), st.integers(1, 10), st.floats(0, 1), st.booleans())
+@settings(deadline=None)
 def test_down_sampling_of_a_full_grid_uses_every_token_once(columns, rows, share, placed):
     total = columns * rows
     weights = kept(DownSample(Amount(count=max(1, round(share * total)))), visual(columns, rows, placed))
@@ -82,6 +96,7 @@ def test_a_cell_without_a_token_takes_the_nearest():
 
 
 @given(st.integers(1, 64))
+@settings(deadline=None)
 def test_the_grid_covers_the_picture_evenly(k):
     """No point is further from a kept token than a cell and a token's width allow, and no two kept tokens touch."""
     places = boxes(8, 8)
@@ -106,7 +121,20 @@ def test_a_grid_lies_where_tokens_are():
         assert np.array_equal(kept(policy(Amount(count=16)), middle), kept(policy(Amount(count=16)), visual(8, 8)))
 
 
+@given(st.floats(0, 60), st.integers(0, 3))
+@settings(deadline=None)
+def test_a_mean_is_kept_by_whole_numbers_beside_it(mean, seed):
+    """The share of pictures that get one token more is that of the fraction; every policy gives a picture the same."""
+    tokens = VisualTokens("connector", np.empty((400, 64, 0)), boxes(8, 8))
+    keys = [f"t/test/{seed}/{i}" for i in range(400)]
+    counts = [[len(rows) for rows in p(Amount(mean=mean)).weights(tokens, keys)] for p in (RandomKeep, GridKeep)]
+    assert counts[0] == counts[1]
+    assert set(counts[0]) <= {int(mean), int(mean) + 1}
+    assert np.mean(counts[0]) == pytest.approx(mean, abs=4 * 0.5 / np.sqrt(400))
+
+
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 3), st.text(max_size=8))
+@settings(deadline=None)
 def test_random_subsets_are_nested_and_differ_by_key_and_seed(a, b, seed, key):
     tokens = visual(10, 6)
     few, many = (
@@ -147,8 +175,11 @@ def test_the_policy_of_the_page_is_one():
     assert (first.argmax(axis=1).tolist(), second.argmax(axis=1).tolist()) == ([1, 2], [0, 1])
 
 
-def test_the_examples_in_the_docstrings_are_right():
-    assert doctest.testmod(vtbench.budget) == (0, 4)
+@pytest.mark.parametrize(
+    ("module", "examples"), [(vtbench.budget, 1), (vtbench.budgets.amount, 2), (vtbench.budgets.places, 2)]
+)
+def test_the_examples_in_the_docstrings_are_right(module, examples):
+    assert doctest.testmod(module) == (0, examples)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -162,12 +193,15 @@ def test_equal_budgets_are_one(policy):
 @pytest.mark.parametrize(
     ("given_", "says"),
     [
-        ({}, "a fraction or a count"),
-        ({"fraction": 0.5, "count": 3}, "a fraction or a count"),
-        ({"fraction": 1.01}, "between 0 and 1, not at 1.01"),
+        ({}, "is said once: k=COUNT, f=FRACTION or mean=COUNT"),
+        ({"fraction": 0.5, "count": 3}, "is said once"),
+        ({"mean": 0.5, "count": 3}, "is said once"),
+        ({"fraction": 1.01}, "between 0 and 1, not 1.01"),
         ({"fraction": -0.1}, "between 0 and 1"),
         ({"fraction": float("nan")}, "between 0 and 1"),
         ({"count": -1}, "at least 0, not -1"),
+        ({"count": 2.5}, "k must be a whole number, not 2.5"),
+        ({"mean": -1}, "at least 0, not -1"),
     ],
 )
 def test_amounts_out_of_range_are_refused(given_, says):
@@ -210,6 +244,11 @@ def test_broken_weights_are_refused(weights, says):
         ("random:f=0.25,seed=3", RandomKeep(Amount(fraction=0.25), seed=3)),
         ("grid:f=1", GridKeep(Amount(fraction=1))),
         ("downsample:k=0", DownSample(Amount(count=0))),
+        ("grid:mean=2.5", GridKeep(Amount(mean=2.5))),
+        ("spread:k=16", Spread(Amount(count=16))),
+        ("saliency:p=0.9", Saliency(0.9)),
+        ("saliency:p=0.9,by=norm", Saliency(0.9, "norm")),
+        ("merge:t=0.9", Merge(0.9)),
     ],
 )
 def test_budgets_are_read_from_text(text, budget):
@@ -221,13 +260,20 @@ def test_budgets_are_read_from_text(text, budget):
     [
         ("randon:k=3", "no policy 'randon'. Did you mean 'random'"),
         ("", "no policy ''"),
-        ("random", "a fraction or a count.*write random:k=COUNT"),
-        ("grid:k=3,f=0.5", "a fraction or a count"),
+        ("random", "budget 'random': how many tokens is said once: k=COUNT"),
+        ("grid:k=3,f=0.5", "is said once"),
         ("grid:k=3,seed=1", "grid has no setting 'seed'"),
         ("grid:k=2.5", "k must be a whole number, not 2.5"),
         ("grid:f=true", "f must be a number, not True"),
-        ("grid:f=1.5", "between 0 and 1, not at 1.5"),
-        ("grid:16", "written k=v"),
+        ("grid:f=1.5", "between 0 and 1, not 1.5"),
+        ("grid:16", "settings of budget 'grid' are written k=v"),
+        ("random:k=3,seed=x", "seed must be a whole number, not 'x'"),
+        ("saliency", "saliency needs 'p'; write saliency:p="),
+        ("saliency:p=1.5", "p must be between 0 and 1, not 1.5"),
+        ("saliency:p=0.9,by=size", "by has no 'size'"),
+        ("merge:t=2", "t must be between -1 and 1, not 2"),
+        ("complexity:mean=0.5", "mean must be at least 1, not 0.5"),
+        ("complexity:f=0.5,keep=gird", "keep has no 'gird'. Did you mean 'grid'"),
     ],
 )
 def test_what_is_no_budget_is_refused_in_one_line(text, says):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 
 import pytest
 from host_fakes import CHOICES, FakeModel, quiz, registry
-from PIL import Image
 
 import vtbench
-from vtbench.report import SHOWN, render
-from vtbench.report.figures import figures
+from vtbench.errors import StoreError
+from vtbench.report import render
+from vtbench.report.samples import PLAIN
 from vtbench.types import Output
 
 EVIL = "</p><script>alert('x')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
@@ -24,12 +25,13 @@ EVIL = "</p><script>alert('x')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 class Page(HTMLParser):
     """Collects tags and checks that they nest."""
 
-    VOID = ("meta", "img", "link", "br", "rect")
+    VOID = ("meta", "img", "link", "br", "rect", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
+        self.scripts: list[str] = []
         self.feed(text)
         self.close()
 
@@ -37,6 +39,10 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag not in self.VOID:
             self.open.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script" and self.tags[-1][1].get("type") is None:
+            self.scripts.append(data)
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in self.VOID:
@@ -59,28 +65,58 @@ def test_what_a_model_said_is_text_and_nothing_is_fetched(evil: Path) -> None:
     text = (evil / "report.html").read_text()
     page = Page(text)
     assert page.open == []
-    names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "link", "iframe", "object"}
+    assert not {tag for tag, _ in page.tags} & {"link", "iframe", "object"}
     assert "&lt;script&gt;alert" in text
     assert "{{ 7*7 }}" in text
     for tag, attributes in page.tags:
         assert not any(name.startswith("on") for name in attributes), tag
         assert (attributes.get("src") or "data:image/").startswith("data:image/")
         assert (attributes.get("href") or "#").startswith("#")
-    assert not re.search(r"url\(|@import|https?://", text.replace("http-equiv", ""))
+    assert not re.search(r"url\(|@import", text)
     assert len(text) < 10_000_000
 
 
-def test_it_shows_wrong_and_right_with_pictures(evil: Path) -> None:
+def test_only_our_own_scripts_may_run(evil: Path) -> None:
     page = Page((evil / "report.html").read_text())
-    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == 2 * SHOWN
-    assert all(picture["alt"] for picture in pictures)
+    (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    allowed = re.findall(r"'sha256-(.*?)'", policy)
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in page.scripts]
+    assert digests
+    assert digests == allowed
+    assert "unsafe" not in policy.partition("script-src")[2]
+
+
+def data_of(text: str) -> dict[str, Any]:
+    """The JSON of the table of samples."""
+    section = text.partition("data-samples=")[2]
+    found = re.search(r'<script type="application/json">(.*?)</script>', section, re.DOTALL)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_every_sample_is_in_its_table_with_one_picture_for_all(evil: Path) -> None:
     text = (evil / "report.html").read_text()
-    assert "Failed: 1" in text
-    assert "Wrong: 20" in text
-    assert "Right: 79" in text
+    data = data_of(text)
+    assert len(data["rows"]) == 100
+    assert {row[3] for row in data["rows"]} >= {EVIL, None}
+    assert len(data["pictures"]) == 1
+    assert [row[5] for row in data["rows"]] == [0] + [1] * 20 + [2] * 79
+    page = Page(text)
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == PLAIN - 1
+    assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
+    assert f"The first {PLAIN} of 100 samples" in text
+    assert "79 right, 20 wrong, 1 failed" in text
     assert "gone.png" in text
+
+
+def test_of_more_samples_a_stated_share_is_shown(evil: Path) -> None:
+    text = render(evil, shown=10)
+    assert len(data_of(text)["rows"]) == 10
+    assert "10 of 100 samples, evenly spread" in text
+    assert "79 right, 20 wrong, 1 failed" in text
 
 
 def test_pictures_that_changed_are_not_shown(evil: Path, tmp_path: Path) -> None:
@@ -88,7 +124,7 @@ def test_pictures_that_changed_are_not_shown(evil: Path, tmp_path: Path) -> None
 
     Image.new("RGB", (4, 4), (0, 0, 0)).save(tmp_path / "red.png")
     text = render(evil)
-    assert "data:image" not in text.partition("<body>")[2]
+    assert "data:image" not in text.partition("<body>")[2].partition("<script>")[0]
     assert "pictures have changed" in text
     (tmp_path / "quiz.yaml").unlink()
     assert "Without pictures" in render(evil)
@@ -99,15 +135,27 @@ def test_it_is_made_again_from_what_is_stored(evil: Path) -> None:
     assert CHOICES[0] in render(evil)
 
 
-def test_maps_and_curves_of_a_score_are_drawn() -> None:
-    """A matrix becomes a picture whose darkest cell is the largest value; a curve keeps its rows."""
-    curve = [{"fraction": 0.5, "value": 0.25}, {"fraction": 1.0, "value": None}]
-    drawn = figures({"carriers": {"detail": {"map": [[0.0, 1.0], [2.0, 4.0]]}}, "area": {"detail": {"curve": curve}}})
-    assert [figure["name"] for figure in drawn] == ["carriers", "area"]
-    assert (drawn[0]["low"], drawn[0]["high"]) == (0, 4)
-    image = Image.open(io.BytesIO(base64.b64decode(drawn[0]["uri"].partition(",")[2])))
-    left, bottom = image.width // 4, image.height * 3 // 4
-    shades = [image.getpixel((x, y))[0] for y in (left, bottom) for x in (left, bottom)]
-    assert shades == sorted(shades, reverse=True)
-    assert drawn[1]["keys"] == ["fraction", "value"]
-    assert figures({"acc": {"detail": {}}}) == []
+def test_other_runs_stand_beside_it(evil: Path, tmp_path: Path) -> None:
+    other = vtbench.run(
+        model="fake", tasks=[tmp_path / "quiz.yaml"], limit=40, output=str(tmp_path / "other"), registry=registry()
+    ).path
+    text = render(evil, [other])
+    assert "Beside other runs" in text
+    assert str(other) in text
+    assert "B asked other samples than A" in text
+    assert "Beside other runs" not in render(evil)
+    (other / "results.json").write_text("{")
+    with pytest.raises(StoreError, match=r"results\.json: broken"):
+        render(evil, [other])
+
+
+def test_a_part_that_fails_is_a_line_and_costs_nothing_else(evil: Path) -> None:
+    def fails(path: Path) -> str:
+        raise RuntimeError("no <b>luck</b>")
+
+    sections = {"bad": fails, "good": lambda path: f"<h2>Seen {path.name}</h2>", "none": lambda path: None}
+    text = render(evil, sections=sections)
+    assert "The part “bad” could not be made: RuntimeError: no &lt;b&gt;luck&lt;/b&gt;" in text
+    assert f"<h2>Seen {evil.name}</h2>" in text
+    assert 'href="#section-2">Good' in text
+    assert "section-3" not in text

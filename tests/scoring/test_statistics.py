@@ -1,12 +1,15 @@
 """Standard errors and intervals against closed forms, scipy and resampling."""
 
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
-from vtbench.scoring.statistics import mean, ratio
+from vtbench.scoring import statistics
+from vtbench.scoring.statistics import any_mean, difference, mean, ratio
 
 
 def own(n):
@@ -90,3 +93,40 @@ def test_intervals_stay_in_range_and_hold_the_value(samples):
     if estimate.interval:
         low, high = estimate.interval
         assert 0 <= low <= estimate.value <= high <= 1
+
+
+def test_the_mean_of_any_values_has_students_interval():
+    values = np.random.default_rng(0).normal(7, 3, 40)
+    estimate = any_mean(values.tolist(), own(40))
+    expected = ttest_1samp(values, 0).confidence_interval()
+    assert estimate.interval == pytest.approx((expected.low, expected.high))
+    pairs = any_mean(np.repeat(values, 2).tolist(), [str(i // 2) for i in range(80)])
+    assert pairs.interval == pytest.approx(estimate.interval)
+    assert any_mean([], []).value is None
+    assert any_mean([3, 4], ["one", "one"]).interval is None
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize(("ours", "theirs"), [(0.85, 0.7), (0.98, 0.97), (0.5, 0.5)])
+def test_the_interval_of_a_paired_difference_covers_it(ours, theirs, clustered):
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(300):
+        hardness = rng.random(200)
+        if clustered:
+            hardness[1::2] = np.where(rng.random(100) < 0.5, hardness[::2], hardness[1::2])
+        other = np.where(rng.random(200) < 0.5, hardness, rng.random(200))
+        clusters = [str(i // 2) for i in range(200)] if clustered else own(200)
+        found = difference((hardness < ours).astype(float), (other < theirs).astype(float), clusters)
+        hits += found.interval[0] <= ours - theirs <= found.interval[1]
+    assert hits >= 0.92 * 300
+
+
+def test_two_that_agree_everywhere_are_not_surely_alike():
+    found = difference([1.0] * 10, [1.0] * 10, own(10))
+    assert found.value == 0
+    assert found.interval[0] < 0 < found.interval[1]
+
+
+def test_the_examples_in_the_docstrings_are_right():
+    assert doctest.testmod(statistics) == (0, 3)

@@ -10,6 +10,7 @@ from vtbench.metric import Batch
 from vtbench.scoring.metrics import Pairs, concerned
 from vtbench.scoring.normalise import parse_answer
 from vtbench.scoring.psychometric import Curve, fit
+from vtbench.scoring.statistics import wilson
 from vtbench.types import Capability, Observation, Record, Sample, Score, VisualTokens
 
 
@@ -45,7 +46,7 @@ class Psychometric:
         }
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `threshold_75` in % of the canvas; in pixels, in patches, by kind and with its points in detail."""
+        """Return `threshold_75` in % of the canvas; in pixels, in patches, by kind and with its curve in detail."""
         pairs = concerned(records, observations)
         curve = _fit(pairs)
         flags = curve.flags if pairs else ()
@@ -56,7 +57,7 @@ class Psychometric:
             "pixels": _scaled(curve.threshold, _one([observation["image_size"] for _, observation in pairs]), 1 / 100),
             "patches": None,
             "unparsed": sum(not o["parsed"] for _, o in pairs) / len(pairs) if pairs else None,
-            "points": _points(pairs),
+            "curve": _points(pairs),
             "by_kind": {k: _summary(_fit([pair for pair in pairs if pair[0].kind == k])) for k in kinds},
         }
         patch = _one([observation["patch"] for _, observation in pairs])
@@ -82,11 +83,16 @@ def _summary(curve: Curve) -> dict[str, Any]:
 
 
 def _points(pairs: Pairs) -> list[dict[str, float]]:
-    """Return the share of positive answers at each offset: the dots that the curve goes through."""
+    """Return the share of positive answers at each offset, with Wilson's interval: what the curve goes through."""
     answers: dict[float, list[int]] = {}
     for _, observation in pairs:
         answers.setdefault(observation["offset"], []).append(observation["positive"])
-    return [{"offset": x, "positive": sum(v) / len(v), "n": len(v)} for x, v in sorted(answers.items())]
+    points = []
+    for x, found in sorted(answers.items()):
+        share = sum(found) / len(found)
+        low, high = wilson(share, len(found))
+        points.append({"offset": x, "positive": share, "low": low, "high": high, "n": len(found)})
+    return points
 
 
 def _one(values: Sequence[float | None]) -> float | None:

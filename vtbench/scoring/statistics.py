@@ -32,10 +32,15 @@ class Estimate:
     clusters: int
 
     def score(
-        self, *, chance: float | None = None, flags: tuple[str, ...] = (), detail: Mapping[str, Any] | None = None
+        self,
+        *,
+        chance: float | None = None,
+        flags: tuple[str, ...] = (),
+        detail: Mapping[str, Any] | None = None,
+        percent: bool = True,
     ) -> Score:
         """Return it as a `Score`."""
-        return Score(self.value, self.stderr, self.interval, self.n, chance, flags, dict(detail or {}))
+        return Score(self.value, self.stderr, self.interval, self.n, chance, flags, dict(detail or {}), percent)
 
 
 def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
@@ -96,3 +101,47 @@ def mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
     0.75
     """
     return ratio(values, [1.0] * len(values), clusters)
+
+
+def any_mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
+    """Estimate the mean of values of any range, with Student's t interval over clusters.
+
+    >>> [round(end, 3) for end in any_mean([1, 2, 3, 4], ["a", "a", "b", "b"]).interval]
+    [-10.206, 15.206]
+
+    Returns:
+        value None without values; standard error and interval None where one cluster is all there is.
+    """
+    if not len(values):
+        return Estimate(None, None, None, 0, 0)
+    names: list[Any] = [cluster or index for index, cluster in enumerate(clusters)]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    groups, value = len(numbers), float(np.mean(values))
+    if groups == 1:
+        return Estimate(value, None, None, len(values), groups)
+    sums = np.bincount([numbers[name] for name in names], weights=np.asarray(values, dtype=float) - value)
+    stderr = float(np.sqrt(groups / (groups - 1) * np.square(sums).sum())) / len(values)
+    reach = float(t.ppf(0.975, groups - 1)) * stderr
+    return Estimate(value, stderr, (value - reach, value + reach), len(values), groups)
+
+
+def difference(ours: Sequence[float], theirs: Sequence[float], clusters: Sequence[str]) -> Estimate:
+    """Estimate the mean difference of two credits in [0, 1] of the same samples, `ours` less `theirs`.
+
+    Where answers are right or wrong the standard error is at least that of Bonett and Price's adjusted interval (J.
+    Educ. Behav. Stat. 37, 2012), which does not shrink to nothing where the two agree everywhere.
+
+    >>> [round(end, 3) for end in difference([1, 1, 1, 0], [1, 1, 0, 0], [""] * 4).interval]
+    [-0.643, 1.0]
+    """
+    apart = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
+    found = any_mean(apart.tolist(), clusters)
+    if found.value is None or found.stderr is None:
+        return found
+    stderr, n = found.stderr, len(apart)
+    if np.isin([ours, theirs], (0, 1)).all():
+        won, lost = (int((apart > 0).sum()) + 1) / (n + 2), (int((apart < 0).sum()) + 1) / (n + 2)
+        stderr = max(stderr, float(np.sqrt((won + lost - (won - lost) ** 2) / (n + 2))))
+    reach = float(t.ppf(0.975, found.clusters - 1)) * stderr
+    interval = (max(-1.0, found.value - reach), min(1.0, found.value + reach))
+    return Estimate(found.value, stderr, interval, n, found.clusters)

@@ -57,7 +57,7 @@
           : Plot.areaY(sure, { ...ends, fill: stroke, fillOpacity: 0.16, z: "name" }),
         Plot.lineY(rows, { ...channels, y: "y", z: "name", strokeWidth: 2, strokeOpacity: names ? 0.45 : 1 }),
         Plot.dot(rows, { ...channels, y: "y", symbol, fill: "var(--card)", r: 3.5, strokeWidth: 2 }),
-        Plot.tip(rows, Plot.pointer({ x: "x", y: "y", title: (d) => said(d, x, y) })),
+        Plot.tip(rows, Plot.pointer({ x: "x", y: "y", title: (d) => said(d, x, y), lineHeight: 1.4 })),
       ],
     });
   }
@@ -81,7 +81,7 @@
       marks: [
         Plot.frame({ stroke: "var(--line)" }),
         Plot.dot(rows, { x: "x", y: "y", stroke, symbol, r: 2.5, strokeWidth: 1.25, strokeOpacity: 0.8 }),
-        Plot.tip(rows, Plot.pointer({ x: "x", y: "y", title: "name" })),
+        Plot.tip(rows, Plot.pointer({ x: "x", y: "y", title: "name", lineHeight: 1.4 })),
       ],
     });
   }

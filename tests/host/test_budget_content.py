@@ -1,0 +1,218 @@
+"""Budgets that look into tokens: what each promises, for any tokens."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from vtbench.budget import Budget, FittedBudget, checked_weights, parse_budget
+from vtbench.budgets import (
+    Amount,
+    Complexity,
+    ComplexityAtMean,
+    Merge,
+    Saliency,
+    Spread,
+    likeness,
+    merging,
+    saliency,
+    spread,
+)
+from vtbench.budgets import complexity as complexity_module
+from vtbench.budgets.complexity import complexity
+from vtbench.budgets.complexity import given as given_tokens
+from vtbench.budgets.likeness import cosines, effective_rank
+from vtbench.errors import VtbenchError
+from vtbench.types import VisualTokens
+
+values = st.floats(-8, 8, width=32).map(lambda value: round(value, 2))
+pictures = st.tuples(st.integers(1, 9), st.integers(1, 4)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=values)
+)
+BUDGETS = [
+    Saliency(0.6),
+    Saliency(0.6, "norm"),
+    Spread(Amount(fraction=0.4)),
+    Merge(0.8),
+    Complexity(0.7),
+    Complexity(1.0, "rank", "random"),
+    Complexity(0.5, "cosine", "grid"),
+]
+
+
+def of(*tokens: np.ndarray) -> VisualTokens:
+    return VisualTokens("connector", np.stack(tokens))
+
+
+def rows(budget: Budget, tokens: np.ndarray) -> np.ndarray:
+    return checked_weights(budget, of(tokens), ["t/test/0/0"])[0]
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: budget.name)
+@given(picture=pictures)
+@settings(deadline=None)
+def test_weights_are_at_least_one_row_and_at_most_all_each_once(budget, picture):
+    weights = rows(budget, picture)
+    assert 1 <= len(weights) <= len(picture)
+    assert ((weights > 0).sum(axis=0) <= 1).all(), "no token is in two rows"
+    assert (np.diff(weights.argmax(axis=1)) > 0).all(), "in the order of the picture"
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: budget.name)
+@given(picture=pictures, seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_neither_company_nor_last_digits_nor_library_decide(budget, picture, seed):
+    """Alone, in a batch of others, moved in the seventh digit, as a torch tensor of single precision: the same rows."""
+    alone = rows(budget, picture)
+    rng = np.random.default_rng(seed)
+    others = rng.normal(size=(3, *picture.shape))
+    together = checked_weights(budget, of(*others, picture), [*"abc", "t/test/0/0"])[-1]
+    assert np.array_equal(together, alone)
+    assert np.array_equal(
+        checked_weights(budget, VisualTokens("connector", torch.tensor(others)), list("abc"))[0],
+        checked_weights(budget, of(*others), list("abc"))[0],
+    )
+    single = VisualTokens("connector", torch.tensor(others, dtype=torch.float32))
+    for ours, theirs in zip(
+        checked_weights(budget, single, list("abc")), budget.weights(of(*others), list("abc")), strict=True
+    ):
+        assert np.array_equal(ours, theirs)
+
+
+@given(pictures, st.floats(0.01, 0.99))
+@settings(deadline=None)
+def test_saliency_keeps_the_fewest_that_hold_the_share(picture, share):
+    for by in ("distance", "norm"):
+        centre = picture.mean(axis=0) if by == "distance" else 0
+        energy = np.square(picture - centre).sum(axis=1)
+        kept = rows(Saliency(share, by), picture).argmax(axis=1)
+        held = energy[kept].sum()
+        assert held >= (share - 1e-4) * energy.sum()
+        if len(kept) > 1 and energy.sum():
+            assert held - energy[kept].min() <= (share + 1e-4) * energy.sum(), "one less would do"
+        assert energy[kept].min() >= np.delete(energy, kept).max(initial=0) - 1e-4 * energy.sum(), "the most salient"
+
+
+@given(pictures)
+@settings(deadline=None)
+def test_budgets_that_keep_all_are_the_identity(picture):
+    for budget in (Saliency(1), Saliency(1, "norm"), Spread(Amount(fraction=1)), Complexity(len(picture))):
+        assert np.array_equal(rows(budget, picture), np.eye(len(picture)))
+
+
+@given(pictures)
+@settings(deadline=None)
+def test_spread_is_within_twice_the_best(picture):
+    """Gonzalez' bound is on angles, which are a metric; three tokens are few enough to try all choices."""
+    if len(picture) < 4:
+        return
+    angle = np.arccos(cosines(of(picture))[0].clip(-1, 1))
+
+    def least(chosen: np.ndarray) -> float:
+        return float(min(angle[i, j] for i in chosen for j in chosen if i < j))
+
+    ours = least(rows(Spread(Amount(count=3)), picture).argmax(axis=1))
+    best = max(
+        least(np.array([i, j, k]))
+        for i in range(len(picture))
+        for j in range(i + 1, len(picture))
+        for k in range(j + 1, len(picture))
+    )
+    assert ours >= best / 2 - 0.01
+
+
+@given(pictures, st.floats(0, 0.99))
+@settings(deadline=None)
+def test_merged_tokens_are_alike_and_groups_cannot_be_joined(picture, least):
+    cosine = cosines(of(picture))[0]
+    groups = [np.flatnonzero(row) for row in rows(Merge(least), picture)]
+    assert sorted(i for group in groups for i in group) == list(range(len(picture))), "no token is lost"
+    for n, group in enumerate(groups):
+        assert cosine[np.ix_(group, group)].min() >= least - 1e-4
+        for other in groups[:n]:
+            assert cosine[np.ix_(group, other)].min() < least + 1e-4, "two groups that could be one"
+
+
+def test_copies_merge_and_a_chain_of_small_steps_does_not():
+    copies = np.repeat(np.eye(3), [2, 3, 1], axis=0)
+    assert rows(Merge(0.99), copies).tolist() == [
+        [0.5, 0.5, 0, 0, 0, 0],
+        [0, 0, *[pytest.approx(1 / 3)] * 3, 0],
+        [0, 0, 0, 0, 0, 1],
+    ]
+    angles = np.linspace(0, np.pi / 2, 10)  # neighbours at cosine .985, ends at 0
+    chain = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert len(rows(Merge(0.98), chain)) == 5
+
+
+def test_a_busy_picture_gets_more_than_an_empty_one():
+    empty, busy = np.repeat(np.eye(1, 8), 8, axis=0), np.eye(8)
+    for by in ("cosine", "rank"):
+        few, many = (len(w) for w in Complexity(1.0, by).weights(of(empty, busy), ["a", "b"]))
+        assert few == 1
+        assert many >= 7
+    assert complexity(of(empty, busy), "cosine").tolist() == [1, 8]
+    assert effective_rank(of(empty, busy)).round(6).tolist() == [0, 7], "less their mean, 8 directions are 7"
+
+
+amounts = st.lists(st.floats(1, 64), min_size=1, max_size=40)
+
+
+@given(amounts, st.floats(1, 64))
+@settings(max_examples=200, deadline=None)
+def test_the_fitted_mean_is_the_nearest_that_there_is(measured, mean):
+    """No scale comes nearer than half of one token in one picture, but where pictures of one complexity move as one."""
+    budget = ComplexityAtMean(Amount(mean=mean))
+    table = np.stack([measured, np.full(len(measured), 64.0)], axis=1)
+    found = budget.counts(table)
+    assert found.min() >= 1
+    assert found.max() <= 64
+    assert np.array_equal(found, given_tokens(table[:, 0], budget.fitted(table).scale, 64))
+    off = abs(found.mean() - mean)
+    for scale in np.linspace(0.01, 64, 500):
+        assert off <= abs(given_tokens(table[:, 0], scale, 64).mean() - mean) + 1e-9
+
+
+@given(amounts)
+@settings(deadline=None)
+def test_fitting_does_not_hang_on_the_order_of_the_pictures(measured):
+    table = np.stack([measured, np.full(len(measured), 64.0)], axis=1)
+    budget = ComplexityAtMean(Amount(fraction=0.25))
+    assert budget.fitted(table) == budget.fitted(table[::-1]) == budget.fitted(np.tile(table, (2, 1)))
+
+
+def test_a_mean_beyond_the_tokens_is_one_line_and_of_all_tokens_is_all():
+    table = np.array([[3.0, 64], [20, 64]])
+    with pytest.raises(VtbenchError, match="budget of 65 where a picture has 64 visual tokens; ask for less"):
+        ComplexityAtMean(Amount(mean=65)).fitted(table)
+    assert ComplexityAtMean(Amount(mean=64)).counts(table).tolist() == [64, 64]
+
+
+def test_a_budget_that_waits_to_be_fitted_refuses_to_answer():
+    budget = parse_budget("complexity:mean=24")
+    assert isinstance(budget, FittedBudget)
+    assert not isinstance(parse_budget("complexity"), FittedBudget)
+    with pytest.raises(VtbenchError, match="fitted on a task's first pictures, which only `vtbench run` does"):
+        budget.weights(of(np.eye(4)), ["a"])
+
+
+def test_equal_budgets_are_one_and_names_tell_apart():
+    assert len({*BUDGETS, *[type(budget)(**vars_of(budget)) for budget in BUDGETS]}) == len(BUDGETS)
+    assert len({budget.name for budget in BUDGETS}) == len(BUDGETS)
+
+
+def vars_of(budget: Budget) -> dict[str, object]:
+    return {name: getattr(budget, name) for name in budget.__slots__}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("module", "examples"), [(likeness, 3), (saliency, 2), (spread, 1), (merging, 2), (complexity_module, 3)]
+)
+def test_the_examples_in_the_docstrings_are_right(module, examples):
+    assert doctest.testmod(module) == (0, examples)
