@@ -6,6 +6,7 @@ In: samples. Out: the question itself or a fixed text, and the pictures' patches
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,28 +44,31 @@ class Echo:
     def _says(self, sample: Sample) -> str:
         return sample.prompt if self._text is None else self._text
 
-    def _lengths(self, samples: Sequence[Sample], budget: Budget | None) -> list[int]:
-        """Count the words of each question, and the visual tokens that a budget leaves."""
+    def _read(self, samples: Sequence[Sample], budget: Budget | None) -> list[Output]:
+        """Count the visual tokens that a budget leaves, and with them the words of each question."""
         kept = [GRID * GRID] * len(samples)
         if budget is not None:
             (visual,) = self.visual_tokens(samples, ["connector"])
             kept = [len(rows) for rows in checked_weights(budget, visual, [sample.id for sample in samples])]
-        return [len(sample.prompt.split()) + k for sample, k in zip(samples, kept, strict=True)]
+        return [
+            Output(tokens_in=len(sample.prompt.split()) + k, visual_tokens_in=k)
+            for sample, k in zip(samples, kept, strict=True)
+        ]
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
         """Say it."""
-        lengths = self._lengths(samples, budget)
-        return [Output(text=self._says(sample), tokens_in=n) for sample, n in zip(samples, lengths, strict=True)]
+        read = self._read(samples, budget)
+        return [replace(output, text=self._says(sample)) for sample, output in zip(samples, read, strict=True)]
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
         """Believe in the choice that the text gives; all alike where it gives none."""
         return [
-            Output(
+            replace(
+                output,
                 logprobs=believe(self._says(sample), sample.choices),
                 logprob_tokens=(1,) * len(sample.choices),
-                tokens_in=n,
             )
-            for sample, n in zip(samples, self._lengths(samples, budget), strict=True)
+            for sample, output in zip(samples, self._read(samples, budget), strict=True)
         ]
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:

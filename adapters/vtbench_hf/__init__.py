@@ -2,7 +2,7 @@
 
 Build on it: `vtbench_hf.adapter.HFAdapter` serves every architecture through `generate`;
 `vtbench_hf.merged.MergedAdapter` is the faster one, for models that put picture embeddings in the place of placeholder
-tokens.
+tokens; `vtbench_families` has what is known of single families.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ def hf(
 ) -> Adapter:
     """Any AutoModelForImageTextToText checkpoint: `pretrained=<directory or hub name>`.
 
+    But Fuyu's and Idefics', whose processors ask pictures and text in ways of their own: they have adapters.
+
     Args:
         pretrained: directory of a checkpoint, or its name on the hub.
         revision: branch, tag or commit on the hub.
@@ -41,8 +43,19 @@ def hf(
     """
     from vtbench_hf.loading import load
     from vtbench_hf.merged import adapter_class
+    from vtbench_hf.serving import OWN_PROMPTS
 
-    loaded = load("hf", pretrained, revision, dtype, device, attn_implementation, trust_remote_code, chat_template)
+    loaded = load(
+        "hf",
+        pretrained,
+        revision,
+        dtype,
+        device,
+        attn_implementation,
+        trust_remote_code,
+        chat_template,
+        never=OWN_PROMPTS,
+    )
     return adapter_class(loaded.model.config.model_type)(loaded)
 
 

@@ -1,6 +1,8 @@
 """An adapter for any image-text model of transformers: samples in, outputs and visual tokens out.
 
-Subclasses of other architectures override `_inputs`, `_decode`, `_score` or `_layer`, and inherit the rest.
+Subclasses for one architecture say which layers there are (`_layer_names`), where the visual tokens are in them
+(`_connector`, `_encoder`, `_decoder_states`, `_places`) and which part of a picture each stands for (`_picture_boxes`);
+those that can do better than the model's `generate` override `_inputs`, `_decode` or `_score`. The rest is inherited.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 
@@ -34,6 +37,7 @@ class HFAdapter:
         self._loaded = loaded
         self._memo = BatchMemo()
         self._choice_tokens = ChoiceTokens(self.tokenizer)
+        self._known_boxes: dict[tuple[tuple[int, int], str], np.ndarray | None] = {}
         can_see = self._gives_visual_tokens()
         capabilities: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")
         self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:2])
@@ -58,7 +62,9 @@ class HFAdapter:
             )
         with self._batch(samples):
             inputs = self._shared_inputs(samples)
-            return [VisualTokens(name, self._layer(name, inputs, samples), self._boxes(samples)) for name in layers]
+            return [
+                VisualTokens(name, self._layer(name, inputs, samples), self._boxes(samples, name)) for name in layers
+            ]
 
     def describe(self) -> Mapping[str, Any]:
         """Say which model this is."""
@@ -87,7 +93,8 @@ class HFAdapter:
 
     def _rankings(self, inputs: Inputs, samples: Sequence[Sample]) -> list[Output]:
         lengths = self._lengths(inputs)
-        tails = [row[-min(n, 8) :] for row, n in zip(inputs["input_ids"].tolist(), lengths, strict=True)]
+        rows = zip(inputs["input_ids"], inputs["attention_mask"].bool(), strict=True)
+        tails = [row[mask][-8:].tolist() for row, mask in rows]
         choices = [
             [self._choice_tokens(tail, choice) for choice in sample.choices]
             for tail, sample in zip(tails, samples, strict=True)
@@ -99,16 +106,20 @@ class HFAdapter:
 
     def _inputs(self, samples: Sequence[Sample]) -> Inputs:
         """Return the processor's tensors, padded on the left, on the model's device."""
-        texts = [prompt_text(self.processor, sample) for sample in samples]
-        options = {} if adds_special_tokens(self.tokenizer, texts[0]) else {"add_special_tokens": False}
-        images = [list(sample.images) for sample in samples] if samples[0].images else None
         try:
-            batch = self.processor(images=images, text=texts, padding=True, return_tensors="pt", **options)
+            batch = self._process(samples)
         except (ValueError, OSError, ZeroDivisionError) as error:
             raise SampleError(f"the processor refuses a picture or prompt: {first_line(error)}") from error
         batch.pop("labels", None)  # PaliGemma's processor adds them, for training
         moved: Inputs = batch.to(self.model.device, self.model.dtype)
         return moved
+
+    def _process(self, samples: Sequence[Sample]) -> Any:
+        """Call the processor."""
+        texts = [prompt_text(self.processor, sample) for sample in samples]
+        options = {} if adds_special_tokens(self.tokenizer, texts[0]) else {"add_special_tokens": False}
+        images = [list(sample.images) for sample in samples] if samples[0].images else None
+        return self.processor(images=images, text=texts, padding=True, return_tensors="pt", **options)
 
     def _decode(self, inputs: Inputs, max_new_tokens: int) -> list[list[int]]:
         """Return the tokens of the greedy answers, without the one that ends them."""
@@ -125,11 +136,63 @@ class HFAdapter:
 
     def _layer(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor:
         """Return the visual tokens at a layer, (n, N, d)."""
-        features = self._memo.part("features", lambda: visual.image_features(self.model, inputs))
-        return visual.by_sample(visual.connector_rows(features), len(samples))
+        if len(set(self._places(inputs).sum(1).tolist())) > 1 or len({len(sample.images) for sample in samples}) > 1:
+            raise visual.unequal()
+        return visual.by_sample(self._rows(name, inputs), len(samples))
 
-    def _boxes(self, samples: Sequence[Sample]) -> Any:
-        """Return where the visual tokens stand in the picture; None: unknown for an architecture at large."""
+    def _rows(self, name: str, inputs: Inputs) -> torch.Tensor | list[torch.Tensor]:
+        if name in visual.QUARTERS:
+            return self._quarters(inputs)[name]
+        return self._encoder(inputs) if name == "encoder" else self._connector(inputs)
+
+    def _quarters(self, inputs: Inputs) -> dict[str, list[torch.Tensor]]:
+        def read() -> dict[str, list[torch.Tensor]]:
+            return visual.quarters(self._decoder_states(inputs), self._places(inputs))
+
+        return self._memo.part("quarters", read)
+
+    def _features(self, inputs: Inputs) -> Any:
+        """Return what the vision tower and the connector make of the batch's pictures."""
+        return self._memo.part("features", lambda: visual.image_features(self.model, inputs))
+
+    def _connector(self, inputs: Inputs) -> torch.Tensor | list[torch.Tensor]:
+        """Return the tokens that the language model is given: a row each picture or tile."""
+        return visual.connector_rows(self._features(inputs))
+
+    def _encoder(self, inputs: Inputs) -> torch.Tensor | list[torch.Tensor]:
+        """Return the tokens that the connector is given: a row each picture or tile."""
+        states: torch.Tensor = self._features(inputs).last_hidden_state
+        return states
+
+    def _decoder_states(self, inputs: Inputs) -> Sequence[torch.Tensor]:
+        """Return the states (B, P, d) of the prompts in each layer of the language model, the embeddings first."""
+        return visual.prompt_states(self.model, inputs)
+
+    def _places(self, inputs: Inputs) -> torch.Tensor:
+        """Return where the visual tokens stand among the prompts', (B, P); nowhere if they are not among them."""
+        return self._placeholders(inputs)
+
+    def _placeholders(self, inputs: Inputs) -> torch.Tensor:
+        """Return where the prompts have placeholders for what comes of pictures, (B, P)."""
+        ids_BP: torch.Tensor = inputs["input_ids"]
+        token = getattr(self.model.config, "image_token_id", None)
+        return torch.zeros_like(ids_BP, dtype=torch.bool) if token is None else ids_BP == token
+
+    def _boxes(self, samples: Sequence[Sample], layer: str = "connector") -> np.ndarray | None:
+        """Return where the visual tokens stand in the picture; None for pictures of several sizes."""
+        sizes = {image.size for sample in samples for image in sample.images}
+        if len(sizes) != 1 or any(len(sample.images) != 1 for sample in samples):
+            return None
+        key = (sizes.pop(), layer)
+        if key not in self._known_boxes:
+            self._known_boxes[key] = self._picture_boxes(*key)
+        return self._known_boxes[key]
+
+    def _picture_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
+        """Return the boxes (N, 4) of a layer's tokens in a picture of `size`, width and height in pixels.
+
+        They are left, top, right, bottom as fractions of the picture; None: unknown for an architecture at large.
+        """
         return None
 
     def _gives_visual_tokens(self) -> bool:

@@ -7,7 +7,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ from transformers.utils import logging
 from vtbench.errors import AdapterError, nearest
 from vtbench_hf.allocator import keep_freed_memory
 from vtbench_hf.memory import first_line, out_of_memory_as
+from vtbench_hf.processors import load_processor
+from vtbench_hf.serving import server_of
 
 _DTYPES = {
     "float32": torch.float32,
@@ -35,6 +37,8 @@ _DTYPES = {
     "fp16": torch.float16,
 }
 _WEIGHTS = ("*.safetensors", "*.bin")
+_CONVERTED = {"llava_": ("LLaVA", "llava-hf/*"), "internvl_chat": ("InternVL", "OpenGVLab/InternVL3-*-hf")}
+"""Model types of checkpoints in their authors' own format, and where to find them in transformers'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def load(
     trust_remote_code: bool | str = False,
     chat_template: str | None = None,
     label: str | None = None,
-    only: str | None = None,
+    only: str | Collection[str] = (),
+    never: Collection[str] = (),
 ) -> Loaded:
     """Load an image-text checkpoint.
 
@@ -87,7 +92,8 @@ def load(
         trust_remote_code: run code that comes with the checkpoint.
         chat_template: a Jinja template, or a file that holds one, in place of the processor's.
         label: what `describe` calls the checkpoint; `pretrained` by default.
-        only: the one `model_type` that the adapter serves; every image-text model by default.
+        only: the `model_type` that the adapter serves, or several; every image-text model by default.
+        never: `model_type`s that the adapter leaves to others.
 
     Raises:
         AdapterError: it cannot be used.
@@ -106,8 +112,8 @@ def load(
     if not path.is_dir():
         common |= {"revision": revision, "local_files_only": _only_local(name, pretrained)}
     with _quiet():
-        _check_is_image_text(name, source, common, only)
-        processor = _load_processor(source, common, chat_template)
+        model_type = _check_is_image_text(name, source, common, (only,) if isinstance(only, str) else only, never)
+        processor = load_processor(source, model_type, common, chat_template)
         directory = Path(transformers.utils.cached_file(source, "config.json", **_hub_only(common))).parent
         check_weights(directory)
         model = _load_model(source, common, kind, attn_implementation)
@@ -252,8 +258,10 @@ def _hub_only(common: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in common.items() if key != "trust_remote_code"}
 
 
-def _check_is_image_text(name: str, source: str, common: dict[str, Any], only: str | None) -> None:
-    """Refuse what `AutoModelForImageTextToText` cannot load, saying what it is."""
+def _check_is_image_text(
+    name: str, source: str, common: dict[str, Any], only: Collection[str], never: Collection[str]
+) -> str:
+    """Refuse what the adapter does not serve, saying what it is and which one does; return its model type."""
     path = Path(source)
     if path.is_dir() and not (path / "config.json").exists():
         hint = "a checkpoint that transformers can load holds config.json, weights, tokenizer and processor"
@@ -266,10 +274,12 @@ def _check_is_image_text(name: str, source: str, common: dict[str, Any], only: s
         config = transformers.AutoConfig.from_pretrained(source, **common)
     except (OSError, ValueError, KeyError, StrictDataclassError) as error:
         kind = _declared_type(path)
-        if kind.startswith("llava_"):
-            raise AdapterError(
-                f"{source} is in the original LLaVA format ({kind}); use one converted for transformers (as llava-hf/*)"
-            ) from error
+        for original, (family, converted) in _CONVERTED.items():
+            if kind.startswith(original):
+                raise AdapterError(
+                    f"{source} is in the original {family} format ({kind}); use one converted for transformers"
+                    f" (as {converted})"
+                ) from error
         raise AdapterError(f"{source}: its config cannot be used ({first_line(error)})") from error
     known = config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
     remote = common["trust_remote_code"] and "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
@@ -279,8 +289,13 @@ def _check_is_image_text(name: str, source: str, common: dict[str, Any], only: s
             f"{source} is a {config.model_type!r} checkpoint ({made_as}), not an image-text model: --model {name}"
             " needs one that AutoModelForImageTextToText loads (llava, qwen2_vl, idefics3, paligemma, ...)"
         )
-    if only and config.model_type != only:
-        raise AdapterError(f"{source} is a {config.model_type!r} model, not {only!r}: use --model hf for it")
+    if config.model_type in never or (only and config.model_type not in only):
+        takes = f"takes {' or '.join(only)}" if only else "leaves it to another"
+        raise AdapterError(
+            f"{path / 'config.json'} says model_type {config.model_type}, and --model {name} {takes}:"
+            f" --model {server_of(config.model_type)} runs it"
+        )
+    return str(config.model_type)
 
 
 def _declared_type(directory: Path) -> str:
@@ -288,33 +303,6 @@ def _declared_type(directory: Path) -> str:
         return str(json.loads((directory / "config.json").read_text()).get("model_type", ""))
     except (OSError, ValueError, AttributeError):
         return ""
-
-
-def _load_processor(source: str, common: dict[str, Any], chat_template: str | None) -> Any:
-    """Load tokenizer and image processor, padding on the left."""
-    needs = "an image-text checkpoint needs tokenizer.json and a preprocessor_config.json or processor_config.json"
-    try:
-        processor = transformers.AutoProcessor.from_pretrained(source, **common)
-    except (ImportError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if "torchvision" in str(error).lower():
-            raise AdapterError(
-                f"{source}: its processor needs torchvision, built for your torch; install it"
-            ) from error
-        raise AdapterError(f"{source}: its processor cannot be loaded ({first_line(error)}); {needs}") from error
-    for part in ("tokenizer", "image_processor"):
-        if getattr(processor, part, None) is None:
-            raise AdapterError(f"{source} has no {part.replace('_', ' ')}; {needs}")
-    tokenizer = processor.tokenizer
-    tokenizer.padding_side = "left"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if chat_template:
-        file = Path(chat_template)
-        is_file = "{" not in chat_template
-        if is_file and not file.is_file():
-            raise AdapterError(f"chat_template={chat_template} is neither a Jinja template nor a file")
-        processor.chat_template = file.read_text() if is_file else chat_template
-    return processor
 
 
 def _load_model(source: str, common: dict[str, Any], dtype: torch.dtype, attn_implementation: str | None) -> Any:

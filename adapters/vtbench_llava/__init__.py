@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
+from vtbench_hf.serving import serves
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
@@ -19,6 +20,7 @@ SHIPPED: Mapping[str, Path] = {"embedded": WEIGHTS, "neutral": NEUTRAL}
 """Checkpoints that `pretrained=` knows by name; a directory of that name is `./neutral`."""
 
 
+@serves("llava")
 def llava(
     pretrained: str | None = None,
     revision: str | None = None,

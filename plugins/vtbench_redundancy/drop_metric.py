@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from vtbench.budget import Amount, Budget, DownSample, GridKeep, RandomKeep
+from vtbench.budget import Budget
+from vtbench.budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.errors import AdapterError
 from vtbench.metric import Batch
 from vtbench.scoring.credit import credit

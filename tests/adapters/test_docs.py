@@ -8,13 +8,16 @@ import re
 import sys
 from pathlib import Path
 
+import plain
 import pytest
 import tiny_models
+from transformers import AutoModelForImageTextToText
 
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError
 from vtbench.registry import Registry
-from vtbench_hf.adapter import HFAdapter
+from vtbench_families.base import Family
+from vtbench_hf.visual import QUARTERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "adapter.md").read_text(encoding="utf-8")
 
@@ -27,7 +30,7 @@ def package(tmp_path, monkeypatch):
         path.parent.mkdir(exist_ok=True)
         path.write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    names = ("my_models", "my_models.parrot", "my_models.places")
+    names = ("my_models", "my_models.gemma", "my_models.parrot")
     yield {name: importlib.import_module(name) for name in names}
     for name in names:
         del sys.modules[name]
@@ -39,23 +42,54 @@ def test_the_smallest_adapter_meets_the_protocol(package):
     assert [o.text for o in parrot.generate([tiny_models.sample(0, "where?")], 3)] == ["where?"]
 
 
-def test_the_transformers_adapter_gives_places(package):
-    adapter = package["my_models.places"].Qwen2VL(tiny_models.loaded("qwen2_vl"))
-    (visual,) = adapter.visual_tokens([tiny_models.sample(0, "where?", size=(112, 56))], ["connector"])
-    assert visual.boxes.shape == (visual.tokens.shape[1], 4)
-    assert visual.boxes[0].tolist() == [0, 0, 0.25, 0.5]
-    assert visual.boxes[-1].tolist() == [0.75, 0.5, 1, 1]
-
-
-def test_it_registers(package):
+@pytest.fixture
+def gemma3(package, tmp_path):
+    """Give the page's adapter of a random checkpoint, and its directory."""
+    directory = tiny_models.save("gemma3", tmp_path / "tiny")
     registry = Registry({"my-models": package["my_models"]})
-    assert registry.adapters()["qwen"].summary == "Qwen2-VL, with places for its tokens."
-    with pytest.raises(AdapterError, match=r"there is no directory '\./none'"):
-        registry.adapter("qwen", {"pretrained": "./none"}, device="cpu")
+    return registry.adapter("gemma3", {"pretrained": str(directory)}, device="cpu", dtype="float32"), directory
+
+
+def test_the_worked_example_answers_as_plain_transformers(gemma3):
+    adapter, directory = gemma3
+    samples = tiny_models.batch()
+    model = AutoModelForImageTextToText.from_pretrained(directory).eval()
+    inputs = plain.processed("gemma3", tiny_models.FAMILIES["gemma3"]()[1], samples)
+    expected = plain.greedy(model, inputs, 7)
+    said = [output.text for output in adapter.generate(samples, 7)]
+    assert said == [text.strip() for text in adapter.tokenizer.batch_decode(expected, True)]
+    assert len(set(said)) > 1
+
+
+def test_the_worked_example_gives_places(gemma3):
+    adapter, _ = gemma3
+    found = adapter.visual_tokens(tiny_models.batch(), adapter.layers)
+    counts = {"connector": 4, "encoder": 16} | dict.fromkeys(QUARTERS, 4)
+    assert {visual.layer: visual.tokens.shape[1] for visual in found} == counts
+    assert all(visual.boxes.shape == (visual.tokens.shape[1], 4) for visual in found)
+    assert found[0].boxes.tolist() == [[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]]
+
+
+def test_the_worked_example_refuses_what_does_not_fit(package, gemma3, tmp_path):
+    registry = Registry({"my-models": package["my_models"]})
+    assert registry.adapters()["gemma3"].summary == "Gemma 3, with places for its tokens."
+    for arguments, says in (
+        ({"pretrained": "./none"}, r"there is no directory '\./none'"),
+        ({"pretrained": str(tiny_models.save("paligemma", tmp_path / "other"))}, "--model paligemma runs it"),
+        ({"pretrained": str(gemma3[1]), "image_size": 30}, "sees 28 pixels and no other size"),
+    ):
+        with pytest.raises(AdapterError, match=says):
+            registry.adapter("gemma3", arguments, device="cpu")
+
+
+def test_the_worked_example_is_short():
+    files = re.findall(r"```python\n# my_models/(?:gemma|__init__)\.py\n(.*?)```", PAGE, re.DOTALL)
+    assert len(files) == 2
+    assert sum(len(code.splitlines()) for code in files) < 60
 
 
 def test_every_method_named_on_the_page_exists():
     named = set(re.findall(r"^\| `(_\w+)\(", PAGE, re.MULTILINE)) | set(re.findall(r"`(_\w+)\(", PAGE))
-    assert named >= {"_inputs", "_decode", "_score", "_layer", "_layer_names", "_boxes"}
+    assert named >= {"_layer_names", "_connector", "_places", "_picture_boxes", "_agreements", "_takes", "_process"}
     for name in named:
-        assert callable(inspect.getattr_static(HFAdapter, name)), name
+        assert callable(inspect.getattr_static(Family, name)), name

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
+import plain
 import pytest
 import tiny_models
 import torch
+from transformers import MllamaForConditionalGeneration
 
 from vtbench.errors import OutOfMemory, SampleError
 from vtbench.types import Sample
@@ -36,45 +37,16 @@ def adapter(request) -> HFAdapter:
 
 
 def _processed(adapter: HFAdapter, samples: list[Sample]) -> dict[str, torch.Tensor]:
-    """Return what the processor gives for prompts written by hand, not by the adapter."""
-    processor = adapter.processor
-    texts = []
-    for sample in samples:
-        if processor.chat_template:
-            content = [{"type": "image"}, {"type": "text", "text": sample.prompt}]
-            text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        else:
-            text = sample.prompt if hasattr(processor, "num_query_tokens") else processor.image_token + sample.prompt
-        texts.append(text)
-    options = {"add_special_tokens": False} if texts[0].startswith("<s>") else {}
-    images = [list(sample.images) for sample in samples]
-    inputs = processor(images=images, text=texts, padding=True, return_tensors="pt", **options)
-    return {name: value for name, value in inputs.items() if name != "labels"}
+    return plain.processed("", adapter.processor, samples)
 
 
 def _full_forward(adapter: HFAdapter, sample: Sample, choice: str) -> tuple[float, int]:
-    """Return log p(choice | prompt) from one forward pass over prompt and choice: no batch, no padding, no cache."""
-    tokenizer = adapter.tokenizer
-    inputs = _processed(adapter, [sample])
-    prompt_ids = inputs["input_ids"]
-    last = tokenizer.decode(prompt_ids[0, -1:])
-    open_ended = last[-1:].isspace() or prompt_ids[0, -1].item() in tokenizer.all_special_ids
+    """Return log p(choice | prompt) and the choice's tokens, from one forward pass over prompt and choice."""
+    inputs, tokenizer = _processed(adapter, [sample]), adapter.tokenizer
+    end = inputs["input_ids"][0, -1:]
+    open_ended = tokenizer.decode(end)[-1:].isspace() or end.item() in tokenizer.all_special_ids
     ids = tokenizer.encode(choice if open_ended else f" {choice}", add_special_tokens=False)
-    added = torch.tensor([ids])
-    grown: dict[str, Any] = {}
-    for name, value in inputs.items():
-        if name == "input_ids":
-            value = torch.cat([value, added], 1)
-        elif name == "attention_mask" or name == "token_type_ids":
-            value = torch.cat([value, torch.ones_like(added)], 1)
-        elif name == "mm_token_type_ids":
-            value = torch.cat([value, torch.zeros_like(added)], 1)
-        elif name == "cross_attention_mask":
-            value = torch.cat([value, value[:, -1:].expand(-1, len(ids), -1, -1)], 1)
-        grown[name] = value
-    with torch.no_grad():
-        logits = adapter.model(**grown).logits[0, -len(ids) - 1 : -1]
-    return logits.double().log_softmax(-1).gather(1, added[0][:, None]).sum().item(), len(ids)
+    return plain.likelihood(adapter.model, inputs, ids), len(ids)
 
 
 def test_greedy_answers_are_those_of_generate(adapter):
@@ -126,7 +98,7 @@ def test_choices_of_one_token_only(adapter):
 
 def test_connector_tokens(adapter):
     samples = tiny_models.batch()
-    if isinstance(adapter.model, tiny_models.tf.MllamaForConditionalGeneration):
+    if isinstance(adapter.model, MllamaForConditionalGeneration):
         assert "visual_tokens" not in adapter.capabilities
         assert adapter.layers == ()
         return

@@ -122,9 +122,10 @@ def test_a_text_model_is_named(tmp_path):
     assert "'llama' checkpoint (LlamaForCausalLM), not an image-text model" in message
 
 
-def test_llava_sends_other_image_text_models_to_hf(tmp_path):
-    tf.PaliGemmaConfig().save_pretrained(tmp_path)
-    assert "is a 'paligemma' model, not 'llava': use --model hf" in refusal(llava, pretrained=str(tmp_path))
+def test_llava_sends_image_text_models_that_have_no_adapter_of_their_own_to_hf(tmp_path):
+    tf.AriaConfig().save_pretrained(tmp_path)
+    message = refusal(llava, pretrained=str(tmp_path))
+    assert "says model_type aria, and --model llava takes llava: --model hf runs it" in message
 
 
 def test_the_original_llava_format_is_named(tmp_path):

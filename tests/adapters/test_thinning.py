@@ -9,7 +9,8 @@ import pytest
 import tiny_models
 import torch
 
-from vtbench.budget import Amount, Budget, DownSample, GridKeep, RandomKeep, checked_weights
+from vtbench.budget import Budget, checked_weights
+from vtbench.budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.errors import SampleError
 from vtbench.types import Sample, VisualTokens
 from vtbench_hf.adapter import HFAdapter
@@ -127,14 +128,26 @@ def test_pictures_of_several_sizes_are_budgeted_as_each_alone():
         assert output.logprobs == pytest.approx(alone.logprobs, abs=1e-4)
 
 
-def test_pictures_with_unequal_numbers_of_tokens_are_left_to_single_samples():
-    adapter = MergedAdapter(tiny_models.loaded("idefics3"))
-    samples = [tiny_models.sample(0, "where?", size=(56, 56)), tiny_models.sample(1, "where?", size=(56, 28))]
-    budget = GridKeep(Amount(fraction=0.5))
-    with pytest.raises(SampleError, match="unequal numbers"):
-        adapter.generate(samples, 2, budget)
-    alone = [adapter.generate([sample], 2, budget)[0] for sample in samples]
-    assert alone[0].tokens_in > alone[1].tokens_in
+@pytest.mark.parametrize(
+    ("name", "tiles"), [("idefics3", {(56, 56): 5, (56, 28): 3}), ("internvl", {(56, 56): 5, (28, 28): 1})]
+)
+def test_pictures_with_unequal_numbers_of_tokens_are_left_to_single_samples(name, tiles):
+    """Also where the tiles of all of them could be dealt out evenly."""
+    adapter = MergedAdapter(tiny_models.loaded(name))
+    samples = [tiny_models.sample(i, "where?", ("left", "right"), size) for i, size in enumerate(tiles)]
+    assert [output.visual_tokens_in for output in adapter.generate(samples, 1)] == [4 * n for n in tiles.values()]
+    budget = RandomKeep(Amount(fraction=0.5))
+    for ask in (lambda: adapter.generate(samples, 1, budget), lambda: adapter.rank(samples, budget)):
+        with pytest.raises(SampleError, match="unequal numbers"):
+            ask()
+    for sample, n in zip(samples, tiles.values(), strict=True):
+        (ranked,) = adapter.rank([sample], budget)
+        assert ranked.visual_tokens_in == 2 * n
+        ids = adapter._inputs([sample])["input_ids"][0].tolist()
+        for choice, logprob in zip(sample.choices, ranked.logprobs, strict=True):
+            chosen = adapter._choice_tokens(ids, choice)
+            logits = _by_hand(adapter, sample, budget, chosen)[:-1].double().log_softmax(-1)
+            assert logprob == pytest.approx(logits.gather(1, torch.tensor(chosen)[:, None]).sum().item(), abs=1e-4)
 
 
 def test_a_question_without_a_picture_has_nothing_to_drop(adapter):

@@ -1,27 +1,34 @@
 """What every registered adapter keeps to, a third party's as much as vtbench's own.
 
-An adapter that needs a checkpoint is built on a random tiny LLaVA where it takes one, and left out where it does not.
+An adapter that needs a checkpoint is built on a random tiny one: of its own family where tests/adapters has it, on a
+LLaVA where it takes that, and left out where it does neither.
 """
 
 import json
 import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 
 from vtbench.adapter import Adapter, BudgetAdapter
-from vtbench.budget import Amount, DownSample, GridKeep, RandomKeep
+from vtbench.budgets import Amount, Complexity, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
 from vtbench.catalog import find_task_files
 from vtbench.errors import AdapterError, PluginError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.task import load_task
 from vtbench.types import Capability, Output, Sample, VisualTokens
+from vtbench_families import FAMILIES
 from vtbench_hf.loading import make_greedy
 from vtbench_llava import WEIGHTS
 from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
+
+sys.path.append(str(Path(__file__).parents[1] / "adapters"))
+import tiny_models
 
 REGISTRY = Registry()
 TASKS = ("relational", "attribute", "scene_graph")
@@ -51,10 +58,13 @@ def tiny(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module", params=[*sorted(REGISTRY.adapters()), "llava, own weights", "blind, wrapped"])
-def make(request, tiny) -> Callable[[], Adapter]:
+def make(request, tiny, tmp_path_factory) -> Callable[[], Adapter]:
     """Return a function that makes the adapter anew."""
     name, _, how = request.param.partition(", ")
     arguments = {"hf": {"pretrained": tiny}, "llava": {"pretrained": tiny}}.get(name, {})
+    if name in FAMILIES:
+        kind = FAMILIES[name].model_types[0]
+        arguments = {"pretrained": str(tiny_models.save(kind, tmp_path_factory.mktemp("tiny") / name))}
     if how == "own weights":
         if not (WEIGHTS / "config.json").exists():
             pytest.skip("this checkout has no embedded weights")
@@ -176,7 +186,7 @@ class Uneven:
         total = visual.tokens.shape[1]
         rows = []
         for key in keys:
-            kept = np.eye(total, dtype=np.float32)[: int(key.rpartition("/")[2]) * 2]
+            kept = np.eye(total, dtype=np.float32)[: int(key.rpartition("/")[2])]
             rows.append(np.concatenate([kept, np.full((1, total), 1 / total, np.float32)]))
         return rows
 
@@ -197,7 +207,7 @@ def _ask_within(adapter: BudgetAdapter, samples: list[Sample], budget) -> list:
     return [(said[i], ranked.get(i), []) for i in range(len(samples))]
 
 
-WHOLE = [GridKeep(Amount(fraction=1)), RandomKeep(Amount(fraction=1)), DownSample(Amount(fraction=1))]
+WHOLE = [policy(Amount(fraction=1)) for policy in (GridKeep, RandomKeep, DownSample, Spread)] + [Saliency(1)]
 
 
 @pytest.mark.parametrize("budget", WHOLE, ids=lambda budget: budget.name)
@@ -214,15 +224,30 @@ def test_the_decoder_reads_fewer_tokens_by_what_is_dropped(frugal, samples):
     for budget in (GridKeep(Amount(count=3)), RandomKeep(Amount(count=1)), DownSample(Amount(count=2))):
         some = frugal.generate(samples, 6, budget)
         assert [s.tokens_in - n.tokens_in for s, n in zip(some, none, strict=True)] == [budget.amount.count] * len(some)
-        assert [output.tokens_in for output in frugal.rank(samples, budget)] == [output.tokens_in for output in some]
+        assert [output.visual_tokens_in for output in some] == [budget.amount.count] * len(some)
+        ranked = frugal.rank(samples, budget)
+        for part in ("tokens_in", "visual_tokens_in"):
+            assert [getattr(output, part) for output in ranked] == [getattr(output, part) for output in some]
     if "visual_tokens" in frugal.capabilities:
         count = frugal.visual_tokens(samples, ["connector"])[0].tokens.shape[1]
         assert [w.tokens_in - n.tokens_in for w, n in zip(whole, none, strict=True)] == [count] * len(whole)
+        assert {output.visual_tokens_in for output in whole} == {count}
 
 
 @pytest.mark.parametrize(
     "budget",
-    [Uneven(), RandomKeep(Amount(fraction=0.3)), DownSample(Amount(count=4)), GridKeep(Amount(count=0))],
+    [
+        Uneven(),
+        RandomKeep(Amount(mean=3.4)),
+        DownSample(Amount(count=4)),
+        GridKeep(Amount(count=0)),
+        Saliency(0.6),
+        Saliency(0.6, "norm"),
+        Spread(Amount(fraction=0.7)),
+        Merge(0.6),
+        Complexity(0.3),
+        Complexity(1, "rank", "grid"),
+    ],
     ids=lambda budget: budget.name,
 )
 @pytest.mark.parametrize("size", [1, 4])

@@ -40,7 +40,7 @@ def batch(samples, layers=("connector",)):
         said, ranked = adapter.generate([sample], 8)[0], adapter.rank([sample])[0]
         if sample.choices:
             said = replace(said, logprobs=ranked.logprobs, logprob_tokens=ranked.logprob_tokens)
-        outputs.append(replace(said, tokens_in=66))
+        outputs.append(replace(said, tokens_in=66, visual_tokens_in=64))
     (visual,) = echo.visual_tokens(samples, ["connector"])
     return Batch(samples, outputs, {name: VisualTokens(name, visual.tokens, visual.boxes) for name in layers})
 
@@ -74,10 +74,14 @@ def warmed(metric, samples, size):
 
 
 def observe(metric, samples):
-    shown = batch(samples, getattr(metric, "layers", ("connector",)))
+    return metric.observe(complete(metric, batch(samples, getattr(metric, "layers", ("connector",)))))
+
+
+def complete(metric, shown):
+    """Return the batch with what was said under a metric's budgets."""
     if isinstance(metric, BudgetMetric):
-        shown = replace(shown, budgeted={name: within(samples, name) for name in metric.budgets})
-    return metric.observe(shown)
+        return replace(shown, budgeted={name: within(shown.samples, name) for name in metric.budgets})
+    return shown
 
 
 def within(samples, name):
@@ -85,7 +89,11 @@ def within(samples, name):
     said = {True: REGISTRY.adapter("oracle", {}), False: REGISTRY.adapter("echo", {})}
     seed = sum(name.encode())
     return [
-        replace(said[(sample.index * seed) % 5 > 1].generate([sample], 8)[0], tokens_in=2 + seed % 7)
+        replace(
+            said[(sample.index * seed) % 5 > 1].generate([sample], 8)[0],
+            tokens_in=2 + seed % 7,
+            visual_tokens_in=seed % 7,
+        )
         for sample in samples
     ]
 
@@ -140,7 +148,7 @@ def test_it_takes_the_headline_layer_alone(name, samples):
     first = batch(samples, metric.layers[:1])
     metric.warm(replace(first, outputs=()))
     metric.restore(metric.basis())
-    scores = metric.compute(records(samples), metric.observe(first))
+    scores = metric.compute(records(samples), metric.observe(complete(metric, first)))
     json.dumps(as_data(scores), allow_nan=False)
 
 

@@ -1,0 +1,58 @@
+"""Qwen2-VL: the picture at its own size, 2 x 2 patches merged into a token, positions in three axes.
+
+A picture of h x w pixels has h / 28 x w / 28 tokens, after both sides are rounded to multiples of 28 (patches of 14).
+The `encoder` layer is the patches before the merger, four to a token and in the order of the tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+from vtbench_families.base import Family
+from vtbench_families.boxes import grid, tiles
+
+
+class Qwen2VL(Family):
+    """Tower at native resolution, merger MLP, decoder with rotary positions in time, height and width."""
+
+    def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
+        pixels, vision = self.processor.image_processor, self.model.config.vision_config
+        yield "patches of side", pixels.patch_size, vision.patch_size
+        yield "patches merged by", pixels.merge_size, vision.spatial_merge_size
+
+    def _image_size(self) -> int | None:
+        """Return the side where the processor allows pictures of one size only; None: no preference."""
+        least, most = self._areas()
+        return isqrt(least) if least == most else None
+
+    def _takes(self, side: int) -> bool:
+        least, most = self._areas()
+        return side % self._factor() == 0 and least <= side * side <= most
+
+    def _sizes_taken(self) -> str:
+        least, most, factor = *self._areas(), self._factor()
+        smallest, largest = -(-max(isqrt(least - 1) + 1, 1) // factor) * factor, isqrt(most) // factor * factor
+        return f"multiples of {factor} from {smallest} to {largest} are taken as they are"
+
+    def _picture_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
+        width, height = size
+        factor = self._factor()
+        shown_height, shown_width = smart_resize(height, width, factor, *self._areas())
+        rows, columns = shown_height // factor, shown_width // factor
+        merge = self.model.config.vision_config.spatial_merge_size
+        return tiles(rows, columns, merge) if layer == "encoder" else grid(rows, columns)
+
+    def _factor(self) -> int:
+        """Return the side in pixels of what one token sees."""
+        vision = self.model.config.vision_config
+        return int(vision.patch_size * vision.spatial_merge_size)
+
+    def _areas(self) -> tuple[int, int]:
+        """Return the least and the most pixels of a picture."""
+        size = self.processor.image_processor.size
+        return int(size["shortest_edge"]), int(size["longest_edge"])

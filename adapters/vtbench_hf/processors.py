@@ -1,0 +1,80 @@
+"""Load a checkpoint's processor: a directory or hub name in, tokenizer and image processor out, padding on the left.
+
+Processors of models that also take films have a video half, which needs torchvision and files of its own. Pictures do
+not: where one of them is missing, the processor is loaded without that half.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+
+from vtbench.errors import AdapterError
+from vtbench_hf.memory import first_line
+
+_NEEDS = "an image-text checkpoint needs tokenizer.json and a preprocessor_config.json or processor_config.json"
+
+
+def load_processor(source: str, model_type: str, common: dict[str, Any], chat_template: str | None = None) -> Any:
+    """Load tokenizer and image processor.
+
+    Args:
+        source: directory or hub name.
+        model_type: of its config.
+        common: keyword arguments of every `from_pretrained`.
+        chat_template: a Jinja template, or a file that holds one, in place of the processor's.
+
+    Raises:
+        AdapterError: they are missing, broken or need what is not installed.
+    """
+    try:
+        processor = _load(source, model_type, common)
+    except (ImportError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if "torchvision" in str(error).lower():
+            raise AdapterError(
+                f"{source}: its processor needs torchvision, built for your torch; install it"
+            ) from error
+        raise AdapterError(f"{source}: its processor cannot be loaded ({first_line(error)}); {_NEEDS}") from error
+    for part in ("tokenizer", "image_processor"):
+        if getattr(processor, part, None) is None:
+            raise AdapterError(f"{source} has no {part.replace('_', ' ')}; {_NEEDS}")
+    tokenizer = processor.tokenizer
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if chat_template:
+        file = Path(chat_template)
+        is_file = "{" not in chat_template
+        if is_file and not file.is_file():
+            raise AdapterError(f"chat_template={chat_template} is neither a Jinja template nor a file")
+        processor.chat_template = file.read_text() if is_file else chat_template
+    return processor
+
+
+def without_video(processor_class: Any) -> Any:
+    """Return the processor class without its video half: it loads, works and saves as if there were none."""
+
+    class Stills(processor_class):
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return [name for name in super().get_attributes() if name != "video_processor"]
+
+        @classmethod
+        def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **more: Any) -> Any:
+            return super().from_args_and_dict(args, processor_dict | {"video_processor": None}, **more)
+
+    Stills.__name__ = processor_class.__name__  # saved with the processor, as the class that loads it again
+    return Stills
+
+
+def _load(source: str, model_type: str, common: dict[str, Any]) -> Any:
+    try:
+        return transformers.AutoProcessor.from_pretrained(source, **common)
+    except (ImportError, OSError):
+        films = getattr(transformers, PROCESSOR_MAPPING_NAMES.get(model_type, ""), None)
+        if films is None or "video_processor" not in films.get_attributes():
+            raise
+    return without_video(films).from_pretrained(source, **common)
