@@ -90,9 +90,10 @@ def test_down_sampling_by_two_is_the_mean_of_two_by_two():
 
 def test_a_cell_without_a_token_takes_the_nearest():
     """Tokens on a diagonal: two of the four cells hold none."""
-    diagonal = np.array([[i / 4, i / 4, (i + 1) / 4, (i + 1) / 4] for i in range(4)])
-    weights = kept(DownSample(Amount(count=4)), VisualTokens("connector", np.empty((1, 4, 0)), diagonal))
-    assert weights.tolist() == [[0.5, 0.5, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0.5, 0.5]]
+    diagonal = np.array([[c - 0.1, c - 0.1, c + 0.1, c + 0.1] for c in (0.1, 0.25, 0.45, 0.7, 0.9)])
+    weights = kept(DownSample(Amount(count=4)), VisualTokens("connector", np.empty((1, 5, 0)), diagonal))
+    third, half, nearest = 1 / 3, 1 / 2, [0, 0, 1, 0, 0]
+    assert weights == pytest.approx(np.array([[third] * 3 + [0] * 2, nearest, nearest, [0] * 3 + [half] * 2]))
 
 
 @given(st.integers(1, 64))
