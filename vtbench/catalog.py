@@ -27,8 +27,10 @@ def find_task_files(extra: Iterable[Path] = ()) -> dict[str, Path]:
         TaskError: two directories offer the same name.
     """
     found: dict[str, Path] = {}
-    for directory in (builtin_tasks(), *extra):
-        for path in sorted(Path(directory).glob("*.yaml")):
+    # A directory that is named twice, as by a run of a built-in task, is one.
+    directories = dict.fromkeys(Path(directory).resolve() for directory in (builtin_tasks(), *extra))
+    for directory in directories:
+        for path in sorted(directory.glob("*.yaml")):
             if path.stem in found:
                 raise TaskError(f"two task files are called {path.stem!r}: {found[path.stem]} and {path}. Rename one.")
             found[path.stem] = path

@@ -159,3 +159,11 @@ def test_a_part_that_fails_is_a_line_and_costs_nothing_else(evil: Path) -> None:
     assert f"<h2>Seen {evil.name}</h2>" in text
     assert 'href="#section-2">Good' in text
     assert "section-3" not in text
+
+
+def test_a_mix_of_built_in_tasks_has_its_pictures(tmp_path: Path) -> None:
+    """Its parts are found in the mix's own directory, which is that of the built-in tasks."""
+    result = vtbench.run(model="oracle", tasks=["probe"], metrics=["accuracy"], limit=4, output=str(tmp_path))
+    text = (result.path / "report.html").read_text(encoding="utf-8")
+    assert "Without pictures" not in text
+    assert text.count("data:image/png;base64,") >= 4
