@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vtbench
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from vtbench_probes.embedding import token_labels, tsne_panel
     from vtbench_probes.matrix import retention_matrix
 
-__all__ = ["retention_matrix", "token_labels", "tsne_panel", "vtbench_metrics"]
+__all__ = ["retention_matrix", "token_labels", "tsne_panel", "vtbench_metrics", "vtbench_report_sections"]
 
 _HOMES = {"retention_matrix": "matrix", "token_labels": "embedding", "tsne_panel": "embedding"}
 
@@ -33,6 +34,18 @@ def __getattr__(name: str) -> Any:
 def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
     """The probes as a metric."""
     return {"cues": cues_metric}
+
+
+@vtbench.hookimpl
+def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:
+    """The token space, as a part of a run's report."""
+    return {"token space": _token_space}
+
+
+def _token_space(path: Path) -> str | None:
+    from vtbench_probes.sections import token_space
+
+    return token_space(path)
 
 
 def cues_metric() -> Metric:

@@ -65,7 +65,7 @@ def interval(spread: Mapping[str, Any], percent: bool) -> str:
 def tested(claim: Mapping[str, Any]) -> str:
     """Say what a claim's test found."""
     if claim["p"] is None:
-        return "(two seeds or more of every family are needed)"
+        return "(too few models for any p under 0.05)"
     rho = "" if claim["rho"] is None else f", Spearman {claim['rho']:+.2f}"
     return f"(Jonckheere {claim['statistic']:g} of {claim['pairs']} pairs rise, {p_text(claim['p'])}{rho})"
 

@@ -24,6 +24,7 @@ from vtbench_probes import attention
 from vtbench_probes.cues import CUES
 from vtbench_probes.matrix import STAGES, retention_matrix
 from vtbench_probes.metric import CuesMetric
+from vtbench_probes.sections import token_space
 
 RUN = {"model": "scenes", "tasks": ["attribute"], "metrics": ["accuracy", "cues"]}
 
@@ -163,3 +164,16 @@ def test_its_numbers_do_not_depend_on_the_batch() -> None:
     together = metric.observe(whole)[4]
     for key, value in together.items():
         assert np.array_equal(alone[key], value) if isinstance(value, np.ndarray) else alone[key] == value
+
+
+def test_the_report_shows_the_token_space_with_its_numbers(result, fakes: Plugin) -> None:
+    page = token_space(result.path)
+    assert page.count('data-chart="scatter"') == 2
+    assert "In the embedding space: silhouette" in page
+    assert "token space" in registry(fakes).report_sections()
+
+
+def test_a_run_without_probes_has_no_token_space(fakes: Plugin, tmp_path: Path) -> None:
+    plain = {**RUN, "metrics": ["accuracy"]}
+    run = vtbench.run(**plain, limit=4, output=str(tmp_path), report=False, registry=registry(fakes))
+    assert token_space(run.path) is None
