@@ -19,8 +19,6 @@ from vtbench_training.settings import FineTune, parse_penalty
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 """In rising complexity, as the paper orders them."""
 Kind = Literal["base", "family", "mix", "penalty"]
-SEEDS_NEEDED = 2
-"""Fewer models of each family cannot show a trend: no arrangement of four numbers has a two-sided p under 0.05."""
 
 
 @dataclass(frozen=True, slots=True)
