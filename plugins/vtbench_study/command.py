@@ -16,7 +16,11 @@ from vtbench.errors import VtbenchError
 @click.option("--from", "base", help="Where all models start: `neutral`, `base`, or a LLaVA checkpoint. [neutral]")
 @click.option("--families", metavar="NAME,...", help="From the simplest to the most complex. [the paper's four]")
 @click.option(
-    "--mix", "mixes", metavar="NAME:FAMILY=W,...", multiple=True, help="A mix to train; `none` for none. [balanced]"
+    "--mix",
+    "mixes",
+    metavar="NAME:FAMILY=W,...",
+    multiple=True,
+    help="A mix to train; `none` for none. [balanced: all families]",
 )
 @click.option("--penalty", "penalties", metavar="ARM:NAME:W", multiple=True,
               help="An arm to train under a redundancy penalty too; `none`. [relational:cosine:0.1]")  # fmt: skip
@@ -56,7 +60,11 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a `Plan` that flags set."""
     fields = {name: value for name, value in given.items() if value not in (None, ())}
     if "families" in fields:
-        fields["families"] = tuple(_parts(fields["families"]))
+        families = fields["families"] = tuple(_parts(fields["families"]))
+        if families:  # what is trained beside them follows; none at all is for `Plan` to refuse
+            penalised = "relational" if "relational" in families else families[-1]
+            fields.setdefault("mixes", (f"balanced:{','.join(families)}",))
+            fields.setdefault("penalties", (f"{penalised}:cosine:0.1",))
     if "seeds" in fields:
         fields["seeds"] = tuple(map(_whole, _parts(fields["seeds"])))
     for name, flag, read in (("mixes", "--mix", _mix), ("penalties", "--penalty", str)):
