@@ -72,7 +72,7 @@ def test_it_prints_the_table_and_the_verdicts_and_writes_everything(unbroken: tu
     assert "The paper's table, with our numbers" in page.replace("&#39;", "'")
     assert len(page) < 10_000_000
     rows = list(csv.DictReader((directory / "models.csv").open(encoding="utf-8")))
-    assert [row["model"] for row in rows] == ["base", "coarse-0", "attribute-0", "coarse-1", "attribute-1"]
+    assert [row["model"] for row in rows] == ["base", "coarse-0", "coarse-1", "attribute-0", "attribute-1"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
