@@ -30,8 +30,21 @@ def token_space(path: Path) -> str | None:
     return told + "".join(panels)
 
 
-def separated(numbers: Mapping[str, Any]) -> str:
-    """Say how well words are separated in the embedding space.
+def stored_panel(path: Path, task: str, tokens: int) -> dict[str, Any]:
+    """Return what `tsne_panel` makes of the connector tokens that a run's metric `cues` kept of one task.
+
+    Raises:
+        ProbeError: there are too few tokens.
+    """
+    records = sorted(read_records(path, task), key=lambda record: record.index)
+    answered = [record for record in records if record.error is None]
+    seen = [record.scores["cues"] for record in answered]
+    clusters = [record.cluster or record.id for record in answered]
+    return tsne_panel(seen, token_labels(seen), clusters=clusters, tokens=tokens)
+
+
+def separated(numbers: Mapping[str, Any], of: str = "") -> str:
+    """Say how well words are separated in the embedding space; `of` adds whose mean the numbers are.
 
     >>> separated({"silhouette": 0.33, "purity": 0.86, "chance": 0.288})
     'In the embedding space: silhouette 0.330, share of neighbours alike 0.860 (chance 0.288).'
@@ -39,18 +52,14 @@ def separated(numbers: Mapping[str, Any]) -> str:
     if numbers["silhouette"] is None:
         return "One word only: nothing to separate."
     return (
-        f"In the embedding space: silhouette {numbers['silhouette']:.3f}, share of neighbours alike "
+        f"In the embedding space{of}: silhouette {numbers['silhouette']:.3f}, share of neighbours alike "
         f"{numbers['purity']:.3f} (chance {numbers['chance']:.3f})."
     )
 
 
 def _panels(path: Path, task: str) -> Iterator[str]:
-    records = sorted(read_records(path, task), key=lambda record: record.index)
-    answered = [record for record in records if record.error is None]
-    seen = [record.scores["cues"] for record in answered]
     try:
-        clusters = [record.cluster or record.id for record in answered]
-        panel = tsne_panel(seen, token_labels(seen), clusters=clusters, tokens=TOKENS)
+        panel = stored_panel(path, task, TOKENS)
     except ProbeError:
         return
     points = [(x, y) for x, y in panel["points"]]

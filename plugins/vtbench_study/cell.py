@@ -23,7 +23,7 @@ import vtbench
 from vtbench.console import Listener
 from vtbench.errors import VtbenchError
 from vtbench.store import write_file
-from vtbench.stored import read_records, runs
+from vtbench.stored import runs
 from vtbench_study.plan import Cell, Plan, plan_of
 
 BATCH = 32
@@ -87,14 +87,11 @@ def _measure(parent: Path, fields: dict[str, Any]) -> None:
 
 
 def _panel(parent: Path) -> dict[str, Any]:
-    from vtbench_probes import token_labels, tsne_panel
+    from vtbench_probes.sections import stored_panel
 
     path = finished_run(parent)
     assert path is not None
-    records = sorted(read_records(path, "probe"), key=lambda record: record.index)
-    seen = [record.scores["cues"] for record in records if record.error is None]
-    clusters = [record.cluster or record.id for record in records if record.error is None]
-    return tsne_panel(seen, token_labels(seen), clusters=clusters, tokens=1500)
+    return stored_panel(path, "probe", tokens=1500)
 
 
 def main(directory: Path, name: str, device: str) -> int:

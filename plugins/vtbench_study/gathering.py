@@ -60,7 +60,6 @@ def gather(directory: Path, cell: Cell) -> dict[str, Any] | None:
         "drop": {family: _drop(scores) for family, scores in runs.get("drop", {"scores": {}})["scores"].items()},
         "cues": [row for row in retention_matrix(runs["cues"]) if row["probe"]],
         "panel": json.loads(panel.read_text(encoding="utf-8")),
-        "training": _training(directory / "models" / cell.name),
     }
 
 
@@ -89,10 +88,8 @@ def _score(score: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _redundancy(scores: Mapping[str, Any]) -> dict[str, Any]:
-    detail = scores["rs"]["detail"]
-    return {name: _score(scores[name]) for name in REDUNDANCY} | {
-        "information": detail.get("information_joint"), "m": detail.get("m"), "protocol": detail.get("protocol"),
-    }  # fmt: skip
+    information = scores["rs"]["detail"].get("information_joint")
+    return {name: _score(scores[name]) for name in REDUNDANCY} | {"information": information}
 
 
 def _layers(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,15 +101,6 @@ def _layers(scores: Mapping[str, Any]) -> dict[str, Any]:
 def _drop(scores: Mapping[str, Any]) -> dict[str, Any]:
     names = ("drop_area", "drop_area_grid", "drop_area_downsample", "drop_f95")
     return {name: _score(scores[name]) for name in names} | {"curve": scores["drop_area"]["detail"].get("curve")}
-
-
-def _training(home: Path) -> dict[str, Any] | None:
-    """Return how the training ended: the last line of its log."""
-    log = home / "finetune.jsonl"
-    if not log.exists():
-        return None
-    last: dict[str, Any] = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
-    return last
 
 
 def _results(parent: Path) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 import vtbench
 from vtbench.report.charts import Series, line_chart, matrix, scatter, token_map
 from vtbench.report.pages import environment
+from vtbench_probes.sections import separated
 from vtbench_study.showing import advised, interval, p_text, tested
 from vtbench_study.telling import answer, learned
 
@@ -139,14 +140,9 @@ def _panels(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _separated(numbers: Mapping[str, Any]) -> str:
-    silhouette, purity = numbers["silhouette"], numbers["purity"]
-    if silhouette["mean"] is None:
-        return "One word only: nothing to separate."
-    seeds = len(silhouette["values"])
-    return (
-        f"In the embedding space, mean of {seeds} model{'s' if seeds > 1 else ''}: silhouette "
-        f"{silhouette['mean']:.3f}, share of neighbours alike {purity['mean']:.3f} (chance {numbers['chance']:.3f})."
-    )
+    seeds = len(numbers["silhouette"]["values"])
+    means = {name: numbers[name]["mean"] for name in ("silhouette", "purity")}
+    return separated(means | {"chance": numbers["chance"]}, f", mean of {seeds} model{'s' if seeds > 1 else ''}")
 
 
 def _maps(document: Mapping[str, Any], picture: str | None) -> Iterator[Markup]:

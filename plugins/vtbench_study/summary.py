@@ -29,7 +29,7 @@ def summarise(plan: Plan, models: Sequence[Found], facts: Mapping[str, Any]) -> 
     Returns:
         `table`: one row an arm, of `MEASURES`; `transfer`: accuracy of each arm on each family; `claims` with their
         trends; `advice`: mixes and penalties beside what they are to improve; `layers`, `drop`, `cues`, `panels`,
-        `supporting`; `rank_correlation` of RS with the drop curve; `before`: the base's RS on each
+        `separation`; `rank_correlation` of RS with the drop curve; `before`: the base's RS on each
         family's pictures; `models`: a row a model.
     """
     arms: dict[str, list[Found]] = {}

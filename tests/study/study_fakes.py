@@ -18,8 +18,7 @@ def score(value: float | None, half: float = 0.02, chance: float | None = None) 
 
 def redundancy(rs: float, information: float = 100.0) -> dict[str, Any]:
     names = {"r_pix": 0.6, "delta_rs": rs - 0.6, "n_eff": 64 * (1 - rs), "discarded": 0.8}
-    return {"rs": score(rs), **{k: score(v) for k, v in names.items()}, "information": information, "m": 64,
-            "protocol": "rs-v1"}  # fmt: skip
+    return {"rs": score(rs), **{k: score(v) for k, v in names.items()}, "information": information}
 
 
 def found(cell: Cell, plan: Plan, rs: float, accuracy: float = 0.8, information: float = 100.0) -> dict[str, Any]:
@@ -54,7 +53,6 @@ def found(cell: Cell, plan: Plan, rs: float, accuracy: float = 0.8, information:
         "panel": {"points": [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0], [3.0, 1.0]],
                   "labels": {c: ["star", "ring", None, "star"] for c in COLOURINGS},
                   "numbers": dict.fromkeys(COLOURINGS, number)},
-        "training": {"step": plan.steps, "loss": 0.1},
     }  # fmt: skip
 
 
