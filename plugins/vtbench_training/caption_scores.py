@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration
 
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.render import render
@@ -27,7 +26,10 @@ from vtbench_hf.loading import load
 from vtbench_training.captions import CUES, PROMPTS, Caption, caption
 from vtbench_training.curriculum import Worded
 from vtbench_training.packing import IGNORE, Packer
+from vtbench_training.pupils.base import Pupil
+from vtbench_training.pupils.llava import Llava
 from vtbench_training.reading import read_packed
+from vtbench_training.recipe import Sizes
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 PER_SCENE = 4
@@ -81,9 +83,10 @@ def score_captions(model: Path, scenes: int, device: str = "auto", split: str = 
         split: whose scenes.
     """
     loaded = load("llava", str(model), device=device, dtype="float32", only="llava")
-    llava, tokenizer = loaded.model, loaded.processor.tokenizer.backend_tokenizer
-    vision = llava.config.vision_config
-    packer = Packer(tokenizer, (vision.image_size // vision.patch_size) ** 2)
+    vision = loaded.model.config.vision_config
+    sizes = Sizes(image_size=vision.image_size, patch_size=vision.patch_size)
+    pupil = Llava(loaded.model, loaded.processor, sizes)
+    packer = Packer(pupil.tokenizer, len(pupil.head))
     sources = [builtin_source(family, split=split, seed=0) for family in FAMILIES]
     seen, blind = _Tally(), _Tally()
     for first in range(0, scenes, BATCH):
@@ -93,7 +96,7 @@ def score_captions(model: Path, scenes: int, device: str = "auto", split: str = 
         pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         said = [[caption(scene, seed, directions=seed % 2 == 1) for seed in range(PER_SCENE)] for scene in batch]
         for tally, shown in ((seen, pictures), (blind, torch.full_like(pictures, GREY))):
-            _read(llava, packer, shown, batch, said, tally)
+            _read(pupil, packer, shown, batch, said, tally)
     cues = {
         cue: CueScore(len(seen.right[cue]), float(np.mean(seen.right[cue])), float(np.mean(blind.right[cue])))
         for cue in CUES
@@ -104,7 +107,7 @@ def score_captions(model: Path, scenes: int, device: str = "auto", split: str = 
 
 @torch.no_grad()
 def _read(
-    llava: LlavaForConditionalGeneration,
+    pupil: Pupil,
     packer: Packer,
     pictures: Tensor,
     scenes: Sequence[Scene],
@@ -117,8 +120,8 @@ def _read(
         for scene, row in zip(scenes, said, strict=True)
     ]
     batch = {"pictures": pictures, **packer.batch(rows)}
-    batch = {key: value.to(llava.device) for key, value in batch.items()}
-    logits = llava.lm_head(read_packed(llava, packer, batch)[-1]).float()
+    batch = {key: value.to(pupil.model.device) for key, value in batch.items()}
+    logits = pupil.logits(read_packed(pupil, batch)[-1])
     targets = batch["targets"]
     tally.loss += F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="sum").item()
     tally.tokens += int((targets != IGNORE).sum())

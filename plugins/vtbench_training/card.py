@@ -14,15 +14,16 @@ from vtbench.console import number
 from vtbench.scenes.items import BENCHMARK
 from vtbench.types import Score
 from vtbench_training.pretrain import recipe_digest
+from vtbench_training.pupils import kind_of
 from vtbench_training.recipe import Recipe
 
 TASKS = ["coarse", "attribute", "relational", "scene_graph"]
 
 
-def evaluate(model: Path, split: str = "test") -> Mapping[str, Mapping[str, Score]]:
-    """Run the four families on a model and return the scores of each."""
+def evaluate(model: Path, name: str = "llava", split: str = "test") -> Mapping[str, Mapping[str, Score]]:
+    """Run the four families on a model that the adapter `name` serves, and return the scores of each."""
     result = vtbench.run(
-        model="llava",
+        model=name,
         model_args={"pretrained": str(model)},
         tasks=TASKS,
         split=split,
@@ -32,13 +33,13 @@ def evaluate(model: Path, split: str = "test") -> Mapping[str, Mapping[str, Scor
     return result.scores
 
 
-def write_card(recipe: Recipe, model: Path, device: str) -> None:
+def write_card(recipe: Recipe, model: Path, device: str, name: str = "llava") -> None:
     """Evaluate `model` and write README.md beside its weights."""
-    results = evaluate(model)
-    (model / "README.md").write_text(card(recipe, results, device), encoding="utf-8")
+    results = evaluate(model, name)
+    (model / "README.md").write_text(card(recipe, results, device, name), encoding="utf-8")
 
 
-def card(recipe: Recipe, results: Mapping[str, Mapping[str, Score]], device: str) -> str:
+def card(recipe: Recipe, results: Mapping[str, Mapping[str, Score]], device: str, name: str = "llava") -> str:
     """Return the text of the card."""
     import torch
 
@@ -47,12 +48,12 @@ def card(recipe: Recipe, results: Mapping[str, Mapping[str, Score]], device: str
     return f"""---
 {yaml.safe_dump(facts).strip()}
 ---
-# The embedded LLaVA of vtbench
+# The small {name} of vtbench
 
-A small vision-language model (CLIP ViT, two-layer connector, LLaMA decoder) that knows only vtbench's own pictures,
-so that `vtbench run --model llava` answers for real on any machine, offline. It was trained from nothing by
+{kind_of(name).about}: a small vision-language model that knows only vtbench's own pictures, so that
+`vtbench run --model {name}` answers for real on any machine, offline. It was trained from nothing by
 
-    vtbench pretrain --model llava --output DIR --seed {recipe.seed}
+    vtbench pretrain --model {name} --output DIR --seed {recipe.seed}
 
 (recipe {recipe_digest(recipe)}, benchmark {BENCHMARK}, PyTorch {torch.__version__}, {hardware}), on the `train` split
 alone, whose scenes no other split shares. It answers in the words of the benchmark and is of no use for other pictures.

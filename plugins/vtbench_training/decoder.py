@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration
 
 from vtbench.scenes.draws import Draws
 from vtbench_training.curriculum import Curriculum
 from vtbench_training.loop import Schedule
 from vtbench_training.packing import IGNORE, Packer
 from vtbench_training.places import GROUND_WEIGHT, Places
+from vtbench_training.pupils.base import Pupil
 from vtbench_training.reading import read_packed
 from vtbench_training.recipe import Recipe
 from vtbench_training.scenery import Scenery
@@ -51,18 +51,18 @@ class AnswerStream(StepStream):
 
 
 class Answering(nn.Module):
-    """A LLaVA and the layer that reads places from its middle."""
+    """A small model and the layer that reads places from its middle."""
 
-    def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer) -> None:
+    def __init__(self, pupil: Pupil, packer: Packer) -> None:
         super().__init__()
-        self.llava, self.packer = llava, packer
-        self.places = Places(llava)
+        self.pupil, self.packer = pupil, packer
+        self.model, self.places = pupil.model, Places(pupil.model)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and the share of right answer tokens and of answers right in every token."""
-        states = read_packed(self.llava, self.packer, batch)
+        states = read_packed(self.pupil, batch)
         asked = batch["targets"] != IGNORE
-        logits = self.llava.lm_head(states[-1][asked]).float()
+        logits = self.pupil.logits(states[-1][asked])
         target = batch["targets"][asked]
         answers = F.cross_entropy(logits, target)
         ground, error = self.places(states, batch)
@@ -80,10 +80,9 @@ class Answering(nn.Module):
             "where": ("left", "right", "above", "below"),
             "shape": ("circle", "ring", "star"),
         }
-        encode = self.packer.tokenizer.token_to_id
         shown = {}
         for name, words in groups.items():
-            ids = torch.tensor([encode(f"Ġ{word}") for word in words], device=target.device)
+            ids = torch.tensor([self.packer.first(word) for word in words], device=target.device)
             mine = torch.isin(target, ids)
             shown[name] = right[mine].float().mean().item() if mine.any() else 0.0
         return shown

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration
 
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.scene import Scene
@@ -21,6 +20,7 @@ from vtbench_training.curriculum import Worded
 from vtbench_training.loop import Schedule
 from vtbench_training.packing import IGNORE, Packer
 from vtbench_training.places import GROUND_WEIGHT, Places
+from vtbench_training.pupils.base import Pupil
 from vtbench_training.reading import read_packed
 from vtbench_training.recipe import Recipe
 from vtbench_training.scenery import Scenery
@@ -70,21 +70,21 @@ class CaptionStream(StepStream):
 
 
 class Captioning(nn.Module):
-    """A LLaVA that learns from captions alone.
+    """A small model that learns from captions alone.
 
     Args:
-        llava: the model; its vision tower stays as it is.
+        pupil: the model; what sees in it stays as it is.
         packer: what makes the batches.
         pointing: whether it learns where the objects are that captions name, too.
     """
 
-    def __init__(self, llava: LlavaForConditionalGeneration, packer: Packer, pointing: bool = False) -> None:
+    def __init__(self, pupil: Pupil, packer: Packer, pointing: bool = False) -> None:
         super().__init__()
-        self.llava, self.packer = llava, packer
-        self.places = Places(llava) if pointing else None
-        spec, encode = SceneSpec(), packer.tokenizer.token_to_id
+        self.pupil, self.model = pupil, pupil.model
+        self.places = Places(pupil.model) if pointing else None
+        spec = SceneSpec()
         words = {"shape": spec.shapes, "colour": spec.colours, "texture": spec.textures, "size": spec.sizes}
-        self.words = {cue: torch.tensor([encode(f"Ġ{word}") for word in group]) for cue, group in words.items()}
+        self.words = {cue: torch.tensor([packer.first(word) for word in group]) for cue, group in words.items()}
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and the share of right tokens: of all, and of the words of each cue."""
@@ -92,8 +92,8 @@ class Captioning(nn.Module):
         target = batch["targets"][said]
         # A CPU reads about a third faster in bfloat16 too.
         with torch.autocast(target.device.type, torch.bfloat16):
-            states = read_packed(self.llava, self.packer, batch)
-            logits = self.llava.lm_head(states[-1][said]).float()
+            states = read_packed(self.pupil, batch)
+            logits = self.pupil.logits(states[-1][said])
         right = (logits.argmax(-1) == target).float()
         shown = {"tokens_right": right.mean().item()}
         for cue, ids in self.words.items():

@@ -23,10 +23,10 @@ SCENES = 500
 """Held-out scenes whose captions are read, and items of each family that are asked."""
 
 
-def write_neutral_card(recipe: Recipe, model: Path, device: str) -> None:
-    """Evaluate `model` and write README.md beside its weights."""
+def write_neutral_card(recipe: Recipe, model: Path, device: str, name: str = "llava") -> None:
+    """Evaluate `model`, which the adapter `name` serves, and write README.md beside its weights."""
     families = vtbench.run(
-        model="llava",
+        model=name,
         model_args={"pretrained": str(model), "device": device},
         tasks=TASKS,
         limit=SCENES,

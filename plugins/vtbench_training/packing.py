@@ -15,6 +15,7 @@ from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 from vtbench_training.curriculum import Named, Worded
+from vtbench_training.wording import LLAVA_TURNS, Wording
 
 IGNORE = -100
 
@@ -29,22 +30,30 @@ class Encoded:
 
 
 class Packer:
-    """Turns questions into the tensors of one batch."""
+    """Turns questions into the tensors of one batch.
 
-    def __init__(self, tokenizer: Tokenizer, visual_tokens: int) -> None:
-        self.tokenizer, self.visual_tokens = tokenizer, visual_tokens
-        self.head = tokenizer.encode("<s>USER: ").ids
-        """What stands before the picture."""
-        self.start = len(self.head) + visual_tokens
-        """Position of the first token of every question."""
+    Args:
+        tokenizer: of the model.
+        start: position of the first token of every question, right after the picture.
+        wording: what stands around a question and its answer.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, start: int, wording: Wording = LLAVA_TURNS) -> None:
+        self.tokenizer, self.start, self.wording = tokenizer, start, wording
 
     def encode(self, worded: Worded) -> Encoded:
         """Encode one question as it stands after the picture in the chat template."""
-        question = f"\n{worded.prompt} ASSISTANT:"
-        prompt = self.tokenizer.encode(question)
-        answer = self.tokenizer.encode(f" {worded.answer}</s>")
-        told = [(len(prompt.ids) + place, x, y) for place, x, y in _places(answer, worded.told)]
-        return Encoded(prompt.ids + answer.ids, len(prompt.ids), _places(prompt, worded.named) + told)
+        wording = self.wording
+        prompt = self.tokenizer.encode(wording.question(worded.prompt))
+        answer = self.tokenizer.encode(wording.answer(worded.answer))
+        told = _places(answer, worded.told, len(wording.before_answer))
+        behind = [(len(prompt.ids) + place, x, y) for place, x, y in told]
+        named = _places(prompt, worded.named, len(wording.before))
+        return Encoded(prompt.ids + answer.ids, len(prompt.ids), named + behind)
+
+    def first(self, answer: str) -> int:
+        """Return the token that an answer begins with."""
+        return int(self.tokenizer.encode(self.wording.answer(answer)).ids[0])
 
     def batch(self, rows: Sequence[Sequence[Worded]]) -> dict[str, Tensor]:
         """Return the text part of a batch of pictures.
@@ -81,10 +90,9 @@ class Packer:
         return {key: torch.from_numpy(value) for key, value in arrays.items()}
 
 
-def _places(encoded: Encoding, named: Sequence[Named]) -> list[tuple[int, float, float]]:
-    """Return at which token the words of each name end, and where the object is."""
-    # +1: the newline before a question, the space before an answer.
-    return [(next(i for i, (_, end) in enumerate(encoded.offsets) if end >= n.end + 1), n.x, n.y) for n in named]
+def _places(encoded: Encoding, named: Sequence[Named], shift: int) -> list[tuple[int, float, float]]:
+    """Return at which token the words of each name end, `shift` characters further on, and where the object is."""
+    return [(next(i for i, (_, end) in enumerate(encoded.offsets) if end >= n.end + shift), n.x, n.y) for n in named]
 
 
 def block_mask(owner_BL: Tensor, before: int) -> Tensor:
@@ -99,3 +107,43 @@ def block_mask(owner_BL: Tensor, before: int) -> Tensor:
     same = (owner[:, :, None] == owner[:, None, :]) | (owner == -2)[:, None, :]
     causal = torch.ones(total, total, dtype=torch.bool, device=owner.device).tril()
     return (same & causal)[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """The Q questions of a batch, each in a row of its own, and where its T tokens came from."""
+
+    picture: Tensor
+    """(Q,) int64: the row of its picture in the batch."""
+    ids: Tensor
+    """(Q, L) int64."""
+    prompt: Tensor
+    """(Q,) int64: tokens before the answer."""
+    row: Tensor
+    """(T,) int64: the row in `ids` of each token of the batch that is no padding, in the batch's order."""
+    place: Tensor
+    """(T,) int64: its place in that row."""
+
+
+def unpacked(batch: dict[str, Tensor]) -> Unpacked:
+    """Take a batch of `Packer.batch` apart."""
+    texts = batch["owner"] >= 0
+    at = texts.nonzero()[:, 0]
+    asked = torch.stack([at, batch["owner"][texts]])
+    (picture, _), row, length = asked.unique_consecutive(dim=1, return_inverse=True, return_counts=True)
+    place = torch.arange(len(row), device=row.device) - (length.cumsum(0) - length)[row]
+    shape = (len(picture), int(length.max()))
+    ids = batch["ids"].new_zeros(shape).index_put((row, place), batch["ids"][texts])
+    targets = batch["targets"].new_full(shape, IGNORE).index_put((row, place), batch["targets"][texts])
+    # The first token that has a target is the prompt's last.
+    return Unpacked(picture, ids, (targets != IGNORE).int().argmax(dim=1) + 1, row, place)
+
+
+def prefix_mask(prompt_Q: Tensor, total: int) -> Tensor:
+    """Return which key each query may see, (Q, 1, total, total) bool.
+
+    All see the first `prompt_Q` tokens of their row; beyond them a token sees what stands before it, and itself.
+    """
+    causal = torch.ones(total, total, dtype=torch.bool, device=prompt_Q.device).tril()
+    prompt = torch.arange(total, device=prompt_Q.device) < prompt_Q[:, None]
+    return (causal | prompt[:, None, :])[:, None]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration
+from transformers import PreTrainedModel
 
 GROUND_WEIGHT = 2.0
 """Of this loss beside that of the words."""
@@ -19,9 +19,9 @@ GROUND_WEIGHT = 2.0
 class Places(nn.Module):
     """The layer that reads places; it is thrown away after training."""
 
-    def __init__(self, llava: LlavaForConditionalGeneration) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
-        text = llava.config.text_config
+        text = model.config.get_text_config()
         self.middle = text.num_hidden_layers // 2
         self.place = nn.Linear(text.hidden_size, 2)
 

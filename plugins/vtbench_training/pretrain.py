@@ -1,4 +1,4 @@
-"""Recipe in, a trained small LLaVA in the published layout out. Each stage resumes from its last checkpoint."""
+"""Recipe in, a trained small model in the published layout out. Each stage resumes from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from vtbench.errors import VtbenchError
 from vtbench.scenes.spec import RelationSpec, SceneSpec
-from vtbench_llava.build import build_llava, build_processor
-from vtbench_llava.layout import save_published
 from vtbench_training.curriculum import Curriculum
 from vtbench_training.decoder import Answering, AnswerStream
 from vtbench_training.loop import train
 from vtbench_training.neutral import Captioning, CaptionStream
 from vtbench_training.packing import Packer
+from vtbench_training.precision import choose_precision
+from vtbench_training.pupils import check_name, pupil
 from vtbench_training.recipe import Recipe, Stage, TakenTower
 from vtbench_training.scenery import Scenery
 from vtbench_training.taken import take_tower
 from vtbench_training.tower import DenseStream, Seeing
-from vtbench_training.vocabulary import family_files, train_tokenizer
+from vtbench_training.vocabulary import family_files
 
 Show = Callable[[dict[str, Any]], None]
 
 
-def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) -> Path:
+def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show, model: str = "llava") -> Path:
     """Run the recipe's stages and return the directory of the finished model.
 
     Args:
@@ -40,30 +40,35 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) 
             recipe, training goes on where it was; another recipe's directory is refused.
         device: where to train.
         show: called with each log line.
+        model: which family's small model, one of `vtbench_training.pupils.PUPILS`.
+
+    Raises:
+        VtbenchError: no such model; another recipe was trained here; the loss diverged.
     """
+    check_name(model)
     directory.mkdir(parents=True, exist_ok=True)
-    _refuse_other_recipe(recipe, directory)
+    _refuse_other_recipe(model, recipe, directory)
     torch.manual_seed(recipe.seed)
-    sizes, tokenizer = recipe.sizes, train_tokenizer()
-    model = build_llava(**asdict(sizes), vocab_size=tokenizer.get_vocab_size(), seed=recipe.seed)
-    packer = Packer(tokenizer, sizes.grid**2)
+    sizes, learns = recipe.sizes, pupil(model, recipe.sizes, recipe.seed)
+    packer = Packer(learns.tokenizer, int(learns.head_positions.max()) + 1, learns.wording)
+    pointing = Captioning(learns, packer, pointing=True).to(device)
     learners: dict[str, Seeing | Answering | Captioning] = {
-        "tower": Seeing(model, sizes.vision_hidden).to(device),
-        "decoder": Answering(model, packer).to(device),
-        "captions": Captioning(model, packer).to(device),
-        "pointing": (pointing := Captioning(model, packer, pointing=True).to(device)),
+        "tower": Seeing(learns).to(device),
+        "decoder": Answering(learns, packer).to(device),
+        "captions": Captioning(learns, packer).to(device),
+        "pointing": pointing,
         "directions": pointing,
     }
+    precision = choose_precision("auto", device)
     curriculum = Curriculum(all_wording(), RelationSpec(), SceneSpec())
     for number, stage in enumerate(recipe.stages, 1):
         if isinstance(stage, TakenTower):
-            take_tower(model, stage.tower_of)
+            take_tower(learns.model, stage.tower_of)
             continue
         scenery = Scenery(stage.mix, recipe.seed + number)
-        model.model.vision_tower.requires_grad_(stage.kind == "tower")
-        # On a CPU the backward pass of plain attention takes 0.6 of the fused one's time; `decoder` stages hand over a
-        # mask that only the fused one reads.
-        model.model.language_model.set_attn_implementation("sdpa" if stage.kind == "decoder" else "eager")
+        learns.seeing(stage.kind == "tower")
+        # On a CPU the backward pass of plain attention takes 0.6 of the fused one's time.
+        learns.model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
 
         def batches(first: int, stage: Stage = stage, scenery: Scenery = scenery) -> Iterable[dict[str, Tensor]]:
             if stage.kind == "tower":
@@ -74,10 +79,10 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show) 
             return _loader(CaptionStream(scenery, packer, stage.schedule, first, recipe, told))
 
         modules = learners[stage.kind]
-        train(f"{number}-{stage.kind}", modules, modules, batches, stage.schedule, directory, device, show)
+        name = f"{number}-{stage.kind}"
+        train(name, modules, modules, batches, stage.schedule, directory, device, show, precision=precision)
     finished = directory / "model"
-    processor = build_processor(tokenizer, sizes.image_size, sizes.patch_size)
-    save_published(model.cpu().eval(), processor, finished, torch.bfloat16)
+    learns.save(finished, torch.bfloat16)
     return finished
 
 
@@ -96,8 +101,8 @@ def all_wording() -> dict[str, list[str]]:
     return wording
 
 
-def _refuse_other_recipe(recipe: Recipe, directory: Path) -> None:
-    text = json.dumps(asdict(recipe), sort_keys=True, indent=2)
+def _refuse_other_recipe(model: str, recipe: Recipe, directory: Path) -> None:
+    text = json.dumps({"model": model, **asdict(recipe)}, sort_keys=True, indent=2)
     path = directory / "recipe.json"
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise VtbenchError(

@@ -1,41 +1,61 @@
-"""Pictures and packed text in, the decoder's states over the text out: one pass for all texts about a picture."""
+"""Pictures and packed text in, the decoder's states over the text out.
+
+One pass for all texts about a picture; where a model reads its prompts both ways, a row for each text.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration
 
-from vtbench_training.packing import Packer, block_mask
-from vtbench_training.tower import normalise
+from vtbench_training.packing import block_mask, prefix_mask, unpacked
+from vtbench_training.pupils.base import Pupil
 
 
-def read_packed(llava: LlavaForConditionalGeneration, packer: Packer, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+def read_packed(pupil: Pupil, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
     """Return the states of the text's tokens at every layer, embeddings first, (B, L, d) each.
 
     Args:
-        llava: the model; its vision tower is frozen, as gradients of an untrained decoder wipe out what it knows.
-        packer: what made the batch.
+        pupil: the model; what sees in it is frozen, as gradients of an untrained decoder wipe out what it knows.
         batch: `pictures` (B, 3, S, S) uint8 and the tensors of `Packer.batch`.
     """
-    model = llava.model
-    with torch.no_grad():
-        patches = model.vision_tower(normalise(batch["pictures"])).last_hidden_state[:, 1:]
-    visual = model.multi_modal_projector(patches)
-    embed = model.language_model.embed_tokens
-    head = torch.tensor(packer.head, device=visual.device).expand(len(visual), -1)
-    before = head.shape[1] + visual.shape[1]
-    positions = torch.arange(before, device=visual.device).expand(len(visual), -1)
-    inputs = torch.cat([embed(head), visual, embed(batch["ids"])], dim=1)
-    kind = inputs.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else inputs.dtype
-    seen_by = block_mask(batch["owner"], before)
-    out = model.language_model(
-        inputs_embeds=inputs,
-        # To be added to the scores: plain attention knows no other mask, and fused attention knows this one too.
-        attention_mask=torch.zeros_like(seen_by, dtype=dtype).masked_fill(~seen_by, torch.finfo(dtype).min),
-        position_ids=torch.cat([positions, batch["positions"]], 1),
-        use_cache=False,
-        output_hidden_states=True,
+    read = _read_apart if pupil.reads_both_ways else _read_together
+    return read(pupil, batch)
+
+
+def _read_together(pupil: Pupil, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    """Read a picture once, and behind it all texts about it."""
+    pictures, ids = batch["pictures"], batch["ids"]
+    head = torch.tensor(pupil.head, device=ids.device).expand(len(ids), -1)
+    before = head.shape[1]
+    places = pupil.head_positions.to(ids.device)[:, None].expand(-1, len(ids), -1)
+    positions = torch.cat([places, batch["positions"].expand(len(places), -1, -1)], dim=2)
+    mask = _added(block_mask(batch["owner"], before))
+    states = pupil.states(
+        torch.cat([head, ids], dim=1), mask, positions if len(positions) > 1 else positions[0], pupil.pixels(pictures)
     )
-    return tuple(states[:, before:] for states in out.hidden_states)
+    return tuple(layer[:, before:] for layer in states)
+
+
+def _read_apart(pupil: Pupil, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    """Read each text behind its picture's tokens in a row of its own, and bring its states back to their places."""
+    alone = unpacked(batch)
+    head = torch.tensor(pupil.head, device=alone.ids.device).expand(len(alone.ids), -1)
+    ids, before = torch.cat([head, alone.ids], dim=1), head.shape[1]
+    start = pupil.head_positions.to(ids.device)
+    behind = start.max() + 1 + torch.arange(alone.ids.shape[1], device=ids.device)
+    mask = _added(prefix_mask(before + alone.prompt, ids.shape[1]))
+    seen = pupil.visual(pupil.pixels(batch["pictures"]))
+    states = pupil.states_of(ids, mask, torch.cat([start[0], behind]).expand(len(ids), -1), seen[alone.picture])
+    texts = batch["owner"] >= 0
+    return tuple(
+        layer.new_zeros(*texts.shape, layer.shape[-1]).index_put((texts,), layer[alone.row, before + alone.place])
+        for layer in states
+    )
+
+
+def _added(seen_by: Tensor) -> Tensor:
+    """Return the mask as what is added to the scores: plain attention knows no other, and fused attention this too."""
+    kind = seen_by.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+    return torch.zeros_like(seen_by, dtype=dtype).masked_fill(~seen_by, torch.finfo(dtype).min)

@@ -11,7 +11,7 @@ from vtbench_training.loop import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Shape of the model; the names are those of `vtbench_llava.build.build_llava`."""
+    """Shape of a small model; the names are those of `vtbench_llava.build.build_llava`."""
 
     vision_hidden: int = 160
     vision_layers: int = 4
@@ -31,11 +31,19 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class QuerySizes(Sizes):
+    """Shape of a model whose connector asks the patches a fixed number of queries."""
+
+    queries: int = 32
+    connector_layers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One stretch of training, from where the one before left off."""
 
     kind: Literal["tower", "decoder", "captions", "pointing", "directions"]
-    """`tower`: the vision tower on dense labels. `decoder`: connector and decoder on answers, the tower frozen.
+    """`tower`: the vision tower on dense labels. `decoder`: the rest on answers, the tower frozen.
     `captions`: the same on captions alone. `pointing`: on captions, and on where the objects are that they name.
     `directions`: the same on captions that tell mostly which side of another an object lies on."""
     schedule: Schedule
@@ -112,3 +120,17 @@ RECIPES: Mapping[str, Recipe] = {
     ),
 }
 """By name: the model that answers, and the one that has been trained on no family (`vtbench study` starts from it)."""
+SIZES: Mapping[str, Sizes] = {
+    "llava": Sizes(),
+    "flamingo": QuerySizes(layers=4),
+    "fuyu": Sizes(vision_layers=0, hidden=192, layers=6, heads=6, kv_heads=6, intermediate=768),
+    "idefics3": Sizes(),
+    "internvl": Sizes(),
+    "llava_next": Sizes(),
+    "llava_onevision": Sizes(),
+    "mllama": Sizes(vision_layers=3, layers=6),
+    "paligemma": Sizes(),
+    "qformer": QuerySizes(layers=4, connector_layers=2),
+    "qwen2_vl": Sizes(layers=5),
+}
+"""Of each small model: about as many parameters in all."""

@@ -10,16 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration
 
 from vtbench.scenes.spec import SceneSpec
 from vtbench_training.labels import DENSE, IGNORE, dense_labels
 from vtbench_training.loop import Schedule
+from vtbench_training.pupils.base import Pupil
 from vtbench_training.scenery import Scenery
 from vtbench_training.stream import StepStream
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 CENTRE_WEIGHT = 4.0
 
 
@@ -48,13 +46,6 @@ class DenseStream(StepStream):
         }
 
 
-def normalise(pictures: Tensor) -> Tensor:
-    """Return (n, 3, S, S) uint8 pictures as the CLIP image processor would hand them over, float32."""
-    mean = torch.tensor(CLIP_MEAN, device=pictures.device).view(1, 3, 1, 1)
-    std = torch.tensor(CLIP_STD, device=pictures.device).view(1, 3, 1, 1)
-    return (pictures.float() / 255 - mean) / std
-
-
 class DenseHeads(nn.Module):
     """One linear layer over each patch token, read as class scores and a centre."""
 
@@ -79,14 +70,15 @@ class DenseHeads(nn.Module):
 
 
 class Seeing(nn.Module):
-    """A LLaVA's vision tower with the heads that ask it."""
+    """What sees in a small model, with the heads that ask it."""
 
-    def __init__(self, llava: LlavaForConditionalGeneration, hidden: int) -> None:
+    def __init__(self, pupil: Pupil) -> None:
         super().__init__()
-        self.tower, self.heads = llava.model.vision_tower, DenseHeads(hidden)
+        self.pupil, self.heads = pupil, DenseHeads(pupil.patch_width)
+        self.tower = nn.ModuleList(pupil.model.get_submodule(name) for name in pupil.sees)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch, and the accuracy of each label."""
-        tokens = self.tower(normalise(batch["pictures"])).last_hidden_state[:, 1:]
+        tokens = self.pupil.patches(self.pupil.pixels(batch["pictures"]))
         loss, shown = self.heads(tokens, batch["classes"], batch["centres"])
         return loss, shown

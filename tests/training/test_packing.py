@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vtbench_llava.build import build_llava, build_processor
 from vtbench_training.curriculum import Named, Worded
-from vtbench_training.packing import IGNORE, Packer, block_mask
+from vtbench_training.packing import IGNORE, Packer, block_mask, prefix_mask, unpacked
 from vtbench_training.vocabulary import train_tokenizer
 
 QUESTIONS = [
@@ -50,7 +50,11 @@ def test_a_packed_question_is_tokenised_as_the_chat_template_would(tokenizer) ->
         parts = [{"type": "image"}, {"type": "text", "text": worded.prompt}]
         chat = processor.apply_chat_template([{"role": "user", "content": parts}], add_generation_prompt=True)
         encoded = packer.encode(worded)
-        prompt = [*packer.head, tokenizer.token_to_id("<image>"), *encoded.ids[: encoded.answer_from]]
+        prompt = [
+            *tokenizer.encode("<s>USER: ").ids,
+            tokenizer.token_to_id("<image>"),
+            *encoded.ids[: encoded.answer_from],
+        ]
         assert tokenizer.encode(chat).ids == prompt
         answer = tokenizer.decode(encoded.ids[encoded.answer_from :], skip_special_tokens=False)
         assert answer == f" {worded.answer}</s>"
@@ -66,13 +70,13 @@ def test_named_objects_point_at_their_last_word(tokenizer) -> None:
 
 def test_packing_changes_no_logit(tokenizer) -> None:
     """Several questions under the block mask give what each gives alone under a plain causal mask."""
-    packer = Packer(tokenizer, 4)
+    packer = Packer(tokenizer, 11)
     model = build_llava(
         vision_hidden=20, vision_layers=1, hidden=20, layers=2, heads=5, kv_heads=5, intermediate=16,
         vocab_size=tokenizer.get_vocab_size(), image_size=28,
     ).eval()  # fmt: skip
     language, embed = model.model.language_model, model.model.language_model.embed_tokens
-    before = len(packer.head) + 4
+    before = packer.start
     prefix = torch.randn(1, before, 20, generator=torch.Generator().manual_seed(0))
     batch = packer.batch([QUESTIONS])
     positions = torch.cat([torch.arange(before)[None], batch["positions"]], 1)
@@ -97,3 +101,23 @@ def test_targets_are_the_next_tokens_of_answers_alone(tokenizer) -> None:
     assert tokenizer.decode(said, skip_special_tokens=False) == "".join(f" {q.answer}</s>" for q in QUESTIONS)
     assert (batch["targets"][1] != IGNORE).sum() == 2
     assert (batch["owner"][1] == -1).any()
+
+
+def test_a_batch_taken_apart_has_each_question_in_a_row_of_its_own(tokenizer) -> None:
+    packer = Packer(tokenizer, 64)
+    rows = [QUESTIONS, QUESTIONS[1:2], QUESTIONS[:2]]
+    batch = packer.batch(rows)
+    alone = unpacked(batch)
+    encoded = [packer.encode(worded) for row in rows for worded in row]
+    assert alone.picture.tolist() == [0, 0, 0, 1, 2, 2]
+    assert alone.prompt.tolist() == [one.answer_from for one in encoded]
+    for ids, one in zip(alone.ids.tolist(), encoded, strict=True):
+        assert ids[: len(one.ids)] == one.ids
+        assert not any(ids[len(one.ids) :])
+    assert torch.equal(alone.ids[alone.row, alone.place], batch["ids"][batch["owner"] >= 0])
+
+
+def test_a_prompt_is_read_both_ways_and_an_answer_is_not() -> None:
+    seen_by = prefix_mask(torch.tensor([2, 3]), 4)[:, 0].int().tolist()
+    assert seen_by[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
+    assert seen_by[1] == [[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
