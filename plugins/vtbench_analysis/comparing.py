@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from vtbench.provenance import strict
-from vtbench_analysis import shares
+from vtbench_analysis import costs, own, shares
 from vtbench_analysis.errors import AnalysisError
 from vtbench_analysis.lines import Line
 from vtbench_analysis.opening import StoredRun, open_run
@@ -30,7 +30,7 @@ class Table:
     adjusted: tuple[tuple[float | None, ...], ...]
     """For each line its p-values after Holm, over all of the table."""
     not_compared: Mapping[str, str]
-    """Scores and metrics of the runs that have no paired test here, and why."""
+    """Metrics of the runs that are not in the table, and why."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,17 @@ def table(shared: Shared, runs: Sequence[StoredRun]) -> Table:
     for metric in dict.fromkeys(name for names in metrics for name in names):
         if not all(metric in names for names in metrics):
             left[metric] = "not every run has it"
-        elif metric in READINGS:
-            lines += shares.lines(shared, metric)
+            continue
+        tested: list[Line] = []
+        if metric in READINGS:
+            tested = shares.lines(shared, metric)
         elif metric in _VISUAL:
             try:
-                lines += _VISUAL[metric](shared, metric)
+                tested = _VISUAL[metric](shared, metric)
             except ImportError as error:
                 left[metric] = f"needs {error.name}: pip install 'vtbench[hf]'"
-        else:
-            left[metric] = "no paired test is known for it; each run's own interval is in its report"
+        lines += tested + own.lines(shared, metric, runs, [line.score for line in tested])
+    lines += costs.lines(shared)
     adjusted = iter(holm([apart.p for line in lines for apart in line.differences]))
     return Table(shared, tuple(lines), tuple(tuple(next(adjusted) for _ in line.differences) for line in lines), left)
 
