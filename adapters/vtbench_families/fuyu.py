@@ -21,8 +21,20 @@ from vtbench_families.boxes import grid, of_picture
 from vtbench_hf.adapter import Inputs
 from vtbench_hf.loading import Loaded
 from vtbench_hf.merged import MergedAdapter
+from vtbench_hf.parts import Parts
 from vtbench_hf.prompting import prompt_text
 from vtbench_hf.visual import QUARTERS, image_features
+
+
+class _TensorPatches(FuyuImageProcessorPil):
+    """The processor hands it tensors and wants tensors back, as the one that needs torchvision takes and gives."""
+
+    def patchify_image(self, image: torch.Tensor, patch_size: Any = None) -> torch.Tensor:
+        patches: torch.Tensor = torch.from_numpy(super().patchify_image(image.numpy(), patch_size))
+        return patches
+
+
+_TensorPatches.__name__ = FuyuImageProcessorPil.__name__  # saved with the processor, as the class that loads it again
 
 
 class Fuyu(Family, MergedAdapter):
@@ -32,9 +44,10 @@ class Fuyu(Family, MergedAdapter):
         super().__init__(loaded, image_size)
         pixels = self.processor.image_processor
         if isinstance(pixels, FuyuImageProcessorPil):
-            # The processor hands it tensors and wants tensors back, as the one that needs torchvision takes and gives.
-            arrays = pixels.patchify_image
-            pixels.patchify_image = lambda image, patch_size: torch.from_numpy(arrays(image.numpy(), patch_size))
+            pixels.__class__ = _TensorPatches
+
+    def _parts(self) -> Parts:
+        return {"connector": ("model.vision_embed_tokens",), "text": ("model.language_model", "lm_head")}
 
     def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
         yield "patches of side", self.processor.image_processor.patch_size["height"], self.model.config.patch_size

@@ -16,10 +16,18 @@ from PIL import Image
 from vtbench_families.base import Family
 from vtbench_families.boxes import grid, tiles
 from vtbench_hf.merged import MergedAdapter
+from vtbench_hf.parts import Parts
 
 
 class Idefics3(Family, MergedAdapter):
     """SigLIP tower over tiles, pixel shuffle, linear connector, causal decoder."""
+
+    def _parts(self) -> Parts:
+        return {
+            "vision": ("model.vision_model",),
+            "connector": ("model.connector",),
+            "text": ("model.text_model", "lm_head"),
+        }
 
     def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
         pixels, vision = self.processor.image_processor, self.model.config.vision_config

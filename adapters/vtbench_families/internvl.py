@@ -19,10 +19,14 @@ from vtbench_families.base import Family
 from vtbench_families.boxes import grid, tiles
 from vtbench_hf.adapter import Inputs
 from vtbench_hf.merged import MergedAdapter
+from vtbench_hf.parts import TOWER_AND_PROJECTOR, Parts
 
 
 class InternVL(Family, MergedAdapter):
     """InternViT over tiles, pixel shuffle, MLP, causal decoder."""
+
+    def _parts(self) -> Parts:
+        return TOWER_AND_PROJECTOR
 
     def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
         yield "tiles of side", self.processor.image_processor.size["height"], self.image_size

@@ -20,11 +20,16 @@ from vtbench_families.base import Family
 from vtbench_families.boxes import WHOLE, grid, of_picture, tiles
 from vtbench_hf.adapter import Inputs
 from vtbench_hf.merged import MergedAdapter
+from vtbench_hf.parts import TOWER_AND_PROJECTOR, Parts
 from vtbench_hf.visual import connector_rows, tower_rows
 
 
 class LlavaNext(Family, MergedAdapter):
     """CLIP tower over tiles, MLP connector, causal decoder."""
+
+    def _parts(self) -> Parts:
+        connector = (*TOWER_AND_PROJECTOR["connector"], "model.image_newline")
+        return {**TOWER_AND_PROJECTOR, "connector": connector}
 
     def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
         pixels = self.processor.image_processor

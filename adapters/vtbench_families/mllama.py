@@ -21,10 +21,23 @@ from transformers.models.mllama.image_processing_pil_mllama import (
 from vtbench_families.base import Family
 from vtbench_families.boxes import grid, of_picture, with_class
 from vtbench_hf.adapter import Inputs
+from vtbench_hf.parts import Parts
 
 
 class Mllama(Family):
     """Two-stage tower over tiles, linear projection, decoder with cross-attention layers."""
+
+    def _parts(self) -> Parts:
+        """Return them; the cross-attention layers, which were put into a finished language model, are connector."""
+        text = self.model.config.text_config
+        layers = {i: f"model.language_model.layers.{i}" for i in range(text.num_hidden_layers)}
+        own = [home for i, home in layers.items() if i not in text.cross_attention_layers]
+        added = [home for i, home in layers.items() if i in text.cross_attention_layers]
+        return {
+            "vision": ("model.vision_model",),
+            "connector": ("model.multi_modal_projector", *added),
+            "text": ("model.language_model.embed_tokens", *own, "model.language_model.norm", "lm_head"),
+        }
 
     def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
         pixels, vision = self.processor.image_processor, self.model.config.vision_config
@@ -53,6 +66,12 @@ class Mllama(Family):
 
     def _connector(self, inputs: Inputs) -> list[torch.Tensor]:
         return [self.model.model.multi_modal_projector(row) for row in self._encoder(inputs)]
+
+    def _visual_lengths(self, inputs: Inputs) -> list[int]:
+        vision = self.model.config.vision_config
+        tiles = inputs["aspect_ratio_mask"].flatten(1).sum(1)
+        counts: list[int] = (tiles * (1 + (vision.image_size // vision.patch_size) ** 2)).tolist()
+        return counts
 
     def _picture_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
         width, height = size

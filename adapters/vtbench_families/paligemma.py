@@ -6,17 +6,23 @@ prefix is attended to in both directions, so a token in the decoder has seen the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
 from vtbench_families.base import Family
+from vtbench_hf.parts import TOWER_AND_PROJECTOR, Parts
 from vtbench_llava.pixels import patch_boxes
 
 
 class PaliGemma(Family):
     """SigLIP tower, linear connector, prefix language model."""
+
+    answer_marks: ClassVar[Mapping[str, int]] = {"token_type_ids": 1}
+
+    def _parts(self) -> Parts:
+        return TOWER_AND_PROJECTOR
 
     def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
         pixels, vision = self.processor.image_processor, self.model.config.vision_config

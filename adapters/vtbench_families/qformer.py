@@ -20,6 +20,7 @@ from vtbench_families.boxes import with_class
 from vtbench_families.looking import attention_map
 from vtbench_hf.adapter import Inputs
 from vtbench_hf.loading import Loaded
+from vtbench_hf.parts import Parts
 from vtbench_hf.visual import image_features
 from vtbench_llava.pixels import patch_boxes
 
@@ -42,6 +43,13 @@ class QFormer(Family):
             inputs = self._shared_inputs(samples)
             count = self._encoder(inputs).shape[1]
             return attention_map(lambda: image_features(self.model, inputs), layers, count)
+
+    def _parts(self) -> Parts:
+        return {
+            "vision": ("vision_model",),
+            "connector": ("query_tokens", "qformer", "language_projection"),
+            "text": ("language_model",),
+        }
 
     def _encoder(self, inputs: Inputs) -> torch.Tensor:
         states: torch.Tensor = self._features(inputs).last_hidden_state

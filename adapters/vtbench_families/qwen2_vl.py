@@ -15,10 +15,18 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 
 from vtbench_families.base import Family
 from vtbench_families.boxes import grid, tiles
+from vtbench_hf.parts import Parts
 
 
 class Qwen2VL(Family):
     """Tower at native resolution, merger MLP, decoder with rotary positions in time, height and width."""
+
+    def _parts(self) -> Parts:
+        return {
+            "vision": ("model.visual.patch_embed", "model.visual.blocks"),
+            "connector": ("model.visual.merger",),
+            "text": ("model.language_model", "lm_head"),
+        }
 
     def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
         pixels, vision = self.processor.image_processor, self.model.config.vision_config

@@ -1,15 +1,16 @@
 """An adapter for any image-text model of transformers: samples in, outputs and visual tokens out.
 
 Subclasses for one architecture say which layers there are (`_layer_names`), where the visual tokens are in them
-(`_connector`, `_encoder`, `_decoder_states`, `_places`) and which part of a picture each stands for (`_picture_boxes`);
-those that can do better than the model's `generate` override `_inputs`, `_decode` or `_score`. The rest is inherited.
+(`_connector`, `_encoder`, `_decoder_states`, `_places`), which part of a picture each stands for (`_picture_boxes`) and
+which parts the model has for training (`_parts`); those that can do better than the model's `generate` override
+`_inputs`, `_decode` or `_score`. The rest is inherited.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf import decoding, visual
 from vtbench_hf.loading import Loaded
 from vtbench_hf.memory import BatchMemo, first_line, out_of_memory_as
+from vtbench_hf.parts import Parts
 from vtbench_hf.prompting import ChoiceTokens, adds_special_tokens, prompt_text
 
 Inputs = Mapping[str, Any]
@@ -29,6 +31,8 @@ class HFAdapter:
     """Serves a model through its own `generate`, so that every architecture's positions and masks are right."""
 
     layers: tuple[str, ...]
+    answer_marks: ClassVar[Mapping[str, int]] = {}
+    """What an input that goes token by token holds at an answer's tokens, where it is not the prompt's last value."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.model = loaded.model
@@ -42,6 +46,9 @@ class HFAdapter:
         capabilities: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")
         self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:2])
         self.layers = self._layer_names() if can_see else ()
+        self.parts = self._parts()
+        if self.parts:
+            self.capabilities |= {"train"}
         self.image_size = self._image_size()
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
@@ -66,6 +73,10 @@ class HFAdapter:
                 VisualTokens(name, self._layer(name, inputs, samples), self._boxes(samples, name)) for name in layers
             ]
 
+    def forget(self) -> None:
+        """Forget what the last batch left to be used again."""
+        self._memo.clear()
+
     def describe(self) -> Mapping[str, Any]:
         """Say which model this is."""
         return {
@@ -89,10 +100,11 @@ class HFAdapter:
 
     def _answers(self, inputs: Inputs, max_new_tokens: int) -> list[Output]:
         texts = self.tokenizer.batch_decode(self._decode(inputs, max_new_tokens), skip_special_tokens=True)
-        return [Output(text=t.strip(), tokens_in=n) for t, n in zip(texts, self._lengths(inputs), strict=True)]
+        counts = zip(texts, self._lengths(inputs), self._visual_lengths(inputs), strict=True)
+        return [Output(text=text.strip(), tokens_in=n, visual_tokens_in=seen) for text, n, seen in counts]
 
     def _rankings(self, inputs: Inputs, samples: Sequence[Sample]) -> list[Output]:
-        lengths = self._lengths(inputs)
+        lengths, visual_lengths = self._lengths(inputs), self._visual_lengths(inputs)
         rows = zip(inputs["input_ids"], inputs["attention_mask"].bool(), strict=True)
         tails = [row[mask][-8:].tolist() for row, mask in rows]
         choices = [
@@ -100,18 +112,26 @@ class HFAdapter:
             for tail, sample in zip(tails, samples, strict=True)
         ]
         return [
-            Output(logprobs=tuple(scores), logprob_tokens=tuple(len(c) for c in row), tokens_in=n)
-            for scores, row, n in zip(self._score(inputs, choices), choices, lengths, strict=True)
+            Output(logprobs=tuple(scores), logprob_tokens=tuple(map(len, row)), tokens_in=n, visual_tokens_in=seen)
+            for scores, row, n, seen in zip(self._score(inputs, choices), choices, lengths, visual_lengths, strict=True)
         ]
 
-    def _inputs(self, samples: Sequence[Sample]) -> Inputs:
-        """Return the processor's tensors, padded on the left, on the model's device."""
+    def encode(self, samples: Sequence[Sample]) -> Any:
+        """Return the processor's tensors of the samples' prompts and pictures, padded on the left, on the CPU.
+
+        Raises:
+            SampleError: the processor refuses them.
+        """
         try:
             batch = self._process(samples)
         except (ValueError, OSError, ZeroDivisionError) as error:
             raise SampleError(f"the processor refuses a picture or prompt: {first_line(error)}") from error
         batch.pop("labels", None)  # PaliGemma's processor adds them, for training
-        moved: Inputs = batch.to(self.model.device, self.model.dtype)
+        return batch
+
+    def _inputs(self, samples: Sequence[Sample]) -> Inputs:
+        """Return the same on the model's device."""
+        moved: Inputs = self.encode(samples).to(self.model.device, self.model.dtype)
         return moved
 
     def _process(self, samples: Sequence[Sample]) -> Any:
@@ -130,6 +150,10 @@ class HFAdapter:
     def _score(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         """Return log p of each choice of each row, in nats."""
         return decoding.score(self.model, inputs, choices, self._memo.known("first"))
+
+    def _parts(self) -> Parts:
+        """Return which homes are the vision tower, the connector and the language model; none: it is not trained."""
+        return {}
 
     def _layer_names(self) -> tuple[str, ...]:
         return ("connector",)
@@ -212,6 +236,13 @@ class HFAdapter:
         """Return each prompt's length in tokens, padding not counted."""
         lengths: list[int] = inputs["attention_mask"].sum(1).tolist()
         return lengths
+
+    def _visual_lengths(self, inputs: Inputs) -> Sequence[int | None]:
+        """Return how many visual tokens the decoder reads of each sample; None where that is not known."""
+        if not self._gives_visual_tokens():
+            return [None] * len(inputs["input_ids"])
+        counts: list[int] = self._places(inputs).sum(1).tolist()
+        return counts
 
     @contextmanager
     def _batch(self, samples: Sequence[Sample]) -> Iterator[None]:

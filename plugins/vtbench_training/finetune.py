@@ -3,7 +3,7 @@
 directory/finetune.json    the settings, and versions
           finetune.jsonl   the log
           finetune.pt      the newest state
-          model/           the finished checkpoint: `--model llava --model-args pretrained=directory/model`
+          model/           the finished checkpoint: `--model-args pretrained=directory/model` for the model trained
           guard.json       after a redundancy penalty: what it did to information, redundancy and accuracy
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
+from multiprocessing import get_start_method
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,17 @@ from vtbench.errors import VtbenchError, nearest
 from vtbench.provenance import differing, git_commit, strict, versions
 from vtbench.registry import Registry
 from vtbench.store import disk, write_file
-from vtbench_hf.loading import Loaded, choose_device
+from vtbench_hf.adapter import HFAdapter
+from vtbench_hf.loading import choose_device
 from vtbench_llava.layout import save_published
-from vtbench_llava.pixels import patch_boxes
 from vtbench_training.bases import load_base
 from vtbench_training.checkpoint import writing
 from vtbench_training.family_items import FamilyItems
 from vtbench_training.guard import GUARD_IMAGES, guard
-from vtbench_training.item_batches import ItemEncoder, ItemStream
-from vtbench_training.learner import Learner
+from vtbench_training.item_batches import ItemEncoder, ItemStream, picture_side
+from vtbench_training.learner import Learner, check
 from vtbench_training.loop import Schedule, train
+from vtbench_training.precision import choose_precision
 from vtbench_training.settings import FineTune
 
 __all__ = ["FineTune", "finetune"]
@@ -73,7 +75,8 @@ def finetune(
         guard_images: pictures on which a penalty's guard measures; 0 leaves the guard out.
 
     Raises:
-        VtbenchError: bad settings; another config was trained here (names the keys); the loss diverged.
+        VtbenchError: bad settings, or none for this family; another config was trained here (names the keys); the loss
+            diverged.
         StoreError: the disk is full; what was written before is intact.
     """
     place = choose_device(str(device))
@@ -84,18 +87,17 @@ def finetune(
             f"batch_size {config.batch_size} cannot be shared equally by {accelerator.num_processes} processes"
         )
     precision = choose_precision(config.precision, place)
-    loaded = load_base(config.base, place)
-    task_dirs = Registry().task_dirs()
-    image_size = loaded.model.config.vision_config.image_size
-    items = FamilyItems(config.mix, config.seed, image_size, task_dirs)
+    adapter = load_base(config.base, place, config.model)
+    check(adapter, config)
+    items = FamilyItems(config.mix, config.seed, picture_side(adapter), Registry().task_dirs())
     if accelerator.is_main_process:
-        _claim(directory, config, precision, items, loaded)
+        _claim(directory, config, precision, items, adapter)
     accelerator.wait_for_everyone()
     finished = directory / "model"
     if not (finished / "config.json").exists():
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            _train(config, directory, place, show, save_every, log_every, accelerator, precision, loaded, items)
+            _train(config, directory, place, show, save_every, log_every, accelerator, precision, adapter, items)
     if config.penalty and guard_images and accelerator.is_main_process and not (directory / "guard.json").exists():
         guard(config, finished, directory, str(place), guard_images)
     return finished
@@ -110,20 +112,20 @@ def _train(
     log_every: int,
     accelerator: Accelerator,
     precision: torch.dtype,
-    loaded: Loaded,
+    adapter: HFAdapter,
     items: FamilyItems,
 ) -> None:
-    llava, processor = loaded.model, loaded.processor
-    size, patch = items.image_size, llava.config.vision_config.patch_size
-    learner = Learner(llava, config, patch_boxes(processor.image_processor, (size, size), size, patch)).to(place)
+    learner = Learner(adapter, config).to(place)
     step = accelerator.prepare_model(learner, device_placement=False)
-    encoder = ItemEncoder(processor, llava.config.image_seq_length, size)
+    encoder = ItemEncoder(adapter)
     part = (accelerator.process_index, accelerator.num_processes)
 
     def batches(first: int) -> DataLoader:
         stream = ItemStream(items, encoder, first, config.steps, config.batch_size, part)
-        # One worker draws and encodes while the model learns; what it makes does not depend on their number.
-        return DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4)
+        # One worker draws and encodes while the model learns; what it makes does not depend on their number. It must be
+        # a fork: anything else would be handed a copy of the model with the adapter.
+        workers: dict[str, Any] = {"num_workers": 1, "prefetch_factor": 4} if get_start_method() == "fork" else {}
+        return DataLoader(stream, batch_size=None, **workers)
 
     def shown(line: dict[str, Any]) -> None:
         numbers = {key: value for key, value in line.items() if isinstance(value, int | float)}
@@ -156,7 +158,7 @@ def _train(
     accelerator.end_training()
     if accelerator.is_main_process:
         with writing(directory / "model", "the finished model"), no_bars():
-            save_published(learner.finished().cpu().eval(), processor, directory / "model", precision)
+            save_published(learner.finished().cpu().eval(), adapter.processor, directory / "model", precision)
 
 
 @contextmanager
@@ -169,16 +171,6 @@ def no_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def choose_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Return the format of the forward pass: `auto` is bfloat16 where the hardware multiplies it, else float32."""
-    if precision != "auto":
-        return torch.float32 if precision == "float32" else torch.bfloat16
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    can = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return torch.bfloat16 if can.get("avx512_bf16") or can.get("amx_bf16") else torch.float32
 
 
 def _accelerator(device: torch.device, trackers: Sequence[str], directory: Path) -> Accelerator:
@@ -194,10 +186,10 @@ def _accelerator(device: torch.device, trackers: Sequence[str], directory: Path)
     )
 
 
-def _claim(directory: Path, config: FineTune, precision: torch.dtype, items: FamilyItems, loaded: Loaded) -> None:
+def _claim(directory: Path, config: FineTune, precision: torch.dtype, items: FamilyItems, adapter: HFAdapter) -> None:
     """Write what is trained here, or see that it is what was trained here before."""
-    keys = asdict(config) | {"precision": str(precision).removeprefix("torch."), "base_weights": loaded.fingerprint()}
-    keys = json.loads(json.dumps(strict(keys | {"tasks": items.config()})))
+    made = {"precision": str(precision).removeprefix("torch."), "base_weights": adapter.describe()["fingerprint"]}
+    keys = json.loads(json.dumps(strict(asdict(config) | made | {"tasks": items.config()})))
     path = directory / f"{NAME}.json"
     if path.exists():
         there = json.loads(path.read_text(encoding="utf-8"))["config"]

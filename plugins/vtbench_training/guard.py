@@ -42,8 +42,8 @@ def guard(config: FineTune, model: Path, directory: Path, device: str, images: i
     """
     families = [name for name, weight in config.mix.items() if weight > 0]
     measured = {
-        name: _measure(source, families, directory / "guard", device, images)
-        for name, source in (("base", checkpoint_of(config.base)), ("trained", str(model)))
+        name: _measure(config.model, source, families, directory / "guard", device, images)
+        for name, source in (("base", checkpoint_of(config.base, config.model)), ("trained", str(model)))
     }
     reasons = verdict(measured["base"], measured["trained"])
     found = {"penalty": list(config.penalty or ()), **measured, "accepted": not reasons, "reasons": reasons}
@@ -73,9 +73,9 @@ def verdict(base: dict[str, Any], trained: dict[str, Any]) -> list[str]:
     return reasons
 
 
-def _measure(source: str, families: list[str], output: Path, device: str, images: int) -> dict[str, Any]:
+def _measure(model: str, source: str, families: list[str], output: Path, device: str, images: int) -> dict[str, Any]:
     settings: dict[str, Any] = {
-        "model": "llava", "model_args": {"pretrained": source}, "device": device, "limit": images,
+        "model": model, "model_args": {"pretrained": source}, "device": device, "limit": images,
         "output": str(output), "report": False,
     }  # fmt: skip
     rs = vtbench.run(**settings, tasks=["probe"], metrics=["redundancy"]).scores["probe"]["rs"]

@@ -1,69 +1,58 @@
 """Samples in, the tensors of a training batch out: prompt, picture and answer as the adapter would have them.
 
-The prompt is tokenised as `--model llava` tokenises it and the answer as it ranks a choice, so that what is learned is
+The prompt is encoded as the model's adapter encodes it and the answer as it ranks a choice, so that what is learned is
 what is asked for at test time. Every batch depends on its step alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from vtbench.sources import DEFAULT_SIZE
 from vtbench.types import Sample
-from vtbench_hf.prompting import ChoiceTokens, adds_special_tokens, prompt_text
-from vtbench_llava.pixels import PixelTable
+from vtbench_hf.adapter import HFAdapter
+from vtbench_hf.decoding import stop_ids
+from vtbench_hf.prompting import ChoiceTokens
+from vtbench_training.answers import behind, beside
 from vtbench_training.family_items import FamilyItems
-from vtbench_training.packing import IGNORE
 from vtbench_training.stream import StepStream
 
 
+def picture_side(adapter: HFAdapter) -> int:
+    """Return the side in pixels at which tasks draw pictures for a model."""
+    return adapter.image_size or DEFAULT_SIZE
+
+
 class ItemEncoder:
-    """Encodes samples with a LLaVA's processor.
+    """Encodes samples as a model's adapter does when it is asked about them.
 
     Args:
-        processor: of the model.
-        visual_tokens: that the model makes of a picture.
-        image_size: side of the pictures in pixels.
+        adapter: of the model.
     """
 
-    def __init__(self, processor: Any, visual_tokens: int, image_size: int) -> None:
-        self.processor, self.tokenizer, self.visual_tokens = processor, processor.tokenizer, visual_tokens
-        self._table = PixelTable.of(processor.image_processor, image_size)
+    def __init__(self, adapter: HFAdapter) -> None:
+        self.adapter = adapter
+        ends, own = stop_ids(adapter.model), adapter.tokenizer.eos_token_id
+        self._end = own if own in ends or not ends else ends[0]
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """Return the batch of some samples with one picture each, padded on the left.
+        """Return the batch of some samples.
 
         Returns:
-            input_ids, attention_mask, targets: (B, L) int64; `targets` hold the token that should follow, `IGNORE`
-            outside answers. pixel_values: (B, 3, S, S) float32.
+            What the adapter's processor makes of prompts and pictures, the answers' tokens behind (`answers.behind`) or
+            beside them (`answers.beside`), and `targets`, the token that should follow at each place.
         """
-        token = self.processor.image_token
-        texts = [prompt_text(self.processor, s).replace(token, token * self.visual_tokens) for s in samples]
-        prompts = self.tokenizer(texts, add_special_tokens=adds_special_tokens(self.tokenizer, texts[0]))["input_ids"]
-        choice = ChoiceTokens(self.tokenizer)
-        answers = [
-            [*choice(prompt, sample.target), self.tokenizer.eos_token_id]
-            for prompt, sample in zip(prompts, samples, strict=True)
-        ]
-        shape = (len(samples), max(len(p) + len(a) for p, a in zip(prompts, answers, strict=True)))
-        ids, mask = np.full(shape, self.tokenizer.pad_token_id, np.int64), np.zeros(shape, np.int64)
-        targets = np.full(shape, IGNORE, np.int64)
-        for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-            ids[row, -len(prompt) - len(answer) :] = prompt + answer
-            mask[row, -len(prompt) - len(answer) :] = 1
-            targets[row, -len(answer) - 1 : -1] = answer
-        arrays = {"input_ids": ids, "attention_mask": mask, "targets": targets, "pixel_values": self._pixels(samples)}
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-    def _pixels(self, samples: Sequence[Sample]) -> np.ndarray:
-        pictures = [sample.images[0] for sample in samples]
-        if self._table is not None and all(map(self._table.takes, pictures)):
-            return self._table(pictures)
-        return np.stack(self.processor.image_processor(images=pictures, return_tensors="np")["pixel_values"])
+        prompts, tokenizer = dict(self.adapter.encode(samples)), self.adapter.tokenizer
+        choice = ChoiceTokens(tokenizer)
+        rows = zip(prompts["input_ids"], prompts["attention_mask"].bool(), samples, strict=True)
+        answers = [[*choice(ids[real].tolist(), sample.target), self._end] for ids, real, sample in rows]
+        text = self.adapter.model.config.get_text_config()
+        if text.is_encoder_decoder:
+            return beside(prompts, answers, tokenizer.pad_token_id, text.decoder_start_token_id)
+        return behind(prompts, answers, tokenizer.pad_token_id, self.adapter.answer_marks)
 
 
 class ItemStream(StepStream):

@@ -1,10 +1,12 @@
-"""What is fine-tuned: a LLaVA with some parts frozen, LoRA or not, a penalty and a token budget. Batch in, loss out."""
+"""What is fine-tuned: an adapter's model with some parts frozen, LoRA or not, a penalty, a token budget.
+
+Batch in, loss out. The adapter is how the model is asked, so what is learned is what is asked at test time.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,48 +14,47 @@ from torch.nn import functional as F
 from vtbench.budget import checked_weights, parse_budget
 from vtbench.errors import VtbenchError
 from vtbench.types import VisualTokens
-from vtbench_hf.thinning import thin
-from vtbench_hf.visual import by_sample, connector_rows, image_features
+from vtbench_hf.adapter import HFAdapter, Inputs
+from vtbench_hf.merged import MergedAdapter
+from vtbench_hf.parts import lies_at, parameters_at
+from vtbench_hf.visual import by_sample
+from vtbench_training.forward import Kept, placed, whole
+from vtbench_training.item_batches import picture_side
 from vtbench_training.packing import IGNORE
 from vtbench_training.penalties import penalised
 from vtbench_training.settings import FineTune
 
-_HOMES = {
-    "vision": ("model.vision_tower",),
-    "connector": ("model.multi_modal_projector",),
-    "text": ("model.language_model", "lm_head"),
-}
-"""Where the parts of a LLaVA are."""
-
 
 class Learner(nn.Module):
-    """A LLaVA and what is asked of it.
+    """A model and what is asked of it.
 
     Args:
-        llava: the model, in float32.
-        config: which parts learn, under which penalty and budget.
-        boxes: (N, 4) where the visual tokens stand, for budgets.
+        adapter: of the model, which is in float32.
+        config: which parts learn, under which penalty and budget; `check` finds nothing wrong with them.
     """
 
-    def __init__(self, llava: Any, config: FineTune, boxes: np.ndarray | None) -> None:
+    def __init__(self, adapter: HFAdapter, config: FineTune) -> None:
         super().__init__()
+        adapter.model.requires_grad_(True)  # a checkpoint's config may have frozen what nobody asked to freeze
         for part in config.freeze:
-            for home in _HOMES[part]:
-                llava.get_submodule(home).requires_grad_(False)
-        self.llava = with_lora(llava, config) if config.lora else llava
-        self.config, self.boxes = config, boxes
+            for parameter in parameters_at(adapter.model, adapter.parts[part]):
+                parameter.requires_grad_(False)
+        self.model = with_lora(adapter.model, config.lora) if config.lora else adapter.model
+        self.adapter, self.config = adapter, config
         self.budget = parse_budget(config.budget) if config.budget else None
+        side = picture_side(adapter)
+        self.boxes = adapter._picture_boxes((side, side), "connector") if self.budget else None
 
     def share(self, name: str) -> float:
         """Return the part of the rate at which the parameter of this name learns.
 
         At the full rate the first steps, which learn the form of an answer, wipe out what the tower knows of places.
         """
-        return self.config.vision_rate if ".vision_tower." in name else 1.0
+        return self.config.vision_rate if lies_at(name, self.adapter.parts.get("vision", ())) else 1.0
 
     def finished(self) -> Any:
-        """Return the plain LLaVA, LoRA updates added to its weights."""
-        return self.llava.merge_and_unload() if self.config.lora else self.llava
+        """Return the plain model, LoRA updates added to its weights."""
+        return self.model.merge_and_unload() if self.config.lora else self.model
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and its parts with the share of answers right in every token.
@@ -61,48 +62,72 @@ class Learner(nn.Module):
         The loss is the mean over items of the mean over an answer's tokens, so that a long answer weighs no more than
         a short one; a penalty comes on top.
         """
-        llava = self.llava.get_base_model() if self.config.lora else self.llava
         torch.manual_seed((self.config.seed << 40) + int(batch["numbers"][0]))  # dropout, where a model has any
-        count = len(batch["numbers"])
-        pictures = {"pixel_values": batch["pixel_values"]}
-        tokens_BND = by_sample(connector_rows(image_features(llava, pictures)), count)
-        inputs, targets_BL = self._inputs(llava, batch, tokens_BND)
-        states_BLD = llava.model.language_model(**inputs, use_cache=False).last_hidden_state
-        asked_BL = targets_BL != IGNORE
-        logits_AV, target_A = llava.lm_head(states_BLD[asked_BL]).float(), targets_BL[asked_BL]
-        row_A, length_B = asked_BL.nonzero()[:, 0], asked_BL.sum(dim=1)
-        each_A = F.cross_entropy(logits_AV, target_A, reduction="none")
-        answers = (each_A / length_B[row_A]).sum() / count
-        wrong_B = torch.zeros_like(length_B).index_add(0, row_A, (logits_AV.argmax(dim=1) != target_A).long())
-        shown = {"answers": answers.item(), "right": (wrong_B == 0).float().mean().item()}
+        inputs = {name: value for name, value in batch.items() if name not in ("numbers", "targets")}
+        self.adapter.forget()
+        tokens_BND = self._tokens(inputs, len(batch["numbers"])) if self.budget or self.config.penalty else None
+        logits_AV, targets_BL = self._read(inputs, batch, tokens_BND)
+        self.adapter.forget()
+        answers, shown = answer_loss(logits_AV.float(), targets_BL)
         if self.config.penalty is None:
             return answers, shown
+        assert tokens_BND is not None
         name, weight = self.config.penalty
         penalty, floor = penalised(name, tokens_BND)
         return answers + weight * (penalty + floor), shown | {"penalty": penalty.item(), "floor": floor.item()}
 
-    def _inputs(self, llava: Any, batch: dict[str, Tensor], tokens_BND: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return what the decoder reads, of what the budget leaves of the pictures, and the targets."""
-        place_BL, mask_BL = batch["input_ids"] == llava.config.image_token_id, batch["attention_mask"]
-        if int(place_BL.sum()) != tokens_BND.shape[0] * tokens_BND.shape[1]:
-            raise VtbenchError(
-                f"the processor makes {int(place_BL.sum())} placeholders for {tokens_BND.shape[0]} x "
-                f"{tokens_BND.shape[1]} visual tokens: it does not belong to this model"
-            )
-        embeds_BLD = llava.get_input_embeddings()(batch["input_ids"])
-        if self.budget is None:
-            whole_BLD = embeds_BLD.masked_scatter(place_BL[..., None], tokens_BND.to(embeds_BLD.dtype))
-            positions_BL = (mask_BL.cumsum(1) - 1).clamp(min=0)
-            inputs = {"inputs_embeds": whole_BLD, "attention_mask": mask_BL, "position_ids": positions_BL}
-            return inputs, batch["targets"]
-        keys = [f"train/{self.config.seed}/{number}" for number in batch["numbers"].tolist()]
-        weights = checked_weights(self.budget, VisualTokens("connector", tokens_BND.detach(), self.boxes), keys)
-        # The targets take the place of the ids, so that they are thinned with the tokens that they follow.
-        thinned = thin(batch["targets"], mask_BL, embeds_BLD, place_BL, tokens_BND, weights)
-        return thinned, thinned.pop("input_ids").masked_fill(thinned["attention_mask"] == 0, IGNORE)
+    def _tokens(self, inputs: Inputs, count: int) -> Tensor:
+        return by_sample(self.adapter._connector(inputs), count)
+
+    def _read(self, inputs: Inputs, batch: dict[str, Tensor], tokens_BND: Tensor | None) -> tuple[Tensor, Tensor]:
+        if not isinstance(self.adapter, MergedAdapter):
+            return whole(self.adapter, inputs, batch["targets"]), batch["targets"]
+        kept: Kept | None = None
+        if self.budget is not None and tokens_BND is not None:
+            keys = [f"train/{self.config.seed}/{number}" for number in batch["numbers"].tolist()]
+            seen = VisualTokens("connector", tokens_BND.detach(), self.boxes)
+            kept = tokens_BND, checked_weights(self.budget, seen, keys)
+        return placed(self.adapter, inputs, batch["targets"], kept)
 
 
-def with_lora(llava: Any, config: FineTune) -> Any:
+def answer_loss(logits_AV: Tensor, targets_BL: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Return the mean over items of the mean over an answer's tokens of −log p, and what of it is worth logging.
+
+    Args:
+        logits_AV: at all A tokens of answers, row by row.
+        targets_BL: what they should be, `IGNORE` outside answers.
+    """
+    asked_BL = targets_BL != IGNORE
+    target_A, row_A, length_B = targets_BL[asked_BL], asked_BL.nonzero()[:, 0], asked_BL.sum(dim=1)
+    each_A = F.cross_entropy(logits_AV, target_A, reduction="none")
+    answers = (each_A / length_B[row_A]).sum() / len(length_B)
+    wrong_B = torch.zeros_like(length_B).index_add(0, row_A, (logits_AV.argmax(dim=1) != target_A).long())
+    return answers, {"answers": answers.item(), "right": (wrong_B == 0).float().mean().item()}
+
+
+def check(adapter: HFAdapter, config: FineTune) -> None:
+    """Refuse what the family of a model cannot do.
+
+    Raises:
+        VtbenchError: a part that it does not have, nothing left to train, or a budget where none is possible.
+    """
+    for part in config.freeze:
+        if part not in adapter.parts:
+            parts = " and ".join(adapter.parts)
+            raise VtbenchError(f"freeze: --model {config.model} has no part {part!r}; its parts are {parts}")
+    learning = adapter.parts.keys() - set(config.freeze)
+    if not learning:
+        raise VtbenchError(f"freeze: nothing of --model {config.model} is left to train; free one of its parts")
+    if config.penalty and learning == {"text"}:
+        raise VtbenchError(f"penalty: with {' and '.join(config.freeze)} frozen no visual token can move; free one")
+    if config.budget and not isinstance(adapter, MergedAdapter):
+        raise VtbenchError(
+            f"budget: --model {config.model} takes none, its decoder is given whole pictures; leave --budget out,"
+            " or see docs/budgets.md for the models that take one"
+        )
+
+
+def with_lora(model: Any, rank: int) -> Any:
     """Return the model with LoRA updates on every linear layer that learns; the layers themselves are frozen.
 
     Hu et al. 2021, arXiv 2106.09685; the updates are scaled by 2, that is α = 2 rank.
@@ -114,14 +139,16 @@ def with_lora(llava: Any, config: FineTune) -> Any:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
         raise VtbenchError("lora needs peft: pip install 'vtbench[train]'") from error
-    names = _linear_layers(llava)
-    return get_peft_model(llava, LoraConfig(r=config.lora, lora_alpha=2 * config.lora, target_modules=names))
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=_linear_layers(model)))
 
 
-def _linear_layers(llava: nn.Module) -> list[str]:
-    """Name the linear layers whose weights learn, without the one that shares its weights with the embeddings."""
+def _linear_layers(model: Any) -> list[str]:
+    """Name the linear layers whose weights learn, without the one that may share its weights with the embeddings.
+
+    Kinds of their own are left out: their modules read the weights and do not call the layer.
+    """
     return [
         name
-        for name, module in llava.named_modules()
-        if isinstance(module, nn.Linear) and module.weight.requires_grad and name != "lm_head"
+        for name, module in model.named_modules()
+        if type(module) is nn.Linear and module.weight.requires_grad and module is not model.get_output_embeddings()
     ]

@@ -6,7 +6,7 @@ each is exactly the prompt that it will be at test time, but the picture's part 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,33 +110,32 @@ def block_mask(owner_BL: Tensor, before: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Unpacked:
-    """The Q questions of a batch, each in a row of its own, and where its T tokens came from."""
+class Alone:
+    """Q questions of a batch, at most one about each picture, each in a row of its own."""
 
+    texts: Tensor
+    """(B, L) bool: where they stand in the batch."""
     picture: Tensor
-    """(Q,) int64: the row of its picture in the batch."""
+    """(Q,) int64: the row of each one's picture in the batch."""
     ids: Tensor
-    """(Q, L) int64."""
+    """(Q, N) int64."""
+    inside: Tensor
+    """(Q, N) bool: what is no padding; in this order the tokens are those at `texts`."""
     prompt: Tensor
     """(Q,) int64: tokens before the answer."""
-    row: Tensor
-    """(T,) int64: the row in `ids` of each token of the batch that is no padding, in the batch's order."""
-    place: Tensor
-    """(T,) int64: its place in that row."""
 
 
-def unpacked(batch: dict[str, Tensor]) -> Unpacked:
-    """Take a batch of `Packer.batch` apart."""
-    texts = batch["owner"] >= 0
-    at = texts.nonzero()[:, 0]
-    asked = torch.stack([at, batch["owner"][texts]])
-    (picture, _), row, length = asked.unique_consecutive(dim=1, return_inverse=True, return_counts=True)
-    place = torch.arange(len(row), device=row.device) - (length.cumsum(0) - length)[row]
-    shape = (len(picture), int(length.max()))
-    ids = batch["ids"].new_zeros(shape).index_put((row, place), batch["ids"][texts])
-    targets = batch["targets"].new_full(shape, IGNORE).index_put((row, place), batch["targets"][texts])
-    # The first token that has a target is the prompt's last.
-    return Unpacked(picture, ids, (targets != IGNORE).int().argmax(dim=1) + 1, row, place)
+def unpacked(batch: dict[str, Tensor]) -> Iterator[Alone]:
+    """Take a batch of `Packer.batch` apart: the first question about each picture, then the second, and so on."""
+    for number in range(int(batch["owner"].max()) + 1):
+        texts = batch["owner"] == number
+        length = texts.sum(dim=1)
+        picture = length.nonzero()[:, 0]
+        inside = torch.arange(int(length.max()), device=length.device) < length[picture, None]
+        ids = length.new_zeros(inside.shape).masked_scatter(inside, batch["ids"][texts])
+        targets = length.new_full(inside.shape, IGNORE).masked_scatter(inside, batch["targets"][texts])
+        # The first token that has a target is the prompt's last.
+        yield Alone(texts, picture, ids, inside, (targets != IGNORE).int().argmax(dim=1) + 1)
 
 
 def prefix_mask(prompt_Q: Tensor, total: int) -> Tensor:

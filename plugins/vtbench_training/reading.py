@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vtbench_training.packing import block_mask, prefix_mask, unpacked
+from vtbench_training.packing import Alone, block_mask, prefix_mask, unpacked
 from vtbench_training.pupils.base import Pupil
 
 
@@ -38,20 +38,28 @@ def _read_together(pupil: Pupil, batch: dict[str, Tensor]) -> tuple[Tensor, ...]
 
 
 def _read_apart(pupil: Pupil, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
-    """Read each text behind its picture's tokens in a row of its own, and bring its states back to their places."""
-    alone = unpacked(batch)
-    head = torch.tensor(pupil.head, device=alone.ids.device).expand(len(alone.ids), -1)
-    ids, before = torch.cat([head, alone.ids], dim=1), head.shape[1]
-    start = pupil.head_positions.to(ids.device)
-    behind = start.max() + 1 + torch.arange(alone.ids.shape[1], device=ids.device)
-    mask = _added(prefix_mask(before + alone.prompt, ids.shape[1]))
+    """Read each text behind its picture's tokens in a row of its own, and bring its states to their places."""
     seen = pupil.visual(pupil.pixels(batch["pictures"]))
-    states = pupil.states_of(ids, mask, torch.cat([start[0], behind]).expand(len(ids), -1), seen[alone.picture])
-    texts = batch["owner"] >= 0
+    read, at = [], []
+    for alone in unpacked(batch):
+        read.append(_read_alone(pupil, alone, seen[alone.picture]))
+        at.append(alone.texts.nonzero())
+    row, place = torch.cat(at).unbind(dim=1)
+    layers = [torch.cat(parts) for parts in zip(*read, strict=True)]
     return tuple(
-        layer.new_zeros(*texts.shape, layer.shape[-1]).index_put((texts,), layer[alone.row, before + alone.place])
-        for layer in states
+        layer.new_zeros(*batch["ids"].shape, layer.shape[-1]).index_put((row, place), layer) for layer in layers
     )
+
+
+def _read_alone(pupil: Pupil, alone: Alone, seen: Tensor) -> list[Tensor]:
+    """Return the states of the texts' tokens at every layer, (T, d) each."""
+    head = torch.tensor(pupil.head, device=seen.device).expand(len(alone.ids), -1)
+    ids, before = torch.cat([head, alone.ids], dim=1), head.shape[1]
+    places = pupil.head_positions[0].to(seen.device)
+    behind = places.max() + 1 + torch.arange(alone.ids.shape[1], device=seen.device)
+    mask = _added(prefix_mask(before + alone.prompt, ids.shape[1]))
+    states = pupil.states_of(ids, mask, torch.cat([places, behind]).expand(len(ids), -1), seen)
+    return [layer[:, before:][alone.inside] for layer in states]
 
 
 def _added(seen_by: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ Part = Literal["vision", "connector", "text"]
 PenaltyName = Literal["cosine", "logdet", "decorrelation"]
 Precision = Literal["auto", "float32", "bfloat16"]
 PARTS: tuple[Part, ...] = get_args(Part)
+OWN = "base"
+"""The base that comes with a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,10 @@ class FineTune:
     """
 
     mix: Annotated[Mapping[str, float], "Families and their weights, as family=weight,..."]
-    base: Annotated[str, "Where to start: `base` (the embedded model), `neutral`, a directory or a hub name."] = "base"
+    model: Annotated[str, "What to train, by its adapter's name: llava, flamingo, qwen2_vl, ..."] = "llava"
+    base: Annotated[
+        str, "Where to start: `base` (the small model of that name), `neutral` (llava's), a directory or a hub name."
+    ] = OWN
     steps: Annotated[int, "Steps of the optimiser."] = 400
     batch_size: Annotated[int, "Items in a step, over all processes."] = 32
     rate: Annotated[float, "Highest learning rate, reached after the warm-up; then half a cosine down."] = 3e-4

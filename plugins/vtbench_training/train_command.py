@@ -11,8 +11,8 @@ from typing import Any, get_type_hints
 
 import click
 
-from vtbench.errors import VtbenchError, nearest
-from vtbench_training.settings import FineTune, docs, parse_mix, parse_penalty
+from vtbench.errors import VtbenchError
+from vtbench_training.settings import OWN, FineTune, docs, parse_mix, parse_penalty
 
 _FLAGS = {"penalty": "--redundancy-penalty"}
 """Flags that are not the field's own name."""
@@ -32,7 +32,6 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.option("--model", default="llava", show_default=True, help="What to train: `llava`.")
 @click.option("--task", help="One family, or several by comma, of equal weight; --mix gives them weights.")
 @_settings
 @click.option("--output", help="Directory for states, log and model. [results/train/<families>-<base>-<seed>]")
@@ -46,7 +45,6 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--tracker", multiple=True, help="`tensorboard` or `wandb`; may be given twice.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def train(
-    model: str,
     task: str | None,
     output: str | None,
     device: str,
@@ -57,8 +55,6 @@ def train(
     **given: Any,
 ) -> None:
     """Fine-tune a model on task families: `vtbench train --task relational`; started again, it goes on where it was."""
-    if model != "llava":
-        raise VtbenchError(f"train knows no model {model!r}.{nearest(model, ['llava'])}")
     config = _config(task, {name: value for name, value in given.items() if value is not None})
     try:
         from vtbench_hf.allocator import keep_freed_memory
@@ -82,7 +78,7 @@ def train(
         return
     if measured:
         click.echo("\n".join(_told(measured)))
-    click.echo(f"{finished}: finished; `vtbench run --model llava --model-args pretrained={finished}` uses it")
+    click.echo(f"{finished}: finished; `vtbench run --model {config.model} --model-args pretrained={finished}` uses it")
 
 
 def _config(task: str | None, given: dict[str, Any]) -> FineTune:
@@ -98,8 +94,8 @@ def _config(task: str | None, given: dict[str, Any]) -> FineTune:
 
 def _default_output(config: FineTune) -> Path:
     families = "+".join(name for name, weight in config.mix.items() if weight > 0)
-    base = Path(config.base).name
-    return Path("results") / "train" / f"{families}-{base}-{config.seed}"
+    own = config.model if config.base == OWN and config.model != "llava" else config.base
+    return Path("results") / "train" / f"{families}-{Path(own).name}-{config.seed}"
 
 
 def _told(guard: dict[str, Any]) -> list[str]:

@@ -87,8 +87,11 @@ def test_every_model_type_has_one_adapter(registry):
 
 
 @pytest.mark.parametrize("adapter", FAMILIES)
-def test_each_needs_a_checkpoint_and_runs_none_of_its_code(registry, adapter):
+def test_each_needs_a_checkpoint_and_runs_none_of_its_code(registry, adapter, monkeypatch):
+    monkeypatch.setattr("vtbench_hf.shipped.ZOO", "no_such_zoo")
     assert f"--model {adapter} needs a checkpoint" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
+    if FAMILIES[adapter].small:
+        assert "pip install 'vtbench[zoo]'" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
     named = registry.adapters()[adapter]
     assert "trust_remote_code" not in inspect.signature(named.factory).parameters
     assert named.summary == FAMILIES[adapter].summary

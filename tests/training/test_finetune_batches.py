@@ -15,9 +15,11 @@ from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError
 from vtbench.scenes.splits import split_of
 from vtbench.task import load_task
-from vtbench_hf.loading import Loaded, load
-from vtbench_llava.adapter import LlavaAdapter
+from vtbench_hf import parts
+from vtbench_hf.adapter import HFAdapter
+from vtbench_llava import layout
 from vtbench_training import course, guard, settings
+from vtbench_training.bases import load_base
 from vtbench_training.family_items import FamilyItems
 from vtbench_training.item_batches import ItemEncoder, ItemStream
 from vtbench_training.learner import Learner
@@ -28,14 +30,14 @@ MIX = {"coarse": 1.0, "attribute": 0.0, "relational": 2.0, "scene_graph": 1.0}
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> HFAdapter:
     base = write_tiny_base(tmp_path_factory.mktemp("base") / "tiny")
-    return load("llava", str(base), dtype="float32", device="cpu", attn_implementation="eager")
+    return load_base(str(base), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
-def encoder(loaded: Loaded) -> ItemEncoder:
-    return ItemEncoder(loaded.processor, 16, 56)
+def encoder(adapter: HFAdapter) -> ItemEncoder:
+    return ItemEncoder(adapter)
 
 
 def family(number: int, items: FamilyItems) -> str:
@@ -77,10 +79,10 @@ def test_what_is_no_family_is_refused(mix: dict[str, float], says: str) -> None:
         FamilyItems(mix, 0, 56)
 
 
-def test_prompts_are_the_adapters_and_targets_the_answers(loaded: Loaded, encoder: ItemEncoder) -> None:
+def test_prompts_are_the_adapters_and_targets_the_answers(adapter: HFAdapter, encoder: ItemEncoder) -> None:
     items = FamilyItems(MIX, 1, 56)
     samples = [items.sample(number) for number in range(12)]
-    batch, adapter = encoder(samples), LlavaAdapter(loaded)
+    batch = encoder(samples)
     for row, sample in enumerate(samples):
         inputs = adapter._inputs([sample])
         target = batch["targets"][row]
@@ -89,7 +91,7 @@ def test_prompts_are_the_adapters_and_targets_the_answers(loaded: Loaded, encode
         length = int(answered.sum())
         assert mine[:-length].tolist() == inputs["input_ids"][0].tolist()
         assert mine[-length:].tolist() == target[answered].tolist()
-        assert loaded.processor.tokenizer.decode(target[answered]) == f" {sample.target}</s>"
+        assert adapter.tokenizer.decode(target[answered]) == f" {sample.target}</s>"
         assert torch.equal(batch["pixel_values"][row], inputs["pixel_values"][0])
 
 
@@ -105,27 +107,27 @@ def test_a_batch_depends_on_its_step_alone_and_processes_share_it(encoder: ItemE
     assert torch.equal(torch.cat([part["pixel_values"] for part in parts]), whole["pixel_values"])
 
 
-def test_the_loss_is_that_of_transformers(loaded: Loaded, encoder: ItemEncoder) -> None:
-    items, learner = FamilyItems(MIX, 1, 56), Learner(loaded.model, FineTune(mix=MIX), None)
+def test_the_loss_is_that_of_transformers(adapter: HFAdapter, encoder: ItemEncoder) -> None:
+    items, learner = FamilyItems(MIX, 1, 56), Learner(adapter, FineTune(mix=MIX))
     samples, each = [items.sample(number) for number in range(6)], []
     for sample in samples:
         alone = encoder([sample])
         labels = torch.full_like(alone["input_ids"], IGNORE)
         labels[:, 1:] = alone["targets"][:, :-1]
-        said = loaded.model(input_ids=alone["input_ids"], pixel_values=alone["pixel_values"], labels=labels)
+        said = adapter.model(input_ids=alone["input_ids"], pixel_values=alone["pixel_values"], labels=labels)
         each.append(said.loss.item())
     loss, shown = learner({"numbers": torch.arange(6), **encoder(samples)})
     assert loss.item() == pytest.approx(sum(each) / 6, rel=1e-5)
     assert shown["answers"] == loss.item()
 
 
-def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(loaded: Loaded, encoder: ItemEncoder) -> None:
+def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(adapter: HFAdapter, encoder: ItemEncoder) -> None:
     items = FamilyItems({"relational": 1}, 1, 56)
     batch = {"numbers": torch.arange(4), **encoder([items.sample(number) for number in range(4)])}
     dark = {**batch, "pixel_values": torch.zeros_like(batch["pixel_values"])}
 
     def loss(budget: str | None, seen: dict[str, torch.Tensor]) -> float:
-        learner = Learner(loaded.model, FineTune(mix=MIX, budget=budget), None)
+        learner = Learner(adapter, FineTune(mix=MIX, budget=budget))
         return float(learner(seen)[0].detach())
 
     assert loss("grid:f=1", batch) == pytest.approx(loss(None, batch), rel=1e-5)
@@ -160,6 +162,6 @@ def test_settings_out_of_range_are_one_line(change: dict, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("module", "examples"), [(course, 2), (guard, 3), (settings, 2)])
+@pytest.mark.parametrize(("module", "examples"), [(course, 2), (guard, 3), (settings, 2), (parts, 2), (layout, 1)])
 def test_the_examples_in_the_docstrings_are_right(module: ModuleType, examples: int) -> None:
     assert doctest.testmod(module) == (0, examples)

@@ -107,14 +107,16 @@ def test_a_batch_taken_apart_has_each_question_in_a_row_of_its_own(tokenizer) ->
     packer = Packer(tokenizer, 64)
     rows = [QUESTIONS, QUESTIONS[1:2], QUESTIONS[:2]]
     batch = packer.batch(rows)
-    alone = unpacked(batch)
-    encoded = [packer.encode(worded) for row in rows for worded in row]
-    assert alone.picture.tolist() == [0, 0, 0, 1, 2, 2]
-    assert alone.prompt.tolist() == [one.answer_from for one in encoded]
-    for ids, one in zip(alone.ids.tolist(), encoded, strict=True):
-        assert ids[: len(one.ids)] == one.ids
-        assert not any(ids[len(one.ids) :])
-    assert torch.equal(alone.ids[alone.row, alone.place], batch["ids"][batch["owner"] >= 0])
+    groups = list(unpacked(batch))
+    assert [alone.picture.tolist() for alone in groups] == [[0, 1, 2], [0, 2], [0]]
+    for number, alone in enumerate(groups):
+        encoded = [packer.encode(rows[picture][number]) for picture in alone.picture]
+        assert alone.prompt.tolist() == [one.answer_from for one in encoded]
+        assert [ids[keep].tolist() for ids, keep in zip(alone.ids, alone.inside, strict=True)] == [
+            one.ids for one in encoded
+        ]
+        assert torch.equal(alone.ids[alone.inside], batch["ids"][alone.texts])
+    assert torch.equal(sum(alone.texts.int() for alone in groups), (batch["owner"] >= 0).int())
 
 
 def test_a_prompt_is_read_both_ways_and_an_answer_is_not() -> None:

@@ -53,6 +53,11 @@ def as_batch(images: list[Image.Image]) -> torch.Tensor:
 @pytest.fixture(scope="module", params=sorted(PUPILS))
 def saved(request, tmp_path_factory):
     one = pupil(request.param, small(request.param), seed=3)
+    seeing = tuple(f"{part}." for part in one.sees)
+    with torch.no_grad():  # initial weights are too small to tell one picture from another
+        for key, weight in one.model.named_parameters():
+            if weight.ndim > 1 and not key.startswith(seeing):
+                weight.mul_(6)
     directory: Path = tmp_path_factory.mktemp(request.param) / "model"
     one.save(directory, torch.float32)
     return request.param, one, Registry().adapters()[request.param].factory(pretrained=str(directory), device="cpu")
@@ -96,6 +101,39 @@ def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> 
             mine = (batch["owner"][row] == number).nonzero()[:, 0]
             last = mine[packer_of(one).encode(text).answer_from - 1]
             torch.testing.assert_close(read[row, last], alone, atol=2e-4, rtol=1e-3, msg=f"{name}: {text.prompt}")
+
+
+def test_what_is_said_depends_on_the_picture(saved) -> None:
+    """By more than the difference that `test_packed_reading...` lets pass, so that it sees a picture gone wrong."""
+    name, one, _ = saved
+    one.model.eval()
+    batch = {"pictures": as_batch(pictures(2)), **packer_of(one).batch([TEXTS, TEXTS])}
+    with torch.no_grad():
+        read = one.logits(read_packed(one, batch)[-1])
+    said = (batch["targets"][0] != IGNORE).nonzero()[:, 0]
+    assert bool(((read[0, said] - read[1, said]).abs().amax(dim=-1) > 2e-3).all()), name
+
+
+def test_answers_of_a_prefix_model_are_read_as_its_processor_lays_them_out_for_training() -> None:
+    """The prompt both ways, the answer one way; other questions about the picture change nothing."""
+    one = pupil("paligemma", small("paligemma"), seed=3)
+    one.model.eval()
+    one.model.set_attn_implementation("sdpa")
+    images, packer = pictures(1), packer_of(one)
+    batch = {"pictures": as_batch(images), **packer.batch([TEXTS])}
+    with torch.no_grad():
+        read = one.logits(read_packed(one, batch)[-1])[0]
+        for number, text in enumerate(TEXTS):
+            alone = one.processor(
+                images=[images], text=[f"<image>{text.prompt}"], suffix=[text.answer], return_tensors="pt"
+            )
+            alone.pop("labels")
+            encoded = packer.encode(text)
+            assert alone["input_ids"][0].tolist() == [*one.head, *encoded.ids]
+            mine = read[batch["owner"][0] == number]
+            torch.testing.assert_close(
+                mine, one.model(**alone).logits[0, len(one.head) :], atol=2e-4, rtol=1e-3, msg=text.prompt
+            )
 
 
 def test_patches_lie_row_by_row(saved) -> None:

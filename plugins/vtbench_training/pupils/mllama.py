@@ -59,12 +59,10 @@ class Mllama(Pupil):
             image_std=CLIP_STD,
         )
         processor = MllamaProcessor(pixels, tokenizer, chat_template=TEMPLATE.replace("PICTURE", IMAGE))
-        seen = tower_sizes(sizes)
         text = decoder_sizes(sizes, len(tokenizer)) | {"tie_word_embeddings": False}  # its two tables differ in length
         config = MllamaConfig(
             vision_config=MllamaVisionConfig(
-                **seen,
-                attention_heads=seen.pop("num_attention_heads"),
+                **tower_sizes(sizes),
                 num_global_layers=1,
                 vision_output_dim=2 * sizes.vision_hidden,
                 intermediate_layers_indices=[0],
