@@ -3,10 +3,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 YARDSTICK := .venv-yardstick
 REPORT := .venv-report
+HARNESSES := .venv-harnesses
+VLLM := .venv-vllm
+RAY := .venv-ray
+TRACKERS := .venv-trackers
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: run test yardstick report-browser study-resume lint format schema clean
+.PHONY: run test yardstick report-browser study-resume harnesses vllm ray ray-study trackers lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -28,6 +32,27 @@ report-browser: $(REPORT)/stamp
 # The study as its user runs it: killed, begun again, refused, out of disk (docs/study.md).
 study-resume: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest integration/study --timeout 900
+
+# lm-eval, lmms-eval and vtbench in one another, in an environment of their own (docs/harnesses.md, docs/import.md).
+harnesses: $(HARNESSES)/stamp
+	$(HARNESSES)/bin/python -m pytest integration/harnesses --timeout 900
+	$(HARNESSES)/bin/python -m pytest integration/imports
+
+# vLLM in this process and as a server, on its engine for CPUs, in an environment of its own (docs/vllm.md).
+vllm: $(VLLM)/stamp
+	$(VLLM)/bin/python -m pytest integration/vllm --timeout 1800
+
+# Runs on a real Ray cluster of two nodes on this machine (docs/cluster.md).
+ray: $(RAY)/stamp
+	$(RAY)/bin/python -m pytest integration/ray/test_ray.py
+
+# The quick study there and here, to the same document: about a quarter of an hour.
+ray-study: $(RAY)/stamp
+	$(RAY)/bin/python -m pytest integration/ray/test_study.py --timeout 1800
+
+# W&B, MLflow and TensorBoard, in an environment of their own (docs/trackers.md).
+trackers: $(TRACKERS)/stamp
+	$(TRACKERS)/bin/python -m pytest tests/trackers
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -65,5 +90,29 @@ $(REPORT)/stamp: integration/report/requirements.txt pyproject.toml constraints.
 		--requirement integration/report/requirements.txt --editable .
 	touch $@
 
+$(HARNESSES)/stamp: integration/harnesses/requirements.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(HARNESSES)
+	$(HARNESSES)/bin/python -m pip install --quiet --requirement integration/harnesses/requirements.txt
+	$(HARNESSES)/bin/python -m pip install --quiet --no-deps lmms-eval==0.7.3 --editable .
+	touch $@
+
+$(VLLM)/stamp: integration/vllm/requirements.txt integration/vllm/declare_operators.py pyproject.toml
+	$(PYTHON) -m venv --clear $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement integration/vllm/requirements.txt
+	$(VLLM)/bin/python integration/vllm/declare_operators.py
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+$(RAY)/stamp: integration/ray/requirements.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(RAY)
+	$(RAY)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--requirement integration/ray/requirements.txt --editable '.[train,probes]'
+	touch $@
+
+$(TRACKERS)/stamp: integration/trackers/requirements.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(TRACKERS)
+	$(TRACKERS)/bin/python -m pip install --quiet --requirement integration/trackers/requirements.txt --editable .
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(YARDSTICK) $(REPORT) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) build dist .pytest_cache .mypy_cache .ruff_cache

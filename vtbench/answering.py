@@ -48,6 +48,7 @@ def answer(samples: Sequence[Sample], adapter: Adapter, metrics: Mapping[str, Me
                 outputs[i],
                 logprobs=rank.logprobs,
                 logprob_tokens=rank.logprob_tokens,
+                cost=_sum(outputs[i].cost, rank.cost),
                 **{name: getattr(rank, name) for name in _READ if getattr(outputs[i], name) is None},
             )
     visual = {}
@@ -69,6 +70,10 @@ def answer(samples: Sequence[Sample], adapter: Adapter, metrics: Mapping[str, Me
         if len(seen[name]) != len(samples):
             raise PluginError(f"metric {name!r} made {len(seen[name])} observations of {len(samples)} samples")
     return [Answer(output, {name: seen[name][i] for name in seen}) for i, output in enumerate(outputs)]
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return one if other is None else other + (one or 0.0)
 
 
 def _one_each(outputs: Sequence[Output], samples: Sequence[Sample], method: str) -> list[Output]:
@@ -122,6 +127,9 @@ def records(
                     output=said.text,
                     logprobs=said.logprobs,
                     tokens_in=said.tokens_in,
+                    visual_tokens_in=said.visual_tokens_in,
+                    tokens_out=said.tokens_out,
+                    cost=said.cost,
                     scores=got.observations,
                 ),
                 None,
@@ -134,25 +142,28 @@ class Beginning:
     def __init__(self, task: Task, begun: bool) -> None:
         self._name, self._open = task.name, begun
         self._held: list[Record] = []
-        self._errors: list[Exception] = []
+        self._failures: list[str] = []
 
-    def passed(self, pairs: Sequence[tuple[Record, Exception | None]]) -> list[Record]:
+    def passed(self, records: Sequence[Record], failures: Sequence[str | None]) -> list[Record]:
         """Return the records that may be written now.
+
+        Args:
+            records: the next ones.
+            failures: for each the type of the error behind it, None where it was answered.
 
         Raises:
             VtbenchError: `HOPELESS` samples or more failed with one type of error, and none succeeded.
         """
-        self._held += [record for record, _ in pairs]
-        self._errors += [error for _, error in pairs if error is not None]
-        alike = len({type(error) for error in self._errors}) == 1
-        if not self._open and len(self._errors) == len(self._held):
-            if len(self._errors) < HOPELESS:
+        self._held += records
+        self._failures += [failure for failure in failures if failure is not None]
+        if not self._open and len(self._failures) == len(self._held):
+            if len(self._failures) < HOPELESS:
                 return []
-            if alike:
+            if len(set(self._failures)) == 1:
                 raise VtbenchError(
-                    f"task {self._name!r}: each of the first {len(self._errors)} samples failed alike: "
-                    f"{Failure(self._errors[0])}"
-                ) from self._errors[0]
+                    f"task {self._name!r}: each of the first {len(self._held)} samples failed alike: "
+                    f"{self._held[0].error}"
+                )
         self._open = True
         return self.rest()
 
@@ -162,15 +173,24 @@ class Beginning:
         return held
 
 
-def warm(metrics: Sequence[Fitted], ahead: Ahead, adapter: Adapter, size: BatchSize) -> None:
+def warm(metrics: Sequence[Fitted], ahead: Ahead, adapter: Adapter, size: BatchSize) -> list[int]:
     """Show a task's first samples to all that is fitted on them, in one pass; samples that fail are left out.
 
     Parts are as large as memory takes, and end where a metric has seen its `warmup`.
+
+    Returns:
+        Sizes of the parts that did not fit, in order.
 
     Raises:
         AdapterError: no sample gave visual tokens.
     """
     error: Exception | None = None
+    halved: list[int] = []
+
+    def shrink(n: int) -> None:
+        halved.append(n)
+        size.out_of_memory(n)
+
     seen = shown = 0
     while chunk := ahead.take(min([size.size, *(m.warmup - seen for m in metrics if m.warmup > seen)])):
         warming = [metric for metric in metrics if metric.warmup > seen]
@@ -181,7 +201,7 @@ def warm(metrics: Sequence[Fitted], ahead: Ahead, adapter: Adapter, size: BatchS
             ready.append(Batch(part, (), _visual(adapter, part, layers)))
             return part
 
-        for _, got in ask([m.sample for m in chunk if isinstance(m.sample, Sample)], encode, size.out_of_memory):
+        for _, got in ask([m.sample for m in chunk if isinstance(m.sample, Sample)], encode, shrink):
             error = got.error if isinstance(got, Failure) else error
         for batch in ready:
             for metric in warming:
@@ -190,3 +210,4 @@ def warm(metrics: Sequence[Fitted], ahead: Ahead, adapter: Adapter, size: BatchS
     if not shown:
         names = ", ".join(_layers(metrics, adapter))
         raise AdapterError(f"no sample gave visual tokens at {names}: {Failure(error) if error else 'no sample'}")
+    return halved

@@ -11,19 +11,28 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 import vtbench
-from vtbench.config import RunConfig, checked, docs, load
+from vtbench.config import RunConfig, checked, docs, load, model_names
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
+
+if TYPE_CHECKING:
+    from vtbench.console import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 _AT_ALL = "\0"
 _WITH_OR_WITHOUT = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
 """Options that need no argument: without one they are `_AT_ALL`, that is true."""
+_METAVARS = {
+    "address": "HOST:PORT",
+    "batch_size": "N|auto",
+    "model_args": "K=V,...",
+    **dict.fromkeys(("cpus_per_worker", "gpus_per_worker", "limit", "workers"), "N"),
+}
 
 
 def run_options(command: F) -> F:
@@ -38,10 +47,10 @@ def run_options(command: F) -> F:
             option = click.option(f"{name}/--no-{name[2:]}", default=None, help=text)
         elif field.default is False:
             option = click.option(name, is_flag=True, default=None, help=text)
-        elif field.name in ("tasks", "metrics"):
+        elif field.name in ("tasks", "metrics", "track"):
             option = click.option(name, multiple=True, metavar="NAME,...", help=text)
         else:
-            metavar = {"model_args": "K=V,...", "limit": "N", "batch_size": "N|auto"}.get(field.name, "TEXT")
+            metavar = _METAVARS.get(field.name, "TEXT")
             shown = "" if field.default in (None, "") or not isinstance(field.default, (str, float)) else field.default
             option = click.option(name, metavar=metavar, help=f"{text} [{shown}]" if shown != "" else text)
         command = option(command)
@@ -62,11 +71,16 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
     """Run a model on tasks: `vtbench run --model llava --tasks relational`."""
     values, place = load(Path(file)) if file else ({}, {})
     given = {key: value for key, value in flags.items() if value not in (None, ())}
-    for key in ("tasks", "metrics"):
+    for key in ("tasks", "metrics", "track"):
         if key in given:
             given[key] = ",".join(given[key])
     given |= {key: True for key in _WITH_OR_WITHOUT if given.get(key) == _AT_ALL}
-    config = checked({**values, **given}, {key: name for key, name in place.items() if key not in given})
+    values |= given
+    models = model_names(values.get("model"))
+    values["model"] = models[0] if models else None
+    config = checked(values, {key: name for key, name in place.items() if key not in given})
+    if len(models) > 1:
+        return _run_many(models, config, registry)
     if config.check_batching:
         from vtbench.check_batching import check_batching
 
@@ -78,12 +92,7 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
     try:
         result = run_loop(config, registry=registry, listener=progress)
     except KeyboardInterrupt:
-        if progress.path:
-            click.echo(
-                f"interrupted: {progress.done} of {progress.total} samples are kept in {progress.path}; "
-                "the same command with --resume goes on",
-                err=True,
-            )
+        _interrupted(progress)
         raise
     show(result, stderr=config.json)
     if config.budget or config.budget_sweep:
@@ -95,9 +104,47 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
     return result.exit_status
 
 
+def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
+    """Run each model, and print their scores side by side."""
+    from vtbench.beside import show_beside
+    from vtbench.console import Progress
+    from vtbench.many import run_many
+
+    seen: list[Progress] = []
+
+    def progress() -> Progress:
+        seen.append(Progress())
+        return seen[-1]
+
+    def failing(model: str, why: str) -> None:
+        click.echo(f"vtbench: model {model!r} failed: {why}", err=True)
+
+    shared = {key: value for key, value in asdict(config).items() if key != "model"}
+    try:
+        found = run_many(models, registry=registry, listener=progress, failing=failing, **shared)
+    except KeyboardInterrupt:
+        if seen:
+            _interrupted(seen[-1])
+        raise
+    show_beside(found, stderr=config.json)
+    if config.json:
+        click.echo(json.dumps(found.document, allow_nan=False))
+    return found.exit_status
+
+
+def _interrupted(progress: Progress) -> None:
+    """Say what is kept, and how to go on."""
+    if progress.path:
+        click.echo(
+            f"interrupted: {progress.done} of {progress.total} samples are kept in {progress.path}; "
+            "the same command with --resume goes on",
+            err=True,
+        )
+
+
 @app.group()
 def ls() -> None:
-    """List models, tasks, metrics, token budgets, plugins or runs."""
+    """List models, tasks, their formats, metrics, token budgets, executors, trackers, plugins or runs."""
 
 
 def listing(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -141,6 +188,33 @@ def ls_budgets(registry: Registry, as_json: bool) -> None:
     listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
 
 
+@ls.command("executors")
+@_as_json
+@click.pass_obj
+def ls_executors(registry: Registry, as_json: bool) -> None:
+    """Executors that --executor takes."""
+    found = registry.executors().items()
+    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+
+
+@ls.command("trackers")
+@_as_json
+@click.pass_obj
+def ls_trackers(registry: Registry, as_json: bool) -> None:
+    """Trackers that --track takes."""
+    found = registry.trackers().items()
+    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+
+
+@ls.command("formats")
+@_as_json
+@click.pass_obj
+def ls_formats(registry: Registry, as_json: bool) -> None:
+    """Formats of tasks that --tasks takes as FORMAT:FILE, beside vtbench's own."""
+    found = registry.task_sources().items()
+    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+
+
 @ls.command("tasks")
 @_as_json
 @click.pass_obj
@@ -162,6 +236,7 @@ def ls_tasks(registry: Registry, as_json: bool) -> None:
 def ls_plugins(registry: Registry, as_json: bool) -> None:
     """Plugins, the broken ones too."""
     registry.adapters(), registry.metrics(), registry.task_dirs()  # what breaks only when asked shows here
+    registry.task_sources(), registry.trackers()
     rows = []
     for plugin in registry.plugins():
         rows.append(asdict(plugin))
@@ -186,9 +261,10 @@ def ls_runs(output: str, as_json: bool) -> None:
 @app.command()
 @click.argument("task", required=False)
 @click.option("--schema", is_flag=True, help="Print the JSON schema of task files instead, for editors.")
+@click.option("--allow-code", is_flag=True, help="Run the Python code that an imported task names.")
 @click.pass_obj
-def validate(registry: Registry, task: str | None, schema: bool) -> None:
-    """Check a task file: its keys, its metrics, and its first samples."""
+def validate(registry: Registry, task: str | None, schema: bool, allow_code: bool) -> None:
+    """Check a task file, or FORMAT:FILE: its keys, its metrics, and its first samples."""
     if schema:
         from vtbench.task import json_schema
 
@@ -199,7 +275,7 @@ def validate(registry: Registry, task: str | None, schema: bool) -> None:
     from vtbench.config import RunConfig as Config
     from vtbench.selection import load_tasks
 
-    (loaded,), _ = load_tasks(Config(model="", tasks=[task]), registry)
+    (loaded,), _ = load_tasks(Config(model="", tasks=[task], allow_code=allow_code), registry)
     for index in range(min(8, len(loaded))):
         loaded.sample(index)
     sample = loaded.sample(0)

@@ -20,6 +20,8 @@ from vtbench.yamlfile import line_of, load_yaml
 DECIDING = frozenset({"model", "model_args", "limit", "dtype", "split", "metrics", "seed", "budget", "budget_sweep"})
 """Fields that decide the numbers. Tasks and device enter the digest by what they turn out to be (see provenance.py).
 Batch size is left out: it may move a logarithm's last digits, and is written to batches.jsonl."""
+EXECUTOR = ("address", "workers", "cpus_per_worker", "gpus_per_worker")
+"""Fields that are the executor's settings, where they are given."""
 YOUNGER = frozenset({"budget", "budget_sweep"})
 """Deciding fields that say nothing where they are not given, so that runs from before them keep their digest."""
 
@@ -28,8 +30,8 @@ YOUNGER = frozenset({"budget", "budget_sweep"})
 class RunConfig:
     """Everything that can be said about a run."""
 
-    model: Annotated[str, "Name of the model's adapter; `vtbench ls models` lists them."]
-    tasks: Annotated[list[str], "Tasks: names, globs, YAML files, or `all`; several by comma."]
+    model: Annotated[str, "Name of the model's adapter; `vtbench ls models` lists them. Several by comma: a run each."]
+    tasks: Annotated[list[str], "Tasks: names, globs, YAML files, FORMAT:FILE, or `all`; several by comma."]
     model_args: Annotated[dict[str, Any], "Arguments of the adapter: k=v,k=v. Values are read as YAML."] = field(
         default_factory=dict
     )
@@ -44,10 +46,21 @@ class RunConfig:
     budget_sweep: Annotated[
         bool | list[str], "Accuracy against tokens: these budgets, or a set of them, beside random and grid."
     ] = False
+    allow_code: Annotated[bool, "Run the Python code that an imported task names (`lmms:DIR/task.yaml`)."] = False
+    track: Annotated[list[str], "Trackers that get the run's summary, `wandb` for example; several by comma."] = field(
+        default_factory=list
+    )
     output: Annotated[str, "Directory in which the run makes its own."] = "results"
     resume: Annotated[bool | str, "Go on with the newest run of the same config, or with the run at this path."] = False
     max_failed: Annotated[float, "Share of samples that may fail before the exit status is 1."] = 0.0
     json: Annotated[bool, "Print one JSON document on standard output, everything else on standard error."] = False
+    executor: Annotated[str, "Where the model is asked: `vtbench ls executors`."] = "local"
+    address: Annotated[str | None, "The executor's cluster, HOST:PORT; one that runs here by default."] = None
+    workers: Annotated[int | None, "Models at work at once; by default as many as there is room for."] = None
+    cpus_per_worker: Annotated[float | None, "CPU cores, and so threads, of each worker; 1 by default."] = None
+    gpus_per_worker: Annotated[
+        float | None, "GPUs of each worker, or a part of one; by default 1 where there are any, unless --device is cpu."
+    ] = None
     check_batching: Annotated[bool, "Only compare answers at batch size 1 and N on some samples of each task."] = False
     report: Annotated[bool, "Write report.html when done."] = True
 
@@ -76,6 +89,22 @@ def pairs(text: str, what: str = "model arguments") -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise VtbenchError(f"{what}: {key.strip()}={value} is not a YAML value; quote it") from error
     return found
+
+
+def executor_settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that are given of the executor."""
+    return {key: value for key in EXECUTOR if (value := getattr(config, key)) is not None}
+
+
+def model_names(model: Any) -> list[Any]:
+    """Return the models that are named: by one string with commas, or by a list.
+
+    >>> model_names("llava, flamingo"), model_names(["hf"]), model_names(None)
+    (['llava', 'flamingo'], ['hf'], [])
+    """
+    parts = model.split(",") if isinstance(model, str) else model or []
+    parts = parts if isinstance(parts, (list, tuple)) else [parts]
+    return [part for name in parts if (part := name.strip() if isinstance(name, str) else name)]
 
 
 def split_budgets(text: str) -> list[str]:
@@ -122,7 +151,7 @@ def checked(values: Mapping[str, Any], place: Mapping[str, str] | None = None) -
     for key in values:
         if key not in names:
             raise VtbenchError(f"unknown setting {key!r}.{nearest(key, names)}")
-    for key in ("tasks", "metrics"):
+    for key in ("tasks", "metrics", "track"):
         if isinstance(values.get(key), str):
             values[key] = values[key].split(",")
         if isinstance(values.get(key), (list, tuple)):
@@ -134,6 +163,8 @@ def checked(values: Mapping[str, Any], place: Mapping[str, str] | None = None) -
     for key, hint in {"model": "vtbench ls models", "tasks": "vtbench ls tasks"}.items():
         if not values.get(key):
             raise VtbenchError(f"{name_of(key)} is missing; `{hint}` lists what there is")
+    if len(model_names(values["model"])) > 1:
+        raise VtbenchError(f"{name_of('model')}: one run has one model; `vtbench.run_many` runs several")
     try:
         config: RunConfig = TypeAdapter(RunConfig).validate_python(values)
     except ValidationError as error:
@@ -147,6 +178,8 @@ def checked(values: Mapping[str, Any], place: Mapping[str, str] | None = None) -
     ):
         if not fine:
             raise VtbenchError(f"{name_of(key)}: must be {must}, not {values[key]!r}")
+    if config.check_batching and config.executor != "local":
+        raise VtbenchError(f"{name_of('check_batching')}: answers are compared here; leave {name_of('executor')} out")
     if config.budget and config.budget_sweep:
         raise VtbenchError(
             f"{name_of('budget_sweep')}: a sweep compares with the whole picture; leave {name_of('budget')} out"

@@ -30,6 +30,9 @@ class Listener:
     def end(self) -> None:
         """The run is over, done or not."""
 
+    def note(self, text: str) -> None:
+        """One line worth knowing: which tracker was told of the run, say."""
+
 
 class Progress(Listener):
     """Bars with samples per second and the time left, on standard error."""
@@ -86,6 +89,10 @@ class Progress(Listener):
         """Leave the bars as they are."""
         self._bars.stop()
 
+    def note(self, text: str) -> None:
+        """Print the line."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
 
 def number(value: float | None, percent: bool) -> str:
     """Write a score as tables show it.
@@ -96,6 +103,16 @@ def number(value: float | None, percent: bool) -> str:
     if value is None:
         return "-"
     return f"{100 * value:.1f}" if percent else f"{value:.3f}"
+
+
+def spending(spent: Mapping[str, float]) -> str:
+    """Write what a task took of a model that is paid by tokens.
+
+    >>> spending({"tokens_in": 8300, "tokens_out": 20, "cost": 0.012})
+    '8,300 tokens in, 20 tokens out, cost 0.012'
+    """
+    texts = {name: f"{value:,} {name.replace('_', ' ')}" for name, value in spent.items()}
+    return ", ".join({**texts, "cost": f"cost {spent['cost']:.4g}"}.values() if "cost" in spent else texts.values())
 
 
 def show(result: RunResult, stderr: bool) -> None:
@@ -124,6 +141,8 @@ def show(result: RunResult, stderr: bool) -> None:
         console.print(table)
         for metric, reason in reasons.items():
             console.print(f"left out {metric}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    for task, spent in result.document.get("spent", {}).items():
+        console.print(f"{task}: {spending(spent)}", highlight=False, markup=False)
     for task, failed in result.document["failed"].items():
         if failed:
             console.print(f"{task}: {failed} samples failed; samples.jsonl says why", style="red", markup=False)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from vtbench.adapter import Adapter
     from vtbench.budget import Budget
+    from vtbench.executor import Executor
     from vtbench.metric import Metric
+    from vtbench.tracking import Tracker
+    from vtbench.types import Task
 
 hookspec = pluggy.HookspecMarker("vtbench")
 hookimpl = pluggy.HookimplMarker("vtbench")
@@ -30,7 +33,8 @@ def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:  # type: ignore[emp
 
     A factory takes the pairs of `--model-args` as keyword arguments, and `device` and `dtype` (strings, `auto` by
     default) where its signature has them. The first line of its docstring is what `vtbench ls models` shows.
-    It raises `AdapterError` for a checkpoint that cannot be used. It imports its backend only when called.
+    It raises `AdapterError` for a checkpoint that cannot be used. It imports its backend only when called. Where it has
+    an attribute `requires`, the names of the packages that it will import, a missing one is known before any work.
     """
 
 
@@ -54,6 +58,35 @@ def vtbench_budgets() -> dict[str, Callable[..., Budget]]:  # type: ignore[empty
 @hookspec
 def vtbench_task_dirs() -> list[Path]:  # type: ignore[empty-body]
     """Directories of task files (`*.yaml`) offered beside the built-in ones."""
+
+
+@hookspec
+def vtbench_task_sources() -> dict[str, Callable[..., Task]]:  # type: ignore[empty-body]
+    """Loaders of tasks in other formats by prefix: `--tasks PREFIX:WHERE` calls the loader with WHERE.
+
+    It takes three keyword arguments: `split` and `seed` (None where not given), and `allow_code`, whether code that the
+    task names may run. It returns the task, ready to make samples, or raises `TaskError`. A task may bring metrics of
+    its own (`vtbench.metric.BringsMetrics`). The first line of the loader's docstring says what it reads.
+    """
+
+
+@hookspec
+def vtbench_trackers() -> dict[str, Callable[[], Tracker]]:  # type: ignore[empty-body]
+    """Trackers of experiments by name, as `--track` takes them.
+
+    A factory takes no arguments and is called before a run begins: it imports the tracker's package, and raises
+    `VtbenchError` where the run's end would fail (nobody is logged in, say).
+    """
+
+
+@hookspec
+def vtbench_executors() -> dict[str, Callable[..., Executor]]:  # type: ignore[empty-body]
+    """Executors by name, as `--executor` takes them: where a run's model is asked, and a study's are trained.
+
+    A factory takes those of `address`, `workers`, `cpus_per_worker` and `gpus_per_worker` that its signature has, all
+    of them optional, and raises `VtbenchError` for a value that it cannot take. It connects to nothing: the executor
+    does, when it is given work. The first line of its docstring is what `vtbench ls executors` shows.
+    """
 
 
 @hookspec

@@ -7,7 +7,7 @@ shards merge by concatenation, a killed run resumes without asking the model aga
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -87,6 +87,13 @@ class VisualMetric(Metric, Fitted, Protocol):
 
     What `observe` must know of the first samples (which layers there are, say) is part of the basis.
     """
+
+
+class BringsMetrics(Protocol):
+    """A task whose answers are scored in ways of its own."""
+
+    own_metrics: Mapping[str, Callable[[], Metric]]
+    """Factories by name. The names count for this task alone, and come before those of plugins."""
 
 
 @runtime_checkable

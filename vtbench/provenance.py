@@ -16,12 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import vtbench
-from vtbench.adapter import Adapter
 from vtbench.config import DECIDING, YOUNGER, RunConfig
+from vtbench.executor import Model
 from vtbench.registry import Plugin
 from vtbench.types import Task
 
@@ -112,10 +111,10 @@ def _short(value: Any) -> str:
 def run_facts(
     config: RunConfig,
     tasks: Sequence[Task],
-    files: Mapping[str, Path],
+    places: Mapping[str, str],
     metrics: Mapping[str, Iterable[str]],
     left_out: Mapping[str, Mapping[str, str]],
-    adapter: Adapter,
+    adapter: Model,
     plugins: Iterable[Plugin],
 ) -> dict[str, Any]:
     """Return what run.json says of a run that begins now."""
@@ -126,7 +125,7 @@ def run_facts(
         "created": now.isoformat(timespec="microseconds"),
         "digest": digest(keys),
         "config": redact(asdict(config)),
-        "tasks": {task.name: {"samples": len(task), "file": str(files[task.name].resolve())} for task in tasks},
+        "tasks": {task.name: {"samples": len(task), "file": places[task.name]} for task in tasks},
         "metrics": {name: list(chosen) for name, chosen in metrics.items()},
         "left_out": left_out,
         "model": redact(model) | {"image_size": adapter.image_size, "capabilities": sorted(adapter.capabilities)},

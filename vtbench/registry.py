@@ -1,6 +1,6 @@
 """Finds and names plugins.
 
-In: the entry points of the group `vtbench`. Out: adapters, metrics, budgets, task directories and commands by name.
+In: the entry points of the group `vtbench`. Out: adapters, metrics, budgets, tasks, trackers and commands by name.
 Registering is free (hooks return factories); a plugin that fails is one warning and does not stop the others.
 """
 
@@ -12,11 +12,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+import vtbench
 from vtbench import hookspecs
 from vtbench.errors import AdapterError, PluginError, VtbenchError, nearest
 
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
     import click
 
     from vtbench.adapter import Adapter
+    from vtbench.executor import Executor
     from vtbench.metric import Metric
+    from vtbench.tracking import Tracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,17 @@ class Named:
         return (inspect.getdoc(self.factory) or "").partition("\n")[0]
 
 
+_HOST = Plugin("vtbench", "vtbench", vtbench.__version__, "vtbench.executing.local")
+"""Brings what a run cannot do without."""
+
+
+def local(workers: int | None = None) -> Executor:
+    """This machine: a run's model in this process, a study's in processes beside it."""
+    from vtbench.executing.local import Local
+
+    return Local(workers)
+
+
 def _warn(text: str) -> None:
     print(f"vtbench: warning: {text}", file=sys.stderr)
 
@@ -75,7 +91,7 @@ class Registry:
         self._manager.add_hookspecs(hookspecs)
         self._plugins: dict[str, Plugin] = {}
         self._names: dict[str, dict[str, Named]] = {}
-        self._warn = warn
+        self._warn, self._given = warn, plugins
         if plugins is None:
             for plugin, load in _installed():
                 self._add(plugin, load)
@@ -83,6 +99,10 @@ class Registry:
             for name, module in sorted(plugins.items()):
                 source = getattr(module, "__name__", type(module).__name__)
                 self._add(Plugin(name, name, "0", source), lambda module=module: module)  # type: ignore[misc]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, it finds the plugins that are installed there."""
+        return Registry, (self._given,)
 
     def _add(self, plugin: Plugin, load: Callable[[], object]) -> None:
         if other := self._plugins.get(plugin.name):
@@ -116,9 +136,9 @@ class Registry:
                 self._break(plugin, error)
         return results
 
-    def _named(self, hook: str) -> dict[str, Named]:
+    def _named(self, hook: str, own: Mapping[str, Named] = MappingProxyType({})) -> dict[str, Named]:
         if hook not in self._names:
-            found: dict[str, Named] = {}
+            found = dict(own)
             for plugin, factories in self._call(hook):
                 for name, factory in factories.items():
                     if name in found:
@@ -144,6 +164,18 @@ class Registry:
     def budgets(self) -> dict[str, Named]:
         """Token budget factories by name."""
         return self._named("vtbench_budgets")
+
+    def task_sources(self) -> dict[str, Named]:
+        """Loaders of tasks in other formats, by the prefix that asks for them."""
+        return self._named("vtbench_task_sources")
+
+    def executors(self) -> dict[str, Named]:
+        """Executor factories by name: the host's own `local`, and those of plugins."""
+        return self._named("vtbench_executors", {"local": Named(local, _HOST)})
+
+    def trackers(self) -> dict[str, Named]:
+        """Tracker factories by name."""
+        return self._named("vtbench_trackers")
 
     def report_sections(self) -> dict[str, Callable[[Path], str | None]]:
         """Parts that plugins add to a run's report, by name."""
@@ -175,12 +207,12 @@ class Registry:
         """Every plugin found, the broken ones too, by name."""
         return [self._plugins[name] for name in sorted(self._plugins)]
 
-    def adapter(self, name: str, model_args: Mapping[str, Any], device: str = "auto", dtype: str = "auto") -> Adapter:
-        """Create the adapter `name`.
+    def check_adapter(self, name: str, model_args: Mapping[str, Any]) -> Named:
+        """Find the adapter `name`, and all that can be known to be wrong with it before it is created.
 
         Raises:
             VtbenchError: no adapter has this name, or it takes no such `model_args`.
-            AdapterError: its checkpoint or backend cannot be used.
+            AdapterError: a package that its factory names in `requires` is not installed.
         """
         named = self._get("model", self.adapters(), name)
         parameters = inspect.signature(named.factory).parameters
@@ -188,6 +220,21 @@ class Registry:
         for key in model_args:
             if key not in parameters and not takes_any:
                 raise VtbenchError(f"model {name!r} takes no argument {key!r}.{nearest(key, list(parameters))}")
+        for package in getattr(named.factory, "requires", ()):
+            if find_spec(package) is None:
+                error = ModuleNotFoundError(f"No module named {package!r}", name=package)
+                raise AdapterError(f"model {name!r}: {error}{_which_extra(error, named.plugin.distribution)}")
+        return named
+
+    def adapter(self, name: str, model_args: Mapping[str, Any], device: str = "auto", dtype: str = "auto") -> Adapter:
+        """Create the adapter `name`.
+
+        Raises:
+            VtbenchError: no adapter has this name, or it takes no such `model_args`.
+            AdapterError: its checkpoint or backend cannot be used.
+        """
+        named = self.check_adapter(name, model_args)
+        parameters = inspect.signature(named.factory).parameters
         places = {key: value for key, value in {"device": device, "dtype": dtype}.items() if key in parameters}
         try:
             adapter: Adapter = named.factory(**{**places, **model_args})
@@ -201,12 +248,39 @@ class Registry:
         Raises:
             VtbenchError: no metric has this name, or its package misses another one.
         """
-        named = self._get("metric", self.metrics(), name)
-        try:
-            metric: Metric = named.factory()
-        except ImportError as error:
-            raise PluginError(f"metric {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
+        metric: Metric = self._create("metric", self.metrics(), name)
         return metric
+
+    def tracker(self, name: str) -> Tracker:
+        """Create the tracker `name`.
+
+        Raises:
+            VtbenchError: no tracker has this name, its package is not installed, or it cannot be used now.
+        """
+        tracker: Tracker = self._create("tracker", self.trackers(), name)
+        return tracker
+
+    def executor(self, name: str, settings: Mapping[str, Any]) -> Executor:
+        """Create the executor `name`.
+
+        Raises:
+            VtbenchError: no executor has this name, it has no such setting, or its package is not installed.
+        """
+        parameters = inspect.signature(self._get("executor", self.executors(), name).factory).parameters
+        for key in settings:
+            if key not in parameters:
+                raise VtbenchError(f"--{key.replace('_', '-')}: the executor {name!r} has no such setting")
+        executor: Executor = self._create("executor", self.executors(), name, settings)
+        return executor
+
+    def _create(
+        self, what: str, names: dict[str, Named], name: str, settings: Mapping[str, Any] = MappingProxyType({})
+    ) -> Any:
+        named = self._get(what, names, name)
+        try:
+            return named.factory(**settings)
+        except ImportError as error:
+            raise PluginError(f"{what} {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
 
     def _get(self, what: str, names: dict[str, Named], name: str) -> Named:
         if name in names:

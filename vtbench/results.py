@@ -6,6 +6,7 @@ every `Score` under `scores`. Equal records give an equal document, byte for byt
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from vtbench.config import RunConfig
 from vtbench.metric import Metric
 from vtbench.provenance import strict
 from vtbench.store import Store
-from vtbench.types import Score, Task
+from vtbench.types import Record, Score, Task
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
@@ -49,8 +50,19 @@ def document(
             {} if answered else dict.fromkeys(metrics[task.name], none)
         )
         found["failed"][task.name] = len(records) - len(answered)
+        if spent := _spent(answered):
+            found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)
     return result
+
+
+def _spent(records: Sequence[Record]) -> dict[str, float]:
+    """Return tokens read and written and what was paid, where the model says so: one that is paid by tokens does."""
+    sums: dict[str, float] = {}
+    for name in ("tokens_in", "tokens_out", "cost"):
+        said = [value for record in records if (value := getattr(record, name)) is not None]
+        sums |= {name: math.fsum(said) if name == "cost" else sum(said)} if said else {}
+    return sums if "tokens_out" in sums or "cost" in sums else {}
 
 
 def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, tuple[str, Score]]]:

@@ -6,7 +6,7 @@ task its metrics, with a reason for every one left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,9 @@ from vtbench.budget import FittedBudget, parse_budget
 from vtbench.catalog import find_task_files, summary
 from vtbench.config import RunConfig
 from vtbench.errors import AdapterError, VtbenchError, nearest
+from vtbench.executor import Model
 from vtbench.metric import Metric, VisualMetric
+from vtbench.places import open_task, resolved, source_of
 from vtbench.registry import Registry
 from vtbench.types import Task
 
@@ -41,19 +43,24 @@ class Limited:
         return getattr(self._task, name)
 
 
-def task_files(wanted: Sequence[str], registry: Registry) -> list[Path]:
-    """Return the files of tasks named by name, group (`all`), path or glob, each once, in the order of the asking.
+def task_places(wanted: Sequence[str], registry: Registry) -> list[str]:
+    """Return where tasks are that are named by name, group (`all`), path, glob or `SOURCE:WHERE`.
+
+    Each is there once, in the order of the asking.
 
     Raises:
         VtbenchError: nothing has this name.
     """
     files = find_task_files(registry.task_dirs())
-    found: dict[Path, None] = {}
+    found: dict[str, None] = {}
     for name in wanted:
-        if name in files:
+        matching: list[str | Path]
+        if source_of(name):
+            matching = [name]
+        elif name in files:
             matching = [files[name]]
         elif grouped := [file for file in files.values() if name in summary(file)["groups"]]:
-            matching = grouped
+            matching = [*grouped]
         elif name.endswith((".yaml", ".yml")) or "/" in name:
             if not Path(name).is_file():
                 raise VtbenchError(f"{name}: no such task file")
@@ -62,31 +69,29 @@ def task_files(wanted: Sequence[str], registry: Registry) -> list[Path]:
             matching = [file for key, file in files.items() if fnmatchcase(key, name)]
         if not matching:
             raise VtbenchError(f"unknown task {name!r}.{nearest(name, [*files, 'all'])}{registry.broken_note(name)}")
-        found |= dict.fromkeys(matching)
+        found |= dict.fromkeys(map(str, matching))
     return list(found)
 
 
-def load_tasks(config: RunConfig, registry: Registry) -> tuple[list[Task], dict[str, Path]]:
-    """Load the tasks of a run, and say which file each is from.
+def load_tasks(config: RunConfig, registry: Registry) -> tuple[list[Task], dict[str, str]]:
+    """Load the tasks of a run, and say at which place each is (`vtbench.places`), wherever the run is read.
 
     Raises:
         VtbenchError: unknown task or metric, or two tasks of one name.
     """
-    from vtbench.task import load_task
-
     tasks: dict[str, Task] = {}
-    files: dict[str, Path] = {}
-    for file in task_files(config.tasks, registry):
-        task: Task = load_task(file, registry.task_dirs(), split=config.split, seed=config.seed)
+    places: dict[str, str] = {}
+    for place in task_places(config.tasks, registry):
+        task = open_task(place, registry, split=config.split, seed=config.seed, allow_code=config.allow_code)
         if task.name in tasks:
-            raise VtbenchError(f"{file}: a second task called {task.name!r} in one run; rename one")
+            raise VtbenchError(f"{place}: a second task called {task.name!r} in one run; rename one")
         if not len(task):
-            raise VtbenchError(f"{file}: task {task.name!r} has no samples in split {task.split!r}")
+            raise VtbenchError(f"{place}: task {task.name!r} has no samples in split {task.split!r}")
         tasks[task.name] = Limited(task, config.limit) if config.limit else task  # type: ignore[assignment]
-        files[task.name] = file
+        places[task.name] = resolved(place)
         for name in wanted_metrics(task, config):
-            _metric(name, config, registry)  # unknown or unusable ones end the run before the model is loaded
-    return list(tasks.values()), files
+            _metric(name, task, config, registry)  # unknown or unusable ones end the run before the model is loaded
+    return list(tasks.values()), places
 
 
 def load_adapter(config: RunConfig, registry: Registry) -> Adapter:
@@ -119,8 +124,11 @@ def wanted_metrics(task: Task, config: RunConfig) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _metric(name: str, config: RunConfig, registry: Registry) -> Metric:
-    """Make a metric; the frontier of the budgets that --budget-sweep names."""
+def _metric(name: str, task: Task, config: RunConfig, registry: Registry) -> Metric:
+    """Make a metric: the task's own, a plugin's, or the frontier of the budgets that --budget-sweep names."""
+    own: Mapping[str, Callable[[], Metric]] = getattr(task, "own_metrics", {})  # see vtbench.metric.BringsMetrics
+    if name in own:
+        return own[name]()
     if name == _FRONTIER and config.budget_sweep:
         from vtbench.budgets.frontier import POLICIES, Frontier
 
@@ -129,7 +137,7 @@ def _metric(name: str, config: RunConfig, registry: Registry) -> Metric:
 
 
 def usable_metrics(
-    tasks: Sequence[Task], config: RunConfig, adapter: Adapter, registry: Registry
+    tasks: Sequence[Task], config: RunConfig, adapter: Model, registry: Registry
 ) -> tuple[dict[str, dict[str, Metric]], dict[str, dict[str, str]]]:
     """Return the metrics to compute, by task and name, and why each of the others is left out.
 
@@ -141,7 +149,7 @@ def usable_metrics(
     for task in tasks:
         chosen[task.name], left_out[task.name] = {}, {}
         for name in wanted_metrics(task, config):
-            metric = _metric(name, config, registry)
+            metric = _metric(name, task, config, registry)
             missing = sorted(metric.needs - adapter.capabilities)
             if "budget" in missing and config.budget is not None:
                 left_out[task.name][name] = "it compares with the whole picture, which a run under --budget never shows"

@@ -65,6 +65,10 @@ class Output:
     """Prompt length in the model's own tokens: visual tokens that the decoder reads included, padding not."""
     visual_tokens_in: int | None = None
     """How many visual tokens the decoder reads, in its prompt or by cross-attention."""
+    tokens_out: int | None = None
+    """How many tokens the answer took, the one that ends it included; where a model is paid by them."""
+    cost: float | None = None
+    """What was paid for all that was asked about the sample, in the currency of the prices that the adapter knows."""
     prefill_seconds: float | None = field(default=None, compare=False)
     """From the visual tokens to the first new token's logits: a token budget's own work and the decoder's pass over the
     prompt, the vision tower not. The batch's wall time, shared out evenly."""
@@ -125,6 +129,9 @@ class Record:
     """Why there is no answer. A failed sample is a record: neither a wrong answer nor a crash."""
     seconds: float = 0.0
     tokens_in: int | None = None
+    visual_tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None
 
 
 class Task(Protocol):

@@ -11,16 +11,23 @@ import yaml
 from vtbench.errors import VtbenchError
 
 
-def load_yaml(path: Path, error: type[VtbenchError] = VtbenchError) -> tuple[dict[str, Any], yaml.Node]:
+def load_yaml(
+    path: Path, error: type[VtbenchError] = VtbenchError, loader: type[yaml.SafeLoader] = yaml.SafeLoader
+) -> tuple[dict[str, Any], yaml.Node]:
     """Return the mapping that the file holds, and its node tree for `line_of`. No code runs from it.
+
+    Args:
+        path: the file.
+        error: what is raised.
+        loader: a safe loader that knows further tags.
 
     Raises:
         error: the file cannot be read, is not YAML, repeats a key, or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=loader)
+        data = yaml.load(text, Loader=loader)
     except (OSError, UnicodeDecodeError) as problem:
         raise error(f"{path}: cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
     except yaml.MarkedYAMLError as problem:

@@ -2,7 +2,8 @@
 
 The projected queries are the `connector` layer; each has looked everywhere, so they have no boxes, nor have the decoder
 layers. `attention_map` says where a query looks. The `encoder` layer is the tower's class token and patches. With T5 as
-the language model the decoder layers are those of its encoder, which is what reads the visual tokens.
+the language model the decoder layers are those of its encoder, which is what reads the visual tokens, and there are no
+token budgets.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vtbench_families.boxes import with_class
 from vtbench_families.looking import attention_map
 from vtbench_hf.adapter import Inputs
 from vtbench_hf.loading import Loaded
+from vtbench_hf.merged import MergedAdapter
 from vtbench_hf.parts import Parts
 from vtbench_hf.visual import image_features
 from vtbench_llava.pixels import patch_boxes
@@ -28,11 +30,9 @@ from vtbench_llava.pixels import patch_boxes
 class QFormer(Family):
     """EVA-like tower, Q-Former, linear projection, a language model that was trained without pictures."""
 
-    def __init__(self, loaded: Loaded, image_size: int | None = None) -> None:
-        super().__init__(loaded, image_size)
-        if self.model.config.get_text_config().is_encoder_decoder:
-            # The processor puts the queries before the padding, and T5 counts how far apart tokens are.
-            self.tokenizer.padding_side = "right"
+    def __new__(cls, loaded: Loaded, image_size: int | None = None) -> QFormer:
+        """Give the class that fits the language model."""
+        return super().__new__(ToEncoder if loaded.model.config.get_text_config().is_encoder_decoder else ToDecoder)
 
     def attention_map(self, samples: Sequence[Sample]) -> torch.Tensor:
         """Return the share of each query's attention on each `encoder` token: (pictures, queries, tokens)."""
@@ -70,3 +70,24 @@ class QFormer(Family):
         patch = self.model.config.vision_config.patch_size
         patches = patch_boxes(self.processor.image_processor, size, self.image_size, patch)
         return None if patches is None else with_class(patches)
+
+
+class ToDecoder(QFormer, MergedAdapter):
+    """The queries before the prompt of a causal decoder, as OPT."""
+
+    def __init__(self, loaded: Loaded, image_size: int | None = None) -> None:
+        super().__init__(loaded, image_size)
+        # BLIP-2's own gives the language model with its head; training asks for the states before it.
+        self.model.get_decoder = self.model.language_model.get_decoder
+
+    def _reader(self) -> Any:
+        return self.model.language_model  # the whole model reads no embeddings without a picture
+
+
+class ToEncoder(QFormer):
+    """The queries before what the encoder of an encoder and a decoder reads, as T5's; no token budgets."""
+
+    def __init__(self, loaded: Loaded, image_size: int | None = None) -> None:
+        super().__init__(loaded, image_size)
+        # The processor puts the queries before the padding, and T5 counts how far apart tokens are.
+        self.tokenizer.padding_side = "right"

@@ -1,7 +1,8 @@
 """Qwen2-VL: the picture at its own size, 2 x 2 patches merged into a token, positions in three axes.
 
 A picture of h x w pixels has h / 28 x w / 28 tokens, after both sides are rounded to multiples of 28 (patches of 14).
-The `encoder` layer is the patches before the merger, four to a token and in the order of the tokens.
+The `encoder` layer is the patches before the merger, four to a token and in the order of the tokens. Under a token
+budget what is left keeps the three positions of its place in the whole prompt, and text keeps its own.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from math import isqrt
 from typing import Any
 
 import numpy as np
+import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from vtbench_families.base import Family
 from vtbench_families.boxes import grid, tiles
+from vtbench_hf.adapter import Inputs
+from vtbench_hf.merged import MergedAdapter
 from vtbench_hf.parts import Parts
 
 
-class Qwen2VL(Family):
+class Qwen2VL(Family, MergedAdapter):
     """Tower at native resolution, merger MLP, decoder with rotary positions in time, height and width."""
 
     def _parts(self) -> Parts:
@@ -54,6 +58,30 @@ class Qwen2VL(Family):
         rows, columns = shown_height // factor, shown_width // factor
         merge = self.model.config.vision_config.spatial_merge_size
         return tiles(rows, columns, merge) if layer == "encoder" else grid(rows, columns)
+
+    def _features(self, inputs: Inputs) -> Any:
+        self._axes(inputs)  # a budget leaves nothing that they could be made of
+        return super()._features(inputs)
+
+    def _positions(self, inputs: Inputs) -> torch.Tensor:
+        """Return positions in time, height and width, (3, B, P): those of each token's place in the whole prompt."""
+        place_BP, axes_3BP = super()._positions(inputs), self._axes(inputs)
+        return place_BP if axes_3BP is None else axes_3BP.gather(2, place_BP.expand(3, -1, -1))
+
+    def _axes(self, inputs: Inputs) -> torch.Tensor | None:
+        """Return the positions of the batch's whole prompts, each from its first token on; None for text alone."""
+        if "image_grid_thw" not in inputs:
+            known: torch.Tensor | None = self._memo.known("axes")
+            return known
+
+        def made() -> torch.Tensor:
+            names = ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")
+            axes_3BP: torch.Tensor = self.model.model.get_rope_index(**{name: inputs[name] for name in names})[0]
+            first_B1 = inputs["attention_mask"].argmax(1, keepdim=True)
+            turned_BP = (torch.arange(axes_3BP.shape[2], device=axes_3BP.device) + first_B1) % axes_3BP.shape[2]
+            return axes_3BP.gather(2, turned_BP.expand(3, -1, -1))
+
+        return self._memo.part("axes", made)
 
     def _factor(self) -> int:
         """Return the side in pixels of what one token sees."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,10 +125,15 @@ class MergedAdapter(HFAdapter):
         if "pixel_values" in inputs:
             self._features(inputs)  # before the clock starts: the tower's work is the same under every budget
         began = now(self.model.device)
-        prefix = Prefix.read(self.model, self._embeddings(inputs), inputs["attention_mask"], self._positions(inputs))
+        embeds_BPD = self._embeddings(inputs)
+        prefix = Prefix.read(self._reader(), embeds_BPD, inputs["attention_mask"], self._positions(inputs))
         thinned = self._memo.known("thinned")
         before = thinned.seconds if thinned is not None and thinned.inputs is inputs else 0.0
         return prefix, before + now(self.model.device) - began
+
+    def _reader(self) -> Any:
+        """Return what reads embeddings: a decoder with its head, the whole model where that passes them on."""
+        return self.model
 
     def _embeddings(self, inputs: Inputs) -> torch.Tensor:
         """Return the prompts' embeddings with the pictures' in the place of the placeholders, (B, P, d)."""
@@ -157,9 +163,8 @@ class MergedAdapter(HFAdapter):
         every = zip(self._places(whole).sum(1).tolist(), self._lengths(whole), self._lengths(inputs), strict=True)
         return [count - before + after for count, before, after in every]
 
-    @staticmethod
-    def _positions(inputs: Inputs) -> torch.Tensor:
-        """Return positions that count from each prompt's first token, whatever padding stands before it."""
+    def _positions(self, inputs: Inputs) -> torch.Tensor:
+        """Return positions that count from the whole prompt's first token, whatever padding stands before it."""
         if "position_ids" in inputs:
             known: torch.Tensor = inputs["position_ids"]
             return known

@@ -31,18 +31,26 @@ class Prefix:
     """Position of the token after each prompt."""
 
     @classmethod
-    def read(cls, model: Any, embeds_BPD: torch.Tensor, mask_BP: torch.Tensor, position_BP: torch.Tensor) -> Prefix:
-        """Let the decoder read prompts that are padded on the left."""
+    def read(cls, model: Any, embeds_BPD: torch.Tensor, mask_BP: torch.Tensor, positions: torch.Tensor) -> Prefix:
+        """Let the decoder read prompts that are padded on the left.
+
+        Args:
+            model: see the field.
+            embeds_BPD: of the prompts' tokens.
+            mask_BP: 1 where they are not padding.
+            positions: (B, P), or (axes, B, P) where a token has one on each axis; text has the same on all.
+        """
         cache = DynamicCache()
         logits_B1V = model(
             inputs_embeds=embeds_BPD,
             attention_mask=mask_BP,
-            position_ids=position_BP,
+            position_ids=positions,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         ).logits
-        return cls(model, cache, logits_B1V[:, -1], mask_BP, position_BP[:, -1] + 1)
+        next_B = positions.reshape(-1, *mask_BP.shape).amax((0, 2)) + 1
+        return cls(model, cache, logits_B1V[:, -1], mask_BP, next_B)
 
     def greedy(self, max_new_tokens: int) -> list[list[int]]:
         """Return the tokens of each row's greedy answer, without the one that ends it."""

@@ -15,10 +15,11 @@ Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 
 def serves(*model_types: str) -> Callable[[Factory], Factory]:
-    """Mark an adapter's factory with the `model_type`s of config.json that it takes."""
+    """Mark an adapter's factory with the `model_type`s of config.json that it takes, and the packages it needs."""
 
     def mark(factory: Factory) -> Factory:
         vars(factory)["model_types"] = model_types
+        vars(factory)["requires"] = ("torch", "transformers")
         return factory
 
     return mark

@@ -39,8 +39,9 @@ def thin(
         weights: float32 (k, N) for each prompt, as `vtbench.budget.Budget` gives them.
 
     Returns:
-        `input_ids`, `attention_mask`, `inputs_embeds` and `position_ids`. A row of weights stands where the visual
-        token of its largest weight stood; rows of one place keep their order.
+        `input_ids`, `attention_mask`, `inputs_embeds` and `position_ids`, which count a token's place in the full
+        prompt: a family whose positions are others looks them up by it. A row of weights stands where the visual token
+        of its largest weight stood; rows of one place keep their order.
     """
     weights_BKN = pad_sequence([torch.from_numpy(rows) for rows in weights], batch_first=True)
     made_BKD = (weights_BKN.to(tokens_BND.device) @ tokens_BND.float()).to(embeds_BPD.dtype)

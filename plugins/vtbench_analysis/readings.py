@@ -31,6 +31,11 @@ def rankings(records: Sequence[Record], observations: Sequence[Observation]) -> 
     return {name: _mean(records, observations, key) for name, key in keys.items()}
 
 
+def exact_matches(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Reading]:
+    """Answers of imported tasks that are right to the letter: `exact_match`."""
+    return {"exact_match": _mean(records, observations, "correct")}
+
+
 def minimal_pairs(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Reading]:
     """Clusters of two or more with every member right: `pair_acc`. A cluster is a unit of its own."""
     clusters: dict[str, list[float]] = defaultdict(list)
@@ -73,6 +78,7 @@ def descriptions(records: Sequence[Record], observations: Sequence[Observation])
 
 READINGS: Mapping[str, Readings] = {
     "accuracy": answers,
+    "exact_match": exact_matches,
     "rank_accuracy": rankings,
     "pair_accuracy": minimal_pairs,
     "scene_graph": descriptions,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.config import EXECUTOR
 from vtbench.errors import VtbenchError
+
+if TYPE_CHECKING:
+    from vtbench.registry import Registry
 
 
 @click.command()
@@ -30,30 +34,42 @@ from vtbench.errors import VtbenchError
 @click.option("--rate", type=float, help="Highest learning rate. [5e-4]")
 @click.option("--items", type=int, help="Items of every family that each model answers. [500]")
 @click.option("--images", type=int, help="Pictures on which redundancy is measured. [2000]")
-@click.option("--workers", type=int, help="Models at once. [one for every core, at most four]")
+@click.option("--executor", default="local", show_default=True, help="Where models run; `vtbench ls executors`.")
+@click.option("--address", metavar="HOST:PORT", help="The executor's cluster. [one that runs here]")
+@click.option("--workers", type=int, help="Models at once. [here one for every core, at most four]")
+@click.option("--cpus-per-worker", type=float, help="CPU cores of each, on a cluster. [1]")
+@click.option("--gpus-per-worker", type=float, help="GPUs of each, on a cluster. [1 where there are any]")
 @click.option("--device", default="auto", show_default=True, help="Where models run: `cpu`, `cuda`, or `auto`.")
 @click.option("--output", help="Directory for everything it leaves. [results/study, with --quick results/study-quick]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-def study(quick: bool, workers: int | None, device: str, output: str | None, as_json: bool, **given: Any) -> None:
+@click.pass_obj
+def study(
+    registry: Registry, quick: bool, executor: str, device: str, output: str | None, as_json: bool, **given: Any
+) -> None:
     """Fine-tune a model per family, measure its visual tokens, and test the paper's claims; goes on where it was."""
     try:
         import accelerate  # noqa: F401
         import sklearn  # noqa: F401
 
-        from vtbench_study.executor import Local
         from vtbench_study.plan import QUICK, Plan
         from vtbench_study.showing import show, told
         from vtbench_study.study import study as call
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: pip install 'vtbench[train,probes]'") from error
+    place = registry.executor(executor, _settings(given))
     plan = Plan(**{**(QUICK if quick else {}), **_fields(given)})
     directory = Path(output or ("results/study-quick" if quick else "results/study"))
-    document = call(plan, directory, Local(workers), device, told)
+    document = call(plan, directory, place, device, told)
     if as_json:
         click.echo(json.dumps(document, allow_nan=False))
         return
     show(document)
     click.echo(f"written  {directory / 'report.html'}")
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the executor's settings out of what flags say, and return those that are given."""
+    return {key: value for key in EXECUTOR if (value := given.pop(key)) is not None}
 
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vtbench.console import number
-from vtbench_study.executor import Ended
+from vtbench.executor import Ended
 
 
 def told(ended: Ended, done: int, of: int) -> None:

@@ -17,12 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vtbench.executing.local import Local
+from vtbench.executor import Ended, Executor, Job
 from vtbench.provenance import differing, git_commit, strict, versions
 from vtbench.registry import Registry
 from vtbench.scenes.items import BENCHMARK
 from vtbench.store import disk, write_file
 from vtbench_study.errors import StudyError
-from vtbench_study.executor import Ended, Executor, Job, Local
 from vtbench_study.gathering import example_picture, gather
 from vtbench_study.page import study_page
 from vtbench_study.plan import Plan, check_families

@@ -17,6 +17,8 @@ from vtbench.budget import parse_budget
 from vtbench.catalog import find_task_files
 from vtbench.registry import Registry
 from vtbench.task import load_task
+from vtbench_families.qformer import QFormer
+from vtbench_families.qwen2_vl import Qwen2VL
 from vtbench_hf.merged import MERGED, MergedAdapter
 from vtbench_llava import WEIGHTS
 
@@ -24,11 +26,16 @@ ALL = ("random:f=1", "grid:f=1", "downsample:f=1", "spread:f=1", "saliency:p=1",
 SOME = ("saliency:p=0.5", "spread:k=2", "merge:t=0.2", "complexity:by=rank,keep=random", "random:mean=2.5")
 
 
-@pytest.fixture(scope="module", params=sorted(MERGED))
+OWN: dict[str, Any] = {"blip-2": QFormer, "qwen2_vl": Qwen2VL}
+"""Adapters of those that have positions or a way to the decoder of their own."""
+
+
+@pytest.fixture(scope="module", params=sorted({*MERGED, *OWN}))
 def tiny(request) -> MergedAdapter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return MergedAdapter(tiny_models.loaded(request.param))
+        made: MergedAdapter = OWN.get(request.param, MergedAdapter)(tiny_models.loaded(request.param))
+        return made
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +70,8 @@ def test_the_decoder_reads_the_tokens_that_are_left(tiny, text):
     samples = tiny_models.batch()
     budget = parse_budget(text)
     whole, some = tiny.generate(samples, 2), tiny.generate(samples, 2, budget)
+    read = tiny._memo.known("prefix")[1].cache
+    assert read.get_seq_length() == max(output.tokens_in for output in some)
     for sample, before, after in zip(samples, whole, some, strict=True):
         assert 1 <= after.visual_tokens_in < before.visual_tokens_in
         assert before.tokens_in - after.tokens_in == before.visual_tokens_in - after.visual_tokens_in
@@ -106,7 +115,7 @@ def test_what_it_takes_is_measured_and_shared_out(tiny, monkeypatch):
         monkeypatch.setattr(part, name, later)
 
     slow(tiny.model, "get_image_features", 100)
-    slow(tiny.model, "forward", 1)
+    slow(tiny._reader(), "forward", 1)
     slow(tiny, "_weights", 10)
     samples = [tiny_models.sample(100 + i, "where?") for i in range(2)]
     whole = tiny.generate(samples, 3)

@@ -10,8 +10,8 @@ import torch
 from vtbench.budget import checked_weights, parse_budget
 from vtbench.types import VisualTokens
 
-BUDGETED = {"fuyu", "idefics3", "internvl", "llava_next", "llava_onevision", "smolvlm"}
-"""Whose visual tokens stand in the prompt of a plain causal decoder."""
+WITHOUT = {"blip-2, t5", "idefics", "mllama", "paligemma"}
+"""Whose visual tokens stand in no prompt, or in one that is not read by a causal decoder."""
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def frugal(family):
     return family
 
 
-def test_those_take_a_budget_whose_decoder_is_plain_and_reads_visual_tokens(family):
-    assert ("budget" in family.adapter.capabilities) == (family.name.partition(",")[0] in BUDGETED)
+def test_those_take_a_budget_whose_decoder_is_causal_and_reads_visual_tokens(family):
+    assert ("budget" in family.adapter.capabilities) == (family.name not in WITHOUT)
 
 
 @pytest.mark.parametrize("text", ["random:f=1", "grid:f=1", "downsample:f=1"])
@@ -32,21 +32,23 @@ def test_a_budget_that_keeps_every_token_is_none(frugal, text):
 
 
 def test_likelihoods_are_those_of_plain_transformers_without_the_dropped_embeddings(frugal):
-    """The full prompt's embeddings are taken where the language model is given them; the marks of rows stay."""
+    """Embeddings and positions are taken where the language model is given the full prompt; the marks of rows stay."""
     model, budget = frugal.model, parse_budget("random:f=0.5")
-    language = getattr(model.model, "language_model", None) or model.model.text_model
+    reader = model.language_model if frugal.name == "blip-2" else model  # BLIP-2 itself reads nothing without pixels
+    inner = getattr(model, "model", model)
+    language = getattr(inner, "language_model", None) or inner.text_model
     samples = tiny_models.batch()
     for sample, ranked in zip(samples, frugal.adapter.rank(samples, budget), strict=True):
         given = []
-        hook = language.register_forward_pre_hook(
-            lambda _, a, kw, to=given: to.append(kw["inputs_embeds"]), with_kwargs=True
-        )
+        hook = language.register_forward_pre_hook(lambda _, a, kw, to=given: to.append(kw), with_kwargs=True)
         inputs = plain.processed(frugal.name, frugal.processor, [sample])
         with torch.no_grad():
             model(**inputs)
         hook.remove()
-        embeds_PD, ids_P = given[0][0], inputs["input_ids"][0]
-        mark = getattr(model.model, "image_newline", None)
+        embeds_PD, ids_P = given[0]["inputs_embeds"][0], inputs["input_ids"][0]
+        positions_XP = given[0].get("position_ids")
+        positions_XP = (torch.arange(len(ids_P)) if positions_XP is None else positions_XP).reshape(-1, len(ids_P))
+        mark = getattr(inner, "image_newline", None)
         is_mark_P = (embeds_PD == mark).all(-1) if mark is not None else torch.zeros_like(ids_P, dtype=torch.bool)
         places = ((ids_P == model.config.image_token_id) & ~is_mark_P).nonzero()[:, 0]
         tokens = VisualTokens("connector", embeds_PD[places][None])
@@ -57,9 +59,11 @@ def test_likelihoods_are_those_of_plain_transformers_without_the_dropped_embeddi
         left_P[places[kept]] = True
         for choice, logprob in zip(sample.choices, ranked.logprobs, strict=True):
             added = torch.tensor(frugal.adapter._choice_tokens(ids_P[-8:].tolist(), choice))
-            positions = torch.cat([left_P.nonzero()[:, 0], len(ids_P) + torch.arange(len(added))])
+            after_XT = (positions_XP.max() + 1 + torch.arange(len(added))).expand(len(positions_XP), -1)
+            positions = torch.cat([positions_XP[:, left_P], after_XT], 1)
+            positions = positions[:, None] if len(positions) > 1 else positions
             with torch.no_grad():
                 embeds = torch.cat([embeds_PD[left_P], model.get_input_embeddings()(added)])[None]
-                logits = model(inputs_embeds=embeds, position_ids=positions[None]).logits[0, -len(added) - 1 : -1]
+                logits = reader(inputs_embeds=embeds, position_ids=positions).logits[0, -len(added) - 1 : -1]
             expected = logits.double().log_softmax(-1).gather(1, added[:, None]).sum().item()
             assert logprob == pytest.approx(expected, abs=1e-4)

@@ -27,8 +27,9 @@ from vtbench_llava import WEIGHTS
 from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
 
-sys.path.append(str(Path(__file__).parents[1] / "adapters"))
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("adapters", "openai")]
 import tiny_models
+from endpoint_fakes import FakeEndpoint, serve
 
 REGISTRY = Registry()
 TASKS = ("relational", "attribute", "scene_graph")
@@ -57,11 +58,20 @@ def tiny(tmp_path_factory) -> str:
     return str(directory)
 
 
+@pytest.fixture(scope="module")
+def endpoint():
+    """Serve made-up answers and likelihoods over HTTP."""
+    with serve(FakeEndpoint(scores=True)) as served:
+        yield served
+
+
 @pytest.fixture(scope="module", params=[*sorted(REGISTRY.adapters()), "llava, own weights", "blind, wrapped"])
-def make(request, tiny, tmp_path_factory) -> Callable[[], Adapter]:
+def make(request, tiny, endpoint, tmp_path_factory) -> Callable[[], Adapter]:
     """Return a function that makes the adapter anew."""
     name, _, how = request.param.partition(", ")
     arguments = {"hf": {"pretrained": tiny}, "llava": {"pretrained": tiny}}.get(name, {})
+    if name == "openai":
+        arguments = {"base_url": endpoint.url, "model": "tiny"}
     if name in FAMILIES:
         kind = FAMILIES[name].model_types[0]
         arguments = {"pretrained": str(tiny_models.save(kind, tmp_path_factory.mktemp("tiny") / name))}

@@ -21,6 +21,7 @@ from vtbench.report.pages import environment
 from vtbench.report.samples import RESULTS, SHOWN, table
 from vtbench.report.scores import bar, beside, headlines, kinds, lettered
 from vtbench.stored import read_records, read_run
+from vtbench.types import Task
 
 if TYPE_CHECKING:
     from vtbench.results import RunResult
@@ -34,7 +35,11 @@ Section = Callable[[Path], str | None]
 
 
 def render(
-    path: Path, others: Sequence[Path] = (), sections: Mapping[str, Section] | None = None, shown: int = SHOWN
+    path: Path,
+    others: Sequence[Path] = (),
+    sections: Mapping[str, Section] | None = None,
+    shown: int = SHOWN,
+    tasks: Sequence[Task] = (),
 ) -> str:
     """Return the report of the run at `path`.
 
@@ -44,15 +49,17 @@ def render(
         sections: further parts of the page, as the hook `vtbench_report_sections` describes them. One that fails
             becomes a line that says so.
         shown: how many samples at most are in the page's table.
+        tasks: those of the run that are at hand; others are loaded again, to make their pictures.
 
     Raises:
         StoreError: there is no run, or it has no results yet.
     """
     run, document = _finished(path)
     beside_it = lettered([_finished(other) for other in others])
-    samples = table({name: list(read_records(path, name)) for name in document["results"]}, run, shown)
+    records = {name: list(read_records(path, name)) for name in document["results"]}
+    samples = table(records, run, shown, {task.name: task for task in tasks})
     picture = next((row["pictures"][0] for row in samples.plain if row["pictures"]), "")
-    tasks = [
+    parts = [
         {
             "name": name,
             "tiles": headlines(scores, TILES if len(document["scores"]) == 1 else 1),
@@ -71,7 +78,7 @@ def render(
         .get_template("report.html.jinja")
         .render(
             run=run,
-            tasks=tasks,
+            tasks=parts,
             samples=samples,
             results=RESULTS,
             others=beside_it,

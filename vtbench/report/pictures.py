@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtbench.batching import make
 from vtbench.errors import VtbenchError
+from vtbench.registry import Registry
 from vtbench.types import Record, Sample, Task
 
 if TYPE_CHECKING:
@@ -55,20 +57,25 @@ class Seen:
 
 
 class Pictures:
-    """The pictures of one task of a run; none, with a note that says why, where the task cannot be loaded any more."""
+    """The pictures of one task of a run; none, with a note that says why, where the task cannot be loaded any more.
 
-    def __init__(self, run: dict[str, Any], name: str, album: Album) -> None:
-        from vtbench.task import load_task
+    Args:
+        run: run.json.
+        name: the task's.
+        album: takes the pictures.
+        task: the task itself where it is at hand. Loaded again, it runs no code, whatever run.json says.
+    """
 
+    def __init__(self, run: dict[str, Any], name: str, album: Album, task: Task | None = None) -> None:
         self.note = ""
-        self._task: Task | None = None
+        self._task = task
         self._size = run["model"].get("image_size")
         self._album = album
-        file, config = Path(run["tasks"][name]["file"]), run["config"]
-        try:
-            self._task = load_task(file, [file.parent], split=config["split"], seed=config["seed"])
-        except VtbenchError as error:
-            self.note = f"Without pictures, as the task cannot be loaded: {error}"
+        if task is None:
+            try:
+                self._task = _loaded(run["tasks"][name]["file"], run["config"])
+            except VtbenchError as error:
+                self.note = f"Without pictures, as the task cannot be loaded: {error}"
 
     def of(self, record: Record) -> Seen:
         """Return a sample's pictures and cues; nothing if they are no longer those that the model saw."""
@@ -80,6 +87,15 @@ class Pictures:
             return Seen()
         places = zip(made.image_sha256, made.sample.images, strict=True)
         return Seen(tuple(self._album.place(sha256, image) for sha256, image in places), cues(made.sample))
+
+
+def _loaded(place: str, config: Mapping[str, Any]) -> Task:
+    from vtbench.places import open_task, source_of
+    from vtbench.task import load_task
+
+    if source_of(place):
+        return open_task(place, Registry(warn=lambda text: None), split=config["split"], seed=config["seed"])
+    return load_task(Path(place), [Path(place).parent], split=config["split"], seed=config["seed"])
 
 
 def cues(sample: Sample) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vtbench.report.charts import short
 from vtbench.report.pictures import Album, Pictures
-from vtbench.types import Record
+from vtbench.types import Record, Task
 
 SHOWN = 2000
 """Samples in one page; of more, as many of each task as its share."""
@@ -48,13 +48,19 @@ class Table:
         return rows
 
 
-def table(records: Mapping[str, Sequence[Record]], run: dict[str, Any], shown: int = SHOWN) -> Table:
+def table(
+    records: Mapping[str, Sequence[Record]],
+    run: dict[str, Any],
+    shown: int = SHOWN,
+    loaded: Mapping[str, Task] | None = None,
+) -> Table:
     """Return the table of a run's samples.
 
     Args:
         records: by task.
         run: run.json.
         shown: how many rows at most; of more samples, every so-manieth.
+        loaded: tasks that are at hand, by name, to make pictures from.
     """
     total = sum(map(len, records.values()))
     chosen = {
@@ -67,7 +73,7 @@ def table(records: Mapping[str, Sequence[Record]], run: dict[str, Any], shown: i
     tasks, kinds, words = list(records), _Names(), _Names()
     rows, notes = [], []
     for task, of in chosen.items():
-        pictures = Pictures(run, task, album)
+        pictures = Pictures(run, task, album, (loaded or {}).get(task))
         for record in of:
             seen = pictures.of(record)
             scores = [short(_scalar(record, *column)) for column in columns]

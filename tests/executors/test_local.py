@@ -1,16 +1,20 @@
-"""Jobs in processes of their own: what they say as they end, and that none outlives the study."""
+"""The executor `local`: jobs in processes of their own, and one worker for a run."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from executor_fakes import questions, registry
 
+import vtbench
 from vtbench.errors import VtbenchError
-from vtbench_study.executor import Job, Local
+from vtbench.executing.local import Local
+from vtbench.executor import Job
 
 
 def job(name: str, code: str, tmp_path: Path) -> Job:
@@ -52,6 +56,36 @@ def test_closed_early_it_ends_what_runs_and_begins_no_more(tmp_path: Path) -> No
     with pytest.raises(ProcessLookupError):
         os.kill(int(files[0].read_text()), 0)
     assert not files[1].exists()
+
+
+def test_a_run_here_has_one_worker(tmp_path: Path) -> None:
+    task = questions(tmp_path, 4)
+    given = {"model": "moody", "tasks": [task], "output": str(tmp_path / "out"), "registry": registry()}
+    with pytest.raises(VtbenchError, match="--workers 2: a run here has one worker; --executor ray spreads it"):
+        vtbench.run(**given, workers=2)
+    with pytest.raises(VtbenchError, match="--address: the executor 'local' has no such setting"):
+        vtbench.run(**given, address="head:6379")
+    with pytest.raises(VtbenchError, match=r"unknown executor 'rai'\. Did you mean 'ray'\?"):
+        vtbench.run(**given, executor="rai")
+    assert vtbench.run(**given, workers=1).exit_status == 0
+
+
+def test_an_executor_whose_package_is_missing_says_what_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("vtbench_ray.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(VtbenchError, match=r"executor 'ray': .*ray.*; install it with: pip install "):
+        vtbench.run(model="moody", tasks=[questions(tmp_path, 4)], executor="ray", registry=registry())
+
+
+def test_looking_around_imports_no_ray() -> None:
+    code = "import sys, vtbench_ray; from vtbench.registry import Registry\n"
+    code += "assert list(Registry({'r': vtbench_ray}).executors()) == ['local', 'ray']; print('ray' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_no_workers_are_refused() -> None:

@@ -1,0 +1,128 @@
+"""A checkpoint before any weight is loaded: `pretrained` in, its directory, config and processor out.
+
+The engine and the vision half are both made from the directory, so they cannot be of two revisions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from vtbench.errors import AdapterError
+from vtbench_hf.loading import Loaded, check_weights, choose_dtype
+from vtbench_hf.memory import first_line
+from vtbench_hf.processors import load_processor
+from vtbench_llava import SHIPPED
+
+_BELOW = ["*/*"]
+_TEXT = ["*.json", "*.jinja", "*.txt", "*.model", "*.py"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a checkpoint lies and how it wants to be asked."""
+
+    name: str
+    """As the user gave it."""
+    directory: Path
+    config: Any
+    processor: Any
+    trust_remote_code: bool = False
+
+    def engine_arguments(self, dtype: str, device: str) -> dict[str, Any]:
+        """Return what the engine must be told of it.
+
+        Args:
+            dtype: as `--dtype` takes it.
+            device: `cpu`, `cuda`, ...
+
+        Raises:
+            AdapterError: there is no such dtype.
+        """
+        kind = str(choose_dtype(dtype, torch.device(device))).removeprefix("torch.")
+        return {"dtype": kind, "trust_remote_code": self.trust_remote_code}
+
+    @property
+    def image_size(self) -> int | None:
+        """Side of the pictures that the vision tower sees, in pixels; None where it sees several."""
+        size = getattr(getattr(self.config, "vision_config", None), "image_size", None)
+        return size if isinstance(size, int) else None
+
+    def fingerprint(self) -> str | None:
+        """Return the sha256 of its weights, as `--model hf` gives it."""
+        return Loaded(None, self.processor, self.name, self.directory).fingerprint()
+
+    def parameters(self) -> int | None:
+        """Return how many parameters the whole model has; None where transformers does not know its architecture."""
+        try:
+            with torch.device("meta"):
+                model = transformers.AutoModelForImageTextToText.from_config(
+                    self.config, trust_remote_code=self.trust_remote_code
+                )
+        except (ValueError, ImportError):
+            return None
+        return int(model.num_parameters())
+
+
+def open_checkpoint(
+    pretrained: str | None,
+    revision: str | None,
+    trust_remote_code: bool,
+    chat_template: str | None,
+    token: str | bool | None = None,
+) -> Checkpoint:
+    """Find a checkpoint and read its config and processor.
+
+    Args:
+        pretrained: directory, hub name, or the name of one that ships; the embedded one by default.
+        revision: on the hub.
+        trust_remote_code: run code that comes with it.
+        chat_template: in place of the processor's.
+        token: for the hub.
+
+    Raises:
+        AdapterError: there is none, or it is broken; one line that says where.
+    """
+    name = "embedded" if pretrained is None else pretrained
+    given = SHIPPED.get(name, Path(name).expanduser())
+    directory = given if given.is_dir() else _from_hub(name, revision, token)
+    if not (directory / "config.json").is_file():
+        raise AdapterError(
+            f"{directory} has no config.json: a checkpoint that transformers can load holds config.json, weights,"
+            " tokenizer and processor"
+        )
+    common = {"trust_remote_code": trust_remote_code}
+    try:
+        config = transformers.AutoConfig.from_pretrained(directory, **common)
+    except (OSError, ValueError, KeyError) as error:
+        raise AdapterError(f"{directory}: its config cannot be used ({first_line(error)})") from error
+    check_weights(directory)
+    processor = load_processor(str(directory), config.model_type, common, chat_template)
+    return Checkpoint(name, directory, config, processor, trust_remote_code)
+
+
+def _from_hub(name: str, revision: str | None, token: str | bool | None) -> Path:
+    """Return the directory of a hub checkpoint, downloaded once: of its weights, safetensors where it has any."""
+    try:
+        for weights in ("*.safetensors", "*.bin"):
+            found = snapshot_download(
+                name, revision=revision, token=token, allow_patterns=[*_TEXT, weights], ignore_patterns=_BELOW
+            )
+            if any(Path(found).glob(weights)):
+                break
+    except HFValidationError as error:
+        raise AdapterError(
+            f"--model vllm: there is no directory {name!r}; pretrained= takes a checkpoint's directory or a hub name"
+        ) from error
+    except (OSError, HfHubHTTPError) as error:
+        raise AdapterError(
+            f"--model vllm: there is no directory {name!r}, and the hub does not give a checkpoint of that name"
+            f" ({first_line(error)})"
+        ) from error
+    return Path(found)

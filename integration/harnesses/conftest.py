@@ -1,0 +1,102 @@
+"""What the harness suite runs on: the shipped checkpoint, 200 items of `relational`, the same items as a local task.
+
+The task is written here, small and by hand, for lm-eval and for lmms-eval: a parquet file with pictures, a module with
+the functions and one YAML file each.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vtbench.catalog import find_task_files
+from vtbench.task import load_task
+from vtbench_llava import WEIGHTS
+
+ITEMS = 200
+PIXELS = 112
+"""Side of the pictures that the shipped checkpoint sees."""
+
+FUNCTIONS = """
+from vtbench_harness.hooks import with_redundancy
+
+def pictures(doc):
+    return [doc["image"].convert("RGB")]
+
+def score(doc, results):
+    said = results[0].strip().lower().rstrip(".")
+    return with_redundancy({"acc": float(said == doc["target"].lower())}, doc)
+"""
+COMMON = """
+task: vtb_tiny
+dataset_path: parquet
+dataset_kwargs: {data_files: {test: DATA}}
+test_split: test
+output_type: generate_until
+doc_to_target: target
+process_results: !function functions.score
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+  - {metric: rs, aggregation: !function vtbench_harness.hooks.rs, higher_is_better: false}
+  - {metric: rs_low, aggregation: !function vtbench_harness.hooks.rs_low, higher_is_better: false}
+  - {metric: rs_high, aggregation: !function vtbench_harness.hooks.rs_high, higher_is_better: false}
+metadata: {version: 1}
+"""
+LM_EVAL = """
+doc_to_text: "<image>{{question}}"
+doc_to_image: !function functions.pictures
+generation_kwargs: {max_gen_toks: 8, do_sample: false, until: []}
+"""
+LMMS_EVAL = """
+doc_to_text: question
+doc_to_visual: !function functions.pictures
+generation_kwargs: {max_new_tokens: 8, do_sample: false, temperature: 0, until: []}
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> None:
+    """Nothing here may ask a hub."""
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> str:
+    """Return the directory of the checkpoint that ships with vtbench."""
+    return str(WEIGHTS)
+
+
+@pytest.fixture(scope="session")
+def local_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the first items of `relational` as a task of each harness; return their common directory."""
+    from datasets import Dataset
+
+    task = load_task(find_task_files()["relational"])
+    samples = [task.sample(index, PIXELS) for index in range(ITEMS)]
+    rows = [{"image": s.images[0], "question": s.prompt, "target": s.target, "cluster": s.cluster} for s in samples]
+    root = tmp_path_factory.mktemp("tasks")
+    Dataset.from_list(rows).to_parquet(root / "data.parquet")
+    for harness, own in (("lm-eval", LM_EVAL), ("lmms-eval", LMMS_EVAL)):
+        directory = root / harness
+        directory.mkdir()
+        (directory / "functions.py").write_text(FUNCTIONS)
+        (directory / "vtb_tiny.yaml").write_text(COMMON.replace("DATA", str(root / "data.parquet")) + own)
+    return root
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Return a function that runs a command of this environment and returns what it printed."""
+
+    def run(*words: str, status: int = 0) -> str:
+        program = Path(sys.executable).parent / words[0]
+        done = subprocess.run([program, *words[1:]], capture_output=True, text=True, check=False)
+        said = done.stdout + done.stderr
+        assert done.returncode == status, said
+        return said
+
+    return run

@@ -1,0 +1,113 @@
+"""Runs on a real cluster: what they leave is what one machine leaves, whoever is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from conftest import FREE_PORTS, LONG, NODE, begin, content, finish, only_run, ports, wait_for, workers
+
+WHOLE = "run --model llava --tasks relational --limit 64 --batch-size 8 --device cpu"
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The long run as one machine makes it."""
+    return finish(LONG, tmp_path_factory.mktemp("here"), None)
+
+
+def test_a_model_on_two_nodes_leaves_what_one_machine_leaves(cluster: Cluster, tmp_path: Path) -> None:
+    """Answers, log-probabilities, RS and its basis, to the last digit."""
+    here, there = finish(WHOLE, tmp_path / "here", None), finish(WHOLE, tmp_path / "there", cluster)
+    assert content(there) == content(here)
+    digests = {json.loads((path / "run.json").read_text())["digest"] for path in (here, there)}
+    assert len(digests) == 1
+
+
+def test_a_killed_worker_costs_nothing(cluster: Cluster, here: Path, tmp_path: Path) -> None:
+    process = begin(LONG, tmp_path, cluster)
+    wait_for(80, tmp_path, process)
+    os.kill(workers()[0], signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "is gone" in errors
+    assert content(only_run(tmp_path)) == content(here)
+
+
+def test_interrupted_there_it_goes_on_here(cluster: Cluster, here: Path, tmp_path: Path) -> None:
+    process = begin(LONG, tmp_path, cluster)
+    wait_for(80, tmp_path, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert "with --resume goes on" in errors
+    kept = (only_run(tmp_path) / "samples.jsonl").read_text()
+    assert 80 <= len(kept.splitlines()) < 1200
+    assert content(finish(LONG, tmp_path, None, "--resume")) == content(here)
+    assert (only_run(tmp_path) / "samples.jsonl").read_text().startswith(kept)
+
+
+def test_killed_here_it_goes_on_there(cluster: Cluster, here: Path, tmp_path: Path) -> None:
+    process = begin(LONG, tmp_path, None)
+    wait_for(80, tmp_path, process)
+    process.kill()
+    process.communicate()
+    assert content(finish(LONG, tmp_path, cluster, "--resume")) == content(here)
+
+
+def test_a_killed_node_costs_nothing(cluster: Cluster, here: Path, tmp_path: Path) -> None:
+    node = cluster.add_node(**NODE, **ports(FREE_PORTS[2]))
+    process = begin(LONG, tmp_path, cluster, "--workers", "3")
+    wait_for(80, tmp_path, process)
+    cluster.remove_node(node, allow_graceful=False)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert content(only_run(tmp_path)) == content(here)
+
+
+JOBS = """
+import sys
+from pathlib import Path
+from vtbench.executor import Job
+from vtbench.registry import Registry
+note = "open({0!r}, 'a').write('x'); "
+killed_once = note + "import os; len(open({0!r}).read()) == 2 or os.kill(os.getpid(), 9)"
+jobs = [Job(n, (sys.executable, "-c", c.format(n)), Path("logs", n)) for n, c in (("a", note), ("b", killed_once))]
+for ended in Registry().executor("ray", {"address": sys.argv[1]}).run(jobs):
+    print(ended.name, ended.error)
+"""
+
+
+def test_a_killed_job_of_a_study_is_begun_again(cluster: Cluster, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", JOBS, cluster.address]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert sorted(done.stdout.splitlines()) == ["a None", "b None"], done.stderr
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["x", "xx"]
+
+
+def test_an_address_that_does_not_answer_is_one_line_and_soon(tmp_path: Path) -> None:
+    """A port where nobody listens, a host that there is not, and one where somebody else listens."""
+    other = socket.create_server(("127.0.0.1", 0))
+    for address, says in (
+        ("127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1: Connection refused"),
+        ("nowhere.invalid:6379", "no Ray cluster answers at nowhere.invalid:6379"),
+        (f"127.0.0.1:{other.getsockname()[1]}", "does not answer as a Ray cluster does"),
+    ):
+        command = [sys.executable, "-m", "vtbench", "run", "--model", "echo", "--tasks", "coarse", "--output",
+                   str(tmp_path), "--executor", "ray", "--address", address]  # fmt: skip
+        began = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert says in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        assert time.monotonic() - began < 60, "Ray's own patience is two minutes; this includes its import"
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,1 @@
+"""What the worker uses of lmms-eval, and models that behave as its models do, at their worst."""

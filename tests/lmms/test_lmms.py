@@ -1,0 +1,181 @@
+"""The `lmms` adapter on a stand-in for lmms-eval: what comes back, what is an error, and what its line says."""
+
+import io
+import json
+import os
+import signal
+import sys
+from contextlib import redirect_stdout
+
+import pytest
+from lmms_fakes import ABSENT, PRESENT, samples
+
+import vtbench_lmms
+from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError
+from vtbench.loop import run
+from vtbench.registry import Registry
+from vtbench.scoring import plugin
+from vtbench_hf.loading import Loaded
+from vtbench_lmms.checkpoint import fingerprint
+
+REGISTRY = Registry({"lmms": vtbench_lmms})
+
+
+@pytest.fixture
+def start(monkeypatch):
+    """Return a function that starts `--model lmms` on the stand-in; what it started ends with the test."""
+    monkeypatch.setenv("PYTHONPATH", PRESENT)
+    started = []
+
+    def start(device="auto", dtype="auto", **model_args):
+        started.append(REGISTRY.adapter("lmms", model_args, device, dtype))
+        return started[-1]
+
+    yield start
+    for adapter in started:
+        adapter.close()
+
+
+def texts(adapter, *prompts: str) -> list[str]:
+    return [output.text for output in adapter.generate(samples(*prompts), 9)]
+
+
+def test_each_sample_is_answered_on_its_own_picture(start):
+    adapter = start(model="dummy")
+    assert texts(adapter, "first", "second") == ["1 pictures, (0, 0, 7), first", "1 pictures, (10, 0, 7), second"]
+    assert texts(adapter, "third") == ["1 pictures, (0, 0, 7), third"], "a number is not used twice"
+
+
+def test_models_of_the_older_kind_get_theirs(start):
+    assert texts(start(model="simple"), "first", "second") == ["1 pictures, first", "1 pictures, second"]
+
+
+def test_settings_are_each_requests_own(start):
+    assert texts(start(model="mutating"), "a", "b", "c") == ["[9, 0, False]"] * 3
+
+
+def test_what_lmms_eval_prints_stays_out_of_the_answers(start):
+    said = io.StringIO()
+    with redirect_stdout(said):
+        start(model="dummy")
+    assert said.getvalue() == ""
+    assert "lmms_eval" not in sys.modules
+
+
+def test_an_empty_answer_is_an_error_that_says_what_was_printed(start):
+    adapter = start(model="swallowing")
+    assert texts(adapter, "good") == ["fine"]
+    with pytest.raises(SampleError, match=r"'swallowing' gave an empty answer.* printed: Error CUDA is on fire in"):
+        texts(adapter, "good", "bad")
+    assert texts(adapter, "good") == ["fine"], "the worker is still there"
+
+
+def test_a_run_fails_the_one_sample_whose_answer_is_empty(start, tmp_path):
+    samples("x")[0].images[0].save(tmp_path / "picture.png")
+    rows = [{"image": "picture.png", "prompt": prompt, "target": "fine"} for prompt in ("good", "bad", "good too")]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "own.yaml").write_text("task: own\ndata: {path: own.jsonl}\nmetrics: [accuracy]\n")
+    result = run(
+        model="lmms",
+        model_args={"model": "swallowing"},
+        tasks=[str(tmp_path / "own.yaml")],
+        output=str(tmp_path),
+        report=False,
+        registry=Registry({"lmms": vtbench_lmms, "scoring": plugin}),
+    )
+    records = [json.loads(line) for line in (result.path / "samples.jsonl").read_text().splitlines()]
+    assert [record["output"] for record in records] == ["fine", None, "fine"]
+    assert "empty answer" in records[1]["error"]
+    assert result.exit_status == 1
+
+
+def test_an_error_is_the_samples_and_takes_one_line(start):
+    with pytest.raises(SampleError, match=r"^lmms-eval's 'raising' failed: ValueError: the processor refuses this \("):
+        texts(start(model="raising"), "a")
+
+
+def test_a_batch_that_does_not_fit_is_asked_in_smaller_parts(start):
+    adapter = start(model="hungry")
+    with pytest.raises(OutOfMemory):
+        texts(adapter, "a", "b", "c")
+    assert len(texts(adapter, "a", "b")) == 2
+
+
+def test_an_answer_too_few_is_not_shifted_onto_the_next_question(start):
+    with pytest.raises(SampleError, match="1 answers to 2 questions"):
+        texts(start(model="short"), "a", "b")
+
+
+def test_a_worker_that_dies_says_how_and_what_it_printed_last(start):
+    adapter = start(model="dying")
+    with pytest.raises(AdapterError, match=r"was ended by SIGSEGV\. It last printed: Segmentation fault in a kernel"):
+        texts(adapter, "a")
+    with pytest.raises(AdapterError, match="SIGSEGV"):
+        texts(adapter, "a")
+
+
+def test_closing_ends_the_worker(start):
+    adapter = start(model="dummy")
+    process = adapter._worker._process
+    adapter.close()
+    assert process.returncode is not None
+    adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("model_args", "line"),
+    [
+        ({}, "--model lmms needs a model of lmms-eval: --model-args model=huggingface"),
+        ({"model": "dumy"}, "lmms-eval has no model 'dumy'. Did you mean 'dummy'?"),
+        ({"model": "dummy", "pretrained": "x"}, "lmms-eval's 'dummy' takes no argument 'pretrained'."),
+        ({"model": "checkpoint", "pretraned": "x"}, "no argument 'pretraned'. Did you mean 'pretrained'?"),
+        ({"model": "checkpoint", "pretrained": "/no/such/place"}, "pretrained=/no/such/place is not a directory"),
+        ({"model": "typed", "other": 3}, "lmms-eval's 'typed' cannot be loaded: AssertionError: Unexpected kwargs"),
+        ({"model": "needing"}, "needs 'decord_of_no_package', which is not installed: pip install decord_of_no"),
+        ({"model": "dummy", "python": "/no/python"}, "python=/no/python cannot be run (No such file or directory)"),
+    ],
+)
+def test_what_cannot_be_started_says_why(start, model_args, line):
+    with pytest.raises(VtbenchError) as caught:
+        start(**model_args)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_lmms_eval_the_extra_is_named(start, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ABSENT)
+    with pytest.raises(AdapterError, match=r"needs lmms-eval; install it with: pip install 'vtbench\[lmms\]'"):
+        start(model="dummy")
+    with pytest.raises(AdapterError, match=f"{sys.executable} -m pip install 'lmms-eval>=0.7'"):
+        start(model="dummy", python=sys.executable)
+
+
+def test_a_secret_is_in_no_message(start):
+    with pytest.raises(AdapterError, match=r"RuntimeError: wrong key \*\*\*") as caught:
+        start(model="checkpoint", api_key="hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_dtype_goes_to_models_that_take_one(start):
+    assert texts(start(model="typed", dtype="float32"), "a") == ["float32"]
+    with pytest.raises(AdapterError, match="'checkpoint' takes no dtype"):
+        start(model="checkpoint", dtype="float32")
+
+
+def test_it_says_which_checkpoint_it_is(start, tmp_path):
+    (tmp_path / "b.safetensors").write_bytes(b"weights")
+    (tmp_path / "a.safetensors").write_bytes(b"more")
+    described = start(model="checkpoint", pretrained=str(tmp_path)).describe()
+    assert (described["checkpoint"], described["lmms_model"]) == (str(tmp_path), "checkpoint")
+    assert described["fingerprint"] == Loaded(None, None, "", tmp_path).fingerprint(), "as other adapters say it"
+    assert fingerprint("org/model") is None
+
+
+def test_a_worker_outlives_no_vtbench(start):
+    """Its input ends with the process that holds the other end; so does the worker."""
+    adapter = start(model="dummy")
+    process = adapter._worker._process
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, signal.SIGCONT)

@@ -1,0 +1,177 @@
+"""A small endpoint in a thread: it speaks OpenAI's chat completions, and breaks down on command.
+
+Its model reads characters, answers "yes" or "no" by the hash of what it is shown, and gives log-probabilities of
+prompts, as vLLM's server does, where `scores` is set.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes over the wire, instead of the model's own answer. Status 0 hangs up without a word."""
+
+    status: int = 200
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    after: float = 0.0
+    """Seconds."""
+
+
+def error(status: int, said: str = "no", **headers: str) -> Reply:
+    """An error as such endpoints word it; `retry_after="1"` is a header."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, json.dumps({"error": {"message": said, "code": said}}), names)
+
+
+@dataclass
+class FakeEndpoint:
+    """What it is like, and what it was asked."""
+
+    models: tuple[str, ...] | None = ("tiny", "large")
+    """None: it has no list of them."""
+    key: str | None = None
+    scores: bool = False
+    delay: float = 0.0
+    opening: str = ""
+    """What the template writes before an answer, but not before one that is begun."""
+    page: bool = False
+    """It shows a page to people where the list of models should be."""
+    odd: Callable[[str, int], Reply | None] = lambda question, time: None
+    """For a question asked for the n-th time, from 1: another reply than the model's."""
+    url: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    """Bodies of the requests, in their order."""
+    times: list[float] = field(default_factory=list)
+    """When each came, in seconds."""
+    keys: set[str | None] = field(default_factory=set)
+    most: int = 0
+    """So many requests were being answered at once."""
+    stop: Callable[[], None] = lambda: None
+    """Die: nobody listens there any more, and what was asked is not answered."""
+    _now: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def questions(self) -> Counter[str]:
+        """How often each question was put, ranking left out."""
+        return Counter(question(body) for body in self.asked if "prompt_logprobs" not in body)
+
+    def answer(self, body: dict[str, Any]) -> Reply:
+        with self._lock:
+            self.asked.append(body)
+            self.times.append(time.monotonic())
+            self._now += 1
+            self.most = max(self.most, self._now)
+            text = question(body)
+            count = sum(question(other) == text for other in self.asked)
+        try:
+            odd = self.odd(text, count)
+            time.sleep(odd.after if odd else self.delay)
+            return odd or self._complete(body)
+        finally:
+            with self._lock:
+                self._now -= 1
+
+    def _complete(self, body: dict[str, Any]) -> Reply:
+        if self.models is not None and body["model"] not in self.models:
+            return error(404, f"The model `{body['model']}` does not exist.")
+        shown, prompt = json.dumps(body["messages"][0]), f"{question(body)} ASSISTANT:"
+        begun = [message["content"] for message in body["messages"][1:]]
+        if begun and body["continue_final_message"] and not body["add_generation_prompt"]:
+            prompt += " " + begun[0]
+        else:
+            prompt += self.opening
+        reply: dict[str, Any] = {
+            "model": body["model"],
+            "choices": [{"message": {"content": " yes" if number(shown) < 0.5 else " no"}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": len(prompt), "completion_tokens": 2},
+        }
+        if self.scores and "prompt_logprobs" in body:
+            rows = [{str(ord(c)): {"logprob": -number(shown, prompt[:i])}} for i, c in enumerate(prompt)]
+            reply["prompt_logprobs"] = [None, *rows[1:]]
+        return Reply(body=json.dumps(reply))
+
+
+def question(body: dict[str, Any]) -> str:
+    text: str = body["messages"][0]["content"][-1]["text"]
+    return text
+
+
+def number(*parts: str) -> float:
+    """A number in [0, 1) that follows from the parts."""
+    return int.from_bytes(sha256("|".join(parts).encode()).digest()[:6], "big") / 2**48
+
+
+@contextmanager
+def serve(endpoint: FakeEndpoint) -> Iterator[FakeEndpoint]:
+    """Serve it, at `endpoint.url`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            known = endpoint.models
+            listed = json.dumps({"data": [{"id": name, "root": f"/models/{name}"} for name in known or ()]})
+            page = Reply(body="<html>Welcome</html>", headers={"Content-Type": "text/html"})
+            self._send(page if endpoint.page else error(404) if known is None else Reply(body=listed))
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self._send(endpoint.answer(body))
+
+        def _send(self, reply: Reply) -> None:
+            given = self.headers["Authorization"]
+            endpoint.keys.add(given)
+            if endpoint.key and given != f"Bearer {endpoint.key}":
+                reply = error(401, f"wrong key: {given}")
+            if reply.status == 0 or gone.is_set():
+                self.close_connection = True
+                return
+            content = reply.body.encode()
+            self.send_response(reply.status)
+            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # the other side has given up waiting
+                super().handle()
+
+    gone = threading.Event()
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        gone.set()  # connections that are open are not closed with the port
+        server.shutdown()
+        server.server_close()
+
+    endpoint.url, endpoint.stop = f"http://127.0.0.1:{server.server_port}/v1", stop
+    try:
+        yield endpoint
+    finally:
+        stop()
+        thread.join()
