@@ -75,11 +75,6 @@ class QFormer(Family):
 class ToDecoder(QFormer, MergedAdapter):
     """The queries before the prompt of a causal decoder, as OPT."""
 
-    def __init__(self, loaded: Loaded, image_size: int | None = None) -> None:
-        super().__init__(loaded, image_size)
-        # BLIP-2's own gives the language model with its head; training asks for the states before it.
-        self.model.get_decoder = self.model.language_model.get_decoder
-
     def _reader(self) -> Any:
         return self.model.language_model  # the whole model reads no embeddings without a picture
 
