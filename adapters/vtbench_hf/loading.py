@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import ssl
 import urllib.error
@@ -24,6 +23,7 @@ from transformers.utils import logging
 
 from vtbench.errors import AdapterError, nearest
 from vtbench_hf.allocator import keep_freed_memory
+from vtbench_hf.fingerprint import fingerprint
 from vtbench_hf.memory import first_line, out_of_memory_as
 from vtbench_hf.processors import load_processor
 from vtbench_hf.serving import server_of
@@ -36,7 +36,6 @@ _DTYPES = {
     "float16": torch.float16,
     "fp16": torch.float16,
 }
-_WEIGHTS = ("*.safetensors", "*.bin")
 _CONVERTED = {"llava_": ("LLaVA", "llava-hf/*"), "internvl_chat": ("InternVL", "OpenGVLab/InternVL3-*-hf")}
 """Model types of checkpoints in their authors' own format, and where to find them in transformers'."""
 
@@ -56,15 +55,7 @@ class Loaded:
 
     def fingerprint(self) -> str | None:
         """Return the sha256 over the contents of the weights files, in the order of their names."""
-        files = weight_files(self.directory) if self.directory else []
-        if not files:
-            return None
-        digest = hashlib.sha256()
-        for path in files:
-            with path.open("rb") as file:
-                while block := file.read(1 << 22):
-                    digest.update(block)
-        return digest.hexdigest()
+        return fingerprint(self.directory) if self.directory else None
 
 
 def load(
@@ -154,11 +145,6 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype not in _DTYPES:
         raise AdapterError(f"dtype={dtype} is unknown.{nearest(dtype, ['auto', *_DTYPES])}")
     return _DTYPES[dtype]
-
-
-def weight_files(directory: Path) -> list[Path]:
-    """Return the weights files of a checkpoint: safetensors where it has any."""
-    return next((files for pattern in _WEIGHTS if (files := sorted(directory.glob(pattern)))), [])
 
 
 def check_weights(directory: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
@@ -13,7 +14,8 @@ from PIL.Image import Image
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError, nearest
 from vtbench.provenance import secrets
 from vtbench.types import Capability, Output, Sample, VisualTokens
-from vtbench_lmms.checkpoint import fingerprint, found
+from vtbench_hf.fingerprint import fingerprint
+from vtbench_lmms.checkpoint import found
 from vtbench_lmms.process import Worker
 
 
@@ -87,7 +89,7 @@ class LmmsAdapter:
         facts = {key: value for key, value in self._facts.items() if key != "image_size"}
         return {
             "checkpoint": self._checkpoint,
-            "fingerprint": fingerprint(self._checkpoint),
+            "fingerprint": fingerprint(Path(self._checkpoint)),
             "lmms_model": self._model,
             **facts,
         }

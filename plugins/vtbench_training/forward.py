@@ -42,7 +42,8 @@ def placed(adapter: MergedAdapter, inputs: Inputs, targets_BL: Tensor, kept: Kep
         # The targets take the place of the ids, so that they are thinned with the tokens that they follow.
         read = thin(targets_BL, mask_BL, read["inputs_embeds"], adapter._places(inputs), *kept)
         targets_BL = read["input_ids"].masked_fill(read["attention_mask"] == 0, IGNORE)
-    states_BLD = adapter._reader().get_decoder()(
+    decoder = adapter._reader().get_decoder()
+    states_BLD = decoder(
         inputs_embeds=read["inputs_embeds"],
         attention_mask=read["attention_mask"],
         position_ids=adapter._positions(read),

@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from vtbench_llava.build import CHAT_TEMPLATE
 from vtbench_training.recipe import Sizes
 from vtbench_training.vocabulary import train_tokenizer
 from vtbench_training.wording import Wording
@@ -21,21 +22,7 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 Pixels = Mapping[str, Tensor]
 
-TEMPLATE = (
-    "{{ bos_token }}"
-    "{%- for message in messages -%}"
-    "{%- set parts = [{'type': 'text', 'text': message['content']}] if message['content'] is string"
-    " else message['content'] -%}"
-    "{%- if message['role'] == 'assistant' -%}"
-    "{{ 'ASSISTANT:' }}{%- for part in parts -%}{{ ' ' + part['text'] }}{%- endfor -%}{{ eos_token }}"
-    "{%- else -%}"
-    "{{ message['role'] | upper + ': ' }}"
-    "{%- for part in parts if part['type'] == 'image' -%}{{ 'PICTURE\n' }}{%- endfor -%}"
-    "{%- for part in parts if part['type'] == 'text' -%}{{ part['text'] + ' ' }}{%- endfor -%}"
-    "{%- endif -%}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ 'ASSISTANT:' }}{%- endif -%}"
-)
+TEMPLATE = CHAT_TEMPLATE.replace("<image>", "PICTURE")
 """LLaVA 1.5's turns, with `PICTURE` where a family writes what stands for a picture."""
 
 
