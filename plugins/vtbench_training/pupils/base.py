@@ -86,8 +86,12 @@ class Pupil:
         return {"pixel_values": normalise(pictures)}
 
     def patches(self, pixels: Pixels) -> Tensor:
-        """Return what the model has seen in each patch, row by row, (B, grid * grid, d)."""
-        raise NotImplementedError
+        """Return what the model has seen in each patch, row by row, (B, grid * grid, d).
+
+        Here: a vision tower's tokens, without the one of its class.
+        """
+        tokens: Tensor = self.model.model.vision_tower(pixels["pixel_values"]).last_hidden_state[:, 1:]
+        return tokens
 
     def visual(self, pixels: Pixels) -> Tensor:
         """Return the tokens that take the placeholders' places, (B, N, d)."""

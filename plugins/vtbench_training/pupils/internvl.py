@@ -74,11 +74,6 @@ class InternVL(Pupil):
         )
         return cls(built(lambda: InternVLForConditionalGeneration(config), seed), processor, sizes)
 
-    def patches(self, pixels: Pixels) -> Tensor:
-        """Return the tower's tokens before they are folded, without the one of its class."""
-        tokens: Tensor = self.model.model.vision_tower(pixels["pixel_values"]).last_hidden_state[:, 1:]
-        return tokens
-
     def visual(self, pixels: Pixels) -> Tensor:
         """Return the folded patches through the connector."""
         rows = self.patches(pixels).unflatten(1, (self.sizes.grid, self.sizes.grid))

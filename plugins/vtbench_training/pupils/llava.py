@@ -32,11 +32,6 @@ class Llava(Pupil):
         model = build_llava(**asdict(sizes), vocab_size=backend.get_vocab_size(), seed=seed)
         return cls(model, build_processor(backend, sizes.image_size, sizes.patch_size), sizes)
 
-    def patches(self, pixels: Pixels) -> Tensor:
-        """Return the tower's tokens, without the one of its class."""
-        tokens: Tensor = self.model.model.vision_tower(pixels["pixel_values"]).last_hidden_state[:, 1:]
-        return tokens
-
     def visual(self, pixels: Pixels) -> Tensor:
         """Return what the connector makes of the patches."""
         tokens: Tensor = self.model.model.multi_modal_projector(self.patches(pixels))

@@ -73,11 +73,6 @@ class LlavaNext(Pupil):
         )
         return cls(built(lambda: LlavaNextForConditionalGeneration(config), seed), processor, sizes)
 
-    def patches(self, pixels: Pixels) -> Tensor:
-        """Return the tower's tokens, without the one of its class."""
-        tokens: Tensor = self.model.model.vision_tower(pixels["pixel_values"]).last_hidden_state[:, 1:]
-        return tokens
-
     def visual(self, pixels: Pixels) -> Tensor:
         """Return what the connector makes of the patches: plain, then row by row with the mark."""
         tokens: Tensor = self.model.model.multi_modal_projector(self.patches(pixels))
