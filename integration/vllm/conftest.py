@@ -1,4 +1,4 @@
-"""vLLM's own server on the embedded checkpoint, for whoever asks it over HTTP."""
+"""What the suites of vLLM share: 200 items, the model that they are compared with, and vLLM's own server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from vtbench.adapter import Adapter
+from vtbench.catalog import find_task_files
+from vtbench.registry import Registry
+from vtbench.task import load_task
+from vtbench.types import Output, Sample
 from vtbench_llava import WEIGHTS
 
+TASKS = ("relational", "attribute")
+EACH = 100
+NEW_TOKENS = 16
 QUIET = {"VLLM_NO_USAGE_STATS": "1"}
 """vLLM reports its use to its authors otherwise."""
 PATIENCE = 1200
@@ -24,6 +32,27 @@ PATIENCE = 1200
 
 CACHE = 2**27
 """Bytes for keys and values: some 14,000 tokens of this model."""
+
+
+@pytest.fixture(scope="module")
+def llava() -> Iterator[Adapter]:
+    """What the others are compared with."""
+    made = Registry().adapter("llava", {}, device="cpu", dtype="float32")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def samples(llava: Adapter) -> list[Sample]:
+    """The same items for all."""
+    tasks = [load_task(find_task_files()[name]) for name in TASKS]
+    return [task.sample(index, llava.image_size) for task in tasks for index in range(EACH)]
+
+
+@pytest.fixture(scope="module")
+def answers(adapter: Adapter, samples: list[Sample]) -> list[Output]:
+    """What the suite's own adapter says of them."""
+    return adapter.generate(samples, NEW_TOKENS)
 
 
 @pytest.fixture(scope="session")

@@ -18,17 +18,13 @@ import psutil
 import pytest
 import torch
 
+from conftest import NEW_TOKENS
 from vtbench.adapter import Adapter
-from vtbench.catalog import find_task_files
 from vtbench.errors import AdapterError, SampleError
 from vtbench.registry import Registry
-from vtbench.task import load_task
-from vtbench.types import Output, Sample
+from vtbench.types import Sample
 from vtbench_hf.prompting import prompt_text
 
-TASKS = ("relational", "attribute")
-EACH = 100
-NEW_TOKENS = 16
 SMALL = {"enforce_eager": True, "max_model_len": 512, "kv_cache_memory_bytes": 2**27}
 """Compiling this model takes longer than all that it is asked; its prompts have about 90 tokens, of 9 KiB each."""
 NATS = 1e-4
@@ -52,24 +48,6 @@ def _processes() -> set[psutil.Process]:
     """Return what runs for this process, but for Python's own helper, which stays till the end."""
     running = psutil.Process().children(recursive=True)
     return {process for process in running if "resource_tracker" not in " ".join(process.cmdline())}
-
-
-@pytest.fixture(scope="module")
-def llava() -> Iterator[Adapter]:
-    made = Registry().adapter("llava", {}, device="cpu", dtype="float32")
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def samples(llava: Adapter) -> list[Sample]:
-    tasks = [load_task(find_task_files()[name]) for name in TASKS]
-    return [task.sample(index, llava.image_size) for task in tasks for index in range(EACH)]
-
-
-@pytest.fixture(scope="module")
-def answers(adapter: Adapter, samples: list[Sample]) -> list[Output]:
-    return adapter.generate(samples, NEW_TOKENS)
 
 
 def _parts(samples: Sequence[Sample], size: int) -> list[Sequence[Sample]]:

@@ -16,19 +16,14 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import NEW_TOKENS
 from vtbench.adapter import Adapter
-from vtbench.catalog import find_task_files
 from vtbench.errors import AdapterError, SampleError
-from vtbench.registry import Registry
-from vtbench.task import load_task
 from vtbench.types import Output, Sample
 from vtbench_openai import openai
 
-TASKS = ("relational", "attribute")
-EACH = 100
 RANKED = slice(80, 120)
 """Some of both tasks: a request for every choice takes its time on a CPU."""
-NEW_TOKENS = 16
 NATS = 1e-3
 """How far two log-probabilities of one choice may be apart: float32 sums in another order, as in test_engine.py."""
 
@@ -38,24 +33,6 @@ def adapter(server: str) -> Iterator[Adapter]:
     made = openai(base_url=server, model="llava", probe="embedded", timeout=600)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def llava() -> Iterator[Adapter]:
-    made = Registry().adapter("llava", {}, device="cpu", dtype="float32")
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def samples(llava: Adapter) -> list[Sample]:
-    tasks = [load_task(find_task_files()[name]) for name in TASKS]
-    return [task.sample(index, llava.image_size) for task in tasks for index in range(EACH)]
-
-
-@pytest.fixture(scope="module")
-def answers(adapter: Adapter, samples: list[Sample]) -> list[Output]:
-    return adapter.generate(samples, NEW_TOKENS)
 
 
 def _by_llava(llava: Adapter, samples: list[Sample], how: str) -> list[Output]:
