@@ -22,7 +22,7 @@ from vtbench_training.pupils import PUPILS, check_name
 @click.option("--scale", default=1.0, show_default=True, help="Multiplies every stage's steps; 0.01 tries it out.")
 @click.option("--evaluate/--no-evaluate", default=True, help="Run the four families on the result and write its card.")
 def pretrain(model: str, name: str, output: str, seed: int, device: str, scale: float, evaluate: bool) -> None:
-    """Train the small embedded model from nothing; started again, it goes on where it was."""
+    """Train a small model from nothing; started again, it goes on where it was."""
     check_name(model)
     if not 0 < scale <= 100:
         raise VtbenchError(f"--scale {scale} must lie above 0 and at most at 100")

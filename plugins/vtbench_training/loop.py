@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from vtbench.errors import VtbenchError
+from vtbench_hf.allocator import return_freed_memory
 from vtbench_training.checkpoint import Checkpoint, writing
 from vtbench_training.course import Course, cut_log
 
@@ -102,6 +103,7 @@ def train(
         return VtbenchError(f"{name}: the loss diverged at step {step}: {why}; {kept}. Try a lower rate")
 
     modules.train()
+    return_freed_memory()  # a worker forked from here on would keep a copy of it
     started, since = time.perf_counter(), first
     for step, batch in enumerate(batches(first), first):
         for group in optimizer.param_groups:
@@ -114,6 +116,7 @@ def train(
             raise stop(step, trouble)
         if step > first and step % schedule.save_every == 0:
             save(step)
+            return_freed_memory()
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(loss)
         # Only what learns: a frozen part may still hold a gradient of the stage before.
