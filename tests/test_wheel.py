@@ -6,20 +6,33 @@ import os
 import subprocess
 import sys
 import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 
 
+ZOO = ROOT / "plugins/vtbench_zoo"
+
+
+def built(project: Path, out: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+    subprocess.run(command, cwd=project, check=True, capture_output=True)
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (built,) = out.glob("*.whl")
-    return built
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(ZOO, tmp_path_factory.mktemp("zoo"))
 
 
 def test_the_wheel_holds_tasks_templates_and_weights(wheel: Path) -> None:
@@ -33,13 +46,33 @@ def test_the_wheel_holds_tasks_templates_and_weights(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "adapters/", "plugins/", "results/"))]
 
 
-def test_the_wheel_runs_on_its_own(wheel: Path, tmp_path: Path) -> None:
+def test_the_zoos_wheel_holds_every_model_and_is_the_one_that_the_extra_asks_for(wheel: Path, zoo: Path) -> None:
+    kept = {f"vtbench_zoo/{path.relative_to(ZOO)}" for path in ZOO.glob("*/*") if path.parent.name != "__pycache__"}
+    names = {name for name in zipfile.ZipFile(zoo).namelist() if ".dist-info/" not in name}
+    assert names == kept | {"vtbench_zoo/__init__.py"}
+    described = Parser().parsestr(_metadata(wheel))
+    (asked,) = [Requirement(text) for text in described.get_all("Requires-Dist", []) if text.startswith("vtbench-zoo")]
+    brought = Parser().parsestr(_metadata(zoo))
+    assert asked.marker is not None
+    assert asked.marker.evaluate({"extra": "zoo"})
+    assert asked.name == brought["Name"]
+    assert asked.specifier.contains(brought["Version"])
+
+
+def _metadata(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return archive.read(name).decode()
+
+
+@pytest.mark.parametrize("model", ["llava", "qwen2_vl"])
+def test_the_wheels_run_on_their_own(model: str, wheel: Path, zoo: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
-    subprocess.run([*pip, str(wheel)], check=True)
+    subprocess.run([*pip, str(wheel), str(zoo)], check=True)
     environment = {**os.environ, "PYTHONPATH": str(site)}
     code = "import vtbench; print(vtbench.__file__); from vtbench.cli import main; main()"
-    arguments = ["run", "--model", "llava", "--tasks", "coarse", "--limit", "3", "--output", str(tmp_path / "out")]
+    arguments = ["run", "--model", model, "--tasks", "coarse", "--limit", "3", "--output", str(tmp_path / "out")]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

@@ -23,7 +23,6 @@ from vtbench.task import load_task
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_families import FAMILIES
 from vtbench_hf.loading import make_greedy
-from vtbench_llava import WEIGHTS
 from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
 
@@ -65,19 +64,20 @@ def endpoint():
         yield served
 
 
-@pytest.fixture(scope="module", params=[*sorted(REGISTRY.adapters()), "llava, own weights", "blind, wrapped"])
+OWN = [f"{name}, own weights" for name in ("llava", *(name for name, entry in FAMILIES.items() if entry.small))]
+
+
+@pytest.fixture(scope="module", params=[*sorted(REGISTRY.adapters()), *OWN, "blind, wrapped"])
 def make(request, tiny, endpoint, tmp_path_factory) -> Callable[[], Adapter]:
     """Return a function that makes the adapter anew."""
     name, _, how = request.param.partition(", ")
     arguments = {"hf": {"pretrained": tiny}, "llava": {"pretrained": tiny}}.get(name, {})
     if name == "openai":
         arguments = {"base_url": endpoint.url, "model": "tiny"}
-    if name in FAMILIES:
+    if name in FAMILIES and not how:
         kind = FAMILIES[name].model_types[0]
         arguments = {"pretrained": str(tiny_models.save(kind, tmp_path_factory.mktemp("tiny") / name))}
     if how == "own weights":
-        if not (WEIGHTS / "config.json").exists():
-            pytest.skip("this checkout has no embedded weights")
         arguments = {}
     if how == "wrapped":
         arguments = {"model": "hf", "pretrained": tiny}
