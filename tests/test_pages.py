@@ -55,3 +55,7 @@ def test_the_readme_tree_names_what_is_there() -> None:
         assert (ROOT / "vtbench" / name).exists(), name
     for name in re.findall(r"^(\w+/)", tree[1], re.MULTILINE):
         assert (ROOT / name).is_dir(), name
+
+
+def test_the_comparison_shows_the_table_that_was_measured() -> None:
+    assert (ROOT / "results/architectures/table.md").read_text() in (ROOT / "docs/comparison.md").read_text()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _ARGUMENTS = """
 
     Args:
-        pretrained: directory of a checkpoint in the transformers format, or its name on the hub.
+        pretrained: directory of a checkpoint in the transformers format, or its name on the hub; by default the
+            small one of the package vtbench-zoo, where it has one.
         revision: branch, tag or commit on the hub.
         dtype: `auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
@@ -52,8 +53,9 @@ FAMILIES: Mapping[str, Entry] = {
         "flamingo.Flamingo",
         ("idefics",),
         "Idefics, an open Flamingo: perceiver resampler, gated cross-attention.",
+        small=True,
     ),
-    "fuyu": Entry("fuyu.Fuyu", ("fuyu",), "Fuyu: no vision tower, patches go straight into the decoder."),
+    "fuyu": Entry("fuyu.Fuyu", ("fuyu",), "Fuyu: no vision tower, patches go straight into the decoder.", small=True),
     "idefics3": Entry("idefics3.Idefics3", ("idefics3", "smolvlm"), "Idefics3 and SmolVLM: tiles, pixel shuffle."),
     "internvl": Entry("internvl.InternVL", ("internvl",), "InternVL: tiles, pixel shuffle, MLP."),
     "llava_next": Entry("llava_next.LlavaNext", ("llava_next",), "LLaVA-NeXT: LLaVA on tiles of any resolution."),
@@ -62,8 +64,12 @@ FAMILIES: Mapping[str, Entry] = {
     ),
     "mllama": Entry("mllama.Mllama", ("mllama",), "Llama 3.2 Vision: pictures through cross-attention layers."),
     "paligemma": Entry("paligemma.PaliGemma", ("paligemma",), "PaliGemma: SigLIP, one linear layer, a prefix LM."),
-    "qformer": Entry("qformer.QFormer", ("blip-2",), "BLIP-2: a Q-Former's queries in front of a frozen LM."),
-    "qwen2_vl": Entry("qwen2_vl.Qwen2VL", ("qwen2_vl",), "Qwen2-VL: native resolution, 2 x 2 merger, M-RoPE."),
+    "qformer": Entry(
+        "qformer.QFormer", ("blip-2",), "BLIP-2: a Q-Former's queries in front of a frozen LM.", small=True
+    ),
+    "qwen2_vl": Entry(
+        "qwen2_vl.Qwen2VL", ("qwen2_vl",), "Qwen2-VL: native resolution, 2 x 2 merger, M-RoPE.", small=True
+    ),
 }
 """By the name that `--model` takes."""
 
