@@ -53,9 +53,12 @@ def _at(metric: str, ending: str, each: Sequence[Arrays], layer: str, clusters: 
     found = []
     for name, parts in measured.items():
         values = tuple(_value(one, name, protocol) for one in parts)
-        apart = tuple(_difference(parts[0], other, name, protocol) for other in parts[1:])
-        if len(by) > 1:  # scores compare at one m only
-            apart = (Difference(None, flags=("other_m",)),) * (len(each) - 1)
+        apart = tuple(
+            _difference(parts[0], other, name, protocol)
+            if arrays[layer].shape[2:] == first[layer].shape[2:]
+            else Difference(None, flags=("other_m",))  # scores compare at one m only
+            for arrays, other in zip(each[1:], parts[1:], strict=True)
+        )
         found.append(Line(metric, name + ending, values, apart, len(clusters), percent=False))
     return found
 

@@ -127,6 +127,16 @@ def test_other_numbers_of_tokens_do_not_compare():
         assert line.differences[0].flags == ("other_m",)
 
 
+def test_a_run_of_other_tokens_leaves_those_that_compare():
+    x = pictures()
+    first, second = tokens(x, 1, 0.1), tokens(x, 2, 0.1)
+    with_few = by_score(lines(shared(first, first[:, :, :4], second), "redundancy"))
+    alone = by_score(lines(shared(first, second), "redundancy"))
+    for score, line in with_few.items():
+        assert line.differences[0].flags == ("other_m",)
+        assert line.differences[1] == alone[score].differences[0]
+
+
 def test_every_layer_is_compared():
     x = pictures()
     found = by_score(lines(shared(tokens(x, 1, 0.1), tokens(x, 2, 0.1), layers=True), "redundancy_layers"))
