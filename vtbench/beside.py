@@ -14,7 +14,7 @@ def beside(found: ManyResults) -> list[tuple[str, str, list[str]]]:
     """Return task, score and one cell a model, for every score that any model has, in the order of the first.
 
     A cell holds the value and its 95 % interval, `-` where a score has no value, and nothing where the model has no
-    such score.
+    such score. One that is flagged ends in an asterisk.
     """
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for row in found.rows():
@@ -26,11 +26,9 @@ def beside(found: ManyResults) -> list[tuple[str, str, list[str]]]:
 
 def _cell(row: dict[str, Any]) -> str:
     text = number(row["value"], row["percent"])
-    return (
-        text
-        if row["low"] is None
-        else f"{text} {'–'.join(number(row[end], row['percent']) for end in ('low', 'high'))}"
-    )
+    if row["low"] is not None:
+        text += f" {'–'.join(number(row[end], row['percent']) for end in ('low', 'high'))}"
+    return text + "*" * bool(row["flags"])
 
 
 def show_beside(found: ManyResults, stderr: bool) -> None:
@@ -56,6 +54,8 @@ def show_beside(found: ManyResults, stderr: bool) -> None:
         before = task
     if found.results:
         console.print(table)
+    if flags := sorted({flag for row in found.rows() for flag in row["flags"].split()}):
+        console.print(f"*  flagged ({', '.join(flags)}): each run's results.json has the flags", markup=False)
     for model, result in found.results.items():
         console.print(f"written  {result.path}", highlight=False, markup=False, soft_wrap=True)
         for task, failed in result.document["failed"].items():

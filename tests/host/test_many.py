@@ -71,6 +71,16 @@ def test_each_model_has_a_run_and_a_column(tmp_path: Path, capsys: Captured) -> 
     assert [model.closed for model in zoo.made] == [True, True]
 
 
+def test_what_is_flagged_is_marked_and_the_marks_are_explained(tmp_path: Path, capsys: Captured) -> None:
+    assert cli(Zoo(), quiz(tmp_path, metrics="[hits, seen]"), "fake,moody") == 0
+    out, _ = capsys.readouterr()
+    (seen,) = (line.split() for line in out.splitlines() if " seen " in line)
+    assert [cell.endswith("*") for cell in seen[1:]] == [True, True]
+    (row,) = (line for line in out.splitlines() if " acc " in line)
+    assert "*" not in row
+    assert "*  flagged (small):" in out
+
+
 def _alone(task: Path, model: str) -> Any:
     return vtbench.run(model=model, tasks=[task], output=str(task.parent / "alone"), registry=Registry({"z": Zoo()}))
 
