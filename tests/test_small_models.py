@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
+from transformers import AutoModelForImageTextToText
 
 import vtbench
+from vtbench.catalog import find_task_files
+from vtbench.registry import Registry
+from vtbench.task import load_task
 from vtbench_families import FAMILIES
 from vtbench_hf.shipped import shipped
 from vtbench_llava import WEIGHTS
+
+sys.path.append(str(Path(__file__).parent / "adapters"))
+import plain
 
 TASKS = {"coarse": "acc", "attribute": "acc", "relational": "acc", "scene_graph": "tuple_f1"}
 SMALL = ["llava", *(name for name, entry in FAMILIES.items() if entry.small)]
@@ -43,6 +51,20 @@ def test_it_is_at_most_eight_megabytes(model: str) -> None:
 @pytest.mark.parametrize("model", SMALL)
 def test_it_has_as_many_parameters_as_the_embedded_one_within_a_fifth(model: str) -> None:
     assert parameters(model) == pytest.approx(parameters("llava"), rel=0.2)
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_plain_transformers_answers_the_same_from_its_files(model: str) -> None:
+    kind = FAMILIES[model].model_types[0] if model in FAMILIES else model
+    itself = AutoModelForImageTextToText.from_pretrained(directory_of(model), dtype="float32")
+    adapter = Registry().adapter(model, {}, device="cpu", dtype="float32")
+    processor = adapter.processor  # transformers' own; that of Qwen2-VL asks plain users for torchvision
+    tasks = [load_task(find_task_files()[name]) for name in TASKS]
+    samples = [task.sample(index, 112) for task in tasks for index in range(3)]
+    told = [plain.greedy(itself, plain.processed(kind, processor, [sample]), 40)[0] for sample in samples]
+    texts = [text.strip() for text in processor.tokenizer.batch_decode(told, skip_special_tokens=True)]
+    assert [output.text for output in adapter.generate(samples, 40)] == texts
+    assert len(set(texts)) > 6
 
 
 @pytest.fixture(scope="module", params=SMALL)
