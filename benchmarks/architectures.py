@@ -16,11 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from seeing import see
 
 import vtbench
 from vtbench.catalog import find_task_files
@@ -43,7 +43,6 @@ STAGES: Mapping[str, dict[str, Any]] = {
 """What each model is run on."""
 DROP_LIMIT = 300
 """Items a family whose answers are asked again with parts of the tokens."""
-BATCH = 50
 Scores = Mapping[str, Mapping[str, Any]]
 
 
@@ -53,22 +52,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--output", type=Path, default=Path("results/architectures"))
     options = parser.parse_args()
-    found: dict[str, dict[str, Any]] = {}
-    paths: list[Path] = []
-    for named in options.models.split(","):
-        model, _, directory = named.partition("=")
-        arguments = {"pretrained": directory} if directory else {}
-        label = f"{model} {Path(directory).name}".strip()
-        found[label] = answered(model, arguments, options.output / "runs" / label, options.limit)
-        paths.append(found[label].pop("run"))
-    least = min(of["probe"]["probe"]["rs"]["detail"].get("m", 0) for of in found.values())
-    for named, (label, of) in zip(options.models.split(","), found.items(), strict=True):
-        model, _, directory = named.partition("=")
-        where = options.output / "runs" / label / f"equal-{least}.json"
-        if not where.exists():
-            scores = equal(model, {"pretrained": directory} if directory else {}, least, options.limit)
-            where.write_text(json.dumps(strict(scores)), encoding="utf-8")
-        of["equal"] = json.loads(where.read_text(encoding="utf-8"))
+    asked = [Asked.of(text, options.output / "runs", options.limit) for text in options.models.split(",")]
+    found = {one.label: answered(one) for one in asked}
+    paths = [of.pop("run") for of in found.values()]
+    least = min(Protocol().m, *(of["probe"]["probe"]["rs"]["detail"]["N"] for of in found.values()))
+    for one in asked:
+        found[one.label]["equal"] = equal(one, least)
     (options.output / "table.md").write_text(table(found), encoding="utf-8")
     for name, document in (("comparison", found), ("paired", compare(paths).document)):
         text = json.dumps(strict(document), indent=1)
@@ -76,15 +65,38 @@ def main() -> None:
     print(table(found))
 
 
-def answered(model: str, arguments: dict[str, str], where: Path, limit: int | None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One of the models, and how it is asked."""
+
+    label: str
+    model: str
+    arguments: dict[str, str]
+    runs: Path
+    """Where its runs are."""
+    limit: int | None
+
+    @classmethod
+    def of(cls, text: str, runs: Path, limit: int | None) -> Asked:
+        """Read NAME or NAME=DIRECTORY."""
+        model, _, directory = text.partition("=")
+        label = f"{model} {Path(directory).name}".strip()
+        return cls(label, model, {"pretrained": directory} if directory else {}, runs / label, limit)
+
+
+def answered(asked: Asked) -> dict[str, Any]:
     """Run a model on every stage that it has not been run on; return scores by stage, cost, and its run's path."""
     found: dict[str, Any] = {}
     for stage, fields in STAGES.items():
-        output = where / stage
-        items = min(limit or DROP_LIMIT, DROP_LIMIT) if stage == "drop" else limit
-        begun = bool(runs(output))
+        output = asked.runs / stage
         run = vtbench.run(
-            model=model, model_args=arguments, output=str(output), resume=begun, report=False, limit=items, **fields
+            model=asked.model,
+            model_args=asked.arguments,
+            output=str(output),
+            resume=bool(runs(output)),
+            report=False,
+            limit=min(asked.limit or DROP_LIMIT, DROP_LIMIT) if stage == "drop" else asked.limit,
+            **fields,
         )
         found[stage] = run.document["scores"]
         if stage == "answers":
@@ -92,27 +104,20 @@ def answered(model: str, arguments: dict[str, str], where: Path, limit: int | No
     return found
 
 
-def equal(model: str, arguments: dict[str, str], m: int, limit: int | None) -> dict[str, Any]:
+def equal(asked: Asked, m: int) -> dict[str, Any]:
     """Return the Redundancy Scores of m of a model's tokens on the probe set, chosen evenly, eight times over."""
-    adapter = Registry().adapter(model, arguments)
-    task = load_task(find_task_files()["probe"])
-    tokens, pictures, clusters = [], [], []
-    count = min(limit or len(task), len(task))
-    for start in range(0, count, BATCH):
-        samples = [task.sample(index, adapter.image_size) for index in range(start, min(start + BATCH, count))]
-        (visual,) = adapter.visual_tokens(samples, ["connector"])
-        tokens.append(np.asarray(visual.tokens))
-        pictures += [np.asarray(sample.images[0]) for sample in samples]
-        clusters += [sample.cluster for sample in samples]
-    adapter.close()
-    scores = redundancy_score(
-        np.concatenate(tokens),
-        np.stack(pictures),
-        boxes=visual.boxes,
-        clusters=clusters,
-        protocol=replace(Protocol(), m=m),
-    ).scores()
-    return {name: asdict(score) for name, score in scores.items()}
+    kept = asked.runs / f"equal-{m}.json"
+    if not kept.exists():
+        adapter = Registry().adapter(asked.model, asked.arguments)
+        task = load_task(find_task_files()["probe"])
+        seen = see(adapter, task, min(asked.limit or len(task), len(task)))
+        adapter.close()
+        protocol = replace(Protocol(), m=m)
+        found = redundancy_score(seen.tokens, seen.images, boxes=seen.boxes, clusters=seen.clusters, protocol=protocol)
+        scores = {name: asdict(score) for name, score in found.scores().items()}
+        kept.write_text(json.dumps(strict(scores)), encoding="utf-8")
+    read: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return read
 
 
 def cost(path: Path) -> dict[str, float]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from seeing import Seen, see
 
 from vtbench_redundancy import Protocol, redundancy_score
 from vtbench_redundancy.layout import lay_out
@@ -58,39 +59,32 @@ def truth() -> None:
         print(_row(name, f"{known:.4f}", found), flush=True)
 
 
-def embedded(images: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def embedded(images: int) -> Seen:
     """The embedded LLaVA's 64 tokens of 160 dimensions, the pictures, and which of them share a scene."""
     from vtbench.catalog import find_task_files
     from vtbench.registry import Registry
     from vtbench.task import load_task
 
-    adapter = Registry().adapter("llava", {})
     task = load_task(find_task_files()["relational"], split="train", items=images)
-    tokens, pictures, clusters = [], [], []
-    for start in range(0, images, 64):
-        samples = [task.sample(i, adapter.image_size) for i in range(start, min(start + 64, images))]
-        tokens.append(np.asarray(adapter.visual_tokens(samples, ["connector"])[0].tokens))
-        pictures.append(np.stack([np.asarray(sample.images[0]) for sample in samples]))
-        clusters += [sample.cluster for sample in samples]
-    return np.concatenate(tokens), np.concatenate(pictures), clusters
+    return see(Registry().adapter("llava", {}), task, images)
 
 
 def model() -> None:
     """One setting at a time, on the same pictures."""
-    tokens, images, clusters = embedded(max(IMAGES))
+    seen = embedded(max(IMAGES))
     settings = {
         "r": (2, 4, 16), "r_x": (64, 256), "floor": (1e-3, 1e-1), "m": (16, 32), "projection": (32, 64, 128),
         "permutations": (0, 20), "crossed": (False,), "seed": (1, 2),
     }  # fmt: skip
     print("| setting | RS | 95 % | R_pix | discarded | flags |\n|---|---|---|---|---|---|")
     for name, n, protocol in changed(Protocol(), settings):
-        found = redundancy_score(tokens[:n], images[:n], clusters=clusters[:n], protocol=protocol)
+        found = redundancy_score(seen.tokens[:n], seen.images[:n], clusters=seen.clusters[:n], protocol=protocol)
         print(_row(name, None, found.rs, found.r_pix, found.discarded), flush=True)
 
 
 def sets(count: int = 8, size: int = 2000) -> None:
     """How far one set of pictures is from another, how far the interval says, and what many more pictures say."""
-    tokens, images, clusters = embedded(count * size)
+    seen = embedded(count * size)
     print("| estimate | pictures | RS, mean | SD over sets | mean SE | R_pix, mean | SD over sets | mean SE |")
     print("|---|---|---|---|---|---|---|---|")
     for name, crossed, known in (
@@ -103,8 +97,8 @@ def sets(count: int = 8, size: int = 2000) -> None:
         whole = [slice(0, count * size)] if crossed and known else []
         rows = []
         for part in parts + whole:
-            protocol, names = Protocol(crossed=crossed), clusters[part] if known else None
-            found = redundancy_score(tokens[part], images[part], clusters=names, protocol=protocol)
+            protocol, names = Protocol(crossed=crossed), seen.clusters[part] if known else None
+            found = redundancy_score(seen.tokens[part], seen.images[part], clusters=names, protocol=protocol)
             rows.append([found.rs.value, found.rs.stderr, found.r_pix.value, found.r_pix.stderr])
         of_sets = np.array(rows[:count])
         mean, spread = of_sets.mean(axis=0), of_sets.std(axis=0, ddof=1)
