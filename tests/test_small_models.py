@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ sys.path.append(str(Path(__file__).parent / "adapters"))
 import plain
 
 TASKS = {"coarse": "acc", "attribute": "acc", "relational": "acc", "scene_graph": "tuple_f1"}
+TELL_RELATIONS = ("llava", "qformer", "qwen2_vl")  # docs/comparison.md: the others are at chance between yes and no
 SMALL = ["llava", *(name for name, entry in FAMILIES.items() if entry.small)]
 
 
@@ -33,14 +35,7 @@ def directory_of(model: str) -> Path:
 
 def parameters(model: str) -> int:
     with safe_open(directory_of(model) / "model.safetensors", "np") as weights:
-        shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
-    total = 0
-    for shape in shapes:
-        count = 1
-        for side in shape:
-            count *= side
-        total += count
-    return total
+        return sum(math.prod(part.get_shape()) for part in map(weights.get_slice, weights.keys()))
 
 
 @pytest.mark.parametrize("model", SMALL)
@@ -87,20 +82,12 @@ def test_it_answers_as_well_as_its_card_says(answered) -> None:
         assert abs(100 * score.value - float(row[1])) <= 300 * max(score.stderr, 0.01)
 
 
-def test_it_answers_every_family_above_chance(answered) -> None:
-    _, result = answered
+def test_it_answers_every_family_above_chance_and_relations_far_above_where_it_learned_them(answered) -> None:
+    model, result = answered
     for task in ("coarse", "attribute", "relational"):
         seen = result.scores[task]["acc"]
-        assert seen.interval[0] > seen.chance
+        assert seen.interval[0] > seen.chance + (0.2 if model in TELL_RELATIONS else 0)
     assert result.scores["scene_graph"]["tuple_f1"].interval[0] > 0.5
-
-
-def test_the_embedded_one_tells_relations_far_above_chance(answered) -> None:
-    model, result = answered
-    if model != "llava":
-        pytest.skip("docs/comparison.md says which of the others do not")
-    seen = result.scores["relational"]["acc"]
-    assert seen.interval[0] > seen.chance + 0.2
 
 
 @pytest.mark.parametrize("model", SMALL)

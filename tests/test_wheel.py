@@ -13,8 +13,6 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-
-
 ZOO = ROOT / "plugins/vtbench_zoo"
 
 

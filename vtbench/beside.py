@@ -55,7 +55,8 @@ def show_beside(found: ManyResults, stderr: bool) -> None:
     if found.results:
         console.print(table)
     if flags := sorted({flag for row in found.rows() for flag in row["flags"].split()}):
-        console.print(f"*  flagged ({', '.join(flags)}): each run's results.json has the flags", markup=False)
+        text = f"*  flagged ({', '.join(flags)}): each run's results.json has the flags"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     for model, result in found.results.items():
         console.print(f"written  {result.path}", highlight=False, markup=False, soft_wrap=True)
         for task, failed in result.document["failed"].items():
