@@ -59,7 +59,8 @@ class Room:
         affordable = math.inf
         if n < needed:
             affordable = n / images_needed(1000, protocol, WIDE_ROOM) * 1000
-            while q > max(1, affordable / 3):
+            # under 60 images a third of the room may leave less than the two tokens that a score needs
+            while q > max(1, min(affordable / 3, affordable - 2 * protocol.r)):
                 q = math.ceil(q / 2)
         spread = np.random.default_rng(protocol.seed).permutation(cells[0])
         ranked = (spread * cells[1] + np.arange(cells[1])[:, None]).ravel()
