@@ -23,12 +23,12 @@ from typing import Any
 from seeing import see
 
 import vtbench
-from vtbench.catalog import find_task_files
-from vtbench.console import number
-from vtbench.provenance import strict
+from vtbench.console.formatting import number
 from vtbench.registry import Registry
-from vtbench.stored import read_records, runs
-from vtbench.task import load_task
+from vtbench.runs.provenance import strict
+from vtbench.runs.reader import read_records, runs
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_analysis.comparing import compare
 from vtbench_redundancy import Protocol, redundancy_score
 

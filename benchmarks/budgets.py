@@ -16,11 +16,10 @@ import statistics
 
 import torch
 
-from vtbench.budget import parse_budget
-from vtbench.catalog import find_task_files
-from vtbench.config import pairs, split_budgets
+from vtbench.plugin import parse_settings, split_specs
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 
 BUDGETS = "grid:f=1,grid:f=0.5,grid:f=0.25,grid:f=0.1,grid:k=0,saliency:p=0.5,spread:f=0.25,merge:t=0.9"
 WHOLE = "whole picture"
@@ -37,8 +36,8 @@ def main() -> None:
     parser.add_argument("--new-tokens", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    adapter = Registry().adapter(options.model, pairs(options.model_args))
-    budgets = {WHOLE: None} | {text: parse_budget(text) for text in split_budgets(options.budgets)}
+    adapter = Registry().adapter(options.model, parse_settings(options.model_args))
+    budgets = {WHOLE: None} | {text: Registry().budget(text) for text in split_specs(options.budgets)}
     task = load_task(find_task_files()[TASK])
     took: dict[str, list[tuple[float, float, float]]] = {name: [] for name in budgets}
     for number in range(-1, options.rounds):  # one to warm up

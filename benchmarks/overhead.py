@@ -19,9 +19,9 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import vtbench
-from vtbench.catalog import find_task_files
-from vtbench.console import Listener
-from vtbench.task import load_task
+from vtbench.console.progress import Listener
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_hf.allocator import keep_freed_memory
 from vtbench_llava import WEIGHTS
 

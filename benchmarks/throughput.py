@@ -30,9 +30,9 @@ OFFLINE = {**os.environ, "HF_HUB_OFFLINE": "1"}
 MODEL = f"pretrained={WEIGHTS},dtype=float32"
 BARE = """
 import sys, torch
-from vtbench.catalog import find_task_files
+from vtbench.task.catalog import find_task_files
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.loading import load_task
 adapter = Registry().adapter("hf", {"pretrained": sys.argv[1]}, device="cpu", dtype="float32")
 task = load_task(find_task_files()["relational"])
 for first in range(0, int(sys.argv[2]), 64):

@@ -12,9 +12,9 @@ from safetensors import safe_open
 from transformers import AutoModelForImageTextToText
 
 import vtbench
-from vtbench.catalog import find_task_files
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_families import FAMILIES
 from vtbench_hf.shipped import shipped
 from vtbench_llava import WEIGHTS

@@ -1,29 +1,221 @@
-"""vtbench: what a vision-language model answers, and what its visual tokens carry."""
+"""vtbench: what a vision-language model answers, and what its visual tokens carry.
+
+    import vtbench
+
+    result = vtbench.run(model="llava", tasks=["relational"])
+    result.scores["relational"]["acc"]
+
+The names below are the public contract: what a user of the library and the author of a plugin need. They are imported
+when they are first used, so that `import vtbench` is quick.
+"""
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from typing import TYPE_CHECKING, Any
-
-from vtbench.hookspecs import hookimpl
+from vtbench.plugin import lazy_exports
+from vtbench.version import __version__
 
 if TYPE_CHECKING:
-    from vtbench.many import ManyResults
-    from vtbench.results import RunResult
+    from vtbench_analysis.compare import Comparison
 
-__all__ = ["__version__", "hookimpl", "run", "run_many"]
+    from vtbench.adapter import Adapter, BaseAdapter, BudgetAdapter
+    from vtbench.budget import Budget, FittedBudget
+    from vtbench.config import RunConfig
+    from vtbench.console.progress import Listener
+    from vtbench.engine.multi_model import MultiModelResult
+    from vtbench.errors import AdapterError, OutOfMemory, SampleError, TaskError, VtbenchError
+    from vtbench.executor import Executor
+    from vtbench.hookspecs import hookimpl
+    from vtbench.metric import BaseMetric, Batch, BudgetMetric, Metric, VisualMetric
+    from vtbench.registry import Registry
+    from vtbench.runs.results import RunResult
+    from vtbench.tracker import Summary, Tracker
+    from vtbench.types import Capability, Observation, Output, Record, Sample, Score, Task, VisualTokens
+
+_HOMES = {
+    "Adapter": "adapter",
+    "AdapterError": "errors",
+    "BaseAdapter": "adapter",
+    "BaseMetric": "metric",
+    "Batch": "metric",
+    "Budget": "budget",
+    "BudgetAdapter": "adapter",
+    "BudgetMetric": "metric",
+    "Capability": "types",
+    "Executor": "executor",
+    "FittedBudget": "budget",
+    "Listener": "console.progress",
+    "Metric": "metric",
+    "MultiModelResult": "engine.multi_model",
+    "Observation": "types",
+    "OutOfMemory": "errors",
+    "Output": "types",
+    "Record": "types",
+    "Registry": "registry",
+    "RunConfig": "config",
+    "RunResult": "runs.results",
+    "Sample": "types",
+    "SampleError": "errors",
+    "Score": "types",
+    "Summary": "tracker",
+    "Task": "types",
+    "TaskError": "errors",
+    "Tracker": "tracker",
+    "VisualMetric": "metric",
+    "VisualTokens": "types",
+    "VtbenchError": "errors",
+    "hookimpl": "hookspecs",
+}
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)
+__all__ = [
+    "Adapter",
+    "AdapterError",
+    "BaseAdapter",
+    "BaseMetric",
+    "Batch",
+    "Budget",
+    "BudgetAdapter",
+    "BudgetMetric",
+    "Capability",
+    "Executor",
+    "FittedBudget",
+    "Listener",
+    "Metric",
+    "MultiModelResult",
+    "Observation",
+    "OutOfMemory",
+    "Output",
+    "Record",
+    "Registry",
+    "RunConfig",
+    "RunResult",
+    "Sample",
+    "SampleError",
+    "Score",
+    "Summary",
+    "Task",
+    "TaskError",
+    "Tracker",
+    "VisualMetric",
+    "VisualTokens",
+    "VtbenchError",
+    "__version__",
+    "compare",
+    "hookimpl",
+    "run",
+    "run_many",
+]
 
 
-def run(*args: Any, **fields: Any) -> RunResult:
-    """Run a model on tasks: `vtbench.run(model="llava", tasks=["relational"])`; see `vtbench.loop.run`."""
-    from vtbench.loop import run as run_loop
+def run(
+    model: str | None = None,
+    tasks: Sequence[str | Path] | str | None = None,
+    *,
+    config: RunConfig | None = None,
+    model_args: Mapping[str, Any] | str | None = None,
+    limit: int | None = None,
+    batch_size: int | Literal["auto"] | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    split: str | None = None,
+    metrics: Sequence[str] | str | None = None,
+    seed: int | None = None,
+    budget: str | None = None,
+    budget_sweep: bool | Sequence[str] | str | None = None,
+    allow_code: bool | None = None,
+    track: Sequence[str] | str | None = None,
+    output: str | Path | None = None,
+    resume: bool | str | Path | None = None,
+    max_failed: float | None = None,
+    json: bool | None = None,
+    executor: str | None = None,
+    check_batching: bool | None = None,
+    report: bool | None = None,
+    registry: Registry | None = None,
+    listener: Listener | None = None,
+) -> RunResult:
+    """Run a model on tasks: `vtbench.run("llava", ["relational"])`.
 
-    return run_loop(*args, **fields)
+    The parameters are the flags of `vtbench run` (`vtbench.RunConfig` says what each means); None leaves the default.
+
+    Args:
+        model: name of an adapter.
+        tasks: names, globs, files, groups or FORMAT:FILE.
+        config: a whole config, whose fields the other parameters override.
+        model_args: arguments of the adapter.
+        limit: only the first `limit` samples of each task.
+        batch_size: samples per batch.
+        device: where the model runs.
+        dtype: number format of the weights.
+        split: of the tasks, instead of the one that each names.
+        metrics: specs `NAME:setting=value`; `+NAME` adds to those that a task names.
+        seed: of the tasks, instead of the one that each names.
+        budget: token budget under which every answer is given.
+        budget_sweep: budgets to compare, or True for a set of them.
+        allow_code: whether Python code that an imported task names may run.
+        track: trackers that get the summary.
+        output: directory in which the run makes its own.
+        resume: True for the newest run of the same config, or a run's path.
+        max_failed: share of samples that may fail before `exit_status` is 1.
+        json: of the command line only.
+        executor: where the model is asked.
+        check_batching: of the command line only.
+        report: whether report.html is written.
+        registry: plugins to use; the installed ones by default.
+        listener: is told of progress; silent by default.
+
+    Raises:
+        VtbenchError: bad usage or input, in one line. KeyboardInterrupt leaves what was done, for `resume=True`.
+    """
+    from vtbench.engine.loop import run as run_loop
+
+    given = dict(locals())
+    fields = {key: given[key] for key in _FIELDS if given[key] is not None}
+    fields |= {key: str(value) for key in ("output", "resume") if isinstance(value := fields.get(key), Path)}
+    return run_loop(config, registry=registry, listener=listener, **fields)
 
 
-def run_many(*args: Any, **fields: Any) -> ManyResults:
-    """Run several models on the same tasks: `vtbench.run_many(["llava", "hf"], tasks=["all"])`; see `vtbench.many`."""
-    from vtbench.many import run_many as run_each
+_FIELDS = (
+    "model", "tasks", "model_args", "limit", "batch_size", "device", "dtype", "split", "metrics", "seed", "budget",
+    "budget_sweep", "allow_code", "track", "output", "resume", "max_failed", "json", "executor", "check_batching",
+    "report",
+)  # fmt: skip
+"""Parameters of `run` that are fields of `RunConfig`; a test compares the two."""
 
-    return run_each(*args, **fields)
+
+def run_many(
+    models: Sequence[str] | str,
+    *,
+    registry: Registry | None = None,
+    listener: Callable[[], Listener] | None = None,
+    **fields: Any,
+) -> MultiModelResult:
+    """Run several models on the same tasks: `vtbench.run_many(["llava", "hf"], tasks=["all"])`.
+
+    Args:
+        models: names of adapters, or one string with commas.
+        registry: plugins to use; the installed ones by default.
+        listener: makes what is told of one model's progress; silent by default.
+        **fields: those of `run` but `model`.
+
+    Raises:
+        VtbenchError: bad usage or input, an unknown model, or one that does not take the `model_args`.
+    """
+    from vtbench.console.progress import Listener as Silent
+    from vtbench.engine.multi_model import run_many as run_each
+
+    return run_each(models, registry=registry, listener=listener or Silent, **fields)
+
+
+def compare(runs: Sequence[str | Path]) -> Comparison:
+    """Compare finished runs on the samples that they share, by paired tests: `vtbench.compare([one, other])`.
+
+    Raises:
+        VtbenchError: a run has no results, or the runs share no sample.
+    """
+    from vtbench_analysis.compare import compare as compare_runs
+
+    return compare_runs(runs)

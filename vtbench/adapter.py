@@ -1,7 +1,8 @@
 """The protocol an adapter meets: how vtbench talks to a model.
 
-In: a batch of `Sample`s. Out: one `Output` a sample, or the batch's `VisualTokens`. An adapter declares what it can do
-in `capabilities`; the loop never asks for the rest. It is created once per worker and used for every task of a run.
+An adapter gets a batch of `Sample`s and returns one `Output` a sample, or the batch's `VisualTokens`. It declares what
+it can do in `capabilities`; the loop never asks for the rest. It is created once per worker and used for every task of
+a run. `BaseAdapter` has the defaults; `vtbench check MODEL` tests the contract.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from vtbench.errors import AdapterError
 from vtbench.types import Capability, Output, Sample, VisualTokens
 
 if TYPE_CHECKING:
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Adapter(Protocol):
-    """A model behind a common face.
+    """A model behind a common interface.
 
     The loop calls `generate`, `rank` and `visual_tokens` one after another with the same batch, so an adapter may
-    compute what they share once (the picture's embeddings, say) and keep it until the next batch comes.
+    compute what they share once (the image's embeddings, say) and keep it until the next batch comes.
 
     Any method may raise `vtbench.errors.OutOfMemory` (the loop tries again with a smaller batch) or
     `vtbench.errors.SampleError` (the batch is tried again one by one, and the sample at fault becomes a failed record).
@@ -28,7 +30,7 @@ class Adapter(Protocol):
 
     capabilities: frozenset[Capability]
     image_size: int | None
-    """Side in pixels of the pictures the model sees, so that tasks draw at that size; None for no preference."""
+    """Side in pixels of the images the model sees, so that tasks draw at that size; None for no preference."""
     layers: tuple[str, ...]
     """Names that `visual_tokens` takes, the headline layer (`connector`) first; empty without the capability."""
 
@@ -53,7 +55,7 @@ class Adapter(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back memory and processes."""
+        """Release memory and processes."""
         ...
 
 
@@ -62,13 +64,13 @@ class BudgetAdapter(Adapter, Protocol):
     """A model whose visual tokens can be kept from its decoder: it has the capability `budget`.
 
     The tokens that a budget drops are really gone: the decoder's sequence is shorter, and `Output.tokens_in` and
-    `Output.visual_tokens_in`, which are never None here, count what it read. The budget of None is the whole picture,
+    `Output.visual_tokens_in`, which are never None here, count what it read. The budget of None is the whole image,
     and so is one that keeps every token. The loop asks about one batch under many budgets, so the vision tower and the
     connector should run once for all.
     """
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
-        """Answer greedily from what the budget leaves of the pictures.
+        """Answer greedily from what the budget leaves of the images.
 
         Raises:
             VtbenchError: the budget asks for more tokens than there are, or is broken (`checked_weights`).
@@ -76,5 +78,51 @@ class BudgetAdapter(Adapter, Protocol):
         ...
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
-        """Score each sample's `choices` from what the budget leaves of the pictures."""
+        """Score each sample's `choices` from what the budget leaves of the images."""
         ...
+
+
+class BaseAdapter:
+    """An adapter with defaults: override `generate`, `rank` or `visual_tokens`, whichever the model can do.
+
+        class MyModel(BaseAdapter):
+            def generate(self, samples, max_new_tokens):
+                return [Output(text=my_model(s.images[0], s.prompt)) for s in samples]
+
+    `capabilities` follow from the methods that a subclass overrides, unless it sets them itself (as it must for
+    `budget` and `train`); with `visual_tokens` overridden, `layers` is `("connector",)` unless set.
+    """
+
+    capabilities: frozenset[Capability] = frozenset()
+    image_size: int | None = None
+    layers: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "capabilities" not in vars(cls):
+            found = [name for name in _METHODS if getattr(cls, name) is not getattr(BaseAdapter, name)]
+            cls.capabilities = cls.capabilities | frozenset(found)
+        if "layers" not in vars(cls) and not cls.layers and "visual_tokens" in cls.capabilities:
+            cls.layers = ("connector",)
+
+    def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
+        """Refuse: the model writes no answers."""
+        raise AdapterError(f"{type(self).__name__} cannot generate")
+
+    def rank(self, samples: Sequence[Sample]) -> list[Output]:
+        """Refuse: the model gives no log-probabilities."""
+        raise AdapterError(f"{type(self).__name__} cannot rank answers")
+
+    def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
+        """Refuse: the model shows no visual tokens."""
+        raise AdapterError(f"{type(self).__name__} gives no visual tokens")
+
+    def describe(self) -> Mapping[str, Any]:
+        """Name the class; override it to say which checkpoint, device and number format answer."""
+        return {"checkpoint": f"{type(self).__module__}.{type(self).__qualname__}", "device": "cpu"}
+
+    def close(self) -> None:
+        """Release nothing."""
+
+
+_METHODS: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")

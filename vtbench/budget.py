@@ -1,23 +1,18 @@
 """The protocol a token budget meets: which visual tokens the decoder sees, or what it sees in their place.
 
 In: a batch's visual tokens as they leave the connector, and a key for each sample. Out: for each sample a matrix with a
-row for every token that the decoder is given. The budgets that come with vtbench are in `vtbench.budgets`.
+row for every token that the decoder is given. The budgets that come with vtbench are in `vtbench_budgets`.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vtbench.config import pairs
-from vtbench.errors import PluginError, VtbenchError, nearest
+from vtbench.errors import PluginError
 from vtbench.types import VisualTokens
-
-if TYPE_CHECKING:
-    from vtbench.registry import Registry
 
 
 @runtime_checkable
@@ -90,41 +85,3 @@ def checked_weights(budget: Budget, visual: VisualTokens, keys: Sequence[str]) -
         if not np.allclose(weights.sum(axis=1), 1, atol=1e-4):  # NaN is close to nothing
             raise PluginError(f"budget {budget.name!r}: not every row of its weights for {key} sums to 1")
     return found
-
-
-def parse_budget(text: str, registry: Registry | None = None) -> Budget:
-    """Make a budget of what the command line has: `NAME` or `NAME:setting=value,...`.
-
-    Args:
-        text: a name that `vtbench ls budgets` lists, and settings of its factory.
-        registry: plugins to use; the installed ones by default.
-
-    >>> parse_budget("random:k=16,seed=3").name, parse_budget("grid:f=0.25").name
-    ('random 16 tokens, seed 3', 'grid 0.25')
-
-    Raises:
-        VtbenchError: no such budget or setting, or a setting out of range.
-    """
-    from vtbench.registry import Registry
-
-    registry = registry or Registry()
-    name, _, rest = text.partition(":")
-    named = registry.budgets().get(name)
-    if named is None:
-        known = list(registry.budgets())
-        raise VtbenchError(
-            f"budget {text!r}: there is no policy {name!r}.{nearest(name, known)}{registry.broken_note()}"
-        )
-    settings = pairs(rest, f"settings of budget {name!r}")
-    allowed = inspect.signature(named.factory).parameters
-    for key in settings:
-        if key not in allowed:
-            raise VtbenchError(f"budget {text!r}: {name} has no setting {key!r}.{nearest(key, list(allowed))}")
-    lacking = [key for key, p in allowed.items() if p.default is p.empty and key not in settings]
-    if lacking:
-        raise VtbenchError(f"budget {text!r}: {name} needs {lacking[0]!r}; write {name}:{lacking[0]}=...")
-    try:
-        budget: Budget = named.factory(**settings)
-    except VtbenchError as error:
-        raise VtbenchError(f"budget {text!r}: {error}") from error
-    return budget

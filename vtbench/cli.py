@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -15,39 +16,36 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-import vtbench
-from vtbench.config import RunConfig, checked, docs, load, model_names
+from vtbench.config import LISTS, RunConfig, checked, field_help, load, model_names
+from vtbench.console.tables import show_listing
 from vtbench.errors import VtbenchError
+from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
+from vtbench.version import __version__
 
 if TYPE_CHECKING:
-    from vtbench.console import Progress
+    from vtbench.console.progress import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
-_AT_ALL = "\0"
-_WITH_OR_WITHOUT = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
-"""Options that need no argument: without one they are `_AT_ALL`, that is true."""
-_METAVARS = {
-    "address": "HOST:PORT",
-    "batch_size": "N|auto",
-    "model_args": "K=V,...",
-    **dict.fromkeys(("cpus_per_worker", "gpus_per_worker", "limit", "workers"), "N"),
-}
+_BARE = "\0"
+_OPTIONAL_VALUE = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
+"""Options that need no value: without one they are `_BARE`, that is true."""
+_METAVARS = {"batch_size": "N|auto", "model_args": "K=V,...", "limit": "N", "executor": "NAME", "budget": "NAME"}
 
 
 def run_options(command: F) -> F:
     """Give a command one option for every field of `RunConfig`."""
-    texts = docs()
+    texts = field_help(RunConfig)
     for field in reversed(fields(RunConfig)):
         name, text = "--" + field.name.replace("_", "-"), texts[field.name]
-        if field.name in _WITH_OR_WITHOUT:
-            metavar = _WITH_OR_WITHOUT[field.name]
-            option = click.option(name, is_flag=False, flag_value=_AT_ALL, default=None, metavar=metavar, help=text)
+        if field.name in _OPTIONAL_VALUE:
+            metavar = _OPTIONAL_VALUE[field.name]
+            option = click.option(name, is_flag=False, flag_value=_BARE, default=None, metavar=metavar, help=text)
         elif field.default is True:
             option = click.option(f"{name}/--no-{name[2:]}", default=None, help=text)
         elif field.default is False:
             option = click.option(name, is_flag=True, default=None, help=text)
-        elif field.name in ("tasks", "metrics", "track"):
+        elif field.name in LISTS:
             option = click.option(name, multiple=True, metavar="NAME,...", help=text)
         else:
             metavar = _METAVARS.get(field.name, "TEXT")
@@ -58,8 +56,9 @@ def run_options(command: F) -> F:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(vtbench.__version__, prog_name="vtbench")
-def app() -> None:
+@click.version_option(__version__, prog_name="vtbench")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, and of a plugin that cannot be used.")
+def app(debug: bool) -> None:
     """What a vision-language model answers, and what its visual tokens carry."""
 
 
@@ -69,24 +68,25 @@ def app() -> None:
 @click.pass_obj
 def run(registry: Registry, file: str | None, **flags: Any) -> int:
     """Run a model on tasks: `vtbench run --model llava --tasks relational`."""
-    values, place = load(Path(file)) if file else ({}, {})
+    values, origin = load(Path(file)) if file else ({}, {})
     given = {key: value for key, value in flags.items() if value not in (None, ())}
-    for key in ("tasks", "metrics", "track"):
+    for key in LISTS:
         if key in given:
             given[key] = ",".join(given[key])
-    given |= {key: True for key in _WITH_OR_WITHOUT if given.get(key) == _AT_ALL}
+    given |= {key: True for key in _OPTIONAL_VALUE if given.get(key) == _BARE}
     values |= given
     models = model_names(values.get("model"))
     values["model"] = models[0] if models else None
-    config = checked(values, {key: name for key, name in place.items() if key not in given})
+    config = checked(values, {key: name for key, name in origin.items() if key not in given})
     if len(models) > 1:
         return _run_many(models, config, registry)
     if config.check_batching:
-        from vtbench.check_batching import check_batching
+        from vtbench.engine.batch_invariance import check_batching
 
         return check_batching(config, registry)
-    from vtbench.console import Progress, show
-    from vtbench.loop import run as run_loop
+    from vtbench.console.progress import Progress
+    from vtbench.console.tables import show_plugin_tables, show_scores
+    from vtbench.engine.loop import run as run_loop
 
     progress = Progress()
     try:
@@ -94,11 +94,8 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
     except KeyboardInterrupt:
         _interrupted(progress)
         raise
-    show(result, stderr=config.json)
-    if config.budget or config.budget_sweep:
-        from vtbench.budgets.showing import show as show_budgets
-
-        show_budgets(result, stderr=config.json)
+    show_scores(result, stderr=config.json)
+    show_plugin_tables(registry.run_tables(), result, stderr=config.json)
     if config.json:
         click.echo(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
     return result.exit_status
@@ -106,9 +103,9 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
 
 def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
     """Run each model, and print their scores side by side."""
-    from vtbench.beside import show_beside
-    from vtbench.console import Progress
-    from vtbench.many import run_many
+    from vtbench.console.model_table import show_models
+    from vtbench.console.progress import Progress
+    from vtbench.engine.multi_model import run_many
 
     seen: list[Progress] = []
 
@@ -126,7 +123,7 @@ def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
         if seen:
             _interrupted(seen[-1])
         raise
-    show_beside(found, stderr=config.json)
+    show_models(found, stderr=config.json)
     if config.json:
         click.echo(json.dumps(found.document, allow_nan=False))
     return found.exit_status
@@ -144,75 +141,24 @@ def _interrupted(progress: Progress) -> None:
 
 @app.group()
 def ls() -> None:
-    """List models, tasks, their formats, metrics, token budgets, executors, trackers, plugins or runs."""
-
-
-def listing(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows as a JSON list, or in columns; None and empty cells are left blank."""
-    if as_json:
-        click.echo(json.dumps(rows, allow_nan=False))
-        return
-    texts = [["" if value is None else str(value) for value in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    for cells in texts:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    """List what there is: tasks, runs, plugins, and every kind of thing that plugins bring."""
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 
 
-@ls.command("models")
-@_as_json
-@click.pass_obj
-def ls_models(registry: Registry, as_json: bool) -> None:
-    """Adapters that --model takes."""
-    found = registry.adapters().items()
-    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+def _kind_command(kind: Kind) -> click.Command:
+    """Return the command that lists the things of a kind."""
+
+    def show(registry: Registry, as_json: bool) -> None:
+        found = registry.named(kind.name).items()
+        show_listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+
+    return click.command(kind.listing, help=kind.about)(_as_json(click.pass_obj(show)))
 
 
-@ls.command("metrics")
-@_as_json
-@click.pass_obj
-def ls_metrics(registry: Registry, as_json: bool) -> None:
-    """Metrics that tasks and --metrics take."""
-    found = registry.metrics().items()
-    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
-
-
-@ls.command("budgets")
-@_as_json
-@click.pass_obj
-def ls_budgets(registry: Registry, as_json: bool) -> None:
-    """Token budgets that --budget takes."""
-    found = registry.budgets().items()
-    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
-
-
-@ls.command("executors")
-@_as_json
-@click.pass_obj
-def ls_executors(registry: Registry, as_json: bool) -> None:
-    """Executors that --executor takes."""
-    found = registry.executors().items()
-    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
-
-
-@ls.command("trackers")
-@_as_json
-@click.pass_obj
-def ls_trackers(registry: Registry, as_json: bool) -> None:
-    """Trackers that --track takes."""
-    found = registry.trackers().items()
-    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
-
-
-@ls.command("formats")
-@_as_json
-@click.pass_obj
-def ls_formats(registry: Registry, as_json: bool) -> None:
-    """Formats of tasks that --tasks takes as FORMAT:FILE, beside vtbench's own."""
-    found = registry.task_sources().items()
-    listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+for _kind in KINDS.values():
+    ls.add_command(_kind_command(_kind))
 
 
 @ls.command("tasks")
@@ -220,14 +166,14 @@ def ls_formats(registry: Registry, as_json: bool) -> None:
 @click.pass_obj
 def ls_tasks(registry: Registry, as_json: bool) -> None:
     """Tasks that --tasks takes."""
-    from vtbench.catalog import find_task_files, summary
+    from vtbench.task.catalog import find_task_files, summary
 
     rows = []
     for name, path in find_task_files(registry.task_dirs()).items():
         about = summary(path)
         row = {"name": name, "groups": about["groups"] if as_json else ",".join(about["groups"])}
         rows.append(row | {"about": about.get("description")} | ({"file": str(path)} if as_json else {}))
-    listing(rows, as_json)
+    show_listing(rows, as_json)
 
 
 @ls.command("plugins")
@@ -235,12 +181,7 @@ def ls_tasks(registry: Registry, as_json: bool) -> None:
 @click.pass_obj
 def ls_plugins(registry: Registry, as_json: bool) -> None:
     """Plugins, the broken ones too."""
-    registry.adapters(), registry.metrics(), registry.task_dirs()  # what breaks only when asked shows here
-    registry.task_sources(), registry.trackers()
-    rows = []
-    for plugin in registry.plugins():
-        rows.append(asdict(plugin))
-    listing(rows, as_json)
+    show_listing([asdict(plugin) for plugin in registry.probe()], as_json)
 
 
 @ls.command("runs")
@@ -248,14 +189,14 @@ def ls_plugins(registry: Registry, as_json: bool) -> None:
 @_as_json
 def ls_runs(output: str, as_json: bool) -> None:
     """Runs, newest first."""
-    from vtbench.stored import runs
+    from vtbench.runs.reader import runs
 
     rows = []
     for found in runs(Path(output)):
         samples = sum(task["samples"] for task in found["tasks"].values())
         state = "done" if found.get("finished") else "unfinished"
         rows.append({"run": found["path"], "model": found["config"]["model"], "samples": samples, "state": state})
-    listing(rows, as_json)
+    show_listing(rows, as_json)
 
 
 @app.command()
@@ -266,16 +207,15 @@ def ls_runs(output: str, as_json: bool) -> None:
 def validate(registry: Registry, task: str | None, schema: bool, allow_code: bool) -> None:
     """Check a task file, or FORMAT:FILE: its keys, its metrics, and its first samples."""
     if schema:
-        from vtbench.task import json_schema
+        from vtbench.task.schema import json_schema
 
         click.echo(json.dumps(json_schema(), indent=2))
         return
     if task is None:
         raise click.UsageError("name a task file, or ask for --schema")
-    from vtbench.config import RunConfig as Config
-    from vtbench.selection import load_tasks
+    from vtbench.engine.setup import RunPlan
 
-    (loaded,), _ = load_tasks(Config(model="", tasks=[task], allow_code=allow_code), registry)
+    (loaded,) = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
     for index in range(min(8, len(loaded))):
         loaded.sample(index)
     sample = loaded.sample(0)
@@ -290,21 +230,22 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
 def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
     """Write report.html of a run again, from what it stored, with the scores of other runs beside its own."""
     from vtbench.report import render
-    from vtbench.store import write_file
+    from vtbench.runs.writer import write_file
 
     page = render(Path(run), [Path(other) for other in others], registry.report_sections())
     click.echo(write_file(Path(run) / "report.html", page))
 
 
 @app.command()
-@click.argument("what", type=click.Choice(["adapter", "task"]))
+@click.argument("what", type=click.Choice(["adapter", "metric", "task"]))
 @click.argument("name")
 @click.option("--output", default=".", help="Where to write it. [.]")
-def init(what: str, name: str, output: str) -> None:
-    """Write a working skeleton: an adapter's package with its test, or a task file."""
-    from vtbench.skeletons import write_skeleton
+@click.pass_obj
+def init(registry: Registry, what: str, name: str, output: str) -> None:
+    """Write a working start: a package with an adapter or a metric and its test, or a task file."""
+    from vtbench.templates import write_template
 
-    for line in write_skeleton(what, name, Path(output)):
+    for line in write_template(what, name, Path(output), registry):
         click.echo(line)
 
 
@@ -315,13 +256,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 def status(arguments: list[str] | None = None, registry: Registry | None = None) -> int:
     """Run the command line and return its exit status; `registry` takes the place of the installed plugins."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
     try:
-        registry = registry or Registry()
-        group = click.Group(app.name, dict(app.commands), params=app.params, help=app.help, **_settings())
+        registry = registry or Registry(debug=debug)
+        group = click.Group(app.name, dict(app.commands), params=app.params, help=app.help, callback=app.callback)
+        group.context_settings, group.no_args_is_help = app.context_settings, True
         registry.commands(group)
         result = group.main(arguments, prog_name="vtbench", standalone_mode=False, obj=registry)
         return result if isinstance(result, int) else 0
     except VtbenchError as error:
+        if debug:
+            traceback.print_exception(error)
         message = " ".join(str(error).split())
     except click.ClickException as error:
         message = error.format_message()
@@ -339,7 +285,3 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
         return 0
     click.echo(f"vtbench: {message}", err=True)
     return 2
-
-
-def _settings() -> dict[str, Any]:
-    return {"context_settings": app.context_settings, "no_args_is_help": True}

@@ -1,29 +1,31 @@
 """One typed config: the flags of `vtbench run`, the keys of `--config run.yaml`, the arguments of `vtbench.run`.
 
-In: a mapping, from any of the three. Out: a checked `RunConfig`. A field's text is its help on the command line.
-This module is imported by `vtbench --help`; pydantic is imported when a config is checked.
+`RunConfig` is a dataclass whose fields carry their help text, `checked` makes one of a mapping. The same idiom serves
+every settings record of the project: `field_help` reads the texts, `check_fields` checks the values. pydantic is
+imported when values are checked, not by `vtbench --help`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
-import yaml
+from annotated_types import Ge, Gt, Le
 
 from vtbench.errors import VtbenchError, nearest
-from vtbench.yamlfile import line_of, load_yaml
+from vtbench.plugin import parse_settings, split_specs
 
-DECIDING = frozenset({"model", "model_args", "limit", "dtype", "split", "metrics", "seed", "budget", "budget_sweep"})
-"""Fields that decide the numbers. Tasks and device enter the digest by what they turn out to be (see provenance.py).
-Batch size is left out: it may move a logarithm's last digits, and is written to batches.jsonl."""
-EXECUTOR = ("address", "workers", "cpus_per_worker", "gpus_per_worker")
-"""Fields that are the executor's settings, where they are given."""
-YOUNGER = frozenset({"budget", "budget_sweep"})
-"""Deciding fields that say nothing where they are not given, so that runs from before them keep their digest."""
+SCORE_KEYS = frozenset({"model", "model_args", "limit", "dtype", "split", "metrics", "seed", "budget", "budget_sweep"})
+"""Fields that decide the numbers. Tasks and device enter the digest by what they turn out to be (see
+`vtbench.runs.provenance`). Batch size is left out: it may move a logarithm's last digits, and is in batches.jsonl."""
+OPTIONAL_KEYS = frozenset({"budget", "budget_sweep"})
+"""Score keys that enter the digest only where they are given, so that runs from before them keep their digest."""
+LISTS = ("tasks", "metrics", "track")
+"""Fields that hold several names; as one string they are separated by commas."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,65 +37,88 @@ class RunConfig:
     model_args: Annotated[dict[str, Any], "Arguments of the adapter: k=v,k=v. Values are read as YAML."] = field(
         default_factory=dict
     )
-    limit: Annotated[int | None, "Only the first N samples of each task."] = None
-    batch_size: Annotated[int | Literal["auto"], "Samples per batch; `auto` grows it while that pays."] = "auto"
+    limit: Annotated[Annotated[int, Gt(0)] | None, "Only the first N samples of each task."] = None
+    batch_size: Annotated[
+        Annotated[int, Gt(0)] | Literal["auto"], "Samples per batch; `auto` grows it while that pays."
+    ] = "auto"
     device: Annotated[str, "Where the model runs: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`."] = "auto"
     dtype: Annotated[str, "Number format of the weights: `auto`, `float32`, `bfloat16`, `float16`."] = "auto"
     split: Annotated[str | None, "Split of the tasks, instead of the one that each names."] = None
-    metrics: Annotated[list[str] | None, "Metrics, instead of those that each task names; several by comma."] = None
+    metrics: Annotated[
+        list[str] | None,
+        "Metrics, NAME or NAME:setting=value, instead of those that each task names; +NAME adds one to them.",
+    ] = None
     seed: Annotated[int | None, "Seed of the tasks, instead of the one that each names."] = None
     budget: Annotated[str | None, "Answer under a token budget, NAME:setting=value; `vtbench ls budgets`."] = None
     budget_sweep: Annotated[
         bool | list[str], "Accuracy against tokens: these budgets, or a set of them, beside random and grid."
     ] = False
     allow_code: Annotated[bool, "Run the Python code that an imported task names (`lmms:DIR/task.yaml`)."] = False
-    track: Annotated[list[str], "Trackers that get the run's summary, `wandb` for example; several by comma."] = field(
-        default_factory=list
-    )
+    track: Annotated[
+        list[str], "Trackers that get the run's summary, NAME or NAME:setting=value; `vtbench ls trackers`."
+    ] = field(default_factory=list)
     output: Annotated[str, "Directory in which the run makes its own."] = "results"
     resume: Annotated[bool | str, "Go on with the newest run of the same config, or with the run at this path."] = False
-    max_failed: Annotated[float, "Share of samples that may fail before the exit status is 1."] = 0.0
+    max_failed: Annotated[
+        Annotated[float, Ge(0), Le(1)], "Share of samples that may fail before the exit status is 1."
+    ] = 0.0
     json: Annotated[bool, "Print one JSON document on standard output, everything else on standard error."] = False
-    executor: Annotated[str, "Where the model is asked: `vtbench ls executors`."] = "local"
-    address: Annotated[str | None, "The executor's cluster, HOST:PORT; one that runs here by default."] = None
-    workers: Annotated[int | None, "Models at work at once; by default as many as there is room for."] = None
-    cpus_per_worker: Annotated[float | None, "CPU cores, and so threads, of each worker; 1 by default."] = None
-    gpus_per_worker: Annotated[
-        float | None, "GPUs of each worker, or a part of one; by default 1 where there are any, unless --device is cpu."
-    ] = None
+    executor: Annotated[str, "Where the model is asked, NAME:setting=value; `vtbench ls executors`."] = "local"
     check_batching: Annotated[bool, "Only compare answers at batch size 1 and N on some samples of each task."] = False
     report: Annotated[bool, "Write report.html when done."] = True
 
 
-def docs() -> dict[str, str]:
-    """Return the text of every field of `RunConfig`, by name."""
-    return {name: hint.__metadata__[0] for name, hint in get_type_hints(RunConfig, include_extras=True).items()}
+def field_help(record: type) -> dict[str, str]:
+    """Return the help text of every field of a settings dataclass, by name.
+
+    The text is the last string in the field's `Annotated[type, ..., "text"]`.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    texts = {name: [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, str)] for name, hint in hints.items()}
+    return {name: found[-1] for name, found in texts.items() if found}
 
 
-def pairs(text: str, what: str = "model arguments") -> dict[str, Any]:
-    """Read `k=v,k=v`, values as YAML scalars or flow lists; a comma splits only where `k=` follows.
+def check_fields(
+    record: type[T],
+    values: Mapping[str, Any],
+    name_of: Callable[[str], str] = str,
+    error: type[VtbenchError] = VtbenchError,
+) -> T:
+    """Make a settings dataclass of values, each checked against its field's type and bounds.
 
-    >>> pairs("pretrained=org/model,layers=[1,2],trust=false")
-    {'pretrained': 'org/model', 'layers': [1, 2], 'trust': False}
+    Args:
+        record: a dataclass whose fields are annotated, bounds by `annotated_types`.
+        values: by field name.
+        name_of: what an error calls a field.
+        error: what is raised.
 
     Raises:
-        VtbenchError: a part has no `=`, or its value is not YAML.
+        error: names the first field that is unknown, missing or wrong, and what it must be.
     """
-    found = {}
-    for part in re.split(r",(?=\s*[\w.-]+\s*=)", text) if text.strip() else []:
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip():
-            raise VtbenchError(f"{what} are written k=v,k=v; {part.strip()!r} is not")
-        try:
-            found[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise VtbenchError(f"{what}: {key.strip()}={value} is not a YAML value; quote it") from error
-    return found
+    from pydantic import TypeAdapter, ValidationError
+
+    names = [f.name for f in fields(record)]  # type: ignore[arg-type]  # every settings record is a dataclass
+    for key in values:
+        if key not in names:
+            raise error(f"unknown setting {key!r}.{nearest(key, names)}")
+    try:
+        return TypeAdapter(record).validate_python(dict(values))
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "missing":
+            raise error(f"{name_of(key)} is missing") from None
+        raise error(f"{name_of(key)}: {_must(first)}, not {first['input']!r}") from None
 
 
-def executor_settings(config: RunConfig) -> dict[str, Any]:
-    """Return the settings that are given of the executor."""
-    return {key: value for key in EXECUTOR if (value := getattr(config, key)) is not None}
+def _must(problem: Any) -> str:
+    """Say in our words what pydantic wants."""
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    if key := bounds.get(problem["type"]):
+        return f"must be a number {words[key]} {problem['ctx'][key]:g}"
+    text: str = problem["msg"].removeprefix("Value error, ").lower()
+    return text.replace("input should be", "must be")
 
 
 def model_names(model: Any) -> list[Any]:
@@ -107,21 +132,14 @@ def model_names(model: Any) -> list[Any]:
     return [part for name in parts if (part := name.strip() if isinstance(name, str) else name)]
 
 
-def split_budgets(text: str) -> list[str]:
-    """Split budgets at commas, but for those between the settings of one.
-
-    >>> split_budgets("random:k=16,seed=3, saliency:p=0.9,complexity")
-    ['random:k=16,seed=3', 'saliency:p=0.9', 'complexity']
-    """
-    return [part.strip() for part in re.split(r",(?!\s*\w+\s*=)", text) if part.strip()]
-
-
 def load(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Read a `run.yaml`: its values, and for each key how an error is to call it (`run.yaml, line 3: limit`).
 
     Raises:
         VtbenchError: not readable, not a mapping, or an unknown or repeated key (file, line, key).
     """
+    from vtbench.task.yaml_lines import line_of, load_yaml
+
     values, node = load_yaml(path)
     names = [f.name for f in fields(RunConfig)]
     for key in values:
@@ -130,59 +148,42 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return values, {key: f"{path}, line {line_of(node, [key])}: {key}" for key in values}
 
 
-def checked(values: Mapping[str, Any], place: Mapping[str, str] | None = None) -> RunConfig:
+def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) -> RunConfig:
     """Check values against `RunConfig` and return it.
 
     Args:
-        values: by field name; `tasks` and `metrics` may be one string with commas, `model_args` may be `k=v,...`.
-        place: what an error calls a field; `--limit` and the like by default.
+        values: by field name; `tasks`, `metrics` and `track` may be one string with commas, `model_args` may be
+            `k=v,...`.
+        origin: what an error calls a field; `--limit` and the like by default.
 
     Raises:
         VtbenchError: names the first field that is wrong and what it must be.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     values = dict(values)
-    names = [f.name for f in fields(RunConfig)]
 
     def name_of(key: str) -> str:
-        return (place or {}).get(key, "--" + key.replace("_", "-"))
+        return (origin or {}).get(key, "--" + key.replace("_", "-"))
 
-    for key in values:
-        if key not in names:
-            raise VtbenchError(f"unknown setting {key!r}.{nearest(key, names)}")
-    for key in ("tasks", "metrics", "track"):
+    for key in LISTS:
         if isinstance(values.get(key), str):
-            values[key] = values[key].split(",")
+            values[key] = values[key].split(",") if key == "tasks" else split_specs(values[key])
         if isinstance(values.get(key), (list, tuple)):
             values[key] = [p.strip() if isinstance(p, str) else p for p in map(_as_text, values[key]) if p != ""]
     if isinstance(values.get("model_args"), str):
-        values["model_args"] = pairs(values["model_args"])
+        values["model_args"] = parse_settings(values["model_args"])
     if isinstance(values.get("budget_sweep"), str):
-        values["budget_sweep"] = split_budgets(values["budget_sweep"])
+        values["budget_sweep"] = split_specs(values["budget_sweep"])
     for key, hint in {"model": "vtbench ls models", "tasks": "vtbench ls tasks"}.items():
         if not values.get(key):
             raise VtbenchError(f"{name_of(key)} is missing; `{hint}` lists what there is")
     if len(model_names(values["model"])) > 1:
         raise VtbenchError(f"{name_of('model')}: one run has one model; `vtbench.run_many` runs several")
-    try:
-        config: RunConfig = TypeAdapter(RunConfig).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0])
-        raise VtbenchError(f"{name_of(key)}: {first['msg'].lower()}, not {first['input']!r}") from error
-    for key, fine, must in (
-        ("limit", config.limit is None or config.limit > 0, "a number above 0"),
-        ("batch_size", config.batch_size == "auto" or config.batch_size > 0, "a number above 0, or auto"),
-        ("max_failed", 0 <= config.max_failed <= 1, "a share between 0 and 1"),
-    ):
-        if not fine:
-            raise VtbenchError(f"{name_of(key)}: must be {must}, not {values[key]!r}")
+    config = check_fields(RunConfig, values, name_of)
     if config.check_batching and config.executor != "local":
         raise VtbenchError(f"{name_of('check_batching')}: answers are compared here; leave {name_of('executor')} out")
     if config.budget and config.budget_sweep:
         raise VtbenchError(
-            f"{name_of('budget_sweep')}: a sweep compares with the whole picture; leave {name_of('budget')} out"
+            f"{name_of('budget_sweep')}: a sweep compares with the whole image; leave {name_of('budget')} out"
         )
     return config
 

@@ -21,16 +21,16 @@ class AdapterError(VtbenchError):
     """A model cannot be loaded: missing or broken checkpoint, missing backend, unsupported capability."""
 
 
-class StoreError(VtbenchError):
+class ResultsError(VtbenchError):
     """A results directory cannot be used: not writable, disk full, or it holds a run of another config."""
 
 
 class ExecutorError(VtbenchError):
-    """The place to work at cannot be used by any model: it does not answer, or has no room for a worker."""
+    """An executor cannot be used by any model: it does not answer, or has no room for a worker."""
 
 
 class SampleError(VtbenchError):
-    """One sample cannot be made or answered (an unreadable picture, say). It becomes a record; the run goes on."""
+    """One sample cannot be made or answered (an unreadable image, say). It becomes a record; the run goes on."""
 
 
 class OutOfMemory(Exception):

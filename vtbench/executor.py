@@ -1,8 +1,9 @@
 """The protocol an executor meets: where a run's questions are answered, and where a study's models are trained.
 
-In: names of tasks and indices of samples, or jobs. Out: records, or word of each job as it ends. A worker holds the
-model once, draws its samples itself, and gives back records: no picture leaves it. Which samples are asked together is
-the loop's choice alone, so an executor decides where and when an answer is made, never which.
+An executor gets `Work` (a run's tasks, and a way to make one worker) or `Job`s (commands). It gives back batches of
+records in order, or the result of each job as it ends. A worker holds the model once, draws its samples itself, and
+gives back records: no image leaves it. Which samples are asked together is the loop's choice alone, so an executor
+decides where and when an answer is made, never which.
 """
 
 from __future__ import annotations
@@ -10,20 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vtbench.types import Capability, Record, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vtbench.config import RunConfig
-    from vtbench.registry import Registry
-
-Basis = Mapping[str, "np.ndarray"]
-"""What is fitted on a task's first samples, as arrays by name."""
-Say = Callable[[str], None]
-"""Takes a line for a person."""
+State = Mapping[str, "np.ndarray"]
+"""What was fitted on a task's first samples, as arrays by name."""
+Notify = Callable[[str], None]
+"""Takes one line for a person."""
 
 
 class Model(Protocol):
@@ -36,7 +34,7 @@ class Model(Protocol):
 
     @property
     def image_size(self) -> int | None:
-        """Side in pixels of the pictures it sees."""
+        """Side in pixels of the images it sees."""
         ...
 
     @property
@@ -50,7 +48,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class BatchResult:
     """A batch that was asked together."""
 
     start: int
@@ -64,48 +62,74 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitting:
+class FitResult:
     """What was fitted on a task's first samples."""
 
-    bases: Mapping[str, Basis]
+    states: Mapping[str, State]
+    """By the name of the metric, or of the token budget."""
     out_of_memory: tuple[int, ...]
-    """As of `Answered`."""
+    """As of `BatchResult`."""
 
 
-class Crew(Protocol):
-    """The workers of one run, each of which holds the model. Errors are those of the model and the task."""
+class WorkerPool(Protocol):
+    """The workers of one run, each of which holds the model. Errors are those of the model and the task.
+
+    A single worker is a pool of one.
+    """
 
     @property
     def model(self) -> Model:
         """The model that all of them hold."""
         ...
 
-    def fit(self, task: str, wanted: Collection[str], size: int) -> Fitting:
+    def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
         """Fit metrics (and `--budget`) on the task's first samples, `size` at once: once, by one worker.
 
-        `wanted` may name what needs no basis; the bases of the others are returned.
+        `wanted` may name what is not fitted; the states of the others are returned.
         """
         ...
 
-    def begin(self, task: str, bases: Mapping[str, Basis]) -> Mapping[str, Any]:
-        """Let every worker take up these bases, those that join later too; return facts of the token budget, if any."""
+    def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
+        """Let every worker take up what was fitted, those that join later too; return facts of the token budget."""
         ...
 
-    def answer(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[Answered]:
+    def run_batches(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:
         """Yield batches in the order of `indices`, each as large as the next of `sizes` says, until none is left.
 
-        `begin` comes first. `sizes` is read when a batch is handed out. Closed early, it hands out no more.
+        `load_states` comes first. `sizes` is read when a batch is handed out. Closed early, it hands out no more.
         """
         ...
 
     def close(self) -> None:
-        """Give back all workers."""
+        """Release all workers."""
+        ...
+
+
+class Work(Protocol):
+    """A run as an executor sees it. It can be pickled, and is then resolved anew where it arrives."""
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """All tasks of the run."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where the model is to run: `auto`, `cpu`, `cuda`, ..."""
+        ...
+
+    def worker(self) -> WorkerPool:
+        """Create one worker in this process: it loads the model.
+
+        Raises:
+            VtbenchError: the model cannot be loaded, or no metric is left to compute.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A command that may be killed and begun again, and the file that takes what it says.
+    """A command that may be killed and begun again, and the file that takes what it prints.
 
     It ends by itself when its standard input does.
     """
@@ -116,7 +140,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobResult:
     """How a job ended: `error` is its last line, None where all went well."""
 
     name: str
@@ -124,10 +148,11 @@ class Ended:
     error: str | None
 
 
+@runtime_checkable
 class Executor(Protocol):
     """A place to work at."""
 
-    def crew(self, config: RunConfig, tasks: Sequence[Task], registry: Registry, say: Say) -> Crew:
+    def start(self, work: Work, notify: Notify) -> WorkerPool:
         """Create the model of a run in every worker.
 
         Raises:
@@ -135,6 +160,9 @@ class Executor(Protocol):
         """
         ...
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
-        """Yield word of each job as it ends, as many at once as there is room for. Closed early, it ends the others."""
+    def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
+        """Yield the result of each job as it ends, as many at once as there is room for.
+
+        Closed early, it ends the others.
+        """
         ...

@@ -7,7 +7,7 @@ Registering must be free: a hook returns named factories, and only calling a fac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,14 @@ import pluggy
 
 if TYPE_CHECKING:
     import click
+    from rich.console import RenderableType
 
     from vtbench.adapter import Adapter
     from vtbench.budget import Budget
     from vtbench.executor import Executor
     from vtbench.metric import Metric
-    from vtbench.tracking import Tracker
+    from vtbench.runs.results import RunResult
+    from vtbench.tracker import Tracker
     from vtbench.types import Task
 
 hookspec = pluggy.HookspecMarker("vtbench")
@@ -39,9 +41,10 @@ def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:  # type: ignore[emp
 
 
 @hookspec
-def vtbench_metrics() -> dict[str, Callable[[], Metric]]:  # type: ignore[empty-body]
-    """Metrics by name, as a task's `metrics:` and `--metrics` ask for them. A factory takes no arguments.
+def vtbench_metrics() -> dict[str, Callable[..., Metric]]:  # type: ignore[empty-body]
+    """Metrics by name, as a task's `metrics:` and `--metrics NAME:setting=value` ask for them.
 
+    A factory's parameters are the settings, with defaults. It raises `VtbenchError` for a value that it cannot take.
     The first line of its docstring is what `vtbench ls metrics` shows.
     """
 
@@ -66,26 +69,26 @@ def vtbench_task_sources() -> dict[str, Callable[..., Task]]:  # type: ignore[em
 
     It takes three keyword arguments: `split` and `seed` (None where not given), and `allow_code`, whether code that the
     task names may run. It returns the task, ready to make samples, or raises `TaskError`. A task may bring metrics of
-    its own (`vtbench.metric.BringsMetrics`). The first line of the loader's docstring says what it reads.
+    its own (`vtbench.metric.TaskWithMetrics`). The first line of the loader's docstring says what it reads.
     """
 
 
 @hookspec
-def vtbench_trackers() -> dict[str, Callable[[], Tracker]]:  # type: ignore[empty-body]
-    """Trackers of experiments by name, as `--track` takes them.
+def vtbench_trackers() -> dict[str, Callable[..., Tracker]]:  # type: ignore[empty-body]
+    """Trackers of experiments by name, as `--track NAME:setting=value` takes them.
 
-    A factory takes no arguments and is called before a run begins: it imports the tracker's package, and raises
-    `VtbenchError` where the run's end would fail (nobody is logged in, say).
+    A factory's parameters are the settings. It is called before a run begins: it imports the tracker's package, and
+    raises `VtbenchError` where the run's end would fail (nobody is logged in, say).
     """
 
 
 @hookspec
 def vtbench_executors() -> dict[str, Callable[..., Executor]]:  # type: ignore[empty-body]
-    """Executors by name, as `--executor` takes them: where a run's model is asked, and a study's are trained.
+    """Executors by name, as `--executor NAME:setting=value` takes them: where a run's model is asked.
 
-    A factory takes those of `address`, `workers`, `cpus_per_worker` and `gpus_per_worker` that its signature has, all
-    of them optional, and raises `VtbenchError` for a value that it cannot take. It connects to nothing: the executor
-    does, when it is given work. The first line of its docstring is what `vtbench ls executors` shows.
+    A study's models are trained there too. A factory's parameters are the settings, with defaults. It raises
+    `VtbenchError` for a value that it cannot take. It connects to nothing: the executor does, when it is given work.
+    The first line of its docstring is what `vtbench ls executors` shows.
     """
 
 
@@ -101,4 +104,13 @@ def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:  # typ
     A part is called with the directory of a finished run, and returns HTML for a page that extends `page.html.jinja`
     (`vtbench.report.environment` makes templates that escape what they are given), or None where there is nothing to
     say. It is called after every run, so it must be quick. One that fails becomes a line of the report that says so.
+    """
+
+
+@hookspec
+def vtbench_run_tables() -> dict[str, Callable[[RunResult], Iterable[RenderableType]]]:  # type: ignore[empty-body]
+    """Further parts of what `vtbench run` prints, by name.
+
+    A part is called with a finished run, and yields lines or `rich` renderables to print below the table of scores;
+    nothing where it has nothing to say. One that fails becomes a line that says so.
     """

@@ -55,45 +55,49 @@ class Metric(Protocol):
 
 
 @runtime_checkable
-class Fitted(Protocol):
+class Fittable(Protocol):
     """Whatever is fitted on a task's first samples: visual metrics, and token budgets of a stated mean.
 
-    The loop encodes the first samples once for all that is fitted on a task and shows each its first `warmup`. It
-    writes every `basis` to visual/, and hands it to `restore` before the first question, in the first run and in a
+    The loop encodes the first samples once for all that is fitted on a task and shows each its first `fit_samples`. It
+    writes every `state` to visual/, and hands it to `load_state` before the first question, in the first run and in a
     resumed one alike.
     """
 
-    warmup: int
+    fit_samples: int
+    """How many first samples of a task it is fitted on."""
     layers: tuple[str, ...]
     """The layers it would like, the headline one first. `Batch.visual` holds those of them that the adapter gives,
     beside those of other metrics; where the adapter gives none, a metric is left out."""
 
-    def warm(self, batch: Batch) -> None:
+    def partial_fit(self, batch: Batch) -> None:
         """Take in a batch of the first samples; its `outputs` are empty. Memory must not grow with their number."""
         ...
 
-    def basis(self) -> Mapping[str, np.ndarray]:
-        """Return what is fitted on all that `warm` took in."""
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Return what is fitted on all that `partial_fit` took in."""
         ...
 
-    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        """Take up a basis, in place of whatever `warm` took in."""
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up a state, in place of whatever `partial_fit` took in."""
         ...
 
 
 @runtime_checkable
-class VisualMetric(Metric, Fitted, Protocol):
-    """A metric over visual tokens: fits a basis on the task's first samples, then reduces every batch to it.
+class VisualMetric(Metric, Fittable, Protocol):
+    """A metric over visual tokens: it is fitted on the task's first samples, then reduces every batch.
 
-    What `observe` must know of the first samples (which layers there are, say) is part of the basis.
+    What `observe` must know of the first samples (which layers there are, say) is part of the state.
     """
 
 
-class BringsMetrics(Protocol):
+@runtime_checkable
+class TaskWithMetrics(Protocol):
     """A task whose answers are scored in ways of its own."""
 
-    own_metrics: Mapping[str, Callable[[], Metric]]
-    """Factories by name. The names count for this task alone, and come before those of plugins."""
+    @property
+    def metric_factories(self) -> Mapping[str, Callable[[], Metric]]:
+        """Factories by name. The names count for this task alone, and come before those of plugins."""
+        ...
 
 
 @runtime_checkable
@@ -104,4 +108,45 @@ class BudgetMetric(Metric, Protocol):
     """
 
     budgets: Mapping[str, Budget]
-    """By the names under which `Batch.budgeted` holds the outputs. Of a `VisualMetric`, those after `restore` count."""
+    """By the names under which `Batch.budgeted` holds the outputs; of a `VisualMetric`, those after `load_state`."""
+
+
+class BaseMetric:
+    """A metric with defaults: override `observe_sample`, and `compute` where the mean is not what you want.
+
+        class Length(BaseMetric):
+            def observe_sample(self, sample, output):
+                return {"words": len((output.text or "").split())}
+
+    It needs an adapter that generates; set `needs` for others.
+    """
+
+    needs: frozenset[Capability] = frozenset({"generate"})
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Map: `observe_sample` of each sample, in the batch's order."""
+        return [
+            self.observe_sample(sample, output) for sample, output in zip(batch.samples, batch.outputs, strict=True)
+        ]
+
+    def observe_sample(self, sample: Sample, output: Output) -> Observation:
+        """Return what to remember of one sample: numbers by name, empty where it is not the metric's business."""
+        raise NotImplementedError(f"{type(self).__name__} must define observe_sample or observe")
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Reduce: the mean of every number that was observed, with a 95 % interval clustered by scene.
+
+        Samples that lack a number do not count for it. Without any observation there is no score.
+        """
+        from vtbench.stats import mean
+
+        found: dict[str, Score] = {}
+        for name in dict.fromkeys(name for observation in observations for name in observation):
+            seen = [
+                (float(observation[name]), record.cluster)
+                for record, observation in zip(records, observations, strict=True)
+                if isinstance(observation.get(name), (bool, int, float))
+            ]
+            if seen:
+                found[name] = mean([value for value, _ in seen], [c for _, c in seen]).score(percent=False)
+        return found

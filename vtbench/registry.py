@@ -1,74 +1,42 @@
-"""Finds and names plugins.
+"""Finds plugins, and creates what they bring by name.
 
-In: the entry points of the group `vtbench`. Out: adapters, metrics, budgets, tasks, trackers and commands by name.
-Registering is free (hooks return factories); a plugin that fails is one warning and does not stop the others.
+Plugins are the entry points of the group `vtbench`; the host's own are registered in the same way. Registering is free
+(hooks return factories), a plugin that fails to import is one warning and does not stop the others, and two things of
+one name are an error that names both distributions. What kinds of things there are says `vtbench.plugin.KINDS`.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
+from inspect import Parameter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
-import vtbench
 from vtbench import hookspecs
 from vtbench.errors import AdapterError, PluginError, VtbenchError, nearest
+from vtbench.plugin import KINDS, Named, Plugin, parse_spec
 
 if TYPE_CHECKING:
     import click
+    from rich.console import RenderableType
 
     from vtbench.adapter import Adapter
+    from vtbench.budget import Budget
     from vtbench.executor import Executor
     from vtbench.metric import Metric
-    from vtbench.tracking import Tracker
+    from vtbench.runs.results import RunResult
+    from vtbench.tracker import Tracker
 
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """Where a plugin comes from, and why it cannot be used if it cannot."""
-
-    name: str
-    distribution: str
-    version: str
-    source: str
-    """The module that the entry point names."""
-    error: str | None = None
-
-    def __str__(self) -> str:
-        return f"plugin {self.name!r} of {self.distribution} {self.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A factory and the plugin that brought it."""
-
-    factory: Callable[..., Any]
-    plugin: Plugin
-
-    @property
-    def summary(self) -> str:
-        """The first line of the factory's docstring."""
-        return (inspect.getdoc(self.factory) or "").partition("\n")[0]
-
-
-_HOST = Plugin("vtbench", "vtbench", vtbench.__version__, "vtbench.executing.local")
-"""Brings what a run cannot do without."""
-
-
-def local(workers: int | None = None) -> Executor:
-    """This machine: a run's model in this process, a study's in processes beside it."""
-    from vtbench.executing.local import Local
-
-    return Local(workers)
+_NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 def _warn(text: str) -> None:
@@ -79,26 +47,32 @@ class Registry:
     """Every plugin, by name.
 
     Args:
-        plugins: plugins to use instead of the installed ones, by name: modules or objects with hooks.
+        plugins: plugins to use in place of the installed ones, by name: modules or objects with hooks. The host's own
+            (the executor `local`, the metrics of answers, the scene families) are there in any case.
         warn: takes the one line about each plugin that cannot be used; standard error by default.
+        debug: whether that line is followed by the plugin's traceback.
 
     Raises:
-        PluginError: two plugins have, or bring, the same name.
+        PluginError: two plugins have the same name.
     """
 
-    def __init__(self, plugins: Mapping[str, object] | None = None, warn: Callable[[str], None] = _warn) -> None:
+    def __init__(
+        self,
+        plugins: Mapping[str, object] | None = None,
+        warn: Callable[[str], None] = _warn,
+        debug: bool = False,
+    ) -> None:
         self._manager = pluggy.PluginManager("vtbench")
         self._manager.add_hookspecs(hookspecs)
         self._plugins: dict[str, Plugin] = {}
-        self._names: dict[str, dict[str, Named]] = {}
-        self._warn, self._given = warn, plugins
-        if plugins is None:
-            for plugin, load in _installed():
+        self._named: dict[str, dict[str, Named]] = {}
+        self._warn, self._given, self._debug = warn, plugins, debug
+        for plugin, load in _installed():
+            if plugins is None or (plugin.source.startswith("vtbench.") and plugin.name not in plugins):
                 self._add(plugin, load)
-        else:
-            for name, module in sorted(plugins.items()):
-                source = getattr(module, "__name__", type(module).__name__)
-                self._add(Plugin(name, name, "0", source), lambda module=module: module)  # type: ignore[misc]
+        for name, module in sorted((plugins or {}).items()):
+            source = getattr(module, "__name__", type(module).__name__)
+            self._add(Plugin(name, name, "0", source), lambda module=module: module)  # type: ignore[misc]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, it finds the plugins that are installed there."""
@@ -114,35 +88,37 @@ class Registry:
         try:
             self._manager.register(load(), plugin.name)
             self._manager.check_pending()
-        except Exception as error:  # whatever a stranger's module raises must not stop the host
-            self._break(plugin, error)
+        except Exception as error:  # whatever a third party's module raises must not stop the host
+            self._disable(plugin, error)
 
-    def _break(self, plugin: Plugin, error: Exception) -> None:
+    def _disable(self, plugin: Plugin, error: Exception) -> None:
         """Remember why a plugin cannot be used, and say it once."""
         text = " ".join(f"{type(error).__name__}: {error}".split())
         self._plugins[plugin.name] = replace(plugin, error=text)
         if self._manager.has_plugin(plugin.name):
             self._manager.unregister(name=plugin.name)
-        self._warn(f"{plugin} cannot be used and is left out: {text}")
+        hint = "" if self._debug else " (--debug shows the traceback)"
+        self._warn(f"{plugin} cannot be used and is left out: {text}{hint}")
+        if self._debug:
+            traceback.print_exception(error)
 
-    def _call(self, hook: str, **arguments: Any) -> list[tuple[Plugin, Any]]:
+    def _call(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
         """Call one hook of every plugin in turn, so that a failing one is known by name and stops no other."""
-        results = []
         for impl in sorted(getattr(self._manager.hook, hook).get_hookimpls(), key=lambda impl: impl.plugin_name):
             plugin = self._plugins[impl.plugin_name]
             try:
-                results.append((plugin, impl.function(*(arguments[name] for name in impl.argnames))))
+                result = impl.function(*(arguments[name] for name in impl.argnames))
             except Exception as error:  # as above
-                self._break(plugin, error)
-        return results
+                self._disable(plugin, error)
+            else:
+                yield plugin, result
 
-    def _named(self, hook: str, own: Mapping[str, Named] = MappingProxyType({})) -> dict[str, Named]:
-        if hook not in self._names:
-            found = dict(own)
+    def _factories(self, hook: str, what: str) -> dict[str, Named]:
+        if hook not in self._named:
+            found: dict[str, Named] = {}
             for plugin, factories in self._call(hook):
                 for name, factory in factories.items():
                     if name in found:
-                        what = hook.removeprefix("vtbench_").removesuffix("s")
                         other = found[name].plugin
                         raise PluginError(
                             f"two plugins bring the {what} {name!r}: {other.name!r} of {other.distribution} "
@@ -150,76 +126,84 @@ class Registry:
                             "uninstall one of them"
                         )
                     found[name] = Named(factory, plugin)
-            self._names[hook] = dict(sorted(found.items()))
-        return self._names[hook]
+            self._named[hook] = dict(sorted(found.items()))
+        return self._named[hook]
 
-    def adapters(self) -> dict[str, Named]:
-        """Adapter factories by name."""
-        return self._named("vtbench_adapters")
+    def named(self, kind: str) -> dict[str, Named]:
+        """Return the factories of a kind by name, e.g. `named("metric")`.
 
-    def metrics(self) -> dict[str, Named]:
-        """Metric factories by name."""
-        return self._named("vtbench_metrics")
-
-    def budgets(self) -> dict[str, Named]:
-        """Token budget factories by name."""
-        return self._named("vtbench_budgets")
-
-    def task_sources(self) -> dict[str, Named]:
-        """Loaders of tasks in other formats, by the prefix that asks for them."""
-        return self._named("vtbench_task_sources")
-
-    def executors(self) -> dict[str, Named]:
-        """Executor factories by name: the host's own `local`, and those of plugins."""
-        return self._named("vtbench_executors", {"local": Named(local, _HOST)})
-
-    def trackers(self) -> dict[str, Named]:
-        """Tracker factories by name."""
-        return self._named("vtbench_trackers")
-
-    def report_sections(self) -> dict[str, Callable[[Path], str | None]]:
-        """Parts that plugins add to a run's report, by name."""
-        return {name: named.factory for name, named in self._named("vtbench_report_sections").items()}
-
-    def task_dirs(self) -> list[Path]:
-        """Directories of task files that plugins offer."""
-        return [Path(directory) for _, directories in self._call("vtbench_task_dirs") for directory in directories]
-
-    def commands(self, app: click.Group) -> None:
-        """Let every plugin add its commands to `app`.
+        Args:
+            kind: a key of `vtbench.plugin.KINDS`.
 
         Raises:
-            PluginError: a plugin's command has the name of one that is there.
+            PluginError: two plugins bring the same name.
         """
-        owners: dict[str, str] = dict.fromkeys(app.commands, "vtbench")
-        for impl in list(self._manager.hook.vtbench_commands.get_hookimpls()):
-            plugin, before = self._plugins[impl.plugin_name], dict(app.commands)
-            try:
-                impl.function(*([app] if impl.argnames else []))
-            except Exception as error:  # as above
-                self._break(plugin, error)
-            for name, command in app.commands.items():
-                if name in before and before[name] is not command:
-                    raise PluginError(f"{plugin} brings the command {name!r}, which {owners[name]} has; uninstall one")
-                owners.setdefault(name, f"{plugin}")
+        return self._factories(KINDS[kind].hook, kind)
 
-    def plugins(self) -> list[Plugin]:
-        """Every plugin found, the broken ones too, by name."""
-        return [self._plugins[name] for name in sorted(self._plugins)]
+    def find(self, kind: str, name: str) -> Named:
+        """Return the factory of a kind that has this name.
+
+        Raises:
+            VtbenchError: there is none; the message names the nearest ones, and plugins that did not load.
+        """
+        names = self.named(kind)
+        if name in names:
+            return names[name]
+        raise VtbenchError(f"unknown {kind} {name!r}.{nearest(name, list(names))}{self.broken_note(name)}")
+
+    def create(self, kind: str, spec: str, settings: Mapping[str, Any] = _NO_SETTINGS) -> Any:
+        """Create what a spec asks for: `create("budget", "grid:k=16")`.
+
+        Args:
+            kind: a key of `vtbench.plugin.KINDS`.
+            spec: `NAME` or `NAME:key=value,...`; the keys are parameters of the factory.
+            settings: further settings, which those of the spec override. A factory that has a parameter `registry`
+                gets this registry.
+
+        Raises:
+            VtbenchError: unknown name or setting, a setting missing or out of range, or a package not installed.
+        """
+        name, given = parse_spec(spec, kind)
+        named = self.find(kind, name)
+        check_settings(f"{kind} {spec!r}", name, named, {**settings, **given})
+        host = {"registry": self} if "registry" in named.settings else {}
+        try:
+            return named.factory(**{**settings, **given, **host})
+        except ImportError as error:
+            raise PluginError(f"{kind} {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
+        except VtbenchError as error:
+            text = str(error)
+            raise type(error)(text if text.startswith(kind) else f"{kind} {spec!r}: {text}") from error
+
+    def metric(self, spec: str) -> Metric:
+        """Create a metric: a new one each time, as a metric may keep what it fitted on a task. Raises as `create`."""
+        return cast("Metric", self.create("metric", spec))
+
+    def budget(self, spec: str) -> Budget:
+        """Create a token budget, as `--budget` takes it. Raises as `create`.
+
+        >>> Registry().budget("random:k=16,seed=3").name
+        'random 16 tokens, seed 3'
+        """
+        return cast("Budget", self.create("budget", spec))
+
+    def tracker(self, spec: str) -> Tracker:
+        """Create a tracker, as `--track` takes it. Raises as `create`."""
+        return cast("Tracker", self.create("tracker", spec))
+
+    def executor(self, spec: str) -> Executor:
+        """Create an executor, as `--executor` takes it. Raises as `create`."""
+        return cast("Executor", self.create("executor", spec))
 
     def check_adapter(self, name: str, model_args: Mapping[str, Any]) -> Named:
         """Find the adapter `name`, and all that can be known to be wrong with it before it is created.
 
         Raises:
-            VtbenchError: no adapter has this name, or it takes no such `model_args`.
+            VtbenchError: no adapter has this name, or it takes no such `model_args`, or lacks one that it needs.
             AdapterError: a package that its factory names in `requires` is not installed.
         """
-        named = self._get("model", self.adapters(), name)
-        parameters = inspect.signature(named.factory).parameters
-        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        for key in model_args:
-            if key not in parameters and not takes_any:
-                raise VtbenchError(f"model {name!r} takes no argument {key!r}.{nearest(key, list(parameters))}")
+        named = self.find("model", name)
+        check_settings(f"model {name!r}", name, named, model_args, how="--model-args {name}=...")
         for package in getattr(named.factory, "requires", ()):
             if find_spec(package) is None:
                 error = ModuleNotFoundError(f"No module named {package!r}", name=package)
@@ -234,61 +218,53 @@ class Registry:
             AdapterError: its checkpoint or backend cannot be used.
         """
         named = self.check_adapter(name, model_args)
-        parameters = inspect.signature(named.factory).parameters
-        places = {key: value for key, value in {"device": device, "dtype": dtype}.items() if key in parameters}
+        given = {key: value for key, value in {"device": device, "dtype": dtype}.items() if key in named.settings}
         try:
-            adapter: Adapter = named.factory(**{**places, **model_args})
+            return cast("Adapter", named.factory(**{**given, **model_args}))
         except ImportError as error:
             raise AdapterError(f"model {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
-        return adapter
 
-    def metric(self, name: str) -> Metric:
-        """Create the metric `name`: a new one each time, as a metric may keep a task's basis.
+    def report_sections(self) -> dict[str, Callable[[Path], str | None]]:
+        """Parts that plugins add to a run's report, by name."""
+        sections = self._factories("vtbench_report_sections", "report section")
+        return {name: named.factory for name, named in sections.items()}
 
-        Raises:
-            VtbenchError: no metric has this name, or its package misses another one.
-        """
-        metric: Metric = self._create("metric", self.metrics(), name)
-        return metric
+    def run_tables(self) -> dict[str, Callable[[RunResult], Iterable[RenderableType]]]:
+        """Parts that plugins print below a finished run's table of scores, by name."""
+        return {name: named.factory for name, named in self._factories("vtbench_run_tables", "run table").items()}
 
-    def tracker(self, name: str) -> Tracker:
-        """Create the tracker `name`.
+    def task_dirs(self) -> list[Path]:
+        """Directories of task files that plugins offer."""
+        return [Path(directory) for _, directories in self._call("vtbench_task_dirs") for directory in directories]
 
-        Raises:
-            VtbenchError: no tracker has this name, its package is not installed, or it cannot be used now.
-        """
-        tracker: Tracker = self._create("tracker", self.trackers(), name)
-        return tracker
-
-    def executor(self, name: str, settings: Mapping[str, Any]) -> Executor:
-        """Create the executor `name`.
+    def commands(self, app: click.Group) -> None:
+        """Let every plugin add its commands to `app`.
 
         Raises:
-            VtbenchError: no executor has this name, it has no such setting, or its package is not installed.
+            PluginError: a plugin's command has the name of one that is there.
         """
-        parameters = inspect.signature(self._get("executor", self.executors(), name).factory).parameters
-        for key in settings:
-            if key not in parameters:
-                raise VtbenchError(f"--{key.replace('_', '-')}: the executor {name!r} has no such setting")
-        executor: Executor = self._create("executor", self.executors(), name, settings)
-        return executor
+        owners: dict[str, str] = dict.fromkeys(app.commands, "vtbench")
+        before = dict(app.commands)
+        for plugin, _ in self._call("vtbench_commands", app=app):
+            for name, command in app.commands.items():
+                if name in before and before[name] is not command:
+                    raise PluginError(f"{plugin} brings the command {name!r}, which {owners[name]} has; uninstall one")
+                owners.setdefault(name, f"{plugin}")
+            before = dict(app.commands)
 
-    def _create(
-        self, what: str, names: dict[str, Named], name: str, settings: Mapping[str, Any] = MappingProxyType({})
-    ) -> Any:
-        named = self._get(what, names, name)
-        try:
-            return named.factory(**settings)
-        except ImportError as error:
-            raise PluginError(f"{what} {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
+    def plugins(self) -> list[Plugin]:
+        """Every plugin found, the broken ones too, by name."""
+        return [self._plugins[name] for name in sorted(self._plugins)]
 
-    def _get(self, what: str, names: dict[str, Named], name: str) -> Named:
-        if name in names:
-            return names[name]
-        raise VtbenchError(f"unknown {what} {name!r}.{nearest(name, list(names))}{self.broken_note(name)}")
+    def probe(self) -> list[Plugin]:
+        """Call every hook that returns names, and return every plugin: what breaks only when it is asked shows here."""
+        for kind in KINDS:
+            self.named(kind)
+        self.report_sections(), self.run_tables(), self.task_dirs()
+        return self.plugins()
 
     def broken_note(self, name: str = "") -> str:
-        """What to add to "unknown name": plugins that did not load, as one of them may have brought it.
+        """Say which plugins did not load, to add to "unknown name": one of them may have brought it.
 
         Raises:
             PluginError: `name` is the very name of a plugin that did not load.
@@ -298,6 +274,27 @@ class Registry:
             if plugin.name == name:
                 raise PluginError(f"{plugin} cannot be used: {plugin.error}")
         return "".join(f" ({plugin} might bring it, but cannot be used: {plugin.error})" for plugin in broken)
+
+
+def check_settings(
+    what: str, name: str, named: Named, settings: Mapping[str, Any], how: str = "{spec}:{name}=..."
+) -> None:
+    """Refuse settings that a factory does not take, and the lack of one that it needs.
+
+    Raises:
+        VtbenchError: names the first wrong one.
+    """
+    parameters = named.settings
+    takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
+    plain = {key: p for key, p in parameters.items() if p.kind not in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)}
+    plain.pop("registry", None)  # the host's to give
+    for key in settings:
+        if key not in plain and not takes_any:
+            known = f"{nearest(key, list(plain))}" if plain else " It takes none."
+            raise VtbenchError(f"{what} has no setting {key!r}.{known}")
+    for key, parameter in plain.items():
+        if parameter.default is Parameter.empty and key not in settings:
+            raise VtbenchError(f"{what} needs {key!r}; write {how.format(spec=name, name=key)}")
 
 
 def _installed() -> list[tuple[Plugin, Callable[[], object]]]:

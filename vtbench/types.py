@@ -29,13 +29,13 @@ samples.jsonl; numpy arrays go to the metric's own file under visual/. JSON-able
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question about one or more pictures."""
+    """One question about one or more images."""
 
     id: str
     """Unique within a run, e.g. `relational/test/0/17` (task/split/seed/index)."""
     index: int
     images: tuple[Image, ...]
-    """RGB pictures, in the order the model sees them; one for every task of today."""
+    """RGB images, in the order the model sees them; one for every task of today."""
     prompt: str
     """The question, without any image placeholder or chat template: those are the adapter's."""
     target: str
@@ -47,7 +47,7 @@ class Sample:
     """Samples of one cluster share a scene (a minimal pair, say): intervals are clustered by it. Empty: its own."""
     scene_hash: str = ""
     scene: Scene | None = None
-    """The truth behind a synthetic picture; None for a user's own pictures."""
+    """The truth behind a synthetic image; None for a user's own images."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Further facts for metrics and reports, JSON-able (the signed offset of a `precise_offset` item, say)."""
 
@@ -84,7 +84,7 @@ class VisualTokens:
     tokens: Any
     """(n, N, d) floats: numpy array or torch tensor on the model's device; row order as in the batch."""
     boxes: np.ndarray | None = None
-    """(N, 4) float: left, top, right, bottom of the picture part that token i stands for, as fractions of the picture.
+    """(N, 4) float: left, top, right, bottom of the image part that token i stands for, as fractions of the image.
     None where a token has no place of its own (resampler queries)."""
 
 
@@ -119,7 +119,7 @@ class Record:
     cluster: str = ""
     scene_hash: str = ""
     image_sha256: tuple[str, ...] = ()
-    """sha256 of each picture's decoded RGB bytes."""
+    """sha256 of each image's decoded RGB bytes."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     output: str | None = None
     logprobs: tuple[float, ...] | None = None
@@ -148,10 +148,10 @@ class Task(Protocol):
     def __len__(self) -> int: ...
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
-        """Make sample `index`, rendered at `image_size` pixels where the task draws its own pictures.
+        """Make sample `index`, rendered at `image_size` pixels where the task draws its own images.
 
         Raises:
-            SampleError: this one sample cannot be made (an unreadable picture).
+            SampleError: this one sample cannot be made (an unreadable image).
         """
         ...
 

@@ -10,9 +10,9 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from vtbench.catalog import find_task_files
 from vtbench.errors import SampleError
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench.types import Sample, Task
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.errors import AdapterError
-from vtbench.provenance import HIDDEN
+from vtbench.runs.provenance import HIDDEN
 
 WORKER = Path(__file__).with_name("worker.py")
 _PATIENCE = 5.0

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 
 from vtbench.errors import AdapterError, SampleError
-from vtbench.provenance import HIDDEN
+from vtbench.runs.provenance import HIDDEN
 from vtbench_openai.refusals import is_out_of_quota, message, refusal
 from vtbench_openai.retrying import may_pass, wait_before
 from vtbench_openai.settings import Settings

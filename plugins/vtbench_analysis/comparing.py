@@ -8,7 +8,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from vtbench.provenance import strict
+from vtbench.runs.provenance import strict
 from vtbench_analysis import costs, own, shares
 from vtbench_analysis.errors import AnalysisError
 from vtbench_analysis.lines import Line
@@ -57,7 +57,7 @@ def compare(paths: Sequence[str | Path]) -> Comparison:
         paths: directories of two finished runs or more.
 
     Raises:
-        StoreError: there is no run at a path.
+        ResultsError: there is no run at a path.
         AnalysisError: fewer than two runs, one that is not finished, or runs that share nothing.
     """
     if not 2 <= len(paths) <= MOST:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vtbench.provenance import strict
+from vtbench.runs.provenance import strict
 from vtbench_analysis import rules
 from vtbench_analysis.advice import Try, tries
 from vtbench_analysis.evidence import Evidence
@@ -68,7 +68,7 @@ def diagnose(path: str | Path) -> Diagnosis:
         path: directory of a finished run.
 
     Raises:
-        StoreError: there is no run.
+        ResultsError: there is no run.
         AnalysisError: it is not finished.
     """
     run = open_run(Path(path))

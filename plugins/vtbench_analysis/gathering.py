@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vtbench.scoring.credit import GRAPH
-from vtbench.scoring.statistics import ratio
+from vtbench.stats import ratio
 from vtbench.types import Record
 from vtbench_analysis.evidence import SCORES, Evidence, Measured, Part
 from vtbench_analysis.opening import StoredRun

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtbench.scoring.statistics import ratio
+from vtbench.stats import ratio
 from vtbench_analysis.lines import Line, Value
 from vtbench_analysis.paired import Reading, difference
 from vtbench_analysis.readings import READINGS

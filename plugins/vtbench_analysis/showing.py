@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
-from vtbench.console import number
+from vtbench.console.formatting import number
 
 if TYPE_CHECKING:
     from vtbench_analysis.comparing import Comparison, Table

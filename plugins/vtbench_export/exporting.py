@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vtbench.engine.setup import LimitedTask, task_places
 from vtbench.errors import VtbenchError
-from vtbench.places import open_task
 from vtbench.registry import Registry
-from vtbench.selection import Limited, task_places
+from vtbench.task.locations import open_task
 from vtbench.types import Task
 from vtbench_export import IMAGE_SIZE
 from vtbench_export.aside import written_aside
@@ -104,5 +104,5 @@ def _load(
             raise VtbenchError(f"{place}: a second task called {task.name!r} in one export; rename one")
         if not len(task):
             raise VtbenchError(f"{place}: task {task.name!r} has no samples in split {task.split!r}")
-        tasks[task.name] = Limited(task, limit) if limit else task  # type: ignore[assignment]
+        tasks[task.name] = LimitedTask(task, limit) if limit else task  # type: ignore[assignment]
     return list(tasks.values())

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from vtbench.adapter import Adapter
-from vtbench.answering import HOPELESS
-from vtbench.batching import Ahead, BatchSize, Failure, Made, ask, one_thread
+from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, one_thread, run_with_backoff
+from vtbench.engine.inference import HOPELESS
 from vtbench.errors import AdapterError
 from vtbench.registry import Registry
 from vtbench.types import Sample
@@ -42,7 +42,7 @@ class Server:
         dtype: str = "auto",
         redundancy: bool = True,
     ) -> None:
-        self._size = BatchSize(_size(batch_size))
+        self._size = AutoBatchSize(_size(batch_size))
         registry = Registry()
         self.name = adapter
         self.adapter: Adapter = registry.adapter(adapter, model_args, device or "auto", dtype)
@@ -67,8 +67,8 @@ class Server:
         with one_thread() as pool:
             watch = self._watch(questions)
             if watch:
-                watch.warm(questions, self.adapter, self._size, pool)
-            ahead = Ahead(questions, range(len(questions)), None, pool)
+                watch.partial_fit(questions, self.adapter, self._size, pool)
+            ahead = Prefetcher(questions, range(len(questions)), None, pool)
             while batch := ahead.take(self._size.size):
                 for index, text in self._batch(batch, questions.max_new_tokens, failed):
                     texts[index] = text
@@ -88,12 +88,14 @@ class Server:
         """Give the model back."""
         self.adapter.close()
 
-    def _batch(self, batch: list[Made], max_new_tokens: int, failed: list[Failure]) -> list[tuple[int, str]]:
+    def _batch(self, batch: list[PreparedSample], max_new_tokens: int, failed: list[Failure]) -> list[tuple[int, str]]:
         failed += [made.sample for made in batch if isinstance(made.sample, Failure)]
         samples = [made.sample for made in batch if isinstance(made.sample, Sample)]
         began, halved = time.perf_counter(), list[int]()
         texts = []
-        for sample, got in ask(samples, lambda part: self.adapter.generate(part, max_new_tokens), halved.append):
+        for sample, got in run_with_backoff(
+            samples, lambda part: self.adapter.generate(part, max_new_tokens), halved.append
+        ):
             if isinstance(got, Failure):
                 failed.append(got)
             else:

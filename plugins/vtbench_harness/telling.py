@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vtbench.provenance import redact, strict
-from vtbench.store import write_file
+from vtbench.runs.provenance import redact, strict
+from vtbench.runs.writer import write_file
 from vtbench_harness.errors import HarnessError
 from vtbench_harness.watching import Watch
 
@@ -44,7 +44,7 @@ def tell(watches: Mapping[str, Watch], path: str | None = None) -> None:
     """Print a table for each task, and write them all to `path` if there is one.
 
     Raises:
-        StoreError: the file cannot be written.
+        ResultsError: the file cannot be written.
     """
     from vtbench_redundancy.showing import show
 

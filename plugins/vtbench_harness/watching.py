@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vtbench.adapter import Adapter
-from vtbench.answering import warm
-from vtbench.batching import Ahead, BatchSize, Failure, Made, ask
+from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
+from vtbench.engine.inference import fit_on_first
 from vtbench.errors import VtbenchError
 from vtbench.metric import Batch
 from vtbench.types import Observation, Record, Sample, Score
@@ -44,19 +44,21 @@ class Watch:
         if not self._layers:
             self.problem = "the adapter gives no visual tokens"
 
-    def warm(self, questions: Questions, adapter: Adapter, size: BatchSize, pool: ThreadPoolExecutor) -> None:
+    def fit_on_first(
+        self, questions: Questions, adapter: Adapter, size: AutoBatchSize, pool: ThreadPoolExecutor
+    ) -> None:
         """Fit the basis on the first questions, once."""
         if self._warm or self.problem:
             return
-        first = range(min(len(questions), self._metric.warmup))
+        first = range(min(len(questions), self._metric.fit_samples))
         try:
-            warm([self._metric], Ahead(questions, first, None, pool), adapter, size)
-            self._metric.restore(self._metric.basis())
+            fit_on_first([self._metric], Prefetcher(questions, first, None, pool), adapter, size)
+            self._metric.load_state(self._metric.state())
         except VtbenchError as error:
             self.problem = str(error)
         self._warm = True
 
-    def observe(self, batch: Sequence[Made], adapter: Adapter, out_of_memory: Callable[[int], None]) -> None:
+    def observe(self, batch: Sequence[PreparedSample], adapter: Adapter, out_of_memory: Callable[[int], None]) -> None:
         """Keep what the metric keeps of a batch that was just answered, so that the adapter still has its pictures."""
         if self.problem:
             return
@@ -68,7 +70,9 @@ class Watch:
             found: Sequence[Observation] = self._metric.observe(Batch(part, (), visual))
             return found
 
-        for sample, got in ask([m.sample for m in batch if isinstance(m.sample, Sample)], look, out_of_memory):
+        for sample, got in run_with_backoff(
+            [m.sample for m in batch if isinstance(m.sample, Sample)], look, out_of_memory
+        ):
             if isinstance(got, Failure):
                 self.unseen += 1
                 continue

@@ -14,7 +14,7 @@ from vtbench_import.code import Code
 from vtbench_import.data import read_split
 from vtbench_import.fields import Fields
 from vtbench_import.harness import Harness
-from vtbench_import.own_metrics import REFERENCES
+from vtbench_import.metric_factories import REFERENCES
 from vtbench_import.recipe import Recipe, read_recipe
 from vtbench_import.rows import Row, Rows
 from vtbench_import.scoring import read_metrics
@@ -71,7 +71,7 @@ class ImportedTask:
         except SampleError as problem:
             raise TaskError(f"{recipe.path}: the first row makes no question: {problem}") from problem
         several = len(first.references) > 1
-        self.metrics, self.own_metrics = read_metrics(recipe, code, answers, several, self._document)
+        self.metrics, self.metric_factories = read_metrics(recipe, code, answers, several, self._document)
 
     def __len__(self) -> int:
         return len(self._rows)

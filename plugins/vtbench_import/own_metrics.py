@@ -14,7 +14,7 @@ from vtbench.errors import SampleError
 from vtbench.metric import Batch
 from vtbench.scoring.answers import rank_credit, true_choice
 from vtbench.scoring.metrics import chance, concerned
-from vtbench.scoring.statistics import mean
+from vtbench.stats import mean
 from vtbench.types import Capability, Observation, Record, Sample, Score
 from vtbench_import.answers import Answers
 from vtbench_import.reducing import Aggregation, reduced, stored

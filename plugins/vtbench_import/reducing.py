@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vtbench.errors import SampleError
-from vtbench.scoring.statistics import any_mean, mean
+from vtbench.stats import any_mean, mean
 from vtbench.types import Score
 
 Aggregation = Callable[[list[Any]], Any]

@@ -10,7 +10,7 @@ from vtbench.metric import Metric
 from vtbench.types import Sample
 from vtbench_import.answers import Answers
 from vtbench_import.code import Code
-from vtbench_import.own_metrics import ExactMatch, LengthNormalised, Processed, references
+from vtbench_import.metric_factories import ExactMatch, LengthNormalised, Processed, references
 from vtbench_import.recipe import Function, Recipe
 from vtbench_import.reducing import Aggregation
 

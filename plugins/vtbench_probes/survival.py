@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from vtbench.scoring.statistics import Estimate, ratio, wilson
+from vtbench.stats import Estimate, ratio, wilson
 from vtbench_probes import attention, linear
 from vtbench_probes.answers import Answered
 from vtbench_probes.errors import ProbeError

@@ -11,11 +11,11 @@ from typing import Any
 
 import vtbench
 from vtbench.config import RunConfig
-from vtbench.executing.worker import Worker
-from vtbench.executor import Answered, Basis, Fitting
-from vtbench.provenance import strict
+from vtbench.engine.setup import load_tasks
+from vtbench.engine.worker import Worker
+from vtbench.executor import BatchResult, FitResult, State
 from vtbench.registry import Registry
-from vtbench.selection import load_tasks
+from vtbench.runs.provenance import strict
 from vtbench.types import Capability, Task
 from vtbench_ray.errors import WorkerError
 
@@ -66,18 +66,18 @@ class Station:
         held = strict(model.describe()), settings_of(tasks), place
         return Held(model.capabilities, model.image_size, tuple(model.layers), *held)
 
-    def fit(self, task: str, wanted: Collection[str], size: int) -> Fitting:
+    def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
         """As `Worker.fit`."""
         return self._worker.fit(task, wanted, size)
 
-    def begin(self, task: str, bases: Mapping[str, Basis]) -> Mapping[str, Any]:
+    def begin(self, task: str, bases: Mapping[str, State]) -> Mapping[str, Any]:
         """As `Worker.begin`."""
         self._begun = ""
         facts = dict(self._worker.begin(task, bases))
         self._begun = task
         return facts
 
-    def answer(self, task: str, indices: Sequence[int]) -> Answered:
+    def answer(self, task: str, indices: Sequence[int]) -> BatchResult:
         """Answer one batch.
 
         Raises:

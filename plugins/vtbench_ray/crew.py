@@ -12,9 +12,9 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 
 from vtbench.config import RunConfig
-from vtbench.executor import Answered, Basis, Fitting, Say
-from vtbench.provenance import differing
+from vtbench.executor import BatchResult, FitResult, Notify, State
 from vtbench.registry import Registry
+from vtbench.runs.provenance import differing
 from vtbench.types import Task
 from vtbench_ray.actor import Held, Station, settings_of
 from vtbench_ray.cluster import Connection, Need
@@ -65,7 +65,7 @@ class RayCrew:
         config: RunConfig,
         tasks: Sequence[Task],
         registry: Registry,
-        say: Say,
+        say: Notify,
     ) -> None:
         self._connection, self._need, self._count, self._say = connection, need, count, say
         self._given = ray.put((config, registry, os.getcwd()))
@@ -90,14 +90,14 @@ class RayCrew:
         assert self._held is not None
         return self._held
 
-    def fit(self, task: str, wanted: Collection[str], size: int) -> Fitting:
+    def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
         """Fit on the task's first samples, by one worker."""
         if not wanted:
-            return Fitting({}, ())
-        found: Fitting = self._one(lambda actor: actor.fit.remote(task, list(wanted), size), f"the basis of {task}")
+            return FitResult({}, ())
+        found: FitResult = self._one(lambda actor: actor.fit.remote(task, list(wanted), size), f"the basis of {task}")
         return found
 
-    def begin(self, task: str, bases: Mapping[str, Basis]) -> Mapping[str, Any]:
+    def begin(self, task: str, bases: Mapping[str, State]) -> Mapping[str, Any]:
         """Let every worker take up these bases, those that join later too."""
         self._begun = begun = task, ray.put(dict(bases))
         for hand in [hand for hand in self._hands if hand.held][1:]:
@@ -105,7 +105,7 @@ class RayCrew:
         found: Mapping[str, Any] = self._one(lambda actor: actor.begin.remote(*begun), f"the basis of {task}")
         return found
 
-    def answer(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[Answered]:
+    def answer(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:
         """Yield batches in the order of `indices`."""
         shards = Shards(indices, sizes, ahead=2 * DEPTH * self._count)
         while not shards.over:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-from vtbench.batching import FIRST_SIZE
 from vtbench.config import RunConfig
+from vtbench.engine.batching import FIRST_SIZE
 from vtbench.errors import VtbenchError
-from vtbench.executor import Ended, Job, Say
+from vtbench.executor import Job, JobResult, Notify
 from vtbench.registry import Registry
 from vtbench.types import Task
 from vtbench_ray.cluster import Connection, Need
@@ -28,7 +28,7 @@ class RayExecutor:
             )
         self._address, self._workers, self._cpus, self._gpus = address, workers, cpus, gpus
 
-    def crew(self, config: RunConfig, tasks: Sequence[Task], registry: Registry, say: Say) -> RayCrew:
+    def crew(self, config: RunConfig, tasks: Sequence[Task], registry: Registry, say: Notify) -> RayCrew:
         """Create the model of a run in every worker.
 
         Raises:
@@ -45,7 +45,7 @@ class RayExecutor:
             connection.close()
             raise
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
         """Yield word of each job as it ends. Closed early, it ends the others.
 
         Raises:

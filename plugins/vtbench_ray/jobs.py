@@ -11,8 +11,8 @@ from time import monotonic
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from vtbench.executing.process import begin, why
-from vtbench.executor import Ended, Job
+from vtbench.engine.process import begin, why
+from vtbench.executor import Job, JobResult
 from vtbench_ray.cluster import Need
 from vtbench_ray.crew import RETRIES
 from vtbench_ray.errors import first_line
@@ -22,19 +22,19 @@ class Killed(Exception):
     """A job's process was ended by a signal: it is begun again, and goes on where it was."""
 
 
-def process(job: Job, directory: str, here: str, threads: int, last: bool) -> Ended:
+def process(job: Job, directory: str, here: str, threads: int, last: bool) -> JobResult:
     """Run a job to its end, with this node's Python where it names that of the machine that asks."""
     if not os.path.isdir(directory):
-        return Ended(job.name, 0.0, f"{directory} is not there on {os.uname().nodename}: put it on a shared disk")
+        return JobResult(job.name, 0.0, f"{directory} is not there on {os.uname().nodename}: put it on a shared disk")
     command = tuple(sys.executable if word == here else word for word in job.command)
     began = monotonic()
     status = begin(replace(job, command=command), threads, directory).wait()
     if status < 0 and not last:
         raise Killed(why(job, status))
-    return Ended(job.name, monotonic() - began, why(job, status))
+    return JobResult(job.name, monotonic() - began, why(job, status))
 
 
-def run_jobs(jobs: Sequence[Job], need: Need, workers: int) -> Iterator[Ended]:
+def run_jobs(jobs: Sequence[Job], need: Need, workers: int) -> Iterator[JobResult]:
     """Yield word of each job as it ends, `workers` at once; closed early, it ends those that run.
 
     A job whose process or node is killed is begun again, `RETRIES` times.
@@ -58,7 +58,7 @@ def run_jobs(jobs: Sequence[Job], need: Need, workers: int) -> Iterator[Ended]:
                 if isinstance(error, RayTaskError) and not isinstance(error.cause, Killed):
                     raise error.cause from error
                 if not left:
-                    yield Ended(job.name, 0.0, f"killed {RETRIES + 1} times; the last: {first_line(error)}")
+                    yield JobResult(job.name, 0.0, f"killed {RETRIES + 1} times; the last: {first_line(error)}")
                 else:
                     waiting.append((job, left - 1))
     finally:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vtbench.executor import Answered
+from vtbench.executor import BatchResult
 
 
 @dataclass(eq=False, slots=True)
@@ -32,7 +32,7 @@ class Shards:
     _cut: int = 0
     _next: int = 0
     _again: deque[Shard] = field(default_factory=deque)
-    _ready: dict[int, Answered] = field(default_factory=dict)
+    _ready: dict[int, BatchResult] = field(default_factory=dict)
     _written: int = 0
 
     def take(self) -> Shard | None:
@@ -49,7 +49,7 @@ class Shards:
         """Take batches back that nobody answered."""
         self._again = deque(sorted([*self._again, *shards], key=lambda shard: shard.number))
 
-    def answered(self, shard: Shard, found: Answered) -> Iterator[Answered]:
+    def answered(self, shard: Shard, found: BatchResult) -> Iterator[BatchResult]:
         """Take an answer in; yield those whose turn it is."""
         self._ready[shard.number] = found
         while self._written in self._ready:

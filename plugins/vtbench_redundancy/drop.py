@@ -109,7 +109,7 @@ def jackknife(values_nF: np.ndarray, clusters: Sequence[str], statistic: Callabl
     """Return a smooth statistic of column means with the interval of the delete-one-cluster jackknife.
 
     SE^2 = (G - 1) / G sum_g (theta_g - mean theta)^2, where theta_g leaves out cluster g of G (Efron and Tibshirani, An
-    Introduction to the Bootstrap, 1993, eq. 11.5). As in `vtbench.scoring.statistics`, samples of one cluster are one
+    Introduction to the Bootstrap, 1993, eq. 11.5). As in `vtbench.stats`, samples of one cluster are one
     unit, and where any share a cluster Student's t on G - 1 degrees of freedom stands for the normal quantile.
 
     Args:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from vtbench.budget import Budget
-from vtbench.budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.errors import AdapterError
 from vtbench.metric import Batch
 from vtbench.scoring.credit import credit
-from vtbench.scoring.statistics import mean
+from vtbench.stats import mean
 from vtbench.types import Capability, Observation, Output, Record, Sample, Score
+from vtbench_budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench_redundancy.drop import PARTS, has_signal, sure_area, sure_f95
 
 POLICIES = {"random": RandomKeep, "grid": GridKeep, "downsample": DownSample}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.report.pictures import Album, Pictures
-from vtbench.stored import read_records, read_run
+from vtbench.runs.reader import read_records, read_run
 from vtbench_probes import retention_matrix
 from vtbench_probes.matrix import STAGES
 from vtbench_study.cell import finished_run

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from vtbench.console import number
-from vtbench.executor import Ended
+from vtbench.console.formatting import number
+from vtbench.executor import JobResult
 
 
-def told(ended: Ended, done: int, of: int) -> None:
+def told(ended: JobResult, done: int, of: int) -> None:
     """Say on standard error that a model is done, or why it is not."""
     what = f"failed: {ended.error}" if ended.error else f"done in {ended.seconds / 60:.1f} min"
     print(f"{done}/{of}  {ended.name}: {what}", file=sys.stderr, flush=True)

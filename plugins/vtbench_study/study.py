@@ -17,12 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vtbench.executing.local import Local
-from vtbench.executor import Ended, Executor, Job
-from vtbench.provenance import differing, git_commit, strict, versions
+from vtbench.engine.local import Local
+from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
+from vtbench.runs.provenance import differing, git_commit, strict, versions
+from vtbench.runs.writer import disk, write_file
 from vtbench.scenes.items import BENCHMARK
-from vtbench.store import disk, write_file
 from vtbench_study.errors import StudyError
 from vtbench_study.gathering import example_picture, gather
 from vtbench_study.page import study_page
@@ -31,7 +31,7 @@ from vtbench_study.summary import summarise
 from vtbench_study.writing import files
 from vtbench_training.bases import checkpoint_of
 
-Show = Callable[[Ended, int, int], None]
+Show = Callable[[JobResult, int, int], None]
 
 
 def study(

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vtbench.console import number
+from vtbench.console.formatting import number
 from vtbench_study.measures import MEASURES
 from vtbench_study.showing import interval, p_text, tested
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vtbench.hookspecs import hookimpl
-from vtbench.tracking import Tracker
+from vtbench.tracker import Tracker
 
 
 def wandb() -> Tracker:

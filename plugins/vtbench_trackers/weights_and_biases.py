@@ -11,7 +11,7 @@ import os
 import wandb
 
 from vtbench.errors import VtbenchError
-from vtbench.tracking import Summary
+from vtbench.tracker import Summary
 
 _QUIET = wandb.Settings(
     silent=True,

@@ -21,7 +21,7 @@ from vtbench.scenes.draws import Draws
 from vtbench.scenes.render import render
 from vtbench.scenes.scene import Scene
 from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES
-from vtbench.task import builtin_source
+from vtbench.task.loading import builtin_source
 from vtbench_hf.loading import load
 from vtbench_training.captions import CUES, PROMPTS, Caption, caption
 from vtbench_training.curriculum import Worded

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 import vtbench
-from vtbench.console import number
+from vtbench.console.formatting import number
 from vtbench.scenes.items import BENCHMARK
 from vtbench.types import Score
 from vtbench_training.pretrain import recipe_digest

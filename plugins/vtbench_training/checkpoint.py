@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from vtbench.errors import StoreError
+from vtbench.errors import ResultsError
 
 
 class Checkpoint:
@@ -30,7 +30,7 @@ class Checkpoint:
         """Write the state after `step` steps: the parameters that learn, the optimiser's, and the loss's course.
 
         Raises:
-            StoreError: it cannot be written, for want of room say; the checkpoint before is as it was.
+            ResultsError: it cannot be written, for want of room say; the checkpoint before is as it was.
         """
         part = self.path.with_suffix(".part")
         state = {
@@ -62,7 +62,7 @@ def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[N
     """Say in one line why `what` cannot be written to `path`, and remove what there is of it.
 
     Raises:
-        StoreError: the disk is full, or there is no permission.
+        ResultsError: the disk is full, or there is no permission.
     """
     try:
         yield
@@ -73,7 +73,7 @@ def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[N
         if unfinished is not None:
             unfinished.unlink(missing_ok=True)
         why = "the disk is full" if number in (errno.ENOSPC, errno.EDQUOT) else os.strerror(number).lower()
-        raise StoreError(
+        raise ResultsError(
             f"{path}: {what} cannot be written: {why}; what was written before is intact, and the same command goes on"
         ) from error
 

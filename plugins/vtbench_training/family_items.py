@@ -8,11 +8,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError, nearest
 from vtbench.scenes.draws import Draws
-from vtbench.sources import SceneTask
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
+from vtbench.task.sources import SceneTask
 from vtbench.types import Sample
 
 _FINE = 1 << 31

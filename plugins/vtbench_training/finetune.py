@@ -25,9 +25,9 @@ from torch.utils.data import DataLoader
 from transformers.utils import logging
 
 from vtbench.errors import VtbenchError, nearest
-from vtbench.provenance import differing, git_commit, strict, versions
 from vtbench.registry import Registry
-from vtbench.store import disk, write_file
+from vtbench.runs.provenance import differing, git_commit, strict, versions
+from vtbench.runs.writer import disk, write_file
 from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.loading import choose_device
 from vtbench_llava.layout import save_published

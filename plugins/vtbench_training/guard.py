@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import vtbench
-from vtbench.store import write_file
+from vtbench.runs.writer import write_file
 from vtbench.types import Score
 from vtbench_training.bases import checkpoint_of
 from vtbench_training.settings import FineTune

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vtbench.sources import DEFAULT_SIZE
+from vtbench.task.sources import DEFAULT_SIZE
 from vtbench.types import Sample
 from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.decoding import stop_ids

@@ -10,7 +10,7 @@ from vtbench.scenes.draws import Draws
 from vtbench.scenes.items import ItemSource
 from vtbench.scenes.render import render
 from vtbench.scenes.scene import Scene
-from vtbench.task import builtin_source
+from vtbench.task.loading import builtin_source
 
 
 class Scenery:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, get_args, get_type_hints
 
 from vtbench.budget import parse_budget
-from vtbench.config import pairs
 from vtbench.errors import VtbenchError, nearest
+from vtbench.plugin import parse_settings
 
 Part = Literal["vision", "connector", "text"]
 PenaltyName = Literal["cosine", "logdet", "decorrelation"]
@@ -117,7 +117,7 @@ def parse_mix(text: str) -> dict[str, float]:
     for name in names:
         if names.count(name) > 1:
             raise VtbenchError(f"mix: {name!r} is there twice; give it one weight")
-    return pairs(",".join(part if "=" in part else f"{part}=1" for part in parts))
+    return parse_settings(",".join(part if "=" in part else f"{part}=1" for part in parts))
 
 
 def parse_penalty(text: str) -> tuple[str, float]:

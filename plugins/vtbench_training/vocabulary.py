@@ -7,10 +7,10 @@ from itertools import product
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from vtbench.catalog import find_task_files
 from vtbench.scenes.draws import Draws
 from vtbench.scenes.spec import SceneSpec
-from vtbench.task import TaskFile, read_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.schema import TaskFile, read_task
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<image>")
 SIZE = 1024

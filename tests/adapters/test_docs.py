@@ -72,7 +72,7 @@ def test_the_worked_example_gives_places(gemma3):
 
 def test_the_worked_example_refuses_what_does_not_fit(package, gemma3, tmp_path):
     registry = Registry({"my-models": package["my_models"]})
-    assert registry.adapters()["gemma3"].summary == "Gemma 3, with places for its tokens."
+    assert registry.named("model")["gemma3"].summary == "Gemma 3, with places for its tokens."
     for arguments, says in (
         ({"pretrained": "./none"}, r"there is no directory '\./none'"),
         ({"pretrained": str(tiny_models.save("paligemma", tmp_path / "other"))}, "--model paligemma runs it"),

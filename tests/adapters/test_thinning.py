@@ -10,9 +10,9 @@ import tiny_models
 import torch
 
 from vtbench.budget import Budget, checked_weights
-from vtbench.budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.errors import SampleError
 from vtbench.types import Sample, VisualTokens
+from vtbench_budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.decoding import until_stop
 from vtbench_hf.merged import MERGED, MergedAdapter

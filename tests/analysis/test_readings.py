@@ -6,7 +6,7 @@ import pytest
 
 from vtbench.metric import Batch
 from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
-from vtbench.scoring.statistics import ratio
+from vtbench.stats import ratio
 from vtbench.types import Output, Record, Sample
 from vtbench_analysis.readings import READINGS
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from vtbench.adapter import Adapter, BudgetAdapter
-from vtbench.budgets import Amount, Complexity, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
-from vtbench.catalog import find_task_files
 from vtbench.errors import AdapterError, PluginError, VtbenchError
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench.types import Capability, Output, Sample, VisualTokens
+from vtbench_budgets import Amount, Complexity, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
 from vtbench_families import FAMILIES
 from vtbench_hf.loading import make_greedy
 from vtbench_llava.build import build_llava, build_processor

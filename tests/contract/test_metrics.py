@@ -9,10 +9,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from vtbench.catalog import find_task_files
 from vtbench.metric import Batch, BudgetMetric, Metric, VisualMetric
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench.types import Capability, Record, VisualTokens
 
 REGISTRY = Registry()
@@ -59,7 +59,7 @@ def make(name, samples):
     def ready():
         metric = REGISTRY.metric(name)
         if isinstance(metric, VisualMetric):
-            metric.restore(basis)
+            metric.load_state(basis)
         return metric
 
     return ready
@@ -67,10 +67,10 @@ def make(name, samples):
 
 def warmed(metric, samples, size):
     """Return the basis of the first samples, shown in parts of `size`."""
-    first = samples[: metric.warmup]
+    first = samples[: metric.fit_samples]
     for start in range(0, len(first), size):
-        metric.warm(replace(batch(first[start : start + size], metric.layers), outputs=()))
-    return metric.basis()
+        metric.partial_fit(replace(batch(first[start : start + size], metric.layers), outputs=()))
+    return metric.state()
 
 
 def observe(metric, samples):
@@ -123,7 +123,7 @@ def test_it_meets_the_protocol_and_says_what_it_is(make):
     metric = make()
     assert isinstance(metric, Metric)
     assert metric.needs <= set(get_args(Capability))
-    assert all(named.summary for named in REGISTRY.metrics().values())
+    assert all(named.summary for named in REGISTRY.named("metric").values())
 
 
 def test_one_observation_a_sample_of_json_and_arrays(make, samples):
@@ -146,8 +146,8 @@ def test_it_takes_the_headline_layer_alone(name, samples):
     if not isinstance(metric, VisualMetric):
         pytest.skip("it has no layers")
     first = batch(samples, metric.layers[:1])
-    metric.warm(replace(first, outputs=()))
-    metric.restore(metric.basis())
+    metric.partial_fit(replace(first, outputs=()))
+    metric.load_state(metric.state())
     scores = metric.compute(records(samples), metric.observe(complete(metric, first)))
     json.dumps(as_data(scores), allow_nan=False)
 

@@ -101,14 +101,14 @@ class Seen:
         self.mean: np.ndarray | None = None
         self.shown: list[np.ndarray] = []
 
-    def warm(self, batch: Batch) -> None:
+    def partial_fit(self, batch: Batch) -> None:
         self.shown += list(np.asarray(batch.visual["connector"].tokens))
 
-    def basis(self) -> Mapping[str, np.ndarray]:
+    def state(self) -> Mapping[str, np.ndarray]:
         return {"mean": np.mean(self.shown, axis=0)}
 
-    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        self.mean = basis["mean"]
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.mean = state["mean"]
 
     def observe(self, batch: Batch) -> list[Observation]:
         assert self.mean is not None

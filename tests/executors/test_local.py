@@ -12,8 +12,8 @@ import pytest
 from executor_fakes import questions, registry
 
 import vtbench
+from vtbench.engine.local import Local
 from vtbench.errors import VtbenchError
-from vtbench.executing.local import Local
 from vtbench.executor import Job
 
 

@@ -12,8 +12,8 @@ from executor_fakes import Moody, questions, registry
 from pretend_ray import Cluster, pretend
 
 import vtbench
-from vtbench.errors import AdapterError, StoreError, VtbenchError
-from vtbench.results import RunResult
+from vtbench.errors import AdapterError, ResultsError, VtbenchError
+from vtbench.runs.results import RunResult
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_what_a_worker_raises_is_said_here(tmp_path: Path, cluster: Cluster) -> 
     assert not cluster.connected
     with pytest.raises(VtbenchError, match="each of the first 8 samples failed alike: refused"):
         go(task, executor="ray", model_args={"fails_on": ["*"]}, metrics=["right"])
-    with pytest.raises(StoreError, match=r"differs in limit"):
+    with pytest.raises(ResultsError, match=r"differs in limit"):
         go(task, executor="ray", limit=5, resume=str(path))
 
 

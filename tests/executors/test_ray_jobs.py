@@ -9,7 +9,7 @@ import pytest
 from pretend_ray import Cluster, pretend
 
 from vtbench.errors import VtbenchError
-from vtbench.executor import Ended, Executor, Job
+from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
 
 
@@ -29,7 +29,7 @@ def job(name: str, code: str) -> Job:
     return Job(name, (sys.executable, "-c", code), Path("logs", f"{name}.log"))
 
 
-def ended(jobs: list[Job], **settings: float) -> dict[str, Ended]:
+def ended(jobs: list[Job], **settings: float) -> dict[str, JobResult]:
     return {end.name: end for end in executor(**settings).run(jobs)}
 
 

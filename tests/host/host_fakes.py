@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from vtbench.budget import Budget
-from vtbench.budgets import Amount, GridKeep, RandomKeep
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch
 from vtbench.registry import Registry
 from vtbench.types import Observation, Output, Record, Sample, Score, VisualTokens
+from vtbench_budgets import Amount, GridKeep, RandomKeep
 
 CHOICES = ("yes", "no")
 
@@ -163,15 +163,15 @@ class Seen:
         self.first: list[str] = []
         self.total: Any = 0.0
 
-    def warm(self, batch: Batch) -> None:
+    def partial_fit(self, batch: Batch) -> None:
         self.first += [sample.prompt for sample in batch.samples]
         self.total = self.total + np.asarray(batch.visual[self.layers[0]].tokens).sum(axis=0)
 
-    def basis(self) -> Mapping[str, np.ndarray]:
+    def state(self) -> Mapping[str, np.ndarray]:
         return {"mean": self.total / len(self.first), "first": np.array(self.first)}
 
-    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        self.mean = basis["mean"]
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.mean = state["mean"]
 
     def observe(self, batch: Batch) -> list[Observation]:
         assert self.mean is not None
@@ -192,14 +192,14 @@ class Layers:
     def __init__(self) -> None:
         self.found: list[str] = []
 
-    def warm(self, batch: Batch) -> None:
+    def partial_fit(self, batch: Batch) -> None:
         self.found = [layer for layer in self.layers if layer in batch.visual]
 
-    def basis(self) -> Mapping[str, np.ndarray]:
+    def state(self) -> Mapping[str, np.ndarray]:
         return {"layers": np.array(self.found)}
 
-    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        self.found = [str(layer) for layer in basis["layers"]]
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.found = [str(layer) for layer in state["layers"]]
 
     def observe(self, batch: Batch) -> list[Observation]:
         return [{"layers": sum(layer in batch.visual for layer in self.found)}] * len(batch.samples)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtbench.batching import FIRST_SIZE, LARGEST_SIZE, BatchSize, Failure, ask
+from vtbench.engine.batching import FIRST_SIZE, LARGEST_SIZE, AutoBatchSize, Failure, run_with_backoff
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.types import Sample
 
@@ -18,8 +18,8 @@ def sample(index: int) -> Sample:
     return Sample(id=str(index), index=index, images=(), prompt="", target="")
 
 
-def grow(seconds: Any, batches: int = 20) -> BatchSize:
-    size = BatchSize()
+def grow(seconds: Any, batches: int = 20) -> AutoBatchSize:
+    size = AutoBatchSize()
     for _ in range(batches):
         size.took(size.size, seconds(size.size))
     return size
@@ -32,14 +32,14 @@ def test_it_grows_while_throughput_does_and_stops_where_it_does_not() -> None:
 
 
 def test_one_slow_batch_does_not_end_growth() -> None:
-    size = BatchSize()
+    size = AutoBatchSize()
     for seconds in (1.0, 9.0, 1.0):  # the second batch waits for something else
         size.took(size.size, seconds)
     assert size.size == 4 * FIRST_SIZE
 
 
 def test_fixed_sizes_stay_but_for_memory() -> None:
-    size = BatchSize(24)
+    size = AutoBatchSize(24)
     size.took(24, 0.01)
     assert size.size == 24
     size.out_of_memory(24)
@@ -65,7 +65,7 @@ def test_every_sample_comes_back_once_with_its_own_answer(n: int, fits: int, bad
             raise SampleError("bad")
         return [10 * s.index for s in samples]
 
-    got = [(s.index, value) for s, value in ask([sample(i) for i in range(n)], answer, lambda n: None)]
+    got = [(s.index, value) for s, value in run_with_backoff([sample(i) for i in range(n)], answer, lambda n: None)]
     assert [index for index, _ in got] == list(range(n))
     for index, value in got:
         assert isinstance(value, Failure) if index in bad or not fits else value == 10 * index
@@ -79,5 +79,5 @@ def test_an_error_of_the_whole_run_is_not_repeated() -> None:
         raise AdapterError("server gone")
 
     with pytest.raises(AdapterError):
-        list(ask([sample(i) for i in range(5)], answer, lambda n: None))
+        list(run_with_backoff([sample(i) for i in range(5)], answer, lambda n: None))
     assert calls == [5]

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vtbench.budget
-import vtbench.budgets.amount
-import vtbench.budgets.places
-from vtbench.budget import Budget, checked_weights, parse_budget
-from vtbench.budgets import Amount, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
+import vtbench_budgets.positional
+import vtbench_budgets.token_count
+from vtbench.budget import Budget, checked_weights
 from vtbench.errors import PluginError, VtbenchError
+from vtbench.registry import Registry
 from vtbench.types import VisualTokens
+from vtbench_budgets import Amount, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
 
 POLICIES = (RandomKeep, GridKeep, DownSample)
 policies = st.sampled_from(POLICIES)
@@ -177,7 +178,7 @@ def test_the_policy_of_the_page_is_one():
 
 
 @pytest.mark.parametrize(
-    ("module", "examples"), [(vtbench.budget, 1), (vtbench.budgets.amount, 2), (vtbench.budgets.places, 2)]
+    ("module", "examples"), [(vtbench.budget, 1), (vtbench_budgets.token_count, 2), (vtbench_budgets.positional, 2)]
 )
 def test_the_examples_in_the_docstrings_are_right(module, examples):
     assert doctest.testmod(module) == (0, examples)
@@ -253,7 +254,7 @@ def test_broken_weights_are_refused(weights, says):
     ],
 )
 def test_budgets_are_read_from_text(text, budget):
-    assert parse_budget(text) == budget
+    assert Registry().budget(text) == budget
 
 
 @pytest.mark.parametrize(
@@ -279,4 +280,4 @@ def test_budgets_are_read_from_text(text, budget):
 )
 def test_what_is_no_budget_is_refused_in_one_line(text, says):
     with pytest.raises(VtbenchError, match=says):
-        parse_budget(text)
+        Registry().budget(text)

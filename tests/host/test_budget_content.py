@@ -11,25 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vtbench.budget import Budget, FittedBudget, checked_weights, parse_budget
-from vtbench.budgets import (
+from vtbench.budget import Budget, FittedBudget, checked_weights
+from vtbench.errors import VtbenchError
+from vtbench.registry import Registry
+from vtbench.types import VisualTokens
+from vtbench_budgets import (
     Amount,
     Complexity,
     ComplexityAtMean,
     Merge,
     Saliency,
     Spread,
-    likeness,
+    farthest_point,
     merging,
     saliency,
-    spread,
+    similarity,
 )
-from vtbench.budgets import complexity as complexity_module
-from vtbench.budgets.complexity import complexity
-from vtbench.budgets.complexity import given as given_tokens
-from vtbench.budgets.likeness import cosines, effective_rank
-from vtbench.errors import VtbenchError
-from vtbench.types import VisualTokens
+from vtbench_budgets import complexity as complexity_module
+from vtbench_budgets.complexity import complexity
+from vtbench_budgets.complexity import given as given_tokens
+from vtbench_budgets.similarity import cosines, effective_rank
 
 values = st.floats(-8, 8, width=32).map(lambda value: round(value, 2))
 pictures = st.tuples(st.integers(1, 9), st.integers(1, 4)).flatmap(
@@ -195,9 +196,9 @@ def test_a_mean_beyond_the_tokens_is_one_line_and_of_all_tokens_is_all():
 
 
 def test_a_budget_that_waits_to_be_fitted_refuses_to_answer():
-    budget = parse_budget("complexity:mean=24")
+    budget = Registry().budget("complexity:mean=24")
     assert isinstance(budget, FittedBudget)
-    assert not isinstance(parse_budget("complexity"), FittedBudget)
+    assert not isinstance(Registry().budget("complexity"), FittedBudget)
     with pytest.raises(VtbenchError, match="fitted on a task's first pictures, which only `vtbench run` does"):
         budget.weights(of(np.eye(4)), ["a"])
 
@@ -212,7 +213,7 @@ def vars_of(budget: Budget) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("module", "examples"), [(likeness, 3), (saliency, 2), (spread, 1), (merging, 2), (complexity_module, 3)]
+    ("module", "examples"), [(similarity, 3), (saliency, 2), (farthest_point, 1), (merging, 2), (complexity_module, 3)]
 )
 def test_the_examples_in_the_docstrings_are_right(module, examples):
     assert doctest.testmod(module) == (0, examples)

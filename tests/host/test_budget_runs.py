@@ -15,15 +15,15 @@ from PIL import Image
 import vtbench
 import vtbench.scoring.plugin
 from vtbench.budget import Budget, checked_weights
-from vtbench.budgets import frontier, points, showing
 from vtbench.cli import status
-from vtbench.config import split_budgets
 from vtbench.errors import AdapterError, PluginError, VtbenchError
 from vtbench.hookspecs import hookimpl
+from vtbench.plugin import split_specs
 from vtbench.registry import Registry
-from vtbench.results import RunResult
+from vtbench.runs.results import RunResult
 from vtbench.scenes.draws import Draws
 from vtbench.types import Output, Sample, VisualTokens
+from vtbench_budgets import frontier, frontier_points, tables
 
 TOKENS = 16
 
@@ -348,9 +348,9 @@ def test_budgets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_budgets_are_split_at_commas_between_them() -> None:
-    assert split_budgets("a:k=1,seed=2,b,c:t=0.5 , d") == ["a:k=1,seed=2", "b", "c:t=0.5", "d"]
+    assert split_specs("a:k=1,seed=2,b,c:t=0.5 , d") == ["a:k=1,seed=2", "b", "c:t=0.5", "d"]
 
 
-@pytest.mark.parametrize(("module", "examples"), [(frontier, 1), (points, 0), (showing, 3)])
+@pytest.mark.parametrize(("module", "examples"), [(frontier, 1), (frontier_points, 0), (tables, 3)])
 def test_the_examples_in_the_docstrings_are_right(module: Any, examples: int) -> None:
     assert doctest.testmod(module) == (0, examples)

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from vtbench.config import DECIDING, RunConfig, checked, docs, load, pairs
+from vtbench.config import SCORE_KEYS, RunConfig, checked, field_help, load
 from vtbench.errors import VtbenchError
-from vtbench.provenance import differing, redact, secrets, strict
+from vtbench.plugin import parse_settings
+from vtbench.runs.provenance import differing, redact, secrets, strict
 
 
 def test_every_field_is_documented_and_deciding_ones_exist() -> None:
     names = {field.name for field in fields(RunConfig)}
-    assert docs().keys() == names
-    assert all(text.endswith((".", "`mps`.")) for text in docs().values())
-    assert names >= DECIDING
+    assert field_help().keys() == names
+    assert all(text.endswith((".", "`mps`.")) for text in field_help().values())
+    assert names >= SCORE_KEYS
 
 
 @pytest.mark.parametrize(
@@ -30,16 +31,16 @@ def test_every_field_is_documented_and_deciding_ones_exist() -> None:
     ],
 )
 def test_pairs(text: str, expected: dict[str, object]) -> None:
-    assert pairs(text) == expected
+    assert parse_settings(text) == expected
 
 
 @pytest.mark.parametrize("text", ["a", "=1", "a=[1", "a=1,,b"])
 def test_pairs_that_are_none(text: str) -> None:
     if text == "a=1,,b":
-        assert pairs(text) == {"a": "1,,b"}
+        assert parse_settings(text) == {"a": "1,,b"}
     else:
         with pytest.raises(VtbenchError):
-            pairs(text)
+            parse_settings(text)
 
 
 def test_strings_become_what_the_fields_hold() -> None:

@@ -20,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vtbench
-import vtbench.store
-from vtbench.errors import AdapterError, StoreError, VtbenchError
+import vtbench.runs.writer
+from vtbench.errors import AdapterError, ResultsError, VtbenchError
 from vtbench.registry import Registry
-from vtbench.results import RunResult
+from vtbench.runs.results import RunResult
 
 ALL = "[hits, ranked, seen]"
 
@@ -108,7 +108,7 @@ def test_killed_at_any_byte_and_resumed_gives_the_same_bytes(
         size_of_whole = bytes_written(whole.path)
         resume = False
         for part in (share, again):
-            with patch.object(vtbench.store, "FileIO", dying_after(int(part * size_of_whole))):
+            with patch.object(vtbench.runs.writer, "FileIO", dying_after(int(part * size_of_whole))):
                 try:
                     go(task, output=f"{directory}/cut", resume=resume, **common)
                 except Killed:
@@ -170,12 +170,12 @@ def test_resuming_a_finished_run_asks_the_model_nothing(tmp_path: Path) -> None:
 
 def test_resume_refuses_another_config_and_names_the_keys(tmp_path: Path) -> None:
     task = quiz(tmp_path)
-    with pytest.raises(StoreError, match="no run here"):
+    with pytest.raises(ResultsError, match="no run here"):
         go(task, resume=True)
     first = go(task, limit=5)
-    with pytest.raises(StoreError, match=r"limit \(5 there, 6 here\)"):
+    with pytest.raises(ResultsError, match=r"limit \(5 there, 6 here\)"):
         go(task, limit=6, resume=True)
-    with pytest.raises(StoreError, match=r"identity.fingerprint \(nothing there, \"abc\" here\)"):
+    with pytest.raises(ResultsError, match=r"identity.fingerprint \(nothing there, \"abc\" here\)"):
         go(task, limit=5, resume=str(first.path), model_args={"describes": {"fingerprint": "abc"}})
     # what does not decide the numbers may change
     settings_ = {"batch_size": 3, "max_failed": 0.5, "report": False}
@@ -341,7 +341,10 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
                 raise OSError(28, "No space left on device")
             return super().write(data)
 
-    with patch.object(vtbench.store, "FileIO", Full), pytest.raises(StoreError, match=r"the disk is full.*--resume"):
+    with (
+        patch.object(vtbench.runs.writer, "FileIO", Full),
+        pytest.raises(ResultsError, match=r"the disk is full.*--resume"),
+    ):
         go(task, batch_size=2)
     (path,) = (tmp_path / "out").iterdir()
     kept = len(samples(path))
@@ -357,11 +360,11 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
     task = quiz(tmp_path)
     (tmp_path / "file").write_text("")
     for output in ("file", "file/below"):
-        with pytest.raises(StoreError, match="choose another --output"):
+        with pytest.raises(ResultsError, match="choose another --output"):
             go(task, output=str(tmp_path / output))
     with (
         patch.object(Path, "mkdir", side_effect=PermissionError(13, "Permission denied")),
-        pytest.raises(StoreError, match="no permission"),
+        pytest.raises(ResultsError, match="no permission"),
     ):
         go(task)
 
@@ -369,8 +372,8 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
 def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
     task = quiz(tmp_path)
     first = go(task)
-    store = vtbench.store.Store(first.path, {})
-    with pytest.raises(StoreError, match="another process"):
+    store = vtbench.runs.writer.RunWriter(first.path, {})
+    with pytest.raises(ResultsError, match="another process"):
         go(task, resume=True)
     store.close()
     go(task, resume=True)

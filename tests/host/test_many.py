@@ -14,7 +14,7 @@ from vtbench.cli import status
 from vtbench.errors import VtbenchError
 from vtbench.hookspecs import hookimpl
 from vtbench.registry import Registry
-from vtbench.stored import runs
+from vtbench.runs.reader import runs
 
 Captured = pytest.CaptureFixture[str]
 

@@ -14,7 +14,7 @@ from PIL import Image
 from vtbench.report.pictures import SIDES, Album, cues, data_uri
 from vtbench.report.samples import right, score_columns, spread, truth
 from vtbench.report.scores import bar, beside, headlines, lettered
-from vtbench.task import load_task
+from vtbench.task.loading import load_task
 from vtbench.types import Record
 
 RELATIONAL = Path(__file__).parents[2] / "tasks/relational.yaml"

@@ -11,8 +11,8 @@ from import_fakes import COLOURS, lmms_recipe, loaded, recipe, registry
 from PIL import Image
 
 from vtbench.cli import status
-from vtbench.errors import StoreError, TaskError, VtbenchError
-from vtbench.loop import run
+from vtbench.engine.loop import run
+from vtbench.errors import ResultsError, TaskError, VtbenchError
 from vtbench_analysis.comparing import compare
 
 
@@ -107,7 +107,7 @@ def test_a_run_is_reported_and_resumed_and_not_mixed_up_with_other_data(tmp_path
     assert (first.path / "report.html").read_text().count("data:image/png") >= 3
     assert go(path, limit=3, resume=True).path == first.path
     path.write_text(path.read_text().replace("{{question}}", "{{question}} Now."))
-    with pytest.raises(StoreError, match=r"differs in tasks.squares.keys.doc_to_text"):
+    with pytest.raises(ResultsError, match=r"differs in tasks.squares.keys.doc_to_text"):
         go(path, limit=3, resume=True)
 
 

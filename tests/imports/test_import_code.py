@@ -11,8 +11,8 @@ import pytest
 from import_fakes import COLOURS, lmms_recipe, loaded, recipe, registry
 
 from vtbench.cli import status
+from vtbench.engine.loop import run
 from vtbench.errors import TaskError
-from vtbench.loop import run
 
 UTILS = '''
 """Hooks as tasks have them."""

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from vtbench.catalog import find_task_files
 from vtbench.scenes.scene import CANVAS, Background, Scene, Thing
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_probes.cues import CUES, GRID, ask, cell_of
 
 CELL = CANVAS // GRID

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from probe_fakes import posed
 
-from vtbench.catalog import find_task_files
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_probes.answers import answered
 from vtbench_probes.errors import ProbeError
 from vtbench_probes.problems import FOLDS, Problem, deal_folds, problem, shuffled

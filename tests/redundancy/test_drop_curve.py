@@ -19,7 +19,7 @@ from vtbench.errors import AdapterError
 from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch, BudgetMetric
 from vtbench.registry import Registry
-from vtbench.results import RunResult
+from vtbench.runs.results import RunResult
 from vtbench.scenes.draws import Draws
 from vtbench.types import Output, Record, Sample, Score, VisualTokens
 from vtbench_redundancy import drop

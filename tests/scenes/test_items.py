@@ -17,7 +17,7 @@ from vtbench.scenes.families import MEMBERS
 from vtbench.scenes.questions import describe
 from vtbench.scenes.splits import SPLITS, held_out, quantised, split_of
 from vtbench.scenes.truth import direction, facts, margin, overlap, visible
-from vtbench.task import builtin_source, builtin_spec
+from vtbench.task.loading import builtin_source, builtin_spec
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion")
 GOLDEN = Path(__file__).parent / "golden_hashes.json"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from vtbench.catalog import find_task_files
 from vtbench.errors import TaskError
 from vtbench.metric import Batch
 from vtbench.scoring.credit import credit
 from vtbench.scoring.metrics import Accuracy, SceneGraph
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench.types import Output, Record, Sample
 
 

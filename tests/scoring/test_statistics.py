@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
 
-from vtbench.scoring import statistics
-from vtbench.scoring.statistics import any_mean, difference, mean, ratio
+from vtbench import stats
+from vtbench.stats import any_mean, difference, mean, ratio
 
 
 def own(n):
@@ -129,4 +129,4 @@ def test_two_that_agree_everywhere_are_not_surely_alike():
 
 
 def test_the_examples_in_the_docstrings_are_right():
-    assert doctest.testmod(statistics) == (0, 3)
+    assert doctest.testmod(stats) == (0, 3)

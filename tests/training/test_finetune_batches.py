@@ -11,10 +11,10 @@ import pytest
 import torch
 from tiny_base import write_tiny_base
 
-from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError
 from vtbench.scenes.splits import split_of
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_hf import parts
 from vtbench_hf.adapter import HFAdapter
 from vtbench_llava import layout

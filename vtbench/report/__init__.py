@@ -10,21 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
-from vtbench.errors import StoreError
+from vtbench.errors import ResultsError
 from vtbench.report.facts import facts
 from vtbench.report.figures import figures
 from vtbench.report.pages import environment
 from vtbench.report.samples import RESULTS, SHOWN, table
 from vtbench.report.scores import bar, beside, headlines, kinds, lettered
-from vtbench.stored import read_records, read_run
+from vtbench.runs.reader import read_records, read_run
 from vtbench.types import Task
-
-if TYPE_CHECKING:
-    from vtbench.results import RunResult
 
 __all__ = ["environment", "render", "scores_table"]
 
@@ -52,7 +49,7 @@ def render(
         tasks: those of the run that are at hand; others are loaded again, to make their pictures.
 
     Raises:
-        StoreError: there is no run, or it has no results yet.
+        ResultsError: there is no run, or it has no results yet.
     """
     run, document = _finished(path)
     beside_it = lettered([_finished(other) for other in others])
@@ -88,9 +85,9 @@ def render(
     )
 
 
-def scores_table(result: RunResult) -> str:
+def scores_table(rows: Sequence[Mapping[str, Any]], model: str) -> str:
     """Return the table of scores as an HTML fragment, for notebooks."""
-    return environment().get_template("scores.html.jinja").render(rows=result.rows(), model=result.config.model)
+    return environment().get_template("scores.html.jinja").render(rows=rows, model=model)
 
 
 def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -99,9 +96,9 @@ def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         return run, json.loads((path / "results.json").read_text(encoding="utf-8"))
     except OSError as error:
-        raise StoreError(f"{path}: no results yet; finish the run with --resume {path}") from error
+        raise ResultsError(f"{path}: no results yet; finish the run with --resume {path}") from error
     except ValueError as error:
-        raise StoreError(f"{path / 'results.json'}: broken: {error}") from error
+        raise ResultsError(f"{path / 'results.json'}: broken: {error}") from error
 
 
 def _made(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:

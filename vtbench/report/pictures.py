@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.batching import make
+from vtbench.engine.batching import prepare_sample
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import Record, Sample, Task
@@ -81,7 +81,7 @@ class Pictures:
         """Return a sample's pictures and cues; nothing if they are no longer those that the model saw."""
         if self._task is None or record.index >= len(self._task) or not record.image_sha256:
             return Seen()
-        made = make(self._task, record.index, self._size)
+        made = prepare_sample(self._task, record.index, self._size)
         if not isinstance(made.sample, Sample) or made.image_sha256 != record.image_sha256:
             self.note = "Some pictures are not shown: the task's pictures have changed since the run."
             return Seen()
@@ -90,10 +90,10 @@ class Pictures:
 
 
 def _loaded(place: str, config: Mapping[str, Any]) -> Task:
-    from vtbench.places import open_task, source_of
-    from vtbench.task import load_task
+    from vtbench.task.loading import load_task
+    from vtbench.task.locations import open_task, split_location
 
-    if source_of(place):
+    if split_location(place):
         return open_task(place, Registry(warn=lambda text: None), split=config["split"], seed=config["seed"])
     return load_task(Path(place), [Path(place).parent], split=config["split"], seed=config["seed"])
 

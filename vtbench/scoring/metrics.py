@@ -16,7 +16,7 @@ from vtbench.scoring.answers import exact_match, rank_credit, true_choice
 from vtbench.scoring.credit import GRAPH, graph_counts
 from vtbench.scoring.graph import ATTRIBUTES
 from vtbench.scoring.scene_graph import Counts
-from vtbench.scoring.statistics import mean, ratio
+from vtbench.stats import mean, ratio
 from vtbench.types import Capability, Observation, Record, Sample, Score
 
 Pairs = list[tuple[Record, Observation]]

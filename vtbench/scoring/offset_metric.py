@@ -10,7 +10,7 @@ from vtbench.metric import Batch
 from vtbench.scoring.metrics import Pairs, concerned
 from vtbench.scoring.normalise import parse_answer
 from vtbench.scoring.psychometric import Curve, fit
-from vtbench.scoring.statistics import wilson
+from vtbench.stats import wilson
 from vtbench.types import Capability, Observation, Record, Sample, Score, VisualTokens
 
 

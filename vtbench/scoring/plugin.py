@@ -1,4 +1,4 @@
-"""The host's own metrics and token budgets, registered as any plugin's are.
+"""The metrics of answers, registered as any plugin's are.
 
 A factory imports what it makes only when called.
 """
@@ -6,14 +6,9 @@ A factory imports what it makes only when called.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from vtbench.budgets.factories import BUDGETS, METRICS
 from vtbench.hookspecs import hookimpl
 from vtbench.metric import Metric
-
-if TYPE_CHECKING:
-    from vtbench.budget import Budget
 
 
 def accuracy() -> Metric:
@@ -53,18 +48,11 @@ def psychometric() -> Metric:
 
 @hookimpl
 def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
-    """The metrics of answers, and of answers under token budgets."""
+    """The metrics of answers."""
     return {
-        **METRICS,
         "accuracy": accuracy,
         "pair_accuracy": pair_accuracy,
         "psychometric": psychometric,
         "rank_accuracy": rank_accuracy,
         "scene_graph": scene_graph,
     }
-
-
-@hookimpl
-def vtbench_budgets() -> dict[str, Callable[..., Budget]]:
-    """The budgets."""
-    return dict(BUDGETS)

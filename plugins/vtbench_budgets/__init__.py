@@ -1,0 +1,72 @@
+"""Token budgets: policies that keep, drop or merge visual tokens, and the metrics of what they cost and spare.
+
+What a budget is says `vtbench.budget`. Importing this package imports no numpy; using it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import vtbench
+from vtbench.plugin import lazy_exports
+from vtbench_budgets.factories import BUDGETS, METRICS
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vtbench.budget import Budget
+    from vtbench.metric import Metric
+    from vtbench.runs.results import RunResult
+    from vtbench_budgets.complexity import Complexity, ComplexityAtMean
+    from vtbench_budgets.farthest_point import FarthestPoint
+    from vtbench_budgets.merging import Merge
+    from vtbench_budgets.positional import DownSample, GridKeep, RandomKeep
+    from vtbench_budgets.saliency import Saliency
+    from vtbench_budgets.token_count import TokenCount
+
+__all__ = [
+    "Complexity",
+    "ComplexityAtMean",
+    "DownSample",
+    "FarthestPoint",
+    "GridKeep",
+    "Merge",
+    "RandomKeep",
+    "Saliency",
+    "TokenCount",
+]
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Complexity": "complexity",
+        "ComplexityAtMean": "complexity",
+        "DownSample": "positional",
+        "FarthestPoint": "farthest_point",
+        "GridKeep": "positional",
+        "Merge": "merging",
+        "RandomKeep": "positional",
+        "Saliency": "saliency",
+        "TokenCount": "token_count",
+    },
+)
+
+
+@vtbench.hookimpl
+def vtbench_budgets() -> dict[str, Callable[..., Budget]]:
+    """The budgets."""
+    return dict(BUDGETS)
+
+
+@vtbench.hookimpl
+def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
+    """What answers under token budgets cost, and accuracy against tokens kept."""
+    return dict(METRICS)
+
+
+@vtbench.hookimpl
+def vtbench_run_tables() -> dict[str, Callable[[RunResult], Iterable[RenderableType]]]:
+    """The budget of each task, and the frontier where there is one."""
+    from vtbench_budgets.tables import run_tables
+
+    return {"budgets": run_tables}

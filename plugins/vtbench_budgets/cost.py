@@ -1,0 +1,47 @@
+"""What answers cost the decoder: each answer's tokens and seconds in, their means out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+from typing import Any
+
+from vtbench.metric import Batch
+from vtbench.stats import any_mean
+from vtbench.types import Capability, Observation, Output, Record, Score
+
+
+class BudgetCost:
+    """Visual tokens that the decoder read, and seconds of prefill and decoding as the adapter measured them.
+
+    A batch's seconds are shared out evenly. They depend on the machine, on what else it does and on the batch: compare
+    what was measured side by side.
+    """
+
+    needs: frozenset[Capability] = frozenset({"generate"})
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Take over what each output says; None where the adapter does not."""
+        return [cost(output) for output in batch.outputs]
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Return `tokens_kept`, `prefill_ms` and `decode_ms` a sample; None where the adapter does not say."""
+        tokens = [float(o["tokens"]) for o in observations if o["tokens"] is not None]
+        clusters = [r.cluster for r, o in zip(records, observations, strict=True) if o["tokens"] is not None]
+        found = {"tokens_kept": any_mean(tokens, clusters).score(detail=_range(tokens), percent=False)}
+        for part in ("prefill", "decode"):
+            values = [1000 * o[part] for o in observations if o[part] is not None]
+            detail = {"unit": "ms a sample", "median": median(values) if values else None}
+            found[f"{part}_ms"] = Score(fmean(values) if values else None, n=len(values), detail=detail, percent=False)
+        return found
+
+
+def cost(output: Output) -> dict[str, Any]:
+    """Return the numbers of one answer, as they are stored."""
+    seconds = {"prefill": output.prefill_seconds, "decode": output.decode_seconds}
+    rounded = {part: None if value is None else round(value, 7) for part, value in seconds.items()}
+    return {"tokens": output.visual_tokens_in, **rounded}
+
+
+def _range(tokens: Sequence[float]) -> Mapping[str, Any]:
+    return {"least": min(tokens), "most": max(tokens)} if tokens else {}

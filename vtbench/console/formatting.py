@@ -1,0 +1,26 @@
+"""Numbers as tables and reports write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def number(value: float | None, percent: bool) -> str:
+    """Write a score as tables show it.
+
+    >>> number(0.5125, percent=True), number(1.25, percent=False), number(None, percent=True)
+    ('51.2', '1.250', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f}" if percent else f"{value:.3f}"
+
+
+def spending(spent: Mapping[str, float]) -> str:
+    """Write what a task took of a model that is paid by tokens.
+
+    >>> spending({"tokens_in": 8300, "tokens_out": 20, "cost": 0.012})
+    '8,300 tokens in, 20 tokens out, cost 0.012'
+    """
+    texts = {name: f"{value:,} {name.replace('_', ' ')}" for name, value in spent.items()}
+    return ", ".join({**texts, "cost": f"cost {spent['cost']:.4g}"}.values() if "cost" in spent else texts.values())

@@ -1,0 +1,65 @@
+"""One table of the scores of several models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vtbench.console.formatting import number
+from vtbench.console.tables import print_line, score_table, table_console
+
+if TYPE_CHECKING:
+    from vtbench.engine.multi_model import MultiModelResult
+
+
+def model_rows(found: MultiModelResult) -> list[tuple[str, str, list[str]]]:
+    """Return task, score and one cell a model, for every score that any model has, in the order of the first.
+
+    A cell holds the value and its 95 % interval, `-` where a score has no value, and nothing where the model has no
+    such score. One that is flagged ends in an asterisk.
+    """
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for row in found.rows():
+        cells.setdefault((row["task"], row["score"]), {})[row["model"]] = _cell(row)
+    # tasks stay together, whichever model has a score that the others lack
+    order = sorted(cells, key=lambda key: [task for task, _ in cells].index(key[0]))
+    return [(task, score, [cells[task, score].get(m, "") for m in found.results]) for task, score in order]
+
+
+def _cell(row: dict[str, Any]) -> str:
+    text = number(row["value"], row["percent"])
+    if row["low"] is not None:
+        text += f" {'–'.join(number(row[end], row['percent']) for end in ('low', 'high'))}"
+    return text + "*" * bool(row["flags"])
+
+
+def show_models(found: MultiModelResult, stderr: bool) -> None:
+    """Print the table, where the runs are, which models failed, and what compares them sample by sample."""
+    from rich.markup import escape
+
+    console = table_console(stderr, width=160)
+    table = score_table()
+    for column in ("task", "score"):
+        table.add_column(column, no_wrap=True)
+    for model in found.results:
+        table.add_column(escape(model), justify="right")
+    before = None
+    for task, score, cells in model_rows(found):
+        if before not in (None, task):
+            table.add_section()
+        table.add_row(escape(task) if task != before else "", escape(score), *cells)
+        before = task
+    if found.results:
+        console.print(table)
+    if flags := sorted({flag for row in found.rows() for flag in row["flags"].split()}):
+        print_line(console, f"*  flagged ({', '.join(flags)}): each run's results.json has the flags")
+    for model, result in found.results.items():
+        print_line(console, f"written  {result.path}")
+        for task, failed in result.document["failed"].items():
+            if failed:
+                text = f"{model} · {task}: {failed} samples failed; samples.jsonl says why"
+                print_line(console, text, style="red")
+    for model, why in found.failed.items():
+        print_line(console, f"{model} failed: {why}", style="red")
+    if len(found.results) > 1:
+        paths = " ".join(str(result.path) for result in found.results.values())
+        print_line(console, f"compare  vtbench compare {paths}")

@@ -1,0 +1,99 @@
+"""Tables on the terminal: the scores of a run, and listings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vtbench.console.formatting import number, spending
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+    from vtbench.runs.results import RunResult
+
+
+def table_console(stderr: bool, width: int = 120) -> Console:
+    """Return a console that is `width` columns wide where it is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = width
+    return console
+
+
+def score_table(title: str = "") -> Table:
+    """Return an empty table in the style of all tables of vtbench."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    return Table(
+        title=escape(title) or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
+
+
+def print_line(console: Console, text: str, style: str | None = None) -> None:
+    """Print one line as it is: no markup, no wrapping, no highlighting."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def show_listing(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print rows as a JSON list, or in columns; None and empty cells are left blank."""
+    import click
+
+    if as_json:
+        click.echo(json.dumps(rows, allow_nan=False))
+        return
+    texts = [["" if value is None else str(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for cells in texts:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def show_scores(result: RunResult, stderr: bool) -> None:
+    """Print the table of results, and where the run is."""
+    from rich.markup import escape
+
+    console = table_console(stderr)
+    for task, reasons in result.document["left_out"].items():
+        table = score_table(f"{result.config.model} · {task}")
+        for column in ("score", "value", "95 %", "chance", "majority", "n", ""):
+            table.add_column(column, justify="left" if column in ("score", "") else "right", no_wrap=column != "")
+        for row in (row for row in result.rows() if row["task"] == task):
+            percent = row["percent"]
+            interval = "" if row["low"] is None else f"{number(row['low'], percent)} – {number(row['high'], percent)}"
+            baselines = ["" if row[key] is None else number(row[key], percent) for key in ("chance", "majority")]
+            cells = [row["score"], number(row["value"], percent), interval, *baselines, str(row["n"]), row["flags"]]
+            table.add_row(*map(escape, cells))
+        for metric in reasons:
+            table.add_row(escape(metric), "-", "", "", "", "", "left out", style="dim")
+        console.print(table)
+        for metric, reason in reasons.items():
+            print_line(console, f"left out {metric}: {reason}")
+    for task, spent in result.document.get("spent", {}).items():
+        print_line(console, f"{task}: {spending(spent)}")
+    for task, failed in result.document["failed"].items():
+        if failed:
+            print_line(console, f"{task}: {failed} samples failed; samples.jsonl says why", style="red")
+    print_line(console, f"written  {result.path}")
+
+
+def show_plugin_tables(
+    tables: Mapping[str, Callable[[RunResult], Iterable[RenderableType]]], result: RunResult, stderr: bool
+) -> None:
+    """Print what plugins add below the table of scores; one that fails becomes a line that says so."""
+    for name, table in tables.items():
+        try:
+            found = list(table(result))
+        except Exception as error:  # whatever a third party's table raises must not cost the result
+            found = [f"{name}: {' '.join(f'{type(error).__name__}: {error}'.split())}"]
+        for part in found:
+            console = table_console(stderr)
+            if isinstance(part, str):
+                print_line(console, part)
+            else:
+                console.print(part)

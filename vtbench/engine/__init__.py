@@ -1,0 +1,1 @@
+"""Runs a model on tasks: setup, loop, workers, inference."""

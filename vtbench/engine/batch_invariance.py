@@ -1,0 +1,84 @@
+"""`--check-batching`: whether a model's answers depend on what it is asked together with.
+
+Prints a line for every sample whose answer differs between batch size 1 and N; the exit status is 1 if any does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from vtbench.adapter import Adapter
+from vtbench.config import RunConfig
+from vtbench.engine.setup import RunPlan
+from vtbench.errors import AdapterError, OutOfMemory, SampleError
+from vtbench.registry import Registry
+from vtbench.types import Sample, Task
+
+SAMPLES, SIZE = 32, 8
+
+
+def check_batching(config: RunConfig, registry: Registry) -> int:
+    """Compare, print and return the exit status.
+
+    Raises:
+        AdapterError: the model can neither generate nor rank, or the batch does not fit into memory.
+    """
+    size = SIZE if config.batch_size == "auto" else config.batch_size
+    plan = RunPlan.resolve(config, registry)
+    adapter = plan.create_adapter()
+    try:
+        if not adapter.capabilities & {"generate", "rank"}:
+            raise AdapterError(f"model {config.model!r} can neither generate nor rank: there is nothing to compare")
+        differing: list[dict[str, Any]] = []
+        compared = 0
+        for task in plan.tasks:
+            samples = list(_samples(task, adapter))
+            compared += len(samples)
+            alone, together = (_answers(adapter, task, samples, n) for n in (1, size))
+            for sample, one, many in zip(samples, alone, together, strict=True):
+                differing += [
+                    {"id": sample.id, "form": form, "alone": one[form], "batched": many[form]}
+                    for form in one
+                    if one[form] != many[form]
+                ]
+    finally:
+        adapter.close()
+    click.echo(f"{compared} samples at batch size 1 and {size}: {len(differing)} answers differ", err=config.json)
+    for row in differing:
+        click.echo(f"{row['id']} {row['form']}: {row['alone']!r} alone, {row['batched']!r} batched", err=config.json)
+    if config.json:
+        click.echo(json.dumps({"samples": compared, "batch_size": size, "differing": differing}))
+    return int(bool(differing))
+
+
+def _samples(task: Task, adapter: Adapter) -> list[Sample]:
+    made = []
+    for index in range(min(SAMPLES, len(task))):
+        try:
+            made.append(task.sample(index, adapter.image_size))
+        except SampleError:
+            continue  # what cannot be made cannot be compared
+    return made
+
+
+def _answers(adapter: Adapter, task: Task, samples: Sequence[Sample], size: int) -> list[dict[str, str | None]]:
+    """Return each sample's generated answer and likeliest choice."""
+    found: list[dict[str, str | None]] = [{} for _ in samples]
+    try:
+        for start in range(0, len(samples), size):
+            part, rows = samples[start : start + size], found[start : start + size]
+            if "generate" in adapter.capabilities:
+                for row, output in zip(rows, adapter.generate(part, task.max_new_tokens), strict=True):
+                    row["generate"] = output.text
+            closed = [(row, sample) for row, sample in zip(rows, part, strict=True) if sample.choices]
+            if "rank" in adapter.capabilities and closed:
+                for (row, sample), output in zip(closed, adapter.rank([s for _, s in closed]), strict=True):
+                    scores = output.logprobs or ()
+                    row["rank"] = sample.choices[max(range(len(scores)), key=scores.__getitem__)] if scores else None
+    except OutOfMemory as error:
+        raise AdapterError(f"batch size {size} does not fit into memory; give a smaller --batch-size") from error
+    return found

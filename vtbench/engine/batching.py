@@ -1,0 +1,179 @@
+"""Batches: how large they are, prepared ahead in a thread, and retried in smaller parts when something goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vtbench.errors import OutOfMemory, SampleError, VtbenchError
+from vtbench.types import Sample, Task
+
+FIRST_SIZE, LARGEST_SIZE = 8, 256
+GAIN = 1.1
+"""A doubled batch must bring this many times the samples per second to be worth its memory."""
+TRIES = 3
+"""Batches of one size before it is judged: one may be slow because the machine was busy elsewhere."""
+
+T = TypeVar("T")
+
+
+class AutoBatchSize:
+    """The number of samples to ask for at once: fixed, or grown by doubling while throughput gains.
+
+    Its state follows from the calls alone, so a resumed run replays them and goes on with the same sizes.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size or FIRST_SIZE
+        self._growing = size is None
+        self._best = self._here = 0.0
+        self._tries = 0
+
+    def took(self, n: int, seconds: float) -> None:
+        """A batch of `n` took `seconds`. Batches that were cut short by the end of the task tell nothing."""
+        if not self._growing or n != self.size:
+            return
+        self._here, self._tries = max(self._here, n / max(seconds, 1e-9)), self._tries + 1
+        if self._here >= self._best * GAIN:
+            if n * 2 > LARGEST_SIZE:
+                self._growing = False
+            else:
+                self._best, self._here, self._tries, self.size = self._here, 0.0, 0, n * 2
+        elif self._tries == TRIES:
+            self._growing, self.size = False, max(1, n // 2)
+
+    def out_of_memory(self, n: int) -> None:
+        """A batch of `n` did not fit: never ask for so many again."""
+        self._growing, self.size = False, max(1, min(self.size, n // 2))
+
+
+def replay(
+    batches: Iterable[Mapping[str, Any]], task: Task, done: Collection[int], size: AutoBatchSize
+) -> tuple[list[tuple[int, int]], int]:
+    """Take up an earlier run of `task`: bring `size` to where it was, and say what is left.
+
+    Returns:
+        Batches to repeat, as (first index, number): a model's rounding may depend on what it is asked together, so a
+        batch of which a sample is missing is asked again whole. And the index from which everything is new.
+    """
+    repeat, start = [], 0
+    for line in batches:
+        if line["task"] != task.name:
+            continue
+        for n in line.get("out_of_memory", ()):
+            size.out_of_memory(n)
+        if "out_of_memory" not in line:
+            size.took(line["size"], line["seconds"])
+        if line["start"] == start:
+            start += line["size"]
+            if any(index not in done for index in range(line["start"], start)):
+                repeat.append((line["start"], line["size"]))
+    return repeat, start
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a sample has no answer."""
+
+    error: Exception
+
+    def __str__(self) -> str:
+        if isinstance(self.error, SampleError):
+            return str(self.error)
+        if isinstance(self.error, OutOfMemory):
+            return f"out of memory at batch size 1: {self.error}"
+        frames = traceback.extract_tb(self.error.__traceback__)
+        place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        return f"{type(self.error).__name__}: {self.error}{place}"
+
+
+def run_with_backoff(
+    samples: Sequence[Sample],
+    answer: Callable[[Sequence[Sample]], Sequence[T]],
+    out_of_memory: Callable[[int], None],
+) -> Iterator[tuple[Sample, T | Failure]]:
+    """Yield every sample with its answer, asking again in smaller parts where the whole does not work.
+
+    Out of memory halves the batch. Any other error repeats it one by one, so that only the sample at fault fails.
+    Errors that concern the whole run (a `VtbenchError` other than `SampleError`) end it, and so does a function that
+    returns another number of values than it was given samples.
+    """
+    if not samples:
+        return
+    failed: Failure | None = None
+    step = 1
+    try:
+        values = answer(samples)
+    except OutOfMemory as error:
+        out_of_memory(len(samples))
+        failed, step = Failure(error), (len(samples) + 1) // 2
+    except SampleError as error:
+        failed = Failure(error)
+    except VtbenchError:
+        raise
+    except Exception as error:  # an adapter may fail on a sample in any way; the record says how
+        failed = Failure(error)
+    if failed is None:
+        yield from zip(samples, values, strict=True)
+        return
+    if len(samples) == 1:
+        yield samples[0], failed
+        return
+    for start in range(0, len(samples), step):
+        yield from run_with_backoff(samples[start : start + step], answer, out_of_memory)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSample:
+    """A sample as made by the task, with the hash of each image's decoded RGB bytes; or why it could not be made."""
+
+    index: int
+    sample: Sample | Failure
+    image_sha256: tuple[str, ...] = ()
+
+
+def prepare_sample(task: Task, index: int, image_size: int | None) -> PreparedSample:
+    """Make one sample. Any error of the task on this sample alone is the sample's failure."""
+    try:
+        sample = task.sample(index, image_size)
+    except SampleError as error:
+        return PreparedSample(index, Failure(error))
+    return PreparedSample(index, sample, tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in sample.images))
+
+
+class Prefetcher:
+    """Prepares samples in one thread while the model works, in the order given, at most one batch ahead."""
+
+    def __init__(self, task: Task, indices: Iterable[int], image_size: int | None, pool: ThreadPoolExecutor) -> None:
+        self._start = lambda index: pool.submit(prepare_sample, task, index, image_size)
+        self._indices = iter(indices)
+        self._waiting: list[Future[PreparedSample]] = []
+
+    def _fill(self, n: int) -> None:
+        while len(self._waiting) < n:
+            index = next(self._indices, None)
+            if index is None:
+                break
+            self._waiting.append(self._start(index))
+
+    def take(self, n: int) -> list[PreparedSample]:
+        """Return the next `n` samples (fewer at the end), and start on as many more."""
+        self._fill(2 * n)
+        now, self._waiting = self._waiting[:n], self._waiting[n:]
+        return [future.result() for future in now]
+
+
+@contextmanager
+def one_thread() -> Iterator[ThreadPoolExecutor]:
+    """A thread to make samples in; on leaving, what was not begun is dropped."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vtbench-samples")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

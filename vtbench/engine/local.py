@@ -1,0 +1,77 @@
+"""The executor `local`: a run's model in this process, a study's jobs in processes beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from time import monotonic
+
+from vtbench.engine.process import failure_reason, start_job
+from vtbench.errors import VtbenchError
+from vtbench.executor import Job, JobResult, Notify, Work, WorkerPool
+
+
+class Local:
+    """This machine.
+
+    Args:
+        workers: jobs at once, which share its cores; by default one for every core, at most four. A run has one worker.
+
+    Raises:
+        VtbenchError: less than one worker.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._asked = workers
+        self.workers = min(cores, 4) if workers is None else workers
+        if self.workers < 1:
+            raise VtbenchError(f"workers must be at least 1, not {workers}")
+        self.threads = max(1, cores // self.workers)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock, self._closed = threading.Lock(), False
+
+    def start(self, work: Work, notify: Notify) -> WorkerPool:
+        """Create the model in this process.
+
+        Raises:
+            VtbenchError: more than one worker was asked for, or the model cannot be loaded.
+        """
+        if (self._asked or 1) > 1:
+            raise VtbenchError(
+                f"--executor local:workers={self._asked}: a run here has one worker; --executor ray has more"
+            )
+        return work.worker()
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
+        """Yield the result of each job as it ends. Closed early, it ends those that are running."""
+        with ThreadPoolExecutor(self.workers) as pool:
+            waiting: set[Future[JobResult]] = {pool.submit(self._one, job) for job in jobs}
+            try:
+                while waiting:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            finally:
+                self._end(waiting)
+
+    def _one(self, job: Job) -> JobResult:
+        began = monotonic()
+        with self._lock:
+            if self._closed:
+                return JobResult(job.name, 0.0, "not begun")
+            process = self._running[job.name] = start_job(job, self.threads)
+        status = process.wait()
+        with self._lock:
+            del self._running[job.name]
+        return JobResult(job.name, monotonic() - began, failure_reason(job, status))
+
+    def _end(self, waiting: set[Future[JobResult]]) -> None:
+        for future in waiting:
+            future.cancel()
+        with self._lock:
+            self._closed = True
+            for process in self._running.values():
+                process.terminate()

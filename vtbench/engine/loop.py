@@ -1,0 +1,138 @@
+"""The evaluation loop.
+
+    RunPlan -> WorkerPool -> results/<run>/ : for every task, batch by batch,
+    index -> Sample -> Output, VisualTokens -> Observation -> Record; at the end all Observations -> Scores
+
+Killed at any point, a run loses at most the batches in flight. Where the model is asked is the executor's business;
+what is asked together, and what is written, is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from vtbench import report
+from vtbench.config import RunConfig, checked
+from vtbench.console.progress import Listener
+from vtbench.engine.batching import AutoBatchSize, replay
+from vtbench.engine.inference import FailFast
+from vtbench.engine.setup import RunPlan
+from vtbench.engine.worker import BUDGET, RunWork
+from vtbench.executor import WorkerPool
+from vtbench.metric import Metric, VisualMetric
+from vtbench.registry import Registry
+from vtbench.runs import results
+from vtbench.runs.provenance import run_facts, secrets
+from vtbench.runs.publish import publish, to_stderr
+from vtbench.runs.results import RunResult
+from vtbench.runs.writer import RunWriter, write_file
+from vtbench.types import Task
+
+
+def run(
+    config: RunConfig | None = None,
+    *,
+    registry: Registry | None = None,
+    listener: Listener | None = None,
+    **fields: Any,
+) -> RunResult:
+    """Run a model on tasks: `run(model="llava", tasks=["relational"])`.
+
+    Args:
+        config: the run; or leave it out and give its fields.
+        registry: plugins to use; the installed ones by default.
+        listener: is told of progress; silent by default.
+        **fields: those of `RunConfig`, the flags of `vtbench run`.
+
+    Raises:
+        VtbenchError: bad usage or input, in one line. KeyboardInterrupt leaves what was done, for `resume=True`.
+    """
+    config = checked(fields if config is None else {**asdict(config), **fields})
+    registry, listener = registry or Registry(), listener or Listener()
+    trackers = {spec: registry.tracker(spec) for spec in config.track}
+    executor = registry.executor(config.executor)
+    plan = RunPlan.resolve(config, registry)
+    pool = executor.start(RunWork(plan), listener.note)
+    try:
+        selection = plan.select_metrics(pool.model)
+        facts = run_facts(
+            config, plan.tasks, plan.locations, selection.metrics, selection.left_out, pool.model, registry.plugins()
+        )
+        writer = RunWriter.open(Path(config.output), config.resume, facts, frozenset(secrets(config.model_args)))
+        try:
+            counts = {task.name: (len(task), len(writer.done[task.name])) for task in plan.tasks}
+            listener.begin(writer.path, counts, selection.left_out)
+            size = AutoBatchSize(None if config.batch_size == "auto" else config.batch_size)
+            for task in plan.tasks:
+                run_task(task, pool, selection.metrics[task.name], writer, size, listener)
+            document = results.document(writer, plan.tasks, selection.metrics, selection.left_out)
+            writer.write("results.json", document)
+            writer.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
+            result = RunResult(writer.path, document, config)
+            if config.report:
+                page = report.render(writer.path, sections=registry.report_sections(), tasks=plan.tasks)
+                write_file(writer.path / "report.html", page)
+        finally:
+            writer.close()
+    finally:
+        pool.close()
+        listener.end()
+    publish(trackers, result, say=listener.note, warn=to_stderr)
+    return result
+
+
+def run_task(
+    task: Task,
+    pool: WorkerPool,
+    metrics: Mapping[str, Metric],
+    writer: RunWriter,
+    size: AutoBatchSize,
+    listener: Listener,
+) -> None:
+    """Ask for every sample that is not written yet, and write it."""
+    repeat, start = replay(writer.batches(), task, writer.done[task.name], size)
+    indices = [i for first, n in repeat for i in range(first, first + n)] + list(range(start, len(task)))
+    fail_fast = FailFast(task, begun=bool(writer.done[task.name]))
+    fit_metrics(task, pool, metrics, writer, size)
+    with closing(pool.run_batches(task.name, indices, _sizes([n for _, n in repeat], size))) as batches:
+        for batch in batches:
+            n = len(batch.records)
+            writer.batch(task.name, batch.start, n, batch.seconds, list(batch.out_of_memory))
+            for part in batch.out_of_memory:
+                size.out_of_memory(part)
+            if not batch.out_of_memory:
+                size.took(n, batch.seconds)
+            writer.append(fail_fast.passed(batch.records, batch.failures))
+            listener.advance(task.name, n, sum(failure is not None for failure in batch.failures))
+    writer.append(fail_fast.rest())
+
+
+def _sizes(repeat: list[int], size: AutoBatchSize) -> Iterator[int]:
+    """Sizes of batches: of those to repeat, then what `size` says when the next one is handed out."""
+    yield from repeat
+    while True:
+        yield size.size
+
+
+def fit_metrics(
+    task: Task, pool: WorkerPool, metrics: Mapping[str, Metric], writer: RunWriter, size: AutoBatchSize
+) -> None:
+    """Load the state of every fitted metric (and of `--budget`): the stored one, or fit it on the first samples."""
+    fitted = {name: metric for name, metric in metrics.items() if isinstance(metric, VisualMetric)}
+    stored = {name: writer.state(task.name, name) for name in (*fitted, BUDGET)}
+    new = pool.fit(task.name, [name for name, state in stored.items() if state is None], size.size)
+    for part in new.out_of_memory:
+        size.out_of_memory(part)
+    for name, state in new.states.items():
+        writer.save_state(task.name, name, state)
+        stored[name] = writer.state(task.name, name)
+    states = {name: state for name, state in stored.items() if state is not None}
+    for name, metric in fitted.items():
+        metric.load_state(states[name])
+    if facts := pool.load_states(task.name, states):
+        writer.update(budgets={**writer.run.get("budgets", {}), task.name: dict(facts)})

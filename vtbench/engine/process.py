@@ -1,0 +1,35 @@
+"""Starts the process of a job, and says why one failed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from vtbench.executor import Job
+
+
+def start_job(job: Job, threads: int, directory: str | None = None) -> subprocess.Popen[bytes]:
+    """Start a job with so many threads, in a directory of its own if one is named.
+
+    Nobody writes to its standard input: the end of that tells the job that this process is gone, however it went.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("ab") as log:
+        return subprocess.Popen(
+            job.command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, cwd=directory
+        )
+
+
+def failure_reason(job: Job, status: int) -> str | None:
+    """Say in a line why a job failed: its last one; None where it did not."""
+    if status == 0:
+        return None
+    lines = [line for line in _text(job.log).splitlines() if line.strip()]
+    ended = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+    return f"{lines[-1].strip()} ({ended}; {job.log})" if lines and status > 0 else f"{ended}; {job.log}"
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,116 @@
+"""One worker of a run: it holds the model and turns indices of samples into records. On its own it is a pool of one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from vtbench.adapter import Adapter
+from vtbench.engine.batching import AutoBatchSize, Prefetcher, one_thread
+from vtbench.engine.budgeted_adapter import BudgetedAdapter
+from vtbench.engine.inference import fit_on_first, query, to_records
+from vtbench.engine.setup import RunPlan
+from vtbench.executor import BatchResult, FitResult, State
+from vtbench.metric import Fittable, VisualMetric
+from vtbench.types import Task
+
+BUDGET = "--budget"
+"""Names the state of a token budget among those of metrics."""
+
+
+class Worker:
+    """Creates the adapter of a run, and asks it about batches.
+
+    Args:
+        plan: the run's.
+
+    Raises:
+        VtbenchError: what `RunPlan.create_adapter` and `RunPlan.select_metrics` raise.
+    """
+
+    def __init__(self, plan: RunPlan) -> None:
+        self._tasks = {task.name: task for task in plan.tasks}
+        self._adapter = plan.create_adapter()
+        try:
+            self._metrics = plan.select_metrics(self._adapter).metrics
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def model(self) -> Adapter:
+        """The adapter."""
+        return self._adapter
+
+    def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
+        """Fit metrics (and the token budget) on the task's first samples, `size` at once."""
+        fits = {name: fit for name, fit in self._fittable(task).items() if name in wanted}
+        if not fits:
+            return FitResult({}, ())
+        source = self._tasks[task]
+        first = range(min(len(source), max(fit.fit_samples for fit in fits.values())))
+        with one_thread() as pool:
+            prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
+            halved = fit_on_first(list(fits.values()), prefetcher, self._adapter, AutoBatchSize(size))
+        return FitResult({name: fit.state() for name, fit in fits.items()}, tuple(halved))
+
+    def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
+        """Take up what was fitted on a task, and return facts of the token budget, if there is one."""
+        for name, fit in self._fittable(task).items():
+            fit.load_state(states[name])
+        return self._adapter.facts if isinstance(self._adapter, BudgetedAdapter) else {}
+
+    def _fittable(self, task: str) -> dict[str, Fittable]:
+        """What is fitted on a task, by name; a token budget forgets the task before."""
+        fits: dict[str, Fittable] = {name: m for name, m in self._metrics[task].items() if isinstance(m, VisualMetric)}
+        if isinstance(self._adapter, BudgetedAdapter) and (budget := self._adapter.new_fitter()).needed:
+            fits[BUDGET] = budget
+        return fits
+
+    def run_batches(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:
+        """Yield batches in the order of `indices`; the next samples are made while the model works."""
+        source = self._tasks[task]
+        ask = partial(query, adapter=self._adapter, metrics=self._metrics[task], task=source)
+        with one_thread() as pool:
+            prefetcher = Prefetcher(source, indices, self._adapter.image_size, pool)
+            while batch := prefetcher.take(next(sizes)):
+                halved: list[int] = []
+                began = time.perf_counter()
+                pairs = list(to_records(batch, source, ask, halved.append))
+                seconds = time.perf_counter() - began
+                each = round(seconds / len(batch), 6)
+                yield BatchResult(
+                    batch[0].index,
+                    seconds,
+                    tuple(halved),
+                    tuple(replace(record, seconds=each) for record, _ in pairs),
+                    tuple(None if error is None else type(error).__name__ for _, error in pairs),
+                )
+
+    def close(self) -> None:
+        """Release memory and processes."""
+        self._adapter.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RunWork:
+    """A run as an executor sees it (`vtbench.executor.Work`)."""
+
+    plan: RunPlan
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """All tasks of the run."""
+        return self.plan.tasks
+
+    @property
+    def device(self) -> str:
+        """Where the model is to run."""
+        return self.plan.config.device
+
+    def worker(self) -> Worker:
+        """Create one worker in this process."""
+        return Worker(self.plan)

@@ -1,0 +1,168 @@
+"""What identifies a run: its digest, the versions it used, and the rule that no secret is written.
+
+Two runs of one digest give the same
+numbers, so one may go on where the other stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from importlib import metadata
+from typing import Any
+
+from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
+from vtbench.executor import Model
+from vtbench.plugin import Plugin
+from vtbench.types import Task
+from vtbench.version import __version__
+
+_SECRET = re.compile(r"key|token(?!iz)|secret|password", re.IGNORECASE)
+HIDDEN = "***"
+
+
+def redact(value: Any) -> Any:
+    """Return JSON-able data, strings hidden whose key names a secret (*key*, *token*, *secret*, *password*)."""
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if isinstance(item, str) and _SECRET.search(str(key)) else redact(item)
+            for key, item in value.items()
+        }
+    return [redact(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def secrets(value: Any) -> set[str]:
+    """Return the strings that `redact` hides, so that they can be kept out of messages too."""
+    if isinstance(value, Mapping):
+        here = {item for key, item in value.items() if isinstance(item, str) and _SECRET.search(str(key))}
+        return here.union(*(secrets(item) for item in value.values()))
+    return set().union(*(secrets(item) for item in value)) if isinstance(value, (list, tuple)) else set()
+
+
+def strict(value: Any) -> Any:
+    """Return data that strict JSON can hold: numpy scalars as numbers, NaN and infinities as None, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [strict(item) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return strict(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)
+
+
+def deciding(
+    config: RunConfig, tasks: Iterable[Task], metrics: Mapping[str, Iterable[str]], model: Any
+) -> dict[str, Any]:
+    """Return everything that decides the numbers of a run, secrets hidden.
+
+    Args:
+        config: the run's.
+        tasks: resolved.
+        metrics: by task, those that are computed.
+        model: the adapter's `describe()`; versions of packages are recorded, but a new one does not end a run.
+    """
+    identity = {key: value for key, value in dict(model).items() if key != "versions"}
+    if "device" in identity:  # cuda:0 and cuda:1 are alike; a CPU and a GPU round differently
+        identity["device"] = str(identity["device"]).partition(":")[0]
+    keys = {
+        **{
+            key: value
+            for key, value in asdict(config).items()
+            if key in SCORE_KEYS and (value or key not in OPTIONAL_KEYS)
+        },
+        "metrics": {name: list(chosen) for name, chosen in metrics.items()},
+        "tasks": {task.name: {"version": task.version, "samples": len(task), **task.config()} for task in tasks},
+        "identity": identity,
+    }
+    found: dict[str, Any] = strict(redact(keys))
+    return found
+
+
+def digest(keys: Mapping[str, Any]) -> str:
+    """sha256 of the canonical JSON of `keys`, as hexadecimal."""
+    text = json.dumps(keys, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differing(here: Mapping[str, Any], there: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Name the keys in which two configs differ, with both values: `limit (100 there, 200 here)`."""
+    found = []
+    for key in sorted(here.keys() | there.keys()):
+        a, b = here.get(key), there.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += differing(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append(f"{prefix}{key} ({_short(b)} there, {_short(a)} here)")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def run_facts(
+    config: RunConfig,
+    tasks: Sequence[Task],
+    locations: Mapping[str, str],
+    metrics: Mapping[str, Iterable[str]],
+    left_out: Mapping[str, Mapping[str, str]],
+    adapter: Model,
+    plugins: Iterable[Plugin],
+) -> dict[str, Any]:
+    """Return what run.json says of a run that begins now."""
+    now, model = datetime.now().astimezone(), dict(adapter.describe())
+    keys = deciding(config, tasks, metrics, model)
+    return {
+        "run_id": run_id(now, config.model, [task.name for task in tasks]),
+        "created": now.isoformat(timespec="microseconds"),
+        "digest": digest(keys),
+        "config": redact(asdict(config)),
+        "tasks": {task.name: {"samples": len(task), "file": locations[task.name]} for task in tasks},
+        "metrics": {name: list(chosen) for name, chosen in metrics.items()},
+        "left_out": left_out,
+        "model": redact(model) | {"image_size": adapter.image_size, "capabilities": sorted(adapter.capabilities)},
+        "versions": versions(plugins),
+        "git": git_commit(),
+        "keys": keys,
+    }
+
+
+def run_id(now: datetime, model: str, tasks: list[str]) -> str:
+    """Name a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
+    what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
+    return re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+
+
+def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
+    """Versions of vtbench, Python, the packages that draw and compute, and every plugin."""
+    found: dict[str, Any] = {"vtbench": __version__, "python": platform.python_version()}
+    for package in ("numpy", "pillow", "scipy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    found["platform"] = platform.platform()
+    found["plugins"] = {p.name: {"distribution": p.distribution, "version": p.version} for p in plugins if not p.error}
+    return found
+
+
+def git_commit() -> str | None:
+    """Return the commit of the project in which the run was started, `-dirty` with changes, None outside of git."""
+    try:
+        command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

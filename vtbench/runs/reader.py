@@ -1,0 +1,90 @@
+"""Reading results/<run-id>/ (see writer.py for what is in it), with no model and nothing open for writing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from vtbench.errors import ResultsError
+from vtbench.types import Record
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Return run.json of the run at `path`, with `path` added.
+
+    Raises:
+        ResultsError: there is no run, or its run.json is broken.
+    """
+    try:
+        run: dict[str, Any] = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultsError(f"{path}: not a run's directory (no run.json); `vtbench ls runs` lists them") from error
+    except ValueError as error:
+        raise ResultsError(f"{path / 'run.json'}: broken: {error}") from error
+    return run | {"path": str(path)}
+
+
+def runs(parent: Path) -> list[dict[str, Any]]:
+    """Return run.json of every run in `parent`, newest first."""
+    found = [read_run(path.parent) for path in parent.glob("*/run.json")]
+    return sorted(found, key=lambda run: (run.get("created", ""), run["path"]), reverse=True)
+
+
+def read_records(path: Path, task: str) -> Iterator[Record]:
+    """Yield the records of one task, in the order in which they were written, arrays included."""
+    arrays: dict[str, dict[int, dict[str, np.ndarray]]] = {}
+    start = f"{quote(task, safe='')}."
+    for file in sorted((path / "visual").glob("*.jsonl")):
+        if file.name.startswith(start):
+            metric = file.name.removeprefix(start).removesuffix(".jsonl")
+            coded = {line["index"]: line["arrays"] for line in lines(file)}
+            arrays[metric] = {i: {k: decode(a) for k, a in some.items()} for i, some in coded.items()}
+    known = {f.name for f in fields(Record)}
+    for line in lines(path / "samples.jsonl"):
+        if line["task"] != task:
+            continue
+        facts: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in line.items() if key in known}
+        facts["scores"] = {
+            metric: {**observation, **arrays.get(quote(metric, safe=""), {}).get(line["index"], {})}
+            for metric, observation in line["scores"].items()
+        }
+        if line["logprobs"] is not None:
+            # log p = -inf has no JSON form; null stands for it alone, as NaN never becomes a record
+            facts["logprobs"] = tuple(-math.inf if value is None else value for value in line["logprobs"])
+        yield Record(**facts)
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a .jsonl file; a torn last one is not there yet."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith("\n"):
+                return
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise ResultsError(f"{path}:{number}: broken line: {error}") from error
+
+
+def encode(array: np.ndarray) -> dict[str, Any]:
+    """Return an array as JSON data: dtype, shape and base64, so that it is read as it was, bit for bit."""
+    array = np.ascontiguousarray(array)
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    data = base64.b64encode(little.tobytes()).decode("ascii")
+    return {"dtype": little.dtype.str, "shape": list(array.shape), "data": data}
+
+
+def decode(coded: Mapping[str, Any]) -> np.ndarray:
+    """Return the array that `encode` was given."""
+    flat = np.frombuffer(base64.b64decode(coded["data"]), dtype=np.dtype(coded["dtype"]))
+    return flat.reshape(coded["shape"]).copy()

@@ -1,0 +1,133 @@
+"""Scores of a finished run: results.json, and what `vtbench.run` returns.
+
+The document has the shape that lm-eval writes (`results[task]["acc,none"]`), with the whole of
+every `Score` under `scores`. Equal records give an equal document, byte for byte.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vtbench.config import RunConfig
+from vtbench.metric import Metric
+from vtbench.runs.provenance import strict
+from vtbench.runs.writer import RunWriter
+from vtbench.types import Record, Score, Task
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-untyped]
+
+
+def document(
+    writer: RunWriter,
+    tasks: Sequence[Task],
+    metrics: Mapping[str, Mapping[str, Metric]],
+    left_out: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """Compute every score from what is stored, and so the same for a run that was resumed."""
+    found: dict[str, dict[str, Any]] = {
+        part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
+    }
+    for task in tasks:
+        records = writer.records(task.name)
+        answered = [record for record in records if record.error is None]
+        scores = dict(_scores(answered, metrics[task.name])) if answered else {}
+        none = "no sample was answered"
+        table: dict[str, Any] = {"alias": task.name}
+        for name, (_, score) in scores.items():
+            table |= {f"{name},none": score.value, f"{name}_stderr,none": score.stderr}
+        found["results"][task.name] = table
+        found["configs"][task.name] = task.config()
+        found["versions"][task.name] = task.version
+        found["n-samples"][task.name] = {"original": len(task), "effective": len(answered)}
+        found["scores"][task.name] = {name: {"metric": by, **asdict(score)} for name, (by, score) in scores.items()}
+        found["left_out"][task.name] = dict(left_out[task.name]) | (
+            {} if answered else dict.fromkeys(metrics[task.name], none)
+        )
+        found["failed"][task.name] = len(records) - len(answered)
+        if spent := _spent(answered):
+            found.setdefault("spent", {})[task.name] = spent
+    result: dict[str, Any] = strict(found)
+    return result
+
+
+def _spent(records: Sequence[Record]) -> dict[str, float]:
+    """Return tokens read and written and what was paid, where the model says so: one that is paid by tokens does."""
+    sums: dict[str, float] = {}
+    for name in ("tokens_in", "tokens_out", "cost"):
+        said = [value for record in records if (value := getattr(record, name)) is not None]
+        sums |= {name: math.fsum(said) if name == "cost" else sum(said)} if said else {}
+    return sums if "tokens_out" in sums or "cost" in sums else {}
+
+
+def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, tuple[str, Score]]]:
+    """Yield scores with their metric; where two metrics use one name, both get their metric's before it."""
+    computed = {name: m.compute(records, [record.scores[name] for record in records]) for name, m in metrics.items()}
+    uses = Counter(name for scores in computed.values() for name in scores)
+    for metric, scores in computed.items():
+        for name, score in scores.items():
+            yield (name if uses[name] == 1 else f"{metric}.{name}"), (metric, score)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: where it is, and its scores."""
+
+    path: Path
+    document: Mapping[str, Any]
+    """What results.json holds."""
+    config: RunConfig
+
+    @property
+    def scores(self) -> dict[str, dict[str, Score]]:
+        """Every score, by task and name."""
+        return {
+            task: {name: _score(fields) for name, fields in scores.items()}
+            for task, scores in self.document["scores"].items()
+        }
+
+    @property
+    def failed(self) -> float:
+        """Share of the samples that have no answer."""
+        counts = self.document["n-samples"].values()
+        return sum(self.document["failed"].values()) / max(1, sum(c["original"] for c in counts))
+
+    @property
+    def exit_status(self) -> int:
+        """0, or 1 if more samples failed than the config allows."""
+        return int(self.failed > self.config.max_failed)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat row a score: task, score, value, stderr, low, high, chance, majority, n, flags, metric."""
+        rows = []
+        for task, scores in self.document["scores"].items():
+            for name, s in scores.items():
+                low, high = s["interval"] or (None, None)
+                rows.append(
+                    {"task": task, "score": name, "value": s["value"], "stderr": s["stderr"], "low": low, "high": high}
+                    | {"chance": s["chance"], "majority": s["detail"].get("majority"), "n": s["n"]}
+                    | {"flags": " ".join(s["flags"]), "metric": s["metric"], "percent": s["percent"]}
+                )
+        return rows
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return `rows` as a pandas data frame."""
+        import pandas
+
+        return pandas.DataFrame(self.rows())
+
+    def _repr_html_(self) -> str:
+        from vtbench.report import scores_table
+
+        return scores_table(self.rows(), self.config.model)
+
+
+def _score(fields: Mapping[str, Any]) -> Score:
+    known = {key: value for key, value in fields.items() if key != "metric"}
+    interval = known["interval"]
+    return Score(**{**known, "flags": tuple(known["flags"]), "interval": tuple(interval) if interval else None})

@@ -1,0 +1,1 @@
+"""Task files: schema, catalog, locations, loading, and the sources that samples come from."""

@@ -1,0 +1,50 @@
+"""Where task files are: names, groups and paths, found without checking what is in the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vtbench.errors import TaskError
+
+_HERE = Path(__file__).parent.parent
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def builtin_tasks() -> Path:
+    """Return the directory of the task files that come with vtbench: inside the wheel, or beside the source tree."""
+    packaged = _HERE / "tasks"
+    return packaged if packaged.is_dir() else _HERE.parent / "tasks"
+
+
+def find_task_files(extra: Iterable[Path] = ()) -> dict[str, Path]:
+    """Return every task file by task name, which is the file's name without `.yaml`.
+
+    Raises:
+        TaskError: two directories offer the same name.
+    """
+    found: dict[str, Path] = {}
+    # A directory that is named twice, as by a run of a built-in task, is one.
+    directories = dict.fromkeys(Path(directory).resolve() for directory in (builtin_tasks(), *extra))
+    for directory in directories:
+        for path in sorted(directory.glob("*.yaml")):
+            if path.stem in found:
+                raise TaskError(f"two task files are called {path.stem!r}: {found[path.stem]} and {path}. Rename one.")
+            found[path.stem] = path
+    return found
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """Return what a listing shows of a task file: family, split, items, metrics, groups, description."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except (OSError, yaml.YAMLError):
+        data = None
+    if not isinstance(data, dict):
+        return {"description": f"cannot be read: see `vtbench validate {path}`", "groups": []}
+    kind = data.get("family") or ("mix" if "mix" in data else "data")
+    keys = ("split", "items", "metrics", "description")
+    return {"family": kind, **{key: data.get(key) for key in keys}, "groups": data.get("groups") or []}

@@ -1,0 +1,59 @@
+"""Loads a task file: `load_task` returns a `Task` that makes samples by index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from vtbench.errors import TaskError, nearest
+from vtbench.scenes.items import ItemSource
+from vtbench.task.catalog import find_task_files
+from vtbench.task.schema import TaskFile, read_task
+from vtbench.task.sources import DataTask, MixTask, SceneTask
+from vtbench.types import Task
+
+
+def load_task(path: Path, task_dirs: Iterable[Path] = (), **overrides: Any) -> Task:
+    """Return the task of a file, ready to make samples.
+
+    Args:
+        path: a task file.
+        task_dirs: directories of task files, beside the built-in ones, in which a `mix` finds its parts.
+        **overrides: top-level keys to replace, e.g. `split="val"`, `seed=3`; None leaves the file's value.
+
+    Raises:
+        TaskError: the file cannot be used; the message names file, line and key.
+    """
+    path = Path(path)
+    changed = {key: value for key, value in overrides.items() if value is not None}
+    spec = read_task(path, changed)
+    if spec.family:
+        return SceneTask(spec, spec.source())
+    if spec.data:
+        refused = sorted(set(changed) & {"split", "seed"})
+        if refused:
+            raise TaskError(f"{path}: a task over your own data has no {' or '.join(refused)} to choose; leave it out")
+        return DataTask(spec, path.parent)
+    files = find_task_files([path.parent, *task_dirs] if path.parent not in _parents() else task_dirs)
+    for name in spec.mix:
+        if name not in files:
+            raise TaskError(f"{path}, mix: there is no task {name!r}.{nearest(name, list(files))}")
+        if name == spec.task:
+            raise TaskError(f"{path}, mix: a task cannot contain itself")
+    passed_on = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
+    return MixTask(spec, [load_task(files[name], task_dirs, **passed_on) for name in spec.mix])
+
+
+def _parents() -> set[Path]:
+    return {path.parent for path in find_task_files().values()}
+
+
+def builtin_spec(name: str, **overrides: Any) -> TaskFile:
+    """Return the checked file of a built-in task."""
+    return read_task(find_task_files()[name], overrides)
+
+
+def builtin_source(name: str, **overrides: Any) -> ItemSource:
+    """Return the items of a built-in `family` task, for those who need scenes rather than samples."""
+    return builtin_spec(name, **overrides).source()
