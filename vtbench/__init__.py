@@ -69,7 +69,7 @@ _HOMES = {
     "VtbenchError": "errors",
     "hookimpl": "hookspecs",
 }
-__getattr__, __dir__ = lazy_exports(__name__, _HOMES)
+__getattr__ = lazy_exports(__name__, _HOMES)
 __all__ = [
     "Adapter",
     "AdapterError",

@@ -127,12 +127,12 @@ def split_specs(text: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?!\s*\w+\s*=)", text) if part.strip()]
 
 
-def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` for a package whose names are imported when they are asked for.
+def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package whose names are imported when they are asked for.
 
     So registering a plugin, which imports the package, does not import what the package is about:
 
-        __getattr__, __dir__ = lazy_exports(__name__, {"Redundancy": "metrics"})
+        __getattr__ = lazy_exports(__name__, {"Redundancy": "metrics"})
 
     Args:
         package: the package's `__name__`.
@@ -144,7 +144,4 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str]
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
-    def names() -> list[str]:
-        return sorted(homes)
-
-    return get, names
+    return get

@@ -36,7 +36,7 @@ __all__ = [
     "Saliency",
     "TokenCount",
 ]
-__getattr__, __dir__ = lazy_exports(
+__getattr__ = lazy_exports(
     __name__,
     {
         "Complexity": "complexity",

@@ -17,7 +17,7 @@ from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch
 from vtbench.registry import Registry
 from vtbench.types import Observation, Output, Record, Sample, Score, VisualTokens
-from vtbench_budgets import Amount, GridKeep, RandomKeep
+from vtbench_budgets import GridKeep, RandomKeep, TokenCount
 
 CHOICES = ("yes", "no")
 
@@ -218,7 +218,7 @@ class Frugal:
     """Answers from few tokens."""
 
     needs = frozenset({"generate", "budget"})
-    budgets: Mapping[str, Budget] = {"half": GridKeep(Amount(fraction=0.5)), "none": GridKeep(Amount(count=0))}
+    budgets: Mapping[str, Budget] = {"half": GridKeep(TokenCount(fraction=0.5)), "none": GridKeep(TokenCount(count=0))}
 
     def observe(self, batch: Batch) -> list[Observation]:
         assert batch.budgeted.keys() == self.budgets.keys()
@@ -233,7 +233,10 @@ class Frugal:
 class Thrifty(Frugal):
     """Shares a budget with `Frugal`, under another name."""
 
-    budgets: Mapping[str, Budget] = {"nothing": GridKeep(Amount(count=0)), "some": RandomKeep(Amount(fraction=0.5))}
+    budgets: Mapping[str, Budget] = {
+        "nothing": GridKeep(TokenCount(count=0)),
+        "some": RandomKeep(TokenCount(fraction=0.5)),
+    }
 
 
 class Plugin:

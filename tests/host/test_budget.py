@@ -18,7 +18,7 @@ from vtbench.budget import Budget, checked_weights
 from vtbench.errors import PluginError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import VisualTokens
-from vtbench_budgets import Amount, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
+from vtbench_budgets import DownSample, FarthestPoint, GridKeep, Merge, RandomKeep, Saliency, TokenCount
 
 POLICIES = (RandomKeep, GridKeep, DownSample)
 policies = st.sampled_from(POLICIES)
@@ -45,8 +45,8 @@ def test_weights_are_k_rows_that_sum_to_one(policy, columns, rows, placed, share
     total = columns * rows
     k = round(share * total)
     for amount, expected in (
-        (Amount(count=k), k),
-        (Amount(fraction=share), max(1, round(share * total)) if share else 0),
+        (TokenCount(count=k), k),
+        (TokenCount(fraction=share), max(1, round(share * total)) if share else 0),
     ):
         weights = kept(policy(amount), visual(columns, rows, placed))
         assert weights.shape == (expected, total)
@@ -61,7 +61,7 @@ def test_weights_are_k_rows_that_sum_to_one(policy, columns, rows, placed, share
 @given(policies, st.integers(1, 12), st.integers(1, 12), st.booleans())
 @settings(deadline=None)
 def test_all_tokens_are_the_tokens_as_they_are(policy, columns, rows, placed):
-    weights = kept(policy(Amount(fraction=1)), visual(columns, rows, placed))
+    weights = kept(policy(TokenCount(fraction=1)), visual(columns, rows, placed))
     assert np.array_equal(weights, np.eye(columns * rows))
 
 
@@ -70,19 +70,19 @@ def test_all_tokens_of_tiles_and_the_whole_picture_are_left_as_they_are():
     overlapping = np.concatenate([boxes(4, 4), boxes(2, 2)])
     tokens = VisualTokens("connector", np.empty((1, 20, 0)), overlapping)
     for policy in POLICIES:
-        assert np.array_equal(kept(policy(Amount(fraction=1)), tokens), np.eye(20))
+        assert np.array_equal(kept(policy(TokenCount(fraction=1)), tokens), np.eye(20))
 
 
 @given(st.integers(1, 10), st.integers(1, 10), st.floats(0, 1), st.booleans())
 @settings(deadline=None)
 def test_down_sampling_of_a_full_grid_uses_every_token_once(columns, rows, share, placed):
     total = columns * rows
-    weights = kept(DownSample(Amount(count=max(1, round(share * total)))), visual(columns, rows, placed))
+    weights = kept(DownSample(TokenCount(count=max(1, round(share * total)))), visual(columns, rows, placed))
     assert ((weights > 0).sum(axis=0) == 1).all()
 
 
 def test_down_sampling_by_two_is_the_mean_of_two_by_two():
-    weights = kept(DownSample(Amount(count=16)), visual(8, 8))
+    weights = kept(DownSample(TokenCount(count=16)), visual(8, 8))
     for row, (i, j) in zip(weights, np.ndindex(4, 4), strict=True):
         square = np.zeros((8, 8))
         square[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = 0.25
@@ -92,7 +92,7 @@ def test_down_sampling_by_two_is_the_mean_of_two_by_two():
 def test_a_cell_without_a_token_takes_the_nearest():
     """Tokens on a diagonal: two of the four cells hold none."""
     diagonal = np.array([[c - 0.1, c - 0.1, c + 0.1, c + 0.1] for c in (0.1, 0.25, 0.45, 0.7, 0.9)])
-    weights = kept(DownSample(Amount(count=4)), VisualTokens("connector", np.empty((1, 5, 0)), diagonal))
+    weights = kept(DownSample(TokenCount(count=4)), VisualTokens("connector", np.empty((1, 5, 0)), diagonal))
     third, half, nearest = 1 / 3, 1 / 2, [0, 0, 1, 0, 0]
     assert weights == pytest.approx(np.array([[third] * 3 + [0] * 2, nearest, nearest, [0] * 3 + [half] * 2]))
 
@@ -103,7 +103,7 @@ def test_the_grid_covers_the_picture_evenly(k):
     """No point is further from a kept token than a cell and a token's width allow, and no two kept tokens touch."""
     places = boxes(8, 8)
     centres = (places[:, :2] + places[:, 2:]) / 2
-    chosen = centres[kept(GridKeep(Amount(count=k)), visual(8, 8)).argmax(axis=1)]
+    chosen = centres[kept(GridKeep(TokenCount(count=k)), visual(8, 8)).argmax(axis=1)]
     away = np.abs(centres[:, None] - chosen).max(axis=2).min(axis=1)
     assert away.max() <= 0.5 / np.floor(np.sqrt(k)) + 1 / 8
     if k in (4, 16):
@@ -112,7 +112,7 @@ def test_the_grid_covers_the_picture_evenly(k):
 
 
 def test_the_grid_of_one_is_the_middle():
-    weights = kept(GridKeep(Amount(count=1)), visual(5, 5))
+    weights = kept(GridKeep(TokenCount(count=1)), visual(5, 5))
     assert weights.argmax() == 12
 
 
@@ -120,7 +120,9 @@ def test_a_grid_lies_where_tokens_are():
     """A picture whose middle alone is seen: the grid spreads over the middle."""
     middle = VisualTokens("connector", np.empty((1, 64, 0)), 0.25 + boxes(8, 8) / 2)
     for policy in (GridKeep, DownSample):
-        assert np.array_equal(kept(policy(Amount(count=16)), middle), kept(policy(Amount(count=16)), visual(8, 8)))
+        assert np.array_equal(
+            kept(policy(TokenCount(count=16)), middle), kept(policy(TokenCount(count=16)), visual(8, 8))
+        )
 
 
 @given(st.floats(0, 60), st.integers(0, 3))
@@ -129,7 +131,7 @@ def test_a_mean_is_kept_by_whole_numbers_beside_it(mean, seed):
     """The share of pictures that get one token more is that of the fraction; every policy gives a picture the same."""
     tokens = VisualTokens("connector", np.empty((400, 64, 0)), boxes(8, 8))
     keys = [f"t/test/{seed}/{i}" for i in range(400)]
-    counts = [[len(rows) for rows in p(Amount(mean=mean)).weights(tokens, keys)] for p in (RandomKeep, GridKeep)]
+    counts = [[len(rows) for rows in p(TokenCount(mean=mean)).weights(tokens, keys)] for p in (RandomKeep, GridKeep)]
     assert counts[0] == counts[1]
     assert set(counts[0]) <= {int(mean), int(mean) + 1}
     assert np.mean(counts[0]) == pytest.approx(mean, abs=4 * 0.5 / np.sqrt(400))
@@ -140,19 +142,19 @@ def test_a_mean_is_kept_by_whole_numbers_beside_it(mean, seed):
 def test_random_subsets_are_nested_and_differ_by_key_and_seed(a, b, seed, key):
     tokens = visual(10, 6)
     few, many = (
-        set(kept(RandomKeep(Amount(count=k), seed), tokens, key).argmax(axis=1).tolist()) for k in sorted((a, b))
+        set(kept(RandomKeep(TokenCount(count=k), seed), tokens, key).argmax(axis=1).tolist()) for k in sorted((a, b))
     )
     assert few <= many
-    half = RandomKeep(Amount(count=30), seed)
+    half = RandomKeep(TokenCount(count=30), seed)
     assert not np.array_equal(kept(half, tokens, key), kept(half, tokens, key + "x"))
-    assert not np.array_equal(kept(half, tokens, key), kept(RandomKeep(Amount(count=30), seed + 1), tokens, key))
+    assert not np.array_equal(kept(half, tokens, key), kept(RandomKeep(TokenCount(count=30), seed + 1), tokens, key))
 
 
 def test_random_subsets_are_uniform():
     """10,000 keys, 3 of 12: each token is kept in a quarter of them, and each pair in 3 of 66."""
     tokens = VisualTokens("connector", np.empty((10_000, 12, 0)))
     keys = [f"t/test/0/{i}" for i in range(10_000)]
-    rows = np.stack(checked_weights(RandomKeep(Amount(count=3)), tokens, keys)).sum(axis=1)
+    rows = np.stack(checked_weights(RandomKeep(TokenCount(count=3)), tokens, keys)).sum(axis=1)
     assert rows.mean(axis=0) == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / 10_000))
     together = (rows.T @ rows / 10_000)[np.triu_indices(12, 1)]
     assert together == pytest.approx(3 / 66, abs=4 * np.sqrt(3 / 66 / 10_000))
@@ -160,7 +162,7 @@ def test_random_subsets_are_uniform():
 
 def test_random_subsets_are_the_same_in_every_process():
     """The tokens that another process drew, on another day."""
-    weights = kept(RandomKeep(Amount(fraction=0.1), seed=3), visual(8, 8))
+    weights = kept(RandomKeep(TokenCount(fraction=0.1), seed=3), visual(8, 8))
     assert weights.argmax(axis=1).tolist() == [0, 39, 43, 51, 56, 62]
 
 
@@ -186,10 +188,12 @@ def test_the_examples_in_the_docstrings_are_right(module, examples):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_equal_budgets_are_one(policy):
-    assert {policy(Amount(fraction=0.5)), policy(Amount(fraction=0.5))} == {policy(Amount(fraction=0.5))}
-    names = {policy(amount).name for amount in (Amount(fraction=0.5), Amount(count=1), Amount(fraction=1.0))}
+    assert {policy(TokenCount(fraction=0.5)), policy(TokenCount(fraction=0.5))} == {policy(TokenCount(fraction=0.5))}
+    names = {
+        policy(amount).name for amount in (TokenCount(fraction=0.5), TokenCount(count=1), TokenCount(fraction=1.0))
+    }
     assert len(names) == 3
-    assert isinstance(policy(Amount(count=1)), Budget)
+    assert isinstance(policy(TokenCount(count=1)), Budget)
 
 
 @pytest.mark.parametrize(
@@ -208,13 +212,13 @@ def test_equal_budgets_are_one(policy):
 )
 def test_amounts_out_of_range_are_refused(given_, says):
     with pytest.raises(VtbenchError, match=says):
-        Amount(**given_)
+        TokenCount(**given_)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_more_tokens_than_there_are_is_one_line(policy):
     with pytest.raises(VtbenchError, match="budget of 65 where a picture has 64 visual tokens"):
-        policy(Amount(count=65)).weights(visual(8, 8), ["t/test/0/0"])
+        policy(TokenCount(count=65)).weights(visual(8, 8), ["t/test/0/0"])
 
 
 @pytest.mark.parametrize(
@@ -242,12 +246,12 @@ def test_broken_weights_are_refused(weights, says):
 @pytest.mark.parametrize(
     ("text", "budget"),
     [
-        ("random:k=16", RandomKeep(Amount(count=16))),
-        ("random:f=0.25,seed=3", RandomKeep(Amount(fraction=0.25), seed=3)),
-        ("grid:f=1", GridKeep(Amount(fraction=1))),
-        ("downsample:k=0", DownSample(Amount(count=0))),
-        ("grid:mean=2.5", GridKeep(Amount(mean=2.5))),
-        ("spread:k=16", Spread(Amount(count=16))),
+        ("random:k=16", RandomKeep(TokenCount(count=16))),
+        ("random:f=0.25,seed=3", RandomKeep(TokenCount(fraction=0.25), seed=3)),
+        ("grid:f=1", GridKeep(TokenCount(fraction=1))),
+        ("downsample:k=0", DownSample(TokenCount(count=0))),
+        ("grid:mean=2.5", GridKeep(TokenCount(mean=2.5))),
+        ("farthest_point:k=16", FarthestPoint(TokenCount(count=16))),
         ("saliency:p=0.9", Saliency(0.9)),
         ("saliency:p=0.9,by=norm", Saliency(0.9, "norm")),
         ("merge:t=0.9", Merge(0.9)),
@@ -260,15 +264,15 @@ def test_budgets_are_read_from_text(text, budget):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("randon:k=3", "no policy 'randon'. Did you mean 'random'"),
-        ("", "no policy ''"),
+        ("randon:k=3", "unknown budget 'randon'. Did you mean 'random'"),
+        ("", "unknown budget ''"),
         ("random", "budget 'random': how many tokens is said once: k=COUNT"),
         ("grid:k=3,f=0.5", "is said once"),
         ("grid:k=3,seed=1", "grid has no setting 'seed'"),
         ("grid:k=2.5", "k must be a whole number, not 2.5"),
         ("grid:f=true", "f must be a number, not True"),
         ("grid:f=1.5", "between 0 and 1, not 1.5"),
-        ("grid:16", "settings of budget 'grid' are written k=v"),
+        ("grid:16", "settings of the budget 'grid' are written k=v"),
         ("random:k=3,seed=x", "seed must be a whole number, not 'x'"),
         ("saliency", "saliency needs 'p'; write saliency:p="),
         ("saliency:p=1.5", "p must be between 0 and 1, not 1.5"),

@@ -16,12 +16,12 @@ from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import VisualTokens
 from vtbench_budgets import (
-    Amount,
     Complexity,
     ComplexityAtMean,
+    FarthestPoint,
     Merge,
     Saliency,
-    Spread,
+    TokenCount,
     farthest_point,
     merging,
     saliency,
@@ -39,7 +39,7 @@ pictures = st.tuples(st.integers(1, 9), st.integers(1, 4)).flatmap(
 BUDGETS = [
     Saliency(0.6),
     Saliency(0.6, "norm"),
-    Spread(Amount(fraction=0.4)),
+    FarthestPoint(TokenCount(fraction=0.4)),
     Merge(0.8),
     Complexity(0.7),
     Complexity(1.0, "rank", "random"),
@@ -103,7 +103,7 @@ def test_saliency_keeps_the_fewest_that_hold_the_share(picture, share):
 @given(pictures)
 @settings(deadline=None)
 def test_budgets_that_keep_all_are_the_identity(picture):
-    for budget in (Saliency(1), Saliency(1, "norm"), Spread(Amount(fraction=1)), Complexity(len(picture))):
+    for budget in (Saliency(1), Saliency(1, "norm"), FarthestPoint(TokenCount(fraction=1)), Complexity(len(picture))):
         assert np.array_equal(rows(budget, picture), np.eye(len(picture)))
 
 
@@ -118,7 +118,7 @@ def test_spread_is_within_twice_the_best(picture):
     def least(chosen: np.ndarray) -> float:
         return float(min(angle[i, j] for i in chosen for j in chosen if i < j))
 
-    ours = least(rows(Spread(Amount(count=3)), picture).argmax(axis=1))
+    ours = least(rows(FarthestPoint(TokenCount(count=3)), picture).argmax(axis=1))
     best = max(
         least(np.array([i, j, k]))
         for i in range(len(picture))
@@ -169,7 +169,7 @@ amounts = st.lists(st.floats(1, 64), min_size=1, max_size=40)
 @settings(max_examples=200, deadline=None)
 def test_the_fitted_mean_is_the_nearest_that_there_is(measured, mean):
     """No scale comes nearer than half of one token in one picture, but where pictures of one complexity move as one."""
-    budget = ComplexityAtMean(Amount(mean=mean))
+    budget = ComplexityAtMean(TokenCount(mean=mean))
     table = np.stack([measured, np.full(len(measured), 64.0)], axis=1)
     found = budget.counts(table)
     assert found.min() >= 1
@@ -184,15 +184,15 @@ def test_the_fitted_mean_is_the_nearest_that_there_is(measured, mean):
 @settings(deadline=None)
 def test_fitting_does_not_hang_on_the_order_of_the_pictures(measured):
     table = np.stack([measured, np.full(len(measured), 64.0)], axis=1)
-    budget = ComplexityAtMean(Amount(fraction=0.25))
+    budget = ComplexityAtMean(TokenCount(fraction=0.25))
     assert budget.fitted(table) == budget.fitted(table[::-1]) == budget.fitted(np.tile(table, (2, 1)))
 
 
 def test_a_mean_beyond_the_tokens_is_one_line_and_of_all_tokens_is_all():
     table = np.array([[3.0, 64], [20, 64]])
     with pytest.raises(VtbenchError, match="budget of 65 where a picture has 64 visual tokens; ask for less"):
-        ComplexityAtMean(Amount(mean=65)).fitted(table)
-    assert ComplexityAtMean(Amount(mean=64)).counts(table).tolist() == [64, 64]
+        ComplexityAtMean(TokenCount(mean=65)).fitted(table)
+    assert ComplexityAtMean(TokenCount(mean=64)).counts(table).tolist() == [64, 64]
 
 
 def test_a_budget_that_waits_to_be_fitted_refuses_to_answer():

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import vtbench
-import vtbench.scoring.plugin
+import vtbench_budgets
 from vtbench.budget import Budget, checked_weights
 from vtbench.cli import status
 from vtbench.errors import AdapterError, PluginError, VtbenchError
@@ -117,7 +117,7 @@ class Plugin:
 
 
 def registry(plugin: Plugin | None = None) -> Registry:
-    return Registry({"mine": plugin or Plugin(), "scoring": vtbench.scoring.plugin})
+    return Registry({"mine": plugin or Plugin(), "budgets": vtbench_budgets})
 
 
 def quiz(directory: Path, n: int, name: str = "quiz", metrics: str = "[accuracy]") -> Path:
@@ -205,7 +205,7 @@ def test_batches_do_not_matter_and_a_resumed_run_is_the_same(tmp_path: Path, bud
 
 
 def test_a_sweep_tells_who_beats_random_and_who_loses(tmp_path: Path) -> None:
-    result = go(quiz(tmp_path, 300), budget_sweep=["saliency:p=0.5", "shortest", "spread:k=4", "random:k=4"])
+    result = go(quiz(tmp_path, 300), budget_sweep=["saliency:p=0.5", "shortest", "farthest_point:k=4", "random:k=4"])
     scores = result.scores["quiz"]
     assert scores["acc"].value == scores["frontier.all"].value == 1
     assert (scores["frontier.none"].value, scores["frontier.none"].detail["tokens"]) == (0, 0)
@@ -214,7 +214,7 @@ def test_a_sweep_tells_who_beats_random_and_who_loses(tmp_path: Path) -> None:
     assert (worst.value, worst.detail["tokens"], worst.flags) == (0, 15, ("below_random", "below_grid"))
     assert best.detail["random"]["value"] == pytest.approx(1 / TOKENS, abs=4 * 0.25 / np.sqrt(300))
     assert worst.detail["random"]["value"] == pytest.approx(15 / TOKENS, abs=4 * 0.25 / np.sqrt(300))
-    for name in ("saliency:p=0.5", "shortest", "spread:k=4"):
+    for name in ("saliency:p=0.5", "shortest", "farthest_point:k=4"):
         own = scores[f"frontier.{name}"]
         for rival in ("random", "grid"):
             row = own.detail[rival]
@@ -269,12 +269,12 @@ def test_a_resumed_sweep_gives_the_same_scores(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"budget": "randon:k=4"}, "budget 'randon:k=4': there is no policy 'randon'. Did you mean 'random'"),
-        ({"budget": "shortest:k=4"}, "shortest has no setting 'k'"),
+        ({"budget": "randon:k=4"}, "unknown budget 'randon'. Did you mean 'random'"),
+        ({"budget": "shortest:k=4"}, "budget 'shortest:k=4' has no setting 'k'"),
         ({"budget": "random:k=17"}, "a token budget of 17 where a picture has 16 visual tokens; ask for less"),
         ({"budget": "complexity:mean=17"}, "a token budget of 17 where a picture has 16 visual tokens"),
         ({"budget_sweep": "grid:k=17"}, "a token budget of 17 where a picture has 16 visual tokens"),
-        ({"budget_sweep": ["gird:k=1"]}, "there is no policy 'gird'. Did you mean 'grid'"),
+        ({"budget_sweep": ["gird:k=1"]}, "unknown budget 'gird'. Did you mean 'grid'"),
         ({"budget": "grid:k=1", "budget_sweep": True}, "--budget-sweep: .*leave --budget out"),
         ({"budget": "grid:k=1", "model_args": {"can": ["generate"]}}, "'holder' takes no token budget; leave --budget"),
         (
@@ -312,7 +312,7 @@ def test_a_model_that_does_not_count_its_tokens_has_no_cost_and_no_frontier(
 
 def test_two_budgets_of_one_name_are_refused() -> None:
     with pytest.raises(PluginError, match=r"two plugins bring the budget 'shortest': 'a' of a 0 and 'b' of b 0"):
-        Registry({"a": Plugin(), "b": Plugin()}).budgets()
+        Registry({"a": Plugin(), "b": Plugin()}).named("budget")
 
 
 def test_the_command_line_prints_the_budget_the_frontier_and_the_verdicts(
@@ -343,7 +343,7 @@ def test_budgets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["ls", "budgets", "--json"], registry()) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["shortest"] == {"name": "shortest", "plugin": "mine", "about": "The shortest tokens."}
-    assert {"complexity", "downsample", "grid", "merge", "random", "saliency", "spread"} <= rows.keys()
+    assert {"complexity", "downsample", "grid", "merge", "random", "saliency", "farthest_point"} <= rows.keys()
     assert all(row["about"] for row in rows.values())
 
 

@@ -15,8 +15,8 @@ from vtbench.runs.provenance import differing, redact, secrets, strict
 
 def test_every_field_is_documented_and_deciding_ones_exist() -> None:
     names = {field.name for field in fields(RunConfig)}
-    assert field_help().keys() == names
-    assert all(text.endswith((".", "`mps`.")) for text in field_help().values())
+    assert field_help(RunConfig).keys() == names
+    assert all(text.endswith((".", "`mps`.")) for text in field_help(RunConfig).values())
     assert names >= SCORE_KEYS
 
 
@@ -56,7 +56,7 @@ def test_strings_become_what_the_fields_hold() -> None:
         ({"limit": 0}, "--limit: must be a number above 0, not 0"),
         ({"limit": "many"}, "--limit: .*valid integer.*, not 'many'"),
         ({"batch_size": -1}, "--batch-size: must be"),
-        ({"max_failed": 2}, "--max-failed: must be a share"),
+        ({"max_failed": 2}, "--max-failed: must be a number at most 1"),
         ({"modle": "m"}, "unknown setting 'modle'. Did you mean 'model'"),
     ],
 )

@@ -41,7 +41,7 @@ def test_names_factories_and_their_first_line() -> None:
 def test_a_name_that_two_plugins_bring_names_both(hook: str) -> None:
     both = {"first": plugin(**{hook: {"same": object}}), "second": plugin(**{hook: {"same": object}})}
     with pytest.raises(PluginError, match=r"'same'.*of first 0.*of second 0"):
-        getattr(Registry(both), hook.removeprefix("vtbench_"))()
+        Registry(both).probe()
 
 
 def test_a_command_that_is_there_already_is_refused() -> None:
