@@ -1,9 +1,8 @@
-"""Shapes and textures as signed distances: pixel coordinates in, distance or share of the second colour out.
+"""Signed distance functions of the shapes, and the textures.
 
-All functions work on arrays `u` (right) and `v` (down) in pixels from the shape's centre, already turned into the
-shape's
-own axes, and a radius `r` in pixels: the bounding circle. Distances are in pixels, negative inside; they are exact or a
-lower bound near the edge, which is where coverage needs them.
+All functions take arrays `u` (right) and `v` (down) in pixels from the shape's centre, already rotated into the shape's
+own axes, and a radius `r` in pixels: that of the bounding circle. Distances are in pixels, negative inside. They are
+exact, or a lower bound, near the edge, which is where anti-aliasing needs them.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ def _regular(points: int) -> list[tuple[float, float]]:
     return [(math.sin(a), -math.cos(a)) for a in angles]
 
 
-SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
+SHAPE_DISTANCES: dict[str, Callable[[Array, Array, float], Array]] = {
     "circle": _circle,
     "square": _square,
     "triangle": _polygon(_regular(3)),
@@ -91,6 +90,7 @@ SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
     "diamond": _diamond,
     "crescent": _crescent,
 }
+"""Signed distance by shape."""
 
 PERIODS = 3.2
 """Periods of a texture across an object's diameter."""
@@ -117,9 +117,9 @@ def _dotted(u: Array, v: Array, period: float) -> Array:
     return np.clip(0.34 * period - np.sqrt(x * x + y * y) + 0.5, 0, 1)
 
 
-TEXTURES: dict[str, Callable[[Array, Array, float], Array]] = {
+TEXTURE_COVERAGES: dict[str, Callable[[Array, Array, float], Array]] = {
     "striped": _striped,
     "checkered": _checkered,
     "dotted": _dotted,
 }
-"""Share of the second colour, by texture; a solid object has none."""
+"""Coverage of the second colour, in [0, 1], by texture; a solid object has none."""
