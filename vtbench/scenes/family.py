@@ -86,10 +86,14 @@ class FamilySettings:
             for background in self.scene.colours
         }
 
+    @cached_property
+    def _sizes(self) -> tuple[str, ...]:
+        return tuple(self.scene.sizes)
+
     def appearance(self, rng: HashRng, pair: tuple[str, str]) -> Appearance:
         """Return an appearance with this colour and shape, and a random texture and size."""
         colour, shape = pair
-        return Appearance(shape, colour, rng.choice(self.scene.textures), rng.choice(tuple(self.scene.sizes)))
+        return Appearance(shape, colour, rng.choice(self.scene.textures), rng.choice(self._sizes))
 
 
 class SceneFamily(Protocol):

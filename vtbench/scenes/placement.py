@@ -40,17 +40,20 @@ def make_object(
     """Return an object with this appearance at (cx, cy), with random jitter of colour, size and rotation."""
     nominal = settings.diameter(appearance.size)
     jitter = round(nominal * settings.size_jitter)
+    rgb = _jittered(rng, settings, appearance.colour)
+    diameter = nominal + rng.between(-jitter, jitter)
+    rotation = rng.between(-settings.rotation, settings.rotation)
     return SceneObject(
-        id=number,
-        shape=appearance.shape,
-        colour=appearance.colour,
-        texture=appearance.texture,
-        size=appearance.size,
-        rgb=_jittered(rng, settings, appearance.colour),
-        diameter=nominal + rng.between(-jitter, jitter),
-        cx=cx,
-        cy=cy,
-        rotation=rng.between(-settings.rotation, settings.rotation),
+        number,
+        appearance.shape,
+        appearance.colour,
+        appearance.texture,
+        appearance.size,
+        rgb,
+        diameter,
+        cx,
+        cy,
+        rotation,
         z=number,
     )
 
@@ -67,12 +70,6 @@ def centre_range(obj: SceneObject) -> tuple[int, int]:
     """Return the smallest and the largest coordinate that the object's centre may have."""
     r = obj.diameter // 2 + EDGE
     return r, CANVAS - r
-
-
-def is_inside(obj: SceneObject, cx: int, cy: int) -> bool:
-    """Return whether the whole object lies on the canvas when its centre is at (cx, cy)."""
-    low, high = centre_range(obj)
-    return low <= cx <= high and low <= cy <= high
 
 
 def is_apart(obj: SceneObject, cx: int, cy: int, others: Sequence[SceneObject], gap: int) -> bool:

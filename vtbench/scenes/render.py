@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from vtbench.scenes.backgrounds import paint_background
-from vtbench.scenes.scene import CANVAS, Scene, SceneObject
-from vtbench.scenes.shapes import PERIODS, SHAPE_DISTANCES, TEXTURE_COVERAGES
+from vtbench.scenes.scene import CANVAS, RGB, Scene, SceneObject
+from vtbench.scenes.shapes import CORNERS, PERIODS, SHAPE_DISTANCES, TEXTURE_COVERAGES, clip_unit
 
 TINT = 0.8
 """Weight of white in a texture's second colour."""
@@ -30,19 +30,35 @@ def _pixel_axis(size: int) -> np.ndarray:
     return np.arange(size, dtype=np.float32)
 
 
-def _local_axes(obj: SceneObject, size: int) -> tuple[Box, np.ndarray, np.ndarray, float] | None:
-    """Return the box of pixels that an object may touch, their coordinates in its own axes, and its radius."""
+@lru_cache(maxsize=1024)
+def _orientation(shape: str, rotation: int) -> tuple[float, float, float, float, float, float]:
+    """Return cosine and sine of a rotation, and the rotated shape's left, top, right and bottom in units of radius."""
+    angle = math.radians(rotation)
+    c, s = math.cos(angle), math.sin(angle)
+    if shape not in CORNERS:
+        return c, s, -1, -1, 1, 1
+    xs, ys = zip(*((c * u + s * v, c * v - s * u) for u, v in CORNERS[shape]), strict=True)
+    return c, s, min(xs), min(ys), max(xs), max(ys)
+
+
+def _local_axes(obj: SceneObject, size: int, margin: int) -> tuple[Box, np.ndarray, np.ndarray, float] | None:
+    """Return the box of pixels that an object may touch, their coordinates in its own axes, and its radius.
+
+    Args:
+        obj: the object.
+        size: side of the image in pixels.
+        margin: how far the box reaches beyond the shape, in pixels.
+    """
     scale = size / CANVAS
     x, y, r = obj.cx * scale, obj.cy * scale, obj.diameter * scale / 2
-    x0, x1 = max(0, math.floor(x - r - 1)), min(size, math.ceil(x + r + 1))
-    y0, y1 = max(0, math.floor(y - r - 1)), min(size, math.ceil(y + r + 1))
+    c, s, left, top, right, bottom = _orientation(obj.shape, obj.rotation)
+    x0, x1 = max(0, math.floor(x + left * r) - margin), min(size, math.ceil(x + right * r) + margin)
+    y0, y1 = max(0, math.floor(y + top * r) - margin), min(size, math.ceil(y + bottom * r) + margin)
     if x0 >= x1 or y0 >= y1:
         return None
     axis = _pixel_axis(size)
-    dx = axis[x0:x1] + np.float32(0.5 - x)
-    dy = (axis[y0:y1] + np.float32(0.5 - y))[:, None]
-    angle = math.radians(obj.rotation)
-    c, s = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+    dx = axis[x0:x1] + (0.5 - x)
+    dy = axis[y0:y1, None] + (0.5 - y)
     return (x0, y0, x1, y1), c * dx - s * dy, s * dx + c * dy, r
 
 
@@ -50,24 +66,35 @@ def render(scene: Scene, size: int) -> Image.Image:
     """Return the image, size x size pixels, RGB."""
     image = paint_background(scene.background, size)
     for obj in sorted(scene.objects, key=lambda o: o.z):
-        local = _local_axes(obj, size)
-        if local is None:
-            continue
-        (x0, y0, _, _), u, v, r = local
-        coverage = np.clip(0.5 - SHAPE_DISTANCES[obj.shape](u, v, r), 0, 1)
-        if obj.texture in TEXTURE_COVERAGES:
-            second = coverage * TEXTURE_COVERAGES[obj.texture](u, v, 2 * r / PERIODS)
-            coverage -= second
-            # The first colour is pasted over the second: the masks are such that the pixel ends up with `second` of
-            # the one and `coverage` of the other.
-            tint = tuple(round(c + TINT * (255 - c)) for c in obj.rgb)
-            image.paste(tint, (x0, y0), _paste_mask(second / np.maximum(1 - coverage, 1e-6)))
-        image.paste(obj.rgb, (x0, y0), _paste_mask(coverage))
+        for rgb, corner, mask in _layers(obj, size):
+            image.paste(rgb, corner, mask)
     return image
 
 
+@lru_cache(maxsize=16)  # the members of a minimal pair share objects, and are rendered one after the other
+def _layers(obj: SceneObject, size: int) -> list[tuple[RGB, tuple[int, int], Image.Image]]:
+    """Return what to paste for an object, in order: colour, upper left corner, and mask."""
+    local = _local_axes(obj, size, margin=1)
+    if local is None:
+        return []
+    (x0, y0, _, _), u, v, r = local
+    coverage = clip_unit(0.5 - SHAPE_DISTANCES[obj.shape](u, v, r))
+    if obj.texture not in TEXTURE_COVERAGES:
+        return [(obj.rgb, (x0, y0), _paste_mask(coverage))]
+    second = coverage * TEXTURE_COVERAGES[obj.texture](u, v, 2 * r / PERIODS)
+    coverage -= second
+    red, green, blue = (round(c + TINT * (255 - c)) for c in obj.rgb)
+    # The first colour is pasted over the second one: the masks are such that the pixel ends up with `second` of the
+    # one and `coverage` of the other.
+    return [
+        ((red, green, blue), (x0, y0), _paste_mask(second / np.maximum(1 - coverage, 1e-6))),
+        (obj.rgb, (x0, y0), _paste_mask(coverage)),
+    ]
+
+
 def _paste_mask(coverage: np.ndarray) -> Image.Image:
-    return Image.fromarray((coverage * 255 + 0.5).astype(np.uint8))
+    levels = (coverage * 255 + 0.5).astype(np.uint8)
+    return Image.frombuffer("L", levels.shape[::-1], levels, "raw", "L", 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +120,7 @@ class Silhouette:
 
 def silhouette(obj: SceneObject, size: int) -> Silhouette:
     """Return the silhouette of an object in an image of size x size pixels."""
-    local = _local_axes(obj, size)
+    local = _local_axes(obj, size, margin=0)
     if local is None:
         return Silhouette((0, 0, 0, 0), np.zeros((0, 0), dtype=bool))
     box, u, v, r = local

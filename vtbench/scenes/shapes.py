@@ -15,6 +15,13 @@ import numpy as np
 Array = np.ndarray
 
 
+def clip_unit(values: Array) -> Array:
+    """Clip an array to [0, 1] in place, and return it."""
+    # `np.clip` spends more time in Python than in an object's few thousand pixels.
+    np.maximum(values, 0, out=values)
+    return np.minimum(values, 1, out=values)
+
+
 def _polygon(corners: list[tuple[float, float]]) -> Callable[[Array, Array, float], Array]:
     """Return the signed distance of a convex polygon with these corners (clockwise on screen, unit circle)."""
     sides = []
@@ -92,6 +99,13 @@ SHAPE_DISTANCES: dict[str, Callable[[Array, Array, float], Array]] = {
 }
 """Signed distance by shape."""
 
+CORNERS: dict[str, list[tuple[float, float]]] = {
+    "square": [(x, y) for x in (-math.sqrt(0.5), math.sqrt(0.5)) for y in (-math.sqrt(0.5), math.sqrt(0.5))],
+    "triangle": _regular(3),
+    "diamond": [(0.62, 0), (-0.62, 0), (0, 1), (0, -1)],
+}
+"""Corners on the unit circle of the shapes that fill little of it, to draw no more pixels than needed."""
+
 PERIODS = 3.2
 """Periods of a texture across an object's diameter."""
 
@@ -103,18 +117,18 @@ def _wave(u: Array, period: float) -> Array:
 
 
 def _striped(u: Array, v: Array, period: float) -> Array:
-    return np.clip(_wave(u, period) + 0.5, 0, 1)
+    return clip_unit(_wave(u, period) + 0.5)
 
 
 def _checkered(u: Array, v: Array, period: float) -> Array:
-    a, b = np.clip(_wave(u, period) + 0.5, 0, 1), np.clip(_wave(v, period) + 0.5, 0, 1)
+    a, b = clip_unit(_wave(u, period) + 0.5), clip_unit(_wave(v, period) + 0.5)
     return a + b - 2 * a * b
 
 
 def _dotted(u: Array, v: Array, period: float) -> Array:
-    x = u - np.round(u / period) * period
-    y = v - np.round(v / period) * period
-    return np.clip(0.34 * period - np.sqrt(x * x + y * y) + 0.5, 0, 1)
+    x = u - np.rint(u / period) * period
+    y = v - np.rint(v / period) * period
+    return clip_unit(0.34 * period - np.sqrt(x * x + y * y) + 0.5)
 
 
 TEXTURE_COVERAGES: dict[str, Callable[[Array, Array, float], Array]] = {

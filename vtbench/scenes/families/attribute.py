@@ -6,8 +6,6 @@ is not enough: they must be bound to the shape.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
 from vtbench.scenes.placement import Appearance, make_background, make_object, place_all
 from vtbench.scenes.questions import ask_background, ask_colour, ask_texture
@@ -26,7 +24,9 @@ def referent(settings: FamilySettings, rng: HashRng, kind: str, turn: int) -> tu
     if not pairs:
         return None
     chosen = settings.appearance(rng, rng.choice(pairs))
-    return background, replace(chosen, texture=textures[turn % len(textures)]) if kind == "texture" else chosen
+    if kind == "texture":
+        chosen = Appearance(chosen.shape, chosen.colour, textures[turn % len(textures)], chosen.size)
+    return background, chosen
 
 
 def distractors(
@@ -38,14 +38,15 @@ def distractors(
     """
     common = settings.pairs(referent=False, background=background)
     textures = [texture for texture in settings.scene.textures if texture != target.texture]
+    textures = textures or list(settings.scene.textures)
+    pairs = [pair for pair in common if pair[1] != target.shape and pair[0] != target.colour]
     others: list[Appearance] = []
     for _ in range(count):
-        taken = {target.shape, *(other.shape for other in others)}
-        pairs = [pair for pair in common if pair[1] not in taken and pair[0] != target.colour]
         if not pairs:
             return None
         other = settings.appearance(rng, rng.choice(pairs))
-        others.append(replace(other, texture=rng.choice(textures or list(settings.scene.textures))))
+        others.append(Appearance(other.shape, other.colour, rng.choice(textures), other.size))
+        pairs = [pair for pair in pairs if pair[1] != other.shape]
     return others
 
 

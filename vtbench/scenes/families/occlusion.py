@@ -5,8 +5,6 @@ The two members of a pair have the same objects and the same question; in the se
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from vtbench.scenes.families.attribute import distractors, referent
 from vtbench.scenes.families.relational import place_overlapping
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
@@ -35,7 +33,7 @@ class Occlusion(BaseSceneFamily):
         if others is None:
             return None
         hidden, front, *rest = (make_object(rng, settings.scene, one, i) for i, one in enumerate([target, *others]))
-        placed = place_overlapping(settings, rng, replace(hidden, z=0), replace(front, z=1))
+        placed = place_overlapping(settings, rng, hidden, front)
         if placed is None:
             return None
         # Nothing else comes near the hidden object, so what the front one leaves of it is what can be seen.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
-from vtbench.scenes.placement import Appearance, centre_range, is_inside, make_background, make_object, place_all
+from vtbench.scenes.placement import Appearance, centre_range, make_background, make_object, place_all
 from vtbench.scenes.questions import ask_holds, ask_where
 from vtbench.scenes.relations import AXES, areas, direction_of, occludable
 from vtbench.scenes.rng import HashRng
@@ -50,17 +50,20 @@ def place_overlapping(
         fit.
     """
     reach = (a.diameter + b.diameter) // 2
+    # Nearer than this one hides the other, farther they hardly meet: masks are drawn only for what may pass.
+    nearest, farthest = 9 * reach * reach, 64 * reach * reach
+    low_a, high_a = centre_range(a)
+    low_b, high_b = centre_range(b)
     for _ in range(TRIES):
-        ax, ay = rng.between(*centre_range(a)), rng.between(*centre_range(a))
-        bx, by = ax + rng.between(-reach, reach), ay + rng.between(-reach, reach)
-        # Nearer than this one hides the other, farther they hardly meet: masks are drawn only for what may pass.
-        distance = 100 * ((ax - bx) ** 2 + (ay - by) ** 2)
-        if not 9 * reach * reach <= distance <= 64 * reach * reach or not is_inside(b, bx, by):
-            continue
-        a, b = a.at(ax, ay), b.at(bx, by)
-        first, second, shared = areas(a, b)
-        if occludable(first, second, shared, settings.relations):
-            return a, b, (first - shared) / first
+        ax, ay = rng.between(low_a, high_a), rng.between(low_a, high_a)
+        dx, dy = rng.between(-reach, reach), rng.between(-reach, reach)
+        bx, by = ax + dx, ay + dy
+        apart = nearest <= 100 * (dx * dx + dy * dy) <= farthest
+        if apart and low_b <= bx <= high_b and low_b <= by <= high_b:
+            a, b = a.at(ax, ay), b.at(bx, by)
+            first, second, shared = areas(a, b)
+            if occludable(first, second, shared, settings.relations):
+                return a, b, (first - shared) / first
     return None
 
 
