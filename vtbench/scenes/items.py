@@ -13,9 +13,9 @@ from typing import Any
 
 from vtbench.errors import TaskError
 from vtbench.scenes.corruption import Corruption, corruption_of
-from vtbench.scenes.rng import HashRng
 from vtbench.scenes.family import Cluster, FamilySettings, SceneFamily
 from vtbench.scenes.questions import Question
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 from vtbench.scenes.splits import OWNER, split_of
 

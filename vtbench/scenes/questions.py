@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
+from vtbench.scenes.relations import AXES, direction
 from vtbench.scenes.scene import Scene, SceneObject
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
-from vtbench.scenes.relations import AXES, direction
 
 YES_NO = ("yes", "no")
 SLOTS: dict[str, tuple[str, ...]] = {

@@ -6,6 +6,8 @@ is not enough: they must be bound to the shape.
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
 from vtbench.scenes.placement import Appearance, make_background, make_object, place_all
 from vtbench.scenes.questions import ask_background, ask_colour, ask_texture
@@ -54,7 +56,7 @@ class Attribute(BaseSceneFamily):
     """Colour or texture of one object among others, or colour of the background."""
 
     name = "attribute"
-    kinds = {"colour": 2, "texture": 2, "background": 1}
+    kinds = MappingProxyType({"colour": 2, "texture": 2, "background": 1})
 
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return a scene of several objects and a question about one of them, or about the background."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
 from vtbench.scenes.placement import make_background, make_object, place_all
 from vtbench.scenes.questions import ask_shape
@@ -13,7 +15,7 @@ class Coarse(BaseSceneFamily):
     """Shape of a single object."""
 
     name = "coarse"
-    kinds = {"shape": 1}
+    kinds = MappingProxyType({"shape": 1})
 
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return a scene with one object, its shape as the answer."""

@@ -5,6 +5,8 @@ The two members of a pair have the same objects and the same question; in the se
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from vtbench.scenes.families.attribute import distractors, referent
 from vtbench.scenes.families.relational import place_overlapping
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
@@ -19,7 +21,7 @@ class Occlusion(BaseSceneFamily):
 
     name = "occlusion"
     members = 2
-    kinds = {"colour": 1, "texture": 1}
+    kinds = MappingProxyType({"colour": 1, "texture": 1})
 
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return an occluded scene and its unoccluded twin."""

@@ -6,6 +6,8 @@ members of a pair have the same offset to either side.
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from vtbench.scenes.families.relational import distinct_appearances
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
 from vtbench.scenes.placement import EDGE, make_background, make_object, place_all
@@ -23,7 +25,7 @@ class PreciseOffset(BaseSceneFamily):
 
     name = "precise_offset"
     members = 2
-    kinds = {"offset_x": 1, "offset_y": 1}
+    kinds = MappingProxyType({"offset_x": 1, "offset_y": 1})
 
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return a pair with the offsets +p and -p percent of the canvas."""

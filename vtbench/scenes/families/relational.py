@@ -1,12 +1,14 @@
 """`relational`: is the {colour shape} left of, above, in front of the {colour shape}; where is it, seen from the other.
 
 Items come as minimal pairs: the same objects with the two positions (or the drawing order) swapped, the same question,
-the opposite answer. A model that does not see positions is at chance on each and never gets a whole pair right by habit.
+the opposite answer. A model that does not see positions is at chance on each, and a constant answer never gets a whole
+pair right.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
 from vtbench.scenes.placement import Appearance, centre_range, make_background, make_object, place_all
@@ -72,7 +74,7 @@ class Relational(BaseSceneFamily):
 
     name = "relational"
     members = 2
-    kinds = {"left": 1, "above": 1, "where": 2, "right": 1, "below": 1, "front": 1}
+    kinds = MappingProxyType({"left": 1, "above": 1, "where": 2, "right": 1, "below": 1, "front": 1})
 
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return a minimal pair."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
 from vtbench.scenes.placement import make_background, make_object, place_all
 from vtbench.scenes.questions import Question, describe
@@ -13,7 +15,7 @@ class SceneGraph(BaseSceneFamily):
     """The whole scene as one line of text."""
 
     name = "scene_graph"
-    kinds = {"graph": 1}
+    kinds = MappingProxyType({"graph": 1})
 
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return a scene with its graph as the answer."""
