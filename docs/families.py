@@ -18,7 +18,7 @@ SIDE, GAP, TEXT, COLUMNS = 150, 10, 66, 6
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the figure."""
     files = find_task_files()
     sheet = Image.new("RGB", (COLUMNS * (SIDE + GAP) + GAP, len(FAMILIES) * (SIDE + TEXT) + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)

@@ -1,6 +1,6 @@
 """Runs to report on, with every sort of chart, and with strings that want to be markup wherever one can stand.
 
-In: a directory. Out: runs of a model that sees objects but not places, so that it is right and wrong; the numbers that
+In: a directory. Out: runs of a model that sees objects but not positions, so that it is right and wrong; the numbers that
 a model's visual tokens would give are written into its results.json by hand.
 """
 
@@ -21,7 +21,7 @@ MAP = [[round(math.exp(-abs(i // 8 - j // 8) - abs(i % 8 - j % 8)), 4) for j in 
 
 
 def run(output: Path, limit: int) -> Path:
-    """Ask about `limit` pictures, and return the run's directory."""
+    """Ask about `limit` images, and return the run's directory."""
     result = vtbench.run(
         model="bag_of_objects",
         tasks=["relational"],
