@@ -1,7 +1,7 @@
 """Runs to report on, with every sort of chart, and with strings that want to be markup wherever one can stand.
 
-In: a directory. Out: runs of a model that sees objects but not positions, so that it is right and wrong; the numbers that
-a model's visual tokens would give are written into its results.json by hand.
+In: a directory. Out: runs of a model that sees objects but not positions, so that it is right and wrong; the numbers
+that a model's visual tokens would give are written into its results.json by hand.
 """
 
 from __future__ import annotations

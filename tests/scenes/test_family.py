@@ -6,14 +6,16 @@ import inspect
 import pickle
 import sys
 from subprocess import run
+from types import MappingProxyType
 
 import pytest
 
 from vtbench.errors import TaskError
-from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member, create_family
+from vtbench.scenes.builtin import builtin_families
+from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilyFactory, FamilySettings, Member, create_family
 from vtbench.scenes.items import ItemSource
 from vtbench.scenes.placement import make_background, make_object, place_all
-from vtbench.scenes.plugin import builtin_families, vtbench_scene_families
+from vtbench.scenes.plugin import vtbench_scene_families
 from vtbench.scenes.questions import SLOTS, Question
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
@@ -24,8 +26,8 @@ class Counting(BaseSceneFamily):
     """How many objects are there?"""
 
     name = "counting"
-    kinds = {"count": 1}  # noqa: RUF012
-    placeholders = {"count": ()}  # noqa: RUF012
+    kinds = MappingProxyType({"count": 1})
+    placeholders = MappingProxyType({"count": ()})
 
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return 1, 2 or 3 objects."""
@@ -45,7 +47,7 @@ def settings_for(kinds: dict[str, int]) -> FamilySettings:
 
 
 def test_a_family_of_a_plugin_makes_items_as_the_built_in_ones_do() -> None:
-    families = {**builtin_families(), "counting": Counting}
+    families: dict[str, FamilyFactory] = {**builtin_families(), "counting": Counting}
     family = create_family("counting", families)
     source = ItemSource(family, "test", 0, settings_for({"count": 1}), {"count": ["How many objects?"]})
     items = [source.item(i) for i in range(6)]
@@ -73,7 +75,7 @@ def test_the_built_in_families_follow_the_protocol() -> None:
 
 def test_naming_the_families_imports_none_of_them() -> None:
     code = (
-        "import sys; from vtbench.scenes.plugin import builtin_families; builtin_families();"
+        "import sys; from vtbench.scenes.builtin import builtin_families; builtin_families();"
         "print('vtbench.scenes.families.coarse' in sys.modules)"
     )
     result = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

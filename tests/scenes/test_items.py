@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtbench.scenes.plugin import builtin_families
+from vtbench.scenes.builtin import builtin_families
 from vtbench.scenes.questions import describe
 from vtbench.scenes.relations import MASK_SIZE, all_relations, areas, direction, margin, overlap
 from vtbench.scenes.render import id_mask, silhouette

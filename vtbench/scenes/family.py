@@ -70,7 +70,7 @@ class FamilySettings:
         """Return the (colour, shape) pairs that an object may have on a background of this colour.
 
         Args:
-            referent: whether it is the object asked about; of the `comp` split, this one has a held-out pair.
+            referent: whether it is the object asked about; in the `comp` split, this one has a held-out pair.
             background: colour of the background.
         """
         return self._pairs_by_background[referent and self.comp, background]
@@ -104,15 +104,25 @@ class SceneFamily(Protocol):
     equal arguments give equal clusters on any machine.
     """
 
-    name: str
-    """Part of the random stream's key and of cluster names: it must not change once items are published."""
-    members: int
-    """Items per cluster: 2 for minimal pairs, else 1."""
-    kinds: Mapping[str, int]
-    """Kinds of question that it can ask, with their default weights."""
-    placeholders: Mapping[str, tuple[str, ...]]
-    """By kind: the placeholders that a question's text in the task file must have, where
-    `vtbench.scenes.questions.SLOTS` does not list the kind."""
+    @property
+    def name(self) -> str:
+        """Part of the random stream's key and of cluster names: it must not change once items are published."""
+        ...
+
+    @property
+    def members(self) -> int:
+        """Items per cluster: 2 for minimal pairs, else 1."""
+        ...
+
+    @property
+    def kinds(self) -> Mapping[str, int]:
+        """Kinds of question that it can ask, with their default weights."""
+        ...
+
+    @property
+    def placeholders(self) -> Mapping[str, tuple[str, ...]]:
+        """Placeholders that a text for a kind of question must have, for kinds that `questions.SLOTS` does not list."""
+        ...
 
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return cluster `number`, or None if this attempt failed: another follows, with another stream.
@@ -123,15 +133,14 @@ class SceneFamily(Protocol):
 
 
 class BaseSceneFamily:
-    """Defaults: single items, no kinds of question of its own."""
+    """Defaults for a family: single items, and only kinds of question that `questions.SLOTS` lists."""
 
-    name: str
     members: int = 1
-    kinds: Mapping[str, int]
     placeholders: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 FamilyFactory = Callable[[], SceneFamily]
+"""The first line of its docstring is the family's summary."""
 
 
 def create_family(name: str, families: Mapping[str, FamilyFactory]) -> SceneFamily:

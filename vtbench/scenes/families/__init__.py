@@ -1,1 +1,1 @@
-"""The built-in scene families, one a module; `vtbench.scenes.plugin` registers them."""
+"""The built-in scene families, one a module; `vtbench.scenes.builtin` lists them."""
