@@ -1,9 +1,9 @@
-"""Items per second on one core: scene, picture at 224 px, question and answer, beside plain Pillow drawing.
+"""Items per second on one core: scene, image at 224 px, question and answer, compared with plain Pillow drawing.
 
     python benchmarks/items.py [--items 600] [--size 224]
 
 Plain Pillow draws the same objects as polygons and ellipses at whole pixels, without textures or anti-aliasing, and
-makes no scene, question or answer: it is the floor of what drawing costs. Both are timed in turn, in CPU seconds of
+makes no scene, question or answer: it is a lower bound of what drawing costs. Both are timed in turn, in CPU seconds of
 this process.
 """
 
@@ -15,28 +15,28 @@ import time
 
 from PIL import Image, ImageDraw
 
+from vtbench.catalog import find_task_files
 from vtbench.scenes.scene import CANVAS, Scene
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
-from vtbench.task.sources import SceneTask
+from vtbench.sources import SceneTask
+from vtbench.task import load_task
 
 CORNERS = {"square": 4, "triangle": 3, "diamond": 4, "star": 10, "cross": 12}
 
 
 def draw_plainly(scene: Scene, size: int) -> Image.Image:
-    """Draw a scene as a first attempt would: whole pixels, one colour an object."""
-    picture = Image.new("RGB", (size, size), scene.background.rgb)
-    draw = ImageDraw.Draw(picture)
+    """Draw a scene with Pillow alone: whole pixels, one colour for each object."""
+    image = Image.new("RGB", (size, size), scene.background.rgb)
+    draw = ImageDraw.Draw(image)
     scale = size / CANVAS
-    for thing in scene.things:
-        x, y, r = thing.cx * scale, thing.cy * scale, thing.diameter * scale / 2
-        corners = CORNERS.get(thing.shape)
+    for obj in scene.objects:
+        x, y, r = obj.cx * scale, obj.cy * scale, obj.diameter * scale / 2
+        corners = CORNERS.get(obj.shape)
         if corners is None:
-            draw.ellipse((x - r, y - r, x + r, y + r), fill=thing.rgb)
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=obj.rgb)
         else:
             turns = [2 * math.pi * k / corners for k in range(corners)]
-            draw.polygon([(x + r * math.sin(t), y - r * math.cos(t)) for t in turns], fill=thing.rgb)
-    return picture
+            draw.polygon([(x + r * math.sin(t), y - r * math.cos(t)) for t in turns], fill=obj.rgb)
+    return image
 
 
 def main() -> None:
@@ -56,18 +56,18 @@ def main() -> None:
         assert isinstance(cold, SceneTask)
         for start in range(0, options.items, 50):
             indices = range(start, min(start + 50, options.items))
-            began = time.process_time()
+            start_time = time.process_time()
             samples = [task.sample(i, options.size) for i in indices]
-            times["items"] += time.process_time() - began
-            began = time.process_time()
+            times["items"] += time.process_time() - start_time
+            start_time = time.process_time()
             for i in indices:
                 cold.source.item(i)
-            times["scenes"] += time.process_time() - began
-            began = time.process_time()
+            times["scenes"] += time.process_time() - start_time
+            start_time = time.process_time()
             for sample in samples:
                 assert sample.scene is not None
                 draw_plainly(sample.scene, options.size)
-            times["plain"] += time.process_time() - began
+            times["plain"] += time.process_time() - start_time
         rate = {key: options.items / value for key, value in times.items()}
         ratio = rate["items"] / rate["plain"]
         print(f"{name:16}{rate['items']:14.0f}{rate['scenes']:14.0f}{rate['plain']:14.0f}{ratio:8.2f}")

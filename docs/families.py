@@ -10,15 +10,15 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
+from vtbench.catalog import find_task_files
+from vtbench.task import load_task
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion")
 SIDE, GAP, TEXT, COLUMNS = 150, 10, 66, 6
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the figure."""
     files = find_task_files()
     sheet = Image.new("RGB", (COLUMNS * (SIDE + GAP) + GAP, len(FAMILIES) * (SIDE + TEXT) + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)

@@ -89,6 +89,6 @@ def opened(browser: Browser) -> Iterator[Opener]:
 
 
 def shoot(page: Page, name: str) -> None:
-    """Keep a picture of the whole page."""
+    """Keep a screenshot of the whole page."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{name}.png", full_page=True)

@@ -1,7 +1,7 @@
 """Runs to report on, with every sort of chart, and with strings that want to be markup wherever one can stand.
 
-In: a directory. Out: runs of a model that sees objects but not places, so that it is right and wrong; the numbers that
-a model's visual tokens would give are written into its results.json by hand.
+In: a directory. Out: runs of a model that sees objects but not positions, so that it is right and wrong; the numbers
+that a model's visual tokens would give are written into its results.json by hand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAP = [[round(math.exp(-abs(i // 8 - j // 8) - abs(i % 8 - j % 8)), 4) for j in 
 
 
 def run(output: Path, limit: int) -> Path:
-    """Ask about `limit` pictures, and return the run's directory."""
+    """Ask about `limit` images, and return the run's directory."""
     result = vtbench.run(
         model="bag_of_objects",
         tasks=["relational"],

@@ -22,7 +22,7 @@ def shares(page: Page, side: str) -> list[int]:
     return values
 
 
-def test_charts_are_pictures_with_names_and_numbers(page: Page) -> None:
+def test_charts_are_images_with_names_and_numbers(page: Page) -> None:
     charts = page.locator("[data-chart]")
     assert charts.count() == 2
     for chart in charts.all():

@@ -77,7 +77,7 @@ def test_filters_narrow_together_and_the_count_follows(page: Page) -> None:
     expect(count).to_have_text("300 of 300")
 
 
-def test_cues_are_of_the_picture_not_of_the_question(page: Page) -> None:
+def test_cues_are_of_the_image_not_of_the_question(page: Page) -> None:
     assert page.locator("optgroup").evaluate_all("all => all.map(one => one.label)") == ["colour", "shape", "texture"]
     page.get_by_role("combobox", name="Cue").select_option("dotted")
     expect(page.locator(".count")).to_contain_text("texture dotted")
@@ -91,7 +91,7 @@ def test_a_result_is_chosen_by_arrow_keys(page: Page) -> None:
     expect(page.locator(".count")).to_contain_text(": wrong")
 
 
-def test_pictures_are_those_of_the_model(page: Page) -> None:
+def test_images_are_those_of_the_model(page: Page) -> None:
     sizes = page.locator(".samples img").evaluate_all("all => all.map(one => one.naturalWidth)")
     assert len(sizes) == 50
     assert set(sizes) == {224}

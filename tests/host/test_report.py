@@ -14,9 +14,9 @@ import pytest
 from host_fakes import CHOICES, FakeModel, quiz, registry
 
 import vtbench
-from vtbench.errors import ResultsError
+from vtbench.errors import StoreError
 from vtbench.report import render
-from vtbench.report.samples import PLAIN
+from vtbench.report.sample_table import STATIC_ROWS
 from vtbench.types import Output
 
 EVIL = "</p><script>alert('x')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
@@ -97,17 +97,17 @@ def data_of(text: str) -> dict[str, Any]:
     return data
 
 
-def test_every_sample_is_in_its_table_with_one_picture_for_all(evil: Path) -> None:
+def test_every_sample_is_in_its_table_with_one_image_for_all(evil: Path) -> None:
     text = (evil / "report.html").read_text()
     data = data_of(text)
     assert len(data["rows"]) == 100
     assert {row[3] for row in data["rows"]} >= {EVIL, None}
-    assert len(data["pictures"]) == 1
+    assert len(data["images"]) == 1
     assert [row[5] for row in data["rows"]] == [0] + [1] * 20 + [2] * 79
     page = Page(text)
-    assert len([tag for tag, _ in page.tags if tag == "img"]) == PLAIN - 1
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == STATIC_ROWS - 1
     assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
-    assert f"The first {PLAIN} of 100 samples" in text
+    assert f"The first {STATIC_ROWS} of 100 samples" in text
     assert "79 right, 20 wrong, 1 failed" in text
     assert "gone.png" in text
 
@@ -119,15 +119,17 @@ def test_of_more_samples_a_stated_share_is_shown(evil: Path) -> None:
     assert "79 right, 20 wrong, 1 failed" in text
 
 
-def test_pictures_that_changed_are_not_shown(evil: Path, tmp_path: Path) -> None:
+def test_images_that_changed_are_not_shown(evil: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     Image.new("RGB", (4, 4), (0, 0, 0)).save(tmp_path / "red.png")
+    for stored in (evil / "visual").glob("*.previews"):
+        stored.unlink()
     text = render(evil)
     assert "data:image" not in text.partition("<body>")[2].partition("<script>")[0]
-    assert "pictures have changed" in text
+    assert "images have changed" in text
     (tmp_path / "quiz.yaml").unlink()
-    assert "Without pictures" in render(evil)
+    assert "Without images" in render(evil)
 
 
 def test_it_is_made_again_from_what_is_stored(evil: Path) -> None:
@@ -145,7 +147,7 @@ def test_other_runs_stand_beside_it(evil: Path, tmp_path: Path) -> None:
     assert "B asked other samples than A" in text
     assert "Beside other runs" not in render(evil)
     (other / "results.json").write_text("{")
-    with pytest.raises(ResultsError, match=r"results\.json: broken"):
+    with pytest.raises(StoreError, match=r"results\.json: broken"):
         render(evil, [other])
 
 
@@ -161,9 +163,9 @@ def test_a_part_that_fails_is_a_line_and_costs_nothing_else(evil: Path) -> None:
     assert "section-3" not in text
 
 
-def test_a_mix_of_built_in_tasks_has_its_pictures(tmp_path: Path) -> None:
+def test_a_mix_of_built_in_tasks_has_its_images(tmp_path: Path) -> None:
     """Its parts are found in the mix's own directory, which is that of the built-in tasks."""
     result = vtbench.run(model="oracle", tasks=["probe"], metrics=["accuracy"], limit=4, output=str(tmp_path))
     text = (result.path / "report.html").read_text(encoding="utf-8")
-    assert "Without pictures" not in text
-    assert text.count("data:image/png;base64,") >= 4
+    assert "Without images" not in text
+    assert text.count("data:image/jpeg;base64,") >= 4

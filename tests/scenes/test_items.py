@@ -9,15 +9,18 @@ from collections import Counter
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtbench.scenes.families import MEMBERS
+from vtbench.scenes.builtin import builtin_families
 from vtbench.scenes.questions import describe
+from vtbench.scenes.relations import MASK_SIZE, all_relations, areas, direction, margin, overlap
+from vtbench.scenes.render import id_mask, silhouette
+from vtbench.scenes.scene import Scene
 from vtbench.scenes.splits import SPLITS, held_out, quantised, split_of
-from vtbench.scenes.truth import direction, facts, margin, overlap, visible
-from vtbench.task.loading import builtin_source, builtin_spec
+from vtbench.task import builtin_source, builtin_spec
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion")
 GOLDEN = Path(__file__).parent / "golden_hashes.json"
@@ -77,11 +80,11 @@ def test_comp_pairs_are_asked_about_in_comp_alone(family: str) -> None:
     spec = builtin_spec(family).scene
     for split in ("train", "test", "noise"):
         source = builtin_source(family, split=split)
-        things = [t for i in range(30) for t in source.item(i).scene.things]
-        assert not any(held_out(spec, t.colour, t.shape) for t in things)
+        objects = [t for i in range(30) for t in source.item(i).scene.objects]
+        assert not any(held_out(spec, t.colour, t.shape) for t in objects)
     source = builtin_source(family, split="comp")
     for i in range(30):
-        assert sum(held_out(spec, t.colour, t.shape) for t in source.item(i).scene.things) == 1
+        assert sum(held_out(spec, t.colour, t.shape) for t in source.item(i).scene.objects) == 1
 
 
 def test_answers_are_flat_given_what_is_asked() -> None:
@@ -98,7 +101,7 @@ def test_answers_are_flat_given_what_is_asked() -> None:
         "background": {20},
     }
     graph = builtin_source("scene_graph")
-    assert set(Counter(len(graph.item(i).scene.things) for i in range(400)).values()) == {100}
+    assert set(Counter(len(graph.item(i).scene.objects) for i in range(400)).values()) == {100}
 
 
 @pytest.mark.parametrize("family", ["relational", "precise_offset"])
@@ -112,19 +115,19 @@ def test_minimal_pairs_ask_the_same_and_answer_the_opposite(family: str) -> None
         assert a.question.target == opposite[b.question.target]
 
         def looks(item):
-            return sorted((t.shape, t.colour, t.texture, t.size, t.rgb) for t in item.scene.things)
+            return sorted((t.shape, t.colour, t.texture, t.size, t.rgb) for t in item.scene.objects)
 
         assert looks(a) == looks(b)
 
 
-def test_relational_targets_are_the_facts_of_the_scene() -> None:
+def test_relational_targets_are_true_of_the_scene() -> None:
     task, source = builtin_spec("relational"), builtin_source("relational")
     for i in range(240):
         item = source.item(i)
-        names = {f"{t.colour} {t.shape}": t.id for t in item.scene.things}
-        assert len(names) == len(item.scene.things), "a referent is not unique"
+        names = {f"{t.colour} {t.shape}": t.id for t in item.scene.objects}
+        assert len(names) == len(item.scene.objects), "a referent is not unique"
         a, b = names[item.question.slots["a"]], names[item.question.slots["b"]]
-        holds = facts(item.scene, task.relations)[a, b]
+        holds = all_relations(item.scene, task.relations)[a, b]
         if item.question.kind == "where":
             assert holds[item.question.target] is True
         else:
@@ -136,11 +139,12 @@ def test_in_front_of_needs_an_overlap_that_leaves_both_recognisable() -> None:
     task, source = builtin_spec("relational", kinds={"front": 1}), builtin_source("relational", kinds={"front": 1})
     for i in range(20):
         scene = source.item(i).scene
-        a, b = scene.things[:2]
+        a, b = scene.objects[:2]
         assert overlap(a, b) >= task.relations.overlap
-        for share, area in visible(scene).values():
-            assert share >= task.relations.visible
-            assert area >= task.relations.visible_pixels
+        first, second, shared = areas(a, b)
+        for area in (first, second):
+            assert (area - shared) / area >= task.relations.visible
+            assert 4 * (area - shared) >= task.relations.visible_pixels
         assert a.colour != b.colour
 
 
@@ -151,6 +155,14 @@ def test_occluded_items_have_an_unoccluded_twin() -> None:
         assert hidden.prompt == twin.prompt
         assert hidden.question.target == twin.question.target
         assert 0.3 <= hidden.meta["visible"] < 1.0 == twin.meta["visible"]
+        assert hidden.meta["visible"] == round(visible_fraction(hidden.scene, 0), 3)
+        assert visible_fraction(twin.scene, 0) == 1.0
+
+
+def visible_fraction(scene: Scene, number: int) -> float:
+    obj = scene.objects[number]
+    whole = np.count_nonzero(silhouette(obj, MASK_SIZE).mask)
+    return int((id_mask(scene, MASK_SIZE) == obj.id).sum()) / int(whole)
 
 
 def test_offsets_are_exact_and_go_both_ways() -> None:
@@ -158,7 +170,7 @@ def test_offsets_are_exact_and_go_both_ways() -> None:
     seen = Counter()
     for i in range(240):
         item = source.item(i)
-        a, b = item.scene.things[:2]
+        a, b = item.scene.objects[:2]
         exact = (a.cx - b.cx if item.meta["axis"] == "x" else a.cy - b.cy) / (224 * 256) * 100
         assert exact == pytest.approx(item.meta["offset_percent"], abs=0.002)
         assert (item.question.target == item.meta["positive"]) is (exact > 0)
@@ -172,15 +184,16 @@ def test_the_graph_names_every_object_and_every_true_word() -> None:
         item = source.item(i)
         text = item.question.target
         objects, _, relations = text.partition(" | ")
-        assert objects.count(";") == len(item.scene.things) - 1
+        assert objects.count(";") == len(item.scene.objects) - 1
         words = relations.count(";") + 1 if relations else 0
-        n = len(item.scene.things)
+        n = len(item.scene.objects)
         assert words + len(item.meta["indeterminate"]) == n * (n - 1) // 2
         assert describe(item.scene, task.relations).text == text
 
 
-def test_clusters_have_as_many_members_as_said() -> None:
-    for family, members in MEMBERS.items():
+def test_clusters_have_as_many_members_as_the_family_says() -> None:
+    for family, factory in builtin_families().items():
+        members = factory().members
         source = builtin_source(family)
         assert Counter(source.item(i).cluster for i in range(3 * members)).most_common() == [
             (f"{family}/test/0/{k}", members) for k in range(3)
@@ -191,9 +204,9 @@ def test_direction_agrees_with_the_predicates() -> None:
     task, source = builtin_spec("scene_graph"), builtin_source("scene_graph")
     for i in range(40):
         scene = source.item(i).scene
-        for (a, b), holds in facts(scene, task.relations).items():
+        for (a, b), holds in all_relations(scene, task.relations).items():
             true = [word for word in ("left", "right", "above", "below") if holds[word]]
-            assert [direction(scene.things[a], scene.things[b], task.relations)] == (true or [None])
+            assert [direction(scene.objects[a], scene.objects[b], task.relations)] == (true or [None])
             for word in ("left", "right", "above", "below"):
-                clears = margin(scene.things[a], scene.things[b], word, task.relations) >= 0
+                clears = margin(scene.objects[a], scene.objects[b], word, task.relations) >= 0
                 assert clears is (holds[word] is True)

@@ -10,10 +10,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from vtbench.catalog import find_task_files, summary
 from vtbench.errors import SampleError, TaskError
-from vtbench.task.catalog import find_task_files, summary
-from vtbench.task.loading import load_task
-from vtbench.task.schema import json_schema
+from vtbench.task import json_schema, load_task
 
 FILES = find_task_files()
 ROOT = Path(__file__).parents[2]
@@ -48,7 +47,7 @@ def test_noise_and_background_are_the_items_of_test() -> None:
     for i in range(8):
         a, b, c = (task.sample(i, 64) for task in (test, noise, background))
         assert (a.prompt, a.target, a.scene) == (b.prompt, b.target, b.scene)
-        assert (a.prompt, a.target, a.scene.things) == (c.prompt, c.target, c.scene.things)
+        assert (a.prompt, a.target, a.scene.objects) == (c.prompt, c.target, c.scene.objects)
         assert c.scene.background.kind != "plain"
         assert {"corruption", "severity"} <= set(b.meta)
         assert a.images[0].tobytes() not in (b.images[0].tobytes(), c.images[0].tobytes())
@@ -113,34 +112,34 @@ def test_scenes_that_cannot_fit_say_so(tmp_path: Path) -> None:
         load_task(path).sample(0)
 
 
-def test_settings_reach_the_pictures(tmp_path: Path) -> None:
+def test_settings_reach_the_images(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     colours = {"pink": [240, 150, 190], "navy": [20, 30, 90], "lime": [180, 240, 60], "grey": [128, 128, 128]}
     path.write_text(relational(scene={"colours": colours, "textures": ["solid"], "shapes": ["circle", "ring", "star"]}))
     task = load_task(path)
-    things = [t for i in range(20) for t in task.sample(i, 32).scene.things]
-    assert {t.colour for t in things} == set(colours)
-    assert {t.texture for t in things} == {"solid"}
+    objects = [t for i in range(20) for t in task.sample(i, 32).scene.objects]
+    assert {t.colour for t in objects} == set(colours)
+    assert {t.texture for t in objects} == {"solid"}
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def own_data(tmp_path: Path) -> Path:
     Image.new("RGB", (40, 30), (255, 0, 0)).save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(b"not a picture")
+    (tmp_path / "b.png").write_bytes(b"not an image")
     rows = [
-        {"picture": "a.png", "q": "Which colour?", "a": "red", "options": ["red", "blue"], "scene": "s1"},
-        {"picture": "b.png", "q": "Which colour?", "a": "red", "options": ["red", "blue"], "scene": "s1"},
-        {"picture": ["a.png", "a.png"], "q": "Same?", "a": "yes", "options": ["yes", "no"], "scene": "s2"},
-        {"q": "No picture here", "a": "yes", "options": ["yes", "no"], "scene": "s2"},
+        {"file": "a.png", "q": "Which colour?", "a": "red", "options": ["red", "blue"], "scene": "s1"},
+        {"file": "b.png", "q": "Which colour?", "a": "red", "options": ["red", "blue"], "scene": "s1"},
+        {"file": ["a.png", "a.png"], "q": "Same?", "a": "yes", "options": ["yes", "no"], "scene": "s2"},
+        {"q": "No image here", "a": "yes", "options": ["yes", "no"], "scene": "s2"},
     ]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
-    columns = "image: picture, prompt: q, target: a, choices: options, cluster: scene"
+    columns = "image: file, prompt: q, target: a, choices: options, cluster: scene"
     (tmp_path / "mine.yaml").write_text(f"task: mine\ndata: {{path: rows.jsonl, {columns}}}\n")
     return tmp_path
 
 
-def test_own_pictures_become_samples(pictures: Path) -> None:
-    task = load_task(pictures / "mine.yaml")
+def test_own_images_become_samples(own_data: Path) -> None:
+    task = load_task(own_data / "mine.yaml")
     assert len(task) == 4
     sample = task.sample(0)
     assert (sample.prompt, sample.target, sample.choices, sample.cluster) == (
@@ -151,28 +150,28 @@ def test_own_pictures_become_samples(pictures: Path) -> None:
     )
     assert sample.images[0].size == (40, 30)
     assert len(task.sample(2).images) == 2
-    with pytest.raises(SampleError, match=r"rows.jsonl, row 2: cannot read the picture b.png"):
+    with pytest.raises(SampleError, match=r"rows.jsonl, row 2: cannot read the (picture|image) b.png"):
         task.sample(1)
-    with pytest.raises(SampleError, match="row 4: no 'picture'"):
+    with pytest.raises(SampleError, match="row 4: no 'file'"):
         task.sample(3)
 
 
-def test_changed_data_changes_the_config(pictures: Path) -> None:
-    before = load_task(pictures / "mine.yaml").config()
-    with (pictures / "rows.jsonl").open("a") as file:
-        file.write('{"picture": "a.png", "q": "?", "a": "x"}\n')
-    assert load_task(pictures / "mine.yaml").config() != before
+def test_changed_data_changes_the_config(own_data: Path) -> None:
+    before = load_task(own_data / "mine.yaml").config()
+    with (own_data / "rows.jsonl").open("a") as file:
+        file.write('{"file": "a.png", "q": "?", "a": "x"}\n')
+    assert load_task(own_data / "mine.yaml").config() != before
 
 
-def test_parquet_with_bytes_as_datasets_writes_them(pictures: Path) -> None:
+def test_parquet_with_bytes_as_datasets_writes_them(own_data: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    image = {"bytes": (pictures / "a.png").read_bytes(), "path": "a.png"}
+    image = {"bytes": (own_data / "a.png").read_bytes(), "path": "a.png"}
     table = pyarrow.Table.from_pylist([{"image": image, "prompt": "?", "target": "red"}])
-    pyarrow.parquet.write_table(table, pictures / "rows.parquet")
-    (pictures / "other.yaml").write_text("task: other\ndata: {path: rows.parquet}\n")
-    sample = load_task(pictures / "other.yaml").sample(0)
+    pyarrow.parquet.write_table(table, own_data / "rows.parquet")
+    (own_data / "other.yaml").write_text("task: other\ndata: {path: rows.parquet}\n")
+    sample = load_task(own_data / "other.yaml").sample(0)
     assert sample.images[0].getpixel((0, 0)) == (255, 0, 0)
     assert sample.choices == ()
 

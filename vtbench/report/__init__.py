@@ -1,8 +1,8 @@
-"""A run's stored records as one HTML file: no network, no model.
+"""A run's stored records as one HTML file that needs neither network nor model.
 
-In: results/<run>/, and those of other runs to show beside it. Out: the text of report.html. Pictures are made again
-from the tasks, by index. Everything that a model or a data file said is escaped: by the templates in HTML, as JSON that
-cannot end its script element, and as text nodes by the scripts.
+In: results/<run>/, and the directories of other runs to compare with. Out: the text of report.html. Everything that a
+model or a data file said is escaped: by the templates in HTML, as JSON that cannot end its script element, and as text
+nodes by the scripts.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 
 from markupsafe import Markup
 
-from vtbench.errors import ResultsError
-from vtbench.report.facts import facts
-from vtbench.report.figures import figures
-from vtbench.report.pages import environment
-from vtbench.report.samples import RESULTS, SHOWN, table
-from vtbench.report.scores import bar, beside, headlines, kinds, lettered
-from vtbench.runs.reader import read_records, read_run
+from vtbench.errors import StoreError
+from vtbench.report.page import environment
+from vtbench.report.previews import SHOWN
+from vtbench.report.sample_table import RESULTS, sample_table
+from vtbench.report.score_charts import score_charts
+from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts, scores_by_kind
+from vtbench.stored import read_records, read_run
 from vtbench.types import Task
 
 __all__ = ["environment", "render", "scores_table"]
 
 TILES = 5
-"""Scores in the summary of a run of one task; of several, each shows its first."""
+"""Scores in the summary of a run of one task; of several tasks, each shows its first."""
 
 Section = Callable[[Path], str | None]
 
@@ -42,28 +42,28 @@ def render(
 
     Args:
         path: the run's directory.
-        others: finished runs whose scores stand beside its own.
-        sections: further parts of the page, as the hook `vtbench_report_sections` describes them. One that fails
-            becomes a line that says so.
-        shown: how many samples at most are in the page's table.
-        tasks: those of the run that are at hand; others are loaded again, to make their pictures.
+        others: directories of finished runs whose scores are shown for comparison.
+        sections: further sections, as the hook `vtbench_report_sections` describes them. One that fails becomes a line
+            that says so.
+        shown: maximal number of samples in the page's table.
+        tasks: those of the run that are loaded already; others are loaded if images must be made again.
 
     Raises:
-        ResultsError: there is no run, or it has no results yet.
+        StoreError: there is no run, or it has no results yet.
     """
     run, document = _finished(path)
-    beside_it = lettered([_finished(other) for other in others])
+    compared = other_runs([_finished(other) for other in others])
     records = {name: list(read_records(path, name)) for name in document["results"]}
-    samples = table(records, run, shown, {task.name: task for task in tasks})
-    picture = next((row["pictures"][0] for row in samples.plain if row["pictures"]), "")
+    samples = sample_table(records, run, shown, {task.name: task for task in tasks})
+    image = next((row["images"][0] for row in samples.static_rows if row["images"]), "")
     parts = [
         {
             "name": name,
             "tiles": headlines(scores, TILES if len(document["scores"]) == 1 else 1),
             "scores": {score: s | {"bar": bar(s)} for score, s in scores.items()},
-            "kinds": kinds(scores),
-            "figures": figures(scores, picture),
-            "beside": beside(name, document, beside_it),
+            "kinds": scores_by_kind(scores),
+            "charts": score_charts(scores, image),
+            "other_runs": compared_scores(name, document, compared),
             "left_out": document["left_out"][name],
             "counts": document["n-samples"][name],
             "failed": document["failed"][name],
@@ -78,15 +78,20 @@ def render(
             tasks=parts,
             samples=samples,
             results=RESULTS,
-            others=beside_it,
-            sections=_made(sections or {}, path),
-            facts=facts(run),
+            others=compared,
+            sections=_rendered(sections or {}, path),
+            run_facts=run_facts(run),
         )
     )
 
 
 def scores_table(rows: Sequence[Mapping[str, Any]], model: str) -> str:
-    """Return the table of scores as an HTML fragment, for notebooks."""
+    """Return a table of scores as an HTML fragment, for notebooks.
+
+    Args:
+        rows: of a `RunResult`.
+        model: caption of the table.
+    """
     return environment().get_template("scores.html.jinja").render(rows=rows, model=model)
 
 
@@ -96,20 +101,20 @@ def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         return run, json.loads((path / "results.json").read_text(encoding="utf-8"))
     except OSError as error:
-        raise ResultsError(f"{path}: no results yet; finish the run with --resume {path}") from error
+        raise StoreError(f"{path}: no results yet; finish the run with --resume {path}") from error
     except ValueError as error:
-        raise ResultsError(f"{path / 'results.json'}: broken: {error}") from error
+        raise StoreError(f"{path / 'results.json'}: broken: {error}") from error
 
 
-def _made(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:
-    """Make the parts that plugins bring: each is `html`, or `error` where it cannot be made."""
-    made: list[dict[str, Any]] = []
+def _rendered(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:
+    """Return the sections of plugins, each with `html`, or with `error` if it raised one."""
+    rendered: list[dict[str, Any]] = []
     for name, section in sections.items():
         try:
             html = section(path)
-        except Exception as error:  # whatever a stranger's section raises must not cost the report
-            made.append({"name": name, "html": None, "error": " ".join(f"{type(error).__name__}: {error}".split())})
+        except Exception as error:  # no error of a plugin's section may cost the report
+            rendered.append({"name": name, "html": None, "error": " ".join(f"{type(error).__name__}: {error}".split())})
         else:
             if html:
-                made.append({"name": name, "html": Markup(html), "error": None})
-    return made
+                rendered.append({"name": name, "html": Markup(html), "error": None})
+    return rendered

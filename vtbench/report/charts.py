@@ -1,7 +1,7 @@
-"""Charts that any page extending `page.html.jinja` may embed: curves, clouds of points, matrices, token maps.
+"""Charts that any page extending `page.html.jinja` may embed: line charts, scatter plots, matrices, token maps.
 
-In: numbers and names. Out: markup, everything escaped, with the numbers as a table beside each picture. The page's
-script draws line charts and clouds (Observable Plot, in vendor/); without it the table stands open instead.
+In: numbers and names. Out: escaped markup, with the numbers as a table beside each chart. The page's script draws line
+charts and scatter plots (Observable Plot, in vendor/); without it the table is open instead.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from vtbench.errors import VtbenchError
-from vtbench.report.pages import environment
+from vtbench.report.page import environment
 
 if TYPE_CHECKING:
     import jinja2
 
 DIGITS = 4
-"""Significant digits of the numbers that a page carries: more than any eye tells apart in a chart."""
+"""Significant digits of the numbers in a page: more than can be told apart in a chart."""
 TOP = 3
-"""How many patches a token's line in a token map's table names."""
+"""Number of patches that the table of a token map names for each token."""
 
 
 class ChartError(VtbenchError):
-    """What was given does not make a chart."""
+    """The data given does not make a chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def line_chart(
     x_names: Sequence[str] | None = None,
     percent: bool = False,
 ) -> Markup:
-    """Return curves with their intervals, and the same as a table.
+    """Return a line chart with intervals, and the same as a table.
 
     Args:
         title: names the chart.
@@ -88,22 +88,22 @@ def line_chart(
 
 
 def scatter(title: str, points: Sequence[tuple[float, float]], labels: Sequence[str], *, caption: str = "") -> Markup:
-    """Return a cloud of points, coloured and shaped by label. Its axes have no scale, as those of t-SNE mean nothing.
+    """Return a scatter plot, coloured and shaped by label. Its axes have no scale, as those of t-SNE mean nothing.
 
     Args:
-        title: names the picture.
+        title: names the chart.
         points: x and y of each.
-        labels: one a point.
-        caption: stands below it.
+        labels: one for each point.
+        caption: text below it.
 
     Raises:
-        ChartError: not one label a point.
+        ChartError: the number of labels is not that of points.
     """
     if len(points) != len(labels):
         raise ChartError(f"{title}: {len(points)} points, but {len(labels)} labels")
     names = sorted(set(labels))
-    place = {name: number for number, name in enumerate(names)}
-    kept = [(x, y, place[label]) for (x, y), label in zip(points, labels, strict=True) if math.isfinite(x + y)]
+    position = {name: number for number, name in enumerate(names)}
+    kept = [(x, y, position[label]) for (x, y), label in zip(points, labels, strict=True) if math.isfinite(x + y)]
     data = {"names": names, "x": _grid([x for x, _, _ in kept]), "y": _grid([y for _, y, _ in kept])}
     counts = [(name, labels.count(name)) for name in names]
     return _render(
@@ -125,7 +125,7 @@ def matrix(
     """Return a table whose cells are coloured from `low` (pale) to `high` (strong); None is a dash.
 
     Raises:
-        ChartError: not one row of `values` a name of `rows`, or not one value a name of `columns`.
+        ChartError: the shape of `values` is not (rows, columns).
     """
     _check_shape(title, values, len(rows), len(columns))
     scale, span = (100 if percent else 1), (high - low) or 1.0
@@ -145,22 +145,22 @@ def matrix(
 
 def token_map(
     title: str,
-    picture_uri: str,
+    image_uri: str,
     matrix_NJ: Sequence[Sequence[float]],
     token_grid: tuple[int, int] | None,
     patch_grid: tuple[int, int],
 ) -> Markup:
-    """Return a map of which token carries what of the picture: point at a token to see its patches, and back.
+    """Return a map of how much each token says about each image patch: point at a token to see its patches, and back.
 
     Args:
         title: names the map.
-        picture_uri: a data URI of the picture below the patches; empty for none.
+        image_uri: a data URI of the image below the patches; empty for none.
         matrix_NJ: (N, J) information of token i about patch j, in nats.
-        token_grid: rows and columns of the tokens, row by row; None where a token has no place.
+        token_grid: rows and columns of the tokens, row by row; None if tokens have no position.
         patch_grid: rows and columns of the patches, row by row.
 
     Raises:
-        ChartError: the grids do not hold so many tokens or patches.
+        ChartError: the grids do not match the number of tokens or patches.
     """
     n, patches = len(matrix_NJ), patch_grid[0] * patch_grid[1]
     _check_shape(title, matrix_NJ, n, patches)
@@ -171,18 +171,18 @@ def token_map(
     tops = [sorted(range(patches), key=lambda j, row=row: -row[j])[:TOP] for row in rows]  # type: ignore[misc]
     lines = [
         {
-            "token": _place(i, token_grid),
+            "token": _position_name(i, token_grid),
             "total": f"{sum(row):.3f}",
-            "top": ", ".join(f"{_place(j, patch_grid)}: {row[j]:.3f}" for j in top),
+            "top": ", ".join(f"{_position_name(j, patch_grid)}: {row[j]:.3f}" for j in top),
         }
         for i, (row, top) in enumerate(zip(rows, tops, strict=True))
     ]
     data = grids | {"values": rows}
-    return _render("token_map.html.jinja", title=title, picture=picture_uri, data=data, lines=lines, **grids)
+    return _render("token_map.html.jinja", title=title, image=image_uri, data=data, lines=lines, **grids)
 
 
 def short(value: float | None, scale: float = 1) -> float | None:
-    """Return a number to `DIGITS` significant digits, None for what is none.
+    """Return a number rounded to `DIGITS` significant digits; None if it is None or not finite.
 
     >>> short(0.123456), short(0.123456, 100), short(float("nan")), short(2.0)
     (0.1235, 12.35, None, 2)
@@ -194,13 +194,13 @@ def short(value: float | None, scale: float = 1) -> float | None:
 
 
 def _grid(values: Sequence[float]) -> list[int]:
-    """Coordinates from 0 to 999: a point is wider than one step."""
+    """Return coordinates as integers from 0 to 999: a point is wider than one step."""
     low, span = min(values, default=0.0), (max(values, default=1.0) - min(values, default=0.0)) or 1.0
     return [round(999 * (value - low) / span) for value in values]
 
 
-def _place(number: int, grid: tuple[int, int] | None) -> str:
-    """Name a token or patch: by row and column, from 1, where it has a place."""
+def _position_name(number: int, grid: tuple[int, int] | None) -> str:
+    """Return the name of a token or patch: row and column, from 1, if it has a position."""
     return f"{number + 1}" if grid is None else f"row {number // grid[1] + 1}, column {number % grid[1] + 1}"
 
 
@@ -212,7 +212,7 @@ def _check_shape(title: str, values: Sequence[Sequence[Any]], rows: int, columns
 
 
 def _rows(drawn: Sequence[dict[str, Any]], names: Sequence[str] | None) -> list[tuple[str, list[str]]]:
-    """The table of a line chart: a row for every x, a cell for every series."""
+    """Return the table of a line chart: a row for every x, a cell for every series."""
     found: dict[float, list[str]] = {}
     for column, one in enumerate(drawn):
         for i, x in enumerate(one["x"]):
@@ -228,5 +228,5 @@ def _templates() -> jinja2.Environment:
     return environment()
 
 
-def _render(template: str, **facts: Any) -> Markup:
-    return Markup(_templates().get_template(f"chart_{template}").render(**facts))
+def _render(template: str, **values: Any) -> Markup:
+    return Markup(_templates().get_template(f"chart_{template}").render(**values))

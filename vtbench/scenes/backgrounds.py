@@ -1,4 +1,4 @@
-"""Background and size in, canvas out: a plain colour, or a pattern of the same colour word in two lightnesses."""
+"""Draws a scene's background: a plain colour, or a pattern of one colour word in two lightnesses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 import numpy as np
 from PIL import Image
 
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Background
 
 CONTRAST = 0.22
-"""How far a pattern's second tone goes towards white (dark colours) or black (light ones)."""
+"""Weight of white (for dark colours) or black (for light ones) in a pattern's second tone."""
 
 
 def paint_background(background: Background, size: int) -> Image.Image:
@@ -19,20 +19,20 @@ def paint_background(background: Background, size: int) -> Image.Image:
     if background.kind == "plain":
         return Image.new("RGB", (size, size), background.rgb)
     base = np.array(background.rgb, dtype=np.float32)
-    share = (_waves if background.kind == "waves" else _cells)(background.seed, size)
-    goal = np.float32(255 if base.mean() < 128 else 0)
-    tones = base + (share * np.float32(CONTRAST))[..., None] * (goal - base)
+    weight = (_waves if background.kind == "waves" else _cells)(background.seed, size)
+    extreme = np.float32(255 if base.mean() < 128 else 0)
+    tones = base + (weight * np.float32(CONTRAST))[..., None] * (extreme - base)
     return Image.fromarray((tones + 0.5).astype(np.uint8))
 
 
 def _waves(seed: int, size: int) -> np.ndarray:
     """Sum of three plane waves, scaled to 0..1."""
-    draws = Draws("waves", seed)
+    rng = HashRng("waves", seed)
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size
     total = np.zeros((size, size), dtype=np.float32)
     for _ in range(3):
-        angle, turns = draws.below(360), draws.between(4, 14)
-        phase = draws.below(360)
+        angle, turns = rng.below(360), rng.between(4, 14)
+        phase = rng.below(360)
         along = math.cos(math.radians(angle)) * axis + math.sin(math.radians(angle)) * axis[:, None]
         total += np.sin(2 * math.pi * turns * along + math.radians(phase), dtype=np.float32)
     return (total + 3) / 6
@@ -40,7 +40,7 @@ def _waves(seed: int, size: int) -> np.ndarray:
 
 def _cells(seed: int, size: int) -> np.ndarray:
     """Random grey level per cell of a 14 x 14 grid, sharp edges."""
-    draws = Draws("cells", seed)
-    levels = np.array([draws.below(256) for _ in range(14 * 14)], dtype=np.float32).reshape(14, 14) / 255
+    rng = HashRng("cells", seed)
+    levels = np.array([rng.below(256) for _ in range(14 * 14)], dtype=np.float32).reshape(14, 14) / 255
     cell = (np.arange(size) * 14) // size
     return levels[cell[:, None], cell]

@@ -1,4 +1,4 @@
-"""Settings and an index in, a finished item out: the scene, the worded question, the answer.
+"""Items by index: the scene, the question as worded, and its answer.
 
 An item is a pure function of (benchmark version, family, split, seed, index) and the settings: any worker can make any
 slice, in any order, and gets the same items.
@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 from vtbench.errors import TaskError
-from vtbench.scenes.corrupt import Corruption, corruption_of
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.families import FAMILIES, MEMBERS, Draft, Plan
+from vtbench.scenes.corruption import Corruption, corruption_of
+from vtbench.scenes.family import Cluster, FamilySettings, SceneFamily
 from vtbench.scenes.questions import Question
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 from vtbench.scenes.splits import OWNER, split_of
 
@@ -40,52 +40,52 @@ class Item:
 class ItemSource:
     """All items of one family, split and seed."""
 
-    family: str
+    family: SceneFamily
     split: str
     seed: int
-    plan: Plan
-    wording: Mapping[str, Sequence[str]]
-    """Paraphrases by kind of question."""
+    settings: FamilySettings
+    paraphrases: Mapping[str, Sequence[str]]
+    """Texts by kind of question, with placeholders."""
 
     def __post_init__(self) -> None:
-        # Members of a pair are asked for one after the other: make their cluster once.
+        # Members of a pair are requested one after the other: make their cluster once.
         object.__setattr__(self, "_cluster", lru_cache(maxsize=64)(self._make_cluster))
 
     @property
     def _stream(self) -> str:
-        """Whose draws the items take: `noise` and `background` share those of `test`, being its very items, changed."""
+        """The split whose random stream is used: `noise` and `background` have the items of `test`, modified."""
         return self.split if self.split == "comp" else OWNER.get(self.split, self.split)
 
     def item(self, index: int) -> Item:
-        """Return item `index`; any non-negative integer has one.
+        """Return item `index`, any non-negative integer.
 
         Raises:
-            TaskError: the settings leave no room for such a scene.
+            TaskError: no scene fits these settings.
         """
-        number, place = divmod(index, MEMBERS.get(self.family, 1))
-        draft: Draft = self._cluster(number)  # type: ignore[attr-defined]
-        member = draft[place]
-        cluster = f"{self.family}/{self.split}/{self.seed}/{number}"
-        words = self.wording[member.question.kind]
-        # Both members of a pair are asked in the same words.
-        prompt = Draws("words", self.family, self._stream, self.seed, number).choice(words)
+        number, position = divmod(index, self.family.members)
+        cluster: Cluster = self._cluster(number)  # type: ignore[attr-defined]
+        member = cluster[position]
+        # Both members of a pair get the same paraphrase.
+        texts = self.paraphrases[member.question.kind]
+        text = HashRng("words", self.family.name, self._stream, self.seed, number).choice(texts)
         return Item(
             scene=member.scene,
             question=member.question,
-            prompt=prompt.format(**member.question.slots),
-            cluster=cluster,
+            prompt=text.format(**member.question.slots),
+            cluster=f"{self.family.name}/{self.split}/{self.seed}/{number}",
             meta=member.meta,
             corruption=corruption_of(number, self.seed) if self.split == "noise" else None,
         )
 
-    def _make_cluster(self, number: int) -> Draft:
+    def _make_cluster(self, number: int) -> Cluster:
         owner = OWNER.get(self.split, self.split)
-        build = FAMILIES[self.family]
+        name = self.family.name
         for attempt in range(TRIES):
-            draft = build(self.plan, Draws(BENCHMARK, self.family, self._stream, self.seed, number, attempt), number)
-            if draft is not None and all(split_of(member.scene) == owner for member in draft):
-                return draft
+            rng = HashRng(BENCHMARK, name, self._stream, self.seed, number, attempt)
+            cluster = self.family.build(self.settings, rng, number)
+            if cluster is not None and all(split_of(member.scene) == owner for member in cluster):
+                return cluster
         raise TaskError(
-            f"family {self.family}, item {number}: no scene fits these settings in {TRIES} tries."
+            f"family {name}, item {number}: no scene fits these settings in {TRIES} tries."
             " Use fewer or smaller objects, or smaller margins."
         )

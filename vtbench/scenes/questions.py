@@ -1,4 +1,4 @@
-"""What can be asked about a scene, and the true answer: facts in, `Question` out. Wording is the task file's.
+"""The kinds of question about a scene, and their true answers. The task file has their texts.
 
 A question's `slots` fill the placeholders of its template: `{shape}`, `{a}`, `{b}`. Answers are single words, or for
 `graph` one line: objects from top to bottom, then their relations, e.g.
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from vtbench.scenes.scene import Scene, Thing
-from vtbench.scenes.spec import RelationSpec, SceneSpec
-from vtbench.scenes.truth import AXES, direction
+from vtbench.scenes.relations import AXES, direction
+from vtbench.scenes.scene import Scene, SceneObject
+from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 
 YES_NO = ("yes", "no")
 SLOTS: dict[str, tuple[str, ...]] = {
@@ -37,7 +37,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A kind of question with its referents and its true answer, not yet worded."""
+    """A kind of question with its referents and its true answer, without its text."""
 
     kind: str
     target: str
@@ -45,42 +45,42 @@ class Question:
     slots: Mapping[str, str] = field(default_factory=dict)
 
 
-def name(thing: Thing) -> str:
-    """Return the words that single a thing out: `red circle`."""
-    return f"{thing.colour} {thing.shape}"
+def name(obj: SceneObject) -> str:
+    """Return the referring expression of an object: `red circle`."""
+    return f"{obj.colour} {obj.shape}"
 
 
-def ask_shape(thing: Thing, spec: SceneSpec) -> Question:
+def ask_shape(obj: SceneObject, settings: SceneSettings) -> Question:
     """Which kind of object is it?"""
-    return Question("shape", thing.shape, spec.shapes)
+    return Question("shape", obj.shape, settings.shapes)
 
 
-def ask_colour(thing: Thing, spec: SceneSpec) -> Question:
+def ask_colour(obj: SceneObject, settings: SceneSettings) -> Question:
     """Which colour has the {shape}? The shape must be the only one of its kind."""
-    return Question("colour", thing.colour, tuple(spec.colours), {"shape": thing.shape})
+    return Question("colour", obj.colour, tuple(settings.colours), {"shape": obj.shape})
 
 
-def ask_texture(thing: Thing, spec: SceneSpec) -> Question:
+def ask_texture(obj: SceneObject, settings: SceneSettings) -> Question:
     """Which texture has the {shape}? The shape must be the only one of its kind."""
-    return Question("texture", thing.texture, spec.textures, {"shape": thing.shape})
+    return Question("texture", obj.texture, settings.textures, {"shape": obj.shape})
 
 
-def ask_background(scene: Scene, spec: SceneSpec) -> Question:
+def ask_background(scene: Scene, settings: SceneSettings) -> Question:
     """Which colour has the background?"""
-    return Question("background", scene.background.colour, tuple(spec.colours))
+    return Question("background", scene.background.colour, tuple(settings.colours))
 
 
-def ask_holds(a: Thing, b: Thing, word: str, holds: bool) -> Question:
+def ask_holds(a: SceneObject, b: SceneObject, word: str, holds: bool) -> Question:
     """Is a {left of, above, in front of, ...} b?"""
     return Question(word, "yes" if holds else "no", YES_NO, {"a": name(a), "b": name(b)})
 
 
-def ask_where(a: Thing, b: Thing, word: str) -> Question:
+def ask_where(a: SceneObject, b: SceneObject, word: str) -> Question:
     """Where is a, seen from b?"""
     return Question("where", word, AXES, {"a": name(a), "b": name(b)})
 
 
-def ask_offset(a: Thing, b: Thing, axis: str, positive: bool) -> Question:
+def ask_offset(a: SceneObject, b: SceneObject, axis: str, positive: bool) -> Question:
     """On which side of b is a, along one axis, however little?"""
     choices = ("left", "right") if axis == "x" else ("above", "below")
     return Question(f"offset_{axis}", choices[positive], choices, {"a": name(a), "b": name(b)})
@@ -88,23 +88,23 @@ def ask_offset(a: Thing, b: Thing, axis: str, positive: bool) -> Question:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A scene in the words of the answer grammar, objects numbered from 1."""
+    """A scene graph as text in the answer grammar, objects numbered from 1."""
 
     text: str
     indeterminate: tuple[tuple[int, int], ...]
-    """Pairs of numbers with no true spatial word: what a reader says of them is neither right nor wrong."""
+    """Pairs of numbers with no true spatial word: an answer about them counts as neither right nor wrong."""
 
 
-def describe(scene: Scene, rules: RelationSpec) -> Graph:
+def describe(scene: Scene, rules: RelationSettings) -> Graph:
     """Return the scene graph of a scene."""
-    ordered = sorted(scene.things, key=lambda t: (t.cy, t.cx, t.id))
+    ordered = sorted(scene.objects, key=lambda t: (t.cy, t.cx, t.id))
     objects = " ; ".join(f"{i} {t.size} {t.colour} {t.texture} {t.shape}" for i, t in enumerate(ordered, 1))
-    relations, open_pairs = [], []
+    relations, indeterminate = [], []
     for (i, a), (j, b) in combinations(enumerate(ordered, 1), 2):
         word = direction(a, b, rules)
         if word:
             relations.append(f"{i} {word} {j}")
         else:
-            open_pairs.append((i, j))
+            indeterminate.append((i, j))
     text = f"{objects} | {' ; '.join(relations)}" if relations else objects
-    return Graph(text, tuple(open_pairs))
+    return Graph(text, tuple(indeterminate))

@@ -1,7 +1,7 @@
-"""Which scenes belong to which split: a scene's own content decides, so no two splits can share one.
+"""Assigns every scene to one split by a hash of its content, so that no two splits share a scene.
 
-The key is the scene as a reader would remember it, positions rounded to a sixteenth of the canvas. It does not change
-when two objects swap places or drawing order, so the members of a minimal pair are always in the same split.
+The hashed key has the objects' words and their positions, rounded to a sixteenth of the canvas. It does not change when
+two objects swap positions or drawing order, so the members of a minimal pair are always in the same split.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import hashlib
 from typing import Literal, get_args
 
 from vtbench.scenes.scene import CANVAS, Scene
-from vtbench.scenes.spec import SceneSpec
+from vtbench.scenes.scene_settings import SceneSettings
 
 Split = Literal["train", "val", "test", "probe", "comp", "noise", "background"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 SHARES = {"train": 40, "val": 15, "test": 30, "probe": 15}
-"""Percent of all scene keys that each split owns."""
+"""Percentage of all scene keys that each split owns."""
 OWNER = {"comp": "test", "noise": "test", "background": "test"}
-"""Splits whose scenes come from another's share; `noise` and `background` are that split's very items, changed."""
+"""Splits that take their scenes from another split; `noise` and `background` have the same items as it, modified."""
 
 
 def quantised(scene: Scene) -> str:
-    """Return the scene's key: looks and rounded places, each as a sorted bag."""
+    """Return the scene's key: the objects' words and their rounded positions, each as a sorted multiset."""
     cell = CANVAS // 16
-    looks = sorted(f"{t.colour} {t.shape} {t.texture} {t.size}" for t in scene.things)
-    places = sorted((t.cx // cell, t.cy // cell) for t in scene.things)
-    return f"{scene.background.colour}|{looks}|{places}"
+    words = sorted([f"{obj.colour} {obj.shape} {obj.texture} {obj.size}" for obj in scene.objects])
+    positions = sorted([(obj.cx // cell, obj.cy // cell) for obj in scene.objects])
+    return f"{scene.background.colour}|{words}|{positions}"
 
 
 def split_of(scene: Scene) -> str:
@@ -39,7 +39,7 @@ def split_of(scene: Scene) -> str:
     raise AssertionError("shares add up to 100")
 
 
-def held_out(spec: SceneSpec, colour: str, shape: str) -> bool:
-    """Return whether this pair of words is kept for the `comp` split: one cell of a Latin square for each shape."""
-    colours, shapes = [*spec.colours], [str(word) for word in spec.shapes]
+def held_out(settings: SceneSettings, colour: str, shape: str) -> bool:
+    """Return whether this colour-shape pair is reserved for the `comp` split: a diagonal of the colour-shape table."""
+    colours, shapes = [*settings.colours], [str(word) for word in settings.shapes]
     return (colours.index(colour) + shapes.index(shape)) % max(len(colours), len(shapes), 2) == 0

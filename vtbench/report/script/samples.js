@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const step = 50;
-  const [TASK, ID, PROMPT, SAID, TRUE, RESULT, KIND, CUES, SCORES, PICTURES, ERROR] = Array(11).keys();
+  const [TASK, ID, PROMPT, OUTPUT, TRUE, RESULT, KIND, CUES, SCORES, IMAGES, ERROR] = Array(11).keys();
   const results = ["failed", "wrong", "right"];
 
   function make(tag, text, attributes = {}) {
@@ -22,29 +22,29 @@
     const heads = [...section.querySelectorAll("thead th")];
     const scored = data.scores.map((_, i) => (row) => row[SCORES][i]);
     const keys = [
-      (row) => row[PROMPT], (row) => row[ERROR] ?? row[SAID], (row) => row[TRUE], (row) => row[RESULT],
+      (row) => row[PROMPT], (row) => row[ERROR] ?? row[OUTPUT], (row) => row[TRUE], (row) => row[RESULT],
       (row) => data.kinds[row[KIND]], ...scored,
     ];
     const haystacks = data.rows.map((row) =>
-      [row[ID], row[PROMPT], row[SAID], row[TRUE], row[ERROR]].filter(Boolean).join("\n").toLowerCase());
+      [row[ID], row[PROMPT], row[OUTPUT], row[TRUE], row[ERROR]].filter(Boolean).join("\n").toLowerCase());
     let order = { column: 3, down: false };
     let found = [];
 
     function drawn(row) {
       const line = make("tr");
-      const picture = make("td", undefined, { class: "picture" });
-      for (const place of row[PICTURES]) {
-        const image = make("img", undefined, { src: data.pictures[place], alt: `Picture of ${row[ID]}` });
+      const cell = make("td", undefined, { class: "image" });
+      for (const position of row[IMAGES]) {
+        const image = make("img", undefined, { src: data.images[position], alt: `Image of ${row[ID]}` });
         image.addEventListener("load", () => image.classList.toggle("tiny", image.naturalWidth < 64));
-        picture.append(image);
+        cell.append(image);
       }
       const question = make("td", row[PROMPT], { "data-name": "question" });
       question.append(make("small", row[ID]));
       const answer = make("td", undefined, { "data-name": "answer" });
-      answer.append(row[ERROR] ? make("span", row[ERROR], { class: "bad" }) : row[SAID] === null ? "–" : row[SAID] || "(nothing)");
+      answer.append(row[ERROR] ? make("span", row[ERROR], { class: "bad" }) : row[OUTPUT] === null ? "–" : row[OUTPUT] || "(nothing)");
       const result = make("td", undefined, { "data-name": "result" });
       result.append(make("span", results[row[RESULT]], { class: `tag ${results[row[RESULT]]}` }));
-      line.append(picture, question, answer, make("td", row[TRUE], { "data-name": "true" }), result,
+      line.append(cell, question, answer, make("td", row[TRUE], { "data-name": "true" }), result,
         make("td", data.kinds[row[KIND]] || "–", { "data-name": "kind" }));
       row[SCORES].forEach((value, i) => {
         const text = value === null ? "–" : String(Number(value.toPrecision(3)));

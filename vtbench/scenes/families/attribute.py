@@ -1,67 +1,84 @@
 """`attribute`: colour or texture of the {shape}, or colour of the background.
 
-Every other object has another shape, another colour and another texture than the one asked about, so knowing which
-values occur is not enough: they must be bound to the shape.
+Every distractor has another shape, another colour and another texture than the referent, so knowing which values occur
+is not enough: they must be bound to the shape.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from types import MappingProxyType
 
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.place import Look, make_background, make_thing, place_all
+from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
+from vtbench.scenes.placement import Appearance, make_background, make_object, place_all
 from vtbench.scenes.questions import ask_background, ask_colour, ask_texture
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 
 
-def subject(plan: Plan, draws: Draws, kind: str, turn: int) -> tuple[str, Look] | None:
-    """Return the background's colour and the look of the object asked about, the answer read off the turn."""
-    colours, textures = tuple(plan.scene.colours), plan.scene.textures
-    background = colours[turn % len(colours)] if kind == "background" else draws.choice(colours)
-    pairs = plan.pairs(asked=True, background=background)
+def referent(settings: FamilySettings, rng: HashRng, kind: str, turn: int) -> tuple[str, Appearance] | None:
+    """Return the background's colour and the appearance of the object asked about; `turn` decides the answer."""
+    colours, textures = tuple(settings.scene.colours), settings.scene.textures
+    background = colours[turn % len(colours)] if kind == "background" else rng.choice(colours)
+    pairs = settings.pairs(referent=True, background=background)
     if kind == "colour":
-        pairs = [pair for pair in pairs if pair[0] == colours[turn % len(colours)]]
+        answer = colours[turn % len(colours)]
+        pairs = [pair for pair in pairs if pair[0] == answer]
     if not pairs:
         return None
-    look = plan.look(draws, draws.choice(pairs))
-    return background, replace(look, texture=textures[turn % len(textures)]) if kind == "texture" else look
+    chosen = settings.appearance(rng, rng.choice(pairs))
+    if kind == "texture":
+        chosen = Appearance(chosen.shape, chosen.colour, textures[turn % len(textures)], chosen.size)
+    return background, chosen
 
 
-def distractors(plan: Plan, draws: Draws, background: str, look: Look, count: int) -> list[Look] | None:
-    """Return looks that differ from `look` in shape, colour and (given a choice) texture; no shape occurs twice."""
-    others: list[Look] = []
+def distractors(
+    settings: FamilySettings, rng: HashRng, background: str, target: Appearance, count: int
+) -> list[Appearance] | None:
+    """Return appearances that differ from `target` in shape, colour and texture; no shape occurs twice.
+
+    With a single texture in the settings, they share it.
+    """
+    common = settings.pairs(referent=False, background=background)
+    textures = [texture for texture in settings.scene.textures if texture != target.texture]
+    textures = textures or list(settings.scene.textures)
+    pairs = [pair for pair in common if pair[1] != target.shape and pair[0] != target.colour]
+    others: list[Appearance] = []
     for _ in range(count):
-        taken = {look.shape} | {o.shape for o in others}
-        pairs = [p for p in plan.pairs(asked=False, background=background) if p[1] not in taken and p[0] != look.colour]
         if not pairs:
             return None
-        textures = [t for t in plan.scene.textures if t != look.texture] or list(plan.scene.textures)
-        others.append(replace(plan.look(draws, draws.choice(pairs)), texture=draws.choice(textures)))
+        other = settings.appearance(rng, rng.choice(pairs))
+        others.append(Appearance(other.shape, other.colour, rng.choice(textures), other.size))
+        pairs = [pair for pair in pairs if pair[1] != other.shape]
     return others
 
 
-def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
-    """Return a scene of several objects and a question about one of them, or about the background."""
-    kind, turn = plan.turn(number)
-    chosen = subject(plan, draws, kind, turn)
-    if chosen is None:
-        return None
-    background, look = chosen
-    count = draws.between(plan.scene.min_objects, plan.scene.max_objects)
-    others = distractors(plan, draws, background, look, count - 1)
-    if others is None:
-        return None
-    # The one asked about has no fixed place in the drawing order.
-    looks = draws.sample([look, *others], count)
-    things = place_all(draws, plan.scene, [make_thing(draws, plan.scene, item, i) for i, item in enumerate(looks)])
-    if things is None:
-        return None
-    scene = Scene(make_background(draws, plan.scene, background), tuple(things))
-    thing = things[looks.index(look)]
-    question = {
-        "colour": lambda: ask_colour(thing, plan.scene),
-        "texture": lambda: ask_texture(thing, plan.scene),
-        "background": lambda: ask_background(scene, plan.scene),
-    }[kind]()
-    return (Member(scene, question),)
+class Attribute(BaseSceneFamily):
+    """Colour or texture of one object among others, or colour of the background."""
+
+    name = "attribute"
+    kinds = MappingProxyType({"colour": 2, "texture": 2, "background": 1})
+
+    def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
+        """Return a scene of several objects and a question about one of them, or about the background."""
+        kind, turn = settings.turn(number)
+        chosen = referent(settings, rng, kind, turn)
+        if chosen is None:
+            return None
+        background, target = chosen
+        count = rng.between(settings.scene.min_objects, settings.scene.max_objects)
+        others = distractors(settings, rng, background, target, count - 1)
+        if others is None:
+            return None
+        # The referent has no fixed position in the drawing order.
+        appearances = rng.sample([target, *others], count)
+        unplaced = [make_object(rng, settings.scene, one, i) for i, one in enumerate(appearances)]
+        objects = place_all(rng, settings.scene, unplaced)
+        if objects is None:
+            return None
+        scene = Scene(make_background(rng, settings.scene, background), tuple(objects))
+        asked = objects[appearances.index(target)]
+        if kind == "background":
+            question = ask_background(scene, settings.scene)
+        else:
+            question = (ask_colour if kind == "colour" else ask_texture)(asked, settings.scene)
+        return (Member(scene, question),)

@@ -1,23 +1,33 @@
-"""`coarse`: what kind of object is in the picture. One object; its shape goes round with the index."""
+"""`coarse`: which kind of object is in the image. One object; its shape cycles with the index."""
 
 from __future__ import annotations
 
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.place import make_background, make_thing, place_all
+from types import MappingProxyType
+
+from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
+from vtbench.scenes.placement import make_background, make_object, place_all
 from vtbench.scenes.questions import ask_shape
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 
 
-def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
-    """Return a scene with one object, its shape as the answer."""
-    shape = plan.scene.shapes[number % len(plan.scene.shapes)]
-    background = draws.choice(tuple(plan.scene.colours))
-    pairs = [pair for pair in plan.pairs(asked=True, background=background) if pair[1] == shape]
-    if not pairs:
-        return None
-    things = place_all(draws, plan.scene, [make_thing(draws, plan.scene, plan.look(draws, draws.choice(pairs)), 0)])
-    if things is None:
-        return None
-    scene = Scene(make_background(draws, plan.scene, background), tuple(things))
-    return (Member(scene, ask_shape(things[0], plan.scene)),)
+class Coarse(BaseSceneFamily):
+    """Shape of a single object."""
+
+    name = "coarse"
+    kinds = MappingProxyType({"shape": 1})
+
+    def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
+        """Return a scene with one object, its shape as the answer."""
+        shapes = settings.scene.shapes
+        shape = shapes[number % len(shapes)]
+        colour = rng.choice(tuple(settings.scene.colours))
+        pairs = [pair for pair in settings.pairs(referent=True, background=colour) if pair[1] == shape]
+        if not pairs:
+            return None
+        appearance = settings.appearance(rng, rng.choice(pairs))
+        objects = place_all(rng, settings.scene, [make_object(rng, settings.scene, appearance, 0)])
+        if objects is None:
+            return None
+        scene = Scene(make_background(rng, settings.scene, colour), tuple(objects))
+        return (Member(scene, ask_shape(objects[0], settings.scene)),)

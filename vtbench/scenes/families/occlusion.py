@@ -1,50 +1,56 @@
 """`occlusion`: colour or texture of an object that another one partly hides, and the same with nothing hidden.
 
-The two members of a pair have the same objects and the same question; in the second, the object in front stands aside.
+The two members of a pair have the same objects and the same question; in the second, the front object is moved away.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from types import MappingProxyType
 
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.families.attribute import distractors, subject
-from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.families.relational import overlapping
-from vtbench.scenes.place import make_background, make_thing, place_all
+from vtbench.scenes.families.attribute import distractors, referent
+from vtbench.scenes.families.relational import place_overlapping
+from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
+from vtbench.scenes.placement import make_background, make_object, place_all
 from vtbench.scenes.questions import ask_colour, ask_texture
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
-from vtbench.scenes.truth import visible
 
 
-def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
-    """Return an occluded scene and its twin."""
-    kind, turn = plan.turn(number)
-    chosen = subject(plan, draws, kind, turn)
-    if chosen is None:
-        return None
-    background_word, look = chosen
-    others = distractors(
-        plan, draws, background_word, look, max(2, draws.between(plan.scene.min_objects, plan.scene.max_objects)) - 1
-    )
-    if others is None:
-        return None
-    hidden, cover, *rest = (make_thing(draws, plan.scene, item, i) for i, item in enumerate([look, *others]))
-    both = overlapping(plan, draws, hidden, cover)
-    if both is None:
-        return None
-    hidden, cover = replace(both[0], z=0), replace(both[1], z=1)
-    aside = place_all(draws, plan.scene, [cover], [hidden])
-    if aside is None:
-        return None
-    others_placed = place_all(draws, plan.scene, rest, [hidden, cover, *aside])
-    if others_placed is None:
-        return None
-    background = make_background(draws, plan.scene, background_word)
-    question = (ask_colour if kind == "colour" else ask_texture)(hidden, plan.scene)
-    members = []
-    for occluded, front in ((True, cover), (False, aside[0])):
-        scene = Scene(background, (hidden, front, *others_placed))
-        share = round(visible(scene)[hidden.id][0], 3) if occluded else 1.0
-        members.append(Member(scene, question, {"occluded": occluded, "visible": share}))
-    return tuple(members)
+class Occlusion(BaseSceneFamily):
+    """Colour or texture of a partly hidden object."""
+
+    name = "occlusion"
+    members = 2
+    kinds = MappingProxyType({"colour": 1, "texture": 1})
+
+    def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
+        """Return an occluded scene and its unoccluded twin."""
+        kind, turn = settings.turn(number)
+        chosen = referent(settings, rng, kind, turn)
+        if chosen is None:
+            return None
+        colour, target = chosen
+        count = max(2, rng.between(settings.scene.min_objects, settings.scene.max_objects))
+        others = distractors(settings, rng, colour, target, count - 1)
+        if others is None:
+            return None
+        hidden, front, *rest = (make_object(rng, settings.scene, one, i) for i, one in enumerate([target, *others]))
+        placed = place_overlapping(settings, rng, hidden, front)
+        if placed is None:
+            return None
+        # Nothing else comes near the hidden object, so what the front one leaves of it is what can be seen.
+        hidden, front, visible = placed
+        aside = place_all(rng, settings.scene, [front], [hidden])
+        if aside is None:
+            return None
+        placed_rest = place_all(rng, settings.scene, rest, [hidden, front, *aside])
+        if placed_rest is None:
+            return None
+        background = make_background(rng, settings.scene, colour)
+        question = (ask_colour if kind == "colour" else ask_texture)(hidden, settings.scene)
+        occluded = Scene(background, (hidden, front, *placed_rest))
+        twin = Scene(background, (hidden, *aside, *placed_rest))
+        return (
+            Member(occluded, question, {"occluded": True, "visible": round(visible, 3)}),
+            Member(twin, question, {"occluded": False, "visible": 1.0}),
+        )

@@ -1,61 +1,67 @@
-"""`precise_offset`: on which side of one object is the other, for offsets from far to almost nothing.
+"""`precise_offset`: on which side of one object another lies, for offsets from large to tiny.
 
-Gives a psychometric curve. The objects stand well apart along the other axis, so nothing but the offset decides. The
-two members of a pair have the same offset to either side.
+Gives a psychometric curve. The objects are well separated along the other axis, so only the offset decides. The two
+members of a pair have the same offset to either side.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from types import MappingProxyType
 
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.families.relational import looks_of
-from vtbench.scenes.place import EDGE, make_background, make_thing, place_all
+from vtbench.scenes.families.relational import distinct_appearances
+from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
+from vtbench.scenes.placement import EDGE, make_background, make_object, place_all
 from vtbench.scenes.questions import ask_offset
-from vtbench.scenes.scene import CANVAS, Scene, Thing
+from vtbench.scenes.rng import HashRng
+from vtbench.scenes.scene import CANVAS, Scene, SceneObject
 
 
-def _at(thing: Thing, axis: str, along: int, across: int) -> Thing:
-    return replace(thing, cx=along, cy=across) if axis == "x" else replace(thing, cx=across, cy=along)
+def _at(obj: SceneObject, axis: str, along: int, across: int) -> SceneObject:
+    return obj.at(along, across) if axis == "x" else obj.at(across, along)
 
 
-def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
-    """Return a pair with the offsets +p and -p percent of the canvas."""
-    kind, turn = plan.turn(number)
-    axis = kind[-1]
-    percent = plan.offsets[turn % len(plan.offsets)]
-    background_word = draws.choice(tuple(plan.scene.colours))
-    looks = looks_of(
-        plan, draws, background_word, max(2, draws.between(plan.scene.min_objects, plan.scene.max_objects))
-    )
-    if looks is None:
-        return None
-    a, b, *others = (make_thing(draws, plan.scene, look, i) for i, look in enumerate(looks))
-    step = round(percent / 100 * CANVAS)
-    gap = round(plan.scene.gap * CANVAS)
-    ra, rb = a.diameter // 2 + EDGE, b.diameter // 2 + EDGE
-    # b stands where a fits on either side of it; across the axis they do not touch.
-    low, high = max(rb, ra + step), CANVAS - max(rb, ra + step)
-    distance = (a.diameter + b.diameter) // 2 + gap
-    span = CANVAS - ra - rb - distance
-    if low > high or span < 0:
-        return None
-    along, distance = draws.between(low, high), distance + draws.below(span + 1)
-    start = draws.between(ra, CANVAS - rb - distance)
-    across_a, across_b = (start, start + distance) if draws.below(2) else (CANVAS - start, CANVAS - start - distance)
-    b = _at(b, axis, along, across_b)
-    sides = [(sign, _at(a, axis, along + sign * step, across_a)) for sign in ((1, -1) if turn % 2 else (-1, 1))]
-    rest = place_all(draws, plan.scene, others, [b, *(moved for _, moved in sides)])
-    if rest is None:
-        return None
-    background = make_background(draws, plan.scene, background_word)
-    positive = "right" if axis == "x" else "below"
-    return tuple(
-        Member(
-            Scene(background, (moved, b, *rest)),
-            ask_offset(moved, b, axis, positive=sign > 0),
-            {"offset_percent": sign * percent, "positive": positive, "axis": axis},
+class PreciseOffset(BaseSceneFamily):
+    """On which side of one object another lies, for offsets from large to tiny."""
+
+    name = "precise_offset"
+    members = 2
+    kinds = MappingProxyType({"offset_x": 1, "offset_y": 1})
+
+    def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
+        """Return a pair with the offsets +p and -p percent of the canvas."""
+        kind, turn = settings.turn(number)
+        axis = kind[-1]
+        percent = settings.offsets[turn % len(settings.offsets)]
+        colour = rng.choice(tuple(settings.scene.colours))
+        count = max(2, rng.between(settings.scene.min_objects, settings.scene.max_objects))
+        appearances = distinct_appearances(settings, rng, colour, count)
+        if appearances is None:
+            return None
+        a, b, *others = (make_object(rng, settings.scene, one, i) for i, one in enumerate(appearances))
+        step = round(percent / 100 * CANVAS)
+        gap = round(settings.scene.gap * CANVAS)
+        radius_a, radius_b = a.diameter // 2 + EDGE, b.diameter // 2 + EDGE
+        # b lies where a fits on either side of it; across the axis they do not touch.
+        low, high = max(radius_b, radius_a + step), CANVAS - max(radius_b, radius_a + step)
+        distance = (a.diameter + b.diameter) // 2 + gap
+        span = CANVAS - radius_a - radius_b - distance
+        if low > high or span < 0:
+            return None
+        along, distance = rng.between(low, high), distance + rng.below(span + 1)
+        start = rng.between(radius_a, CANVAS - radius_b - distance)
+        across_a, across_b = (start, start + distance) if rng.below(2) else (CANVAS - start, CANVAS - start - distance)
+        b = _at(b, axis, along, across_b)
+        sides = [(sign, _at(a, axis, along + sign * step, across_a)) for sign in ((1, -1) if turn % 2 else (-1, 1))]
+        rest = place_all(rng, settings.scene, others, [b, *(moved for _, moved in sides)])
+        if rest is None:
+            return None
+        background = make_background(rng, settings.scene, colour)
+        positive = "right" if axis == "x" else "below"
+        return tuple(
+            Member(
+                Scene(background, (moved, b, *rest)),
+                ask_offset(moved, b, axis, positive=sign > 0),
+                {"offset_percent": sign * percent, "positive": positive, "axis": axis},
+            )
+            for sign, moved in sides
         )
-        for sign, moved in sides
-    )

@@ -1,119 +1,148 @@
-"""`relational`: is the {colour shape} left of, above, in front of the {colour shape}; where is one seen from the other.
+"""`relational`: is the {colour shape} left of, above, in front of the {colour shape}; where is it, seen from the other.
 
-Items come as minimal pairs: the same objects with the two places (or the drawing order) swapped, the same question, the
-opposite answer. A reader that does not see places has an even chance on each and never gets a pair right by habit.
+Items come as minimal pairs: the same objects with the two positions (or the drawing order) swapped, the same question,
+the opposite answer. A model that does not see positions is at chance on each, and a constant answer never gets a whole
+pair right.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.place import Look, inside, make_background, make_thing, place_all, room
+from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
+from vtbench.scenes.placement import Appearance, centre_range, make_background, make_object, place_all
 from vtbench.scenes.questions import ask_holds, ask_where
-from vtbench.scenes.scene import CANVAS, INVERSE, Background, Scene, Thing
-from vtbench.scenes.truth import AXES, direction_of, may_overlap
+from vtbench.scenes.relations import AXES, areas, direction_of, occludable
+from vtbench.scenes.rng import HashRng
+from vtbench.scenes.scene import CANVAS, INVERSE, Background, Scene, SceneObject
 
 TRIES = 60
 
 
-def looks_of(plan: Plan, draws: Draws, background: str, count: int) -> list[Look] | None:
-    """Return `count` looks, no two with the same colour and shape, the first two those asked about.
+def distinct_appearances(
+    settings: FamilySettings, rng: HashRng, background: str, count: int
+) -> list[Appearance] | None:
+    """Return `count` appearances, no two with the same colour and shape, the first two those of the referents.
 
-    Later objects share a colour or a shape with one of the two, so neither word alone finds its object.
+    Every distractor shares its colour or its shape with one of the two, so neither word alone singles out a referent.
     """
-    first = plan.pairs(asked=True, background=background)
-    common = plan.pairs(asked=False, background=background)
-    a = draws.choice(first)
-    rest = [p for p in common if p[0] != a[0] and p[1] != a[1]]
-    if not rest:
+    common = settings.pairs(referent=False, background=background)
+    a = rng.choice(settings.pairs(referent=True, background=background))
+    different = [pair for pair in common if pair[0] != a[0] and pair[1] != a[1]]
+    if not different:
         return None
-    chosen = [a, draws.choice(rest)]
+    chosen = [a, rng.choice(different)]
     for i in range(count - 2):
-        like = chosen[i % 2]
-        near = [p for p in common if p not in chosen and (p[0] == like[0] or p[1] == like[1])]
-        if not near:
+        colour, shape = chosen[i % 2]
+        similar = [pair for pair in common if pair not in chosen and (pair[0] == colour or pair[1] == shape)]
+        if not similar:
             return None
-        chosen.append(draws.choice(near))
-    return [plan.look(draws, pair) for pair in chosen]
+        chosen.append(rng.choice(similar))
+    return [settings.appearance(rng, pair) for pair in chosen]
 
 
-def swap_places(a: Thing, b: Thing) -> tuple[Thing, Thing]:
-    """Return both things, each at the other's place."""
-    return replace(a, cx=b.cx, cy=b.cy), replace(b, cx=a.cx, cy=a.cy)
+def place_overlapping(
+    settings: FamilySettings, rng: HashRng, a: SceneObject, b: SceneObject
+) -> tuple[SceneObject, SceneObject, float] | None:
+    """Place two objects so that either could lie in front and leave the other recognisable.
+
+    Returns:
+        both objects, and the fraction of the first that is visible if the second lies in front; None if they do not
+        fit.
+    """
+    reach = (a.diameter + b.diameter) // 2
+    # Nearer than this one hides the other, farther they hardly meet: masks are drawn only for what may pass.
+    nearest, farthest = 9 * reach * reach, 64 * reach * reach
+    low_a, high_a = centre_range(a)
+    low_b, high_b = centre_range(b)
+    for _ in range(TRIES):
+        ax, ay = rng.between(low_a, high_a), rng.between(low_a, high_a)
+        dx, dy = rng.between(-reach, reach), rng.between(-reach, reach)
+        bx, by = ax + dx, ay + dy
+        apart = nearest <= 100 * (dx * dx + dy * dy) <= farthest
+        if apart and low_b <= bx <= high_b and low_b <= by <= high_b:
+            a, b = a.at(ax, ay), b.at(bx, by)
+            first, second, shared = areas(a, b)
+            if occludable(first, second, shared, settings.relations):
+                return a, b, (first - shared) / first
+    return None
 
 
-def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
-    """Return a minimal pair."""
-    kind, turn = plan.turn(number)
-    background_word = draws.choice(tuple(plan.scene.colours))
-    count = max(2, draws.between(plan.scene.min_objects, plan.scene.max_objects))
-    looks = looks_of(plan, draws, background_word, count)
-    if looks is None:
-        return None
-    things = [make_thing(draws, plan.scene, look, i) for i, look in enumerate(looks)]
-    background = make_background(draws, plan.scene, background_word)
-    pair = _overlapping if kind in ("front", "behind") else _beside
-    return pair(plan, draws, kind, turn, things, background)
+class Relational(BaseSceneFamily):
+    """Spatial or depth relation of two objects, in minimal pairs."""
+
+    name = "relational"
+    members = 2
+    kinds = MappingProxyType({"left": 1, "above": 1, "where": 2, "right": 1, "below": 1, "front": 1})
+
+    def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
+        """Return a minimal pair."""
+        kind, turn = settings.turn(number)
+        colour = rng.choice(tuple(settings.scene.colours))
+        count = max(2, rng.between(settings.scene.min_objects, settings.scene.max_objects))
+        appearances = distinct_appearances(settings, rng, colour, count)
+        if appearances is None:
+            return None
+        objects = [make_object(rng, settings.scene, one, i) for i, one in enumerate(appearances)]
+        background = make_background(rng, settings.scene, colour)
+        pair = _depth_pair if kind in ("front", "behind") else _spatial_pair
+        return pair(settings, rng, kind, turn, objects, background)
 
 
-def _beside(
-    plan: Plan, draws: Draws, kind: str, turn: int, things: list[Thing], background: Background
-) -> Draft | None:
+def _spatial_pair(
+    settings: FamilySettings,
+    rng: HashRng,
+    kind: str,
+    turn: int,
+    objects: list[SceneObject],
+    background: Background,
+) -> Cluster | None:
     word = AXES[turn % 4] if kind == "where" else (kind if turn % 2 == 0 else INVERSE[kind])
-    both = _two_places(plan, draws, word, things[0], things[1])
-    if both is None:
+    placed = _place_related(settings, rng, word, objects[0], objects[1])
+    if placed is None:
         return None
-    a, b = both
-    a2, b2 = swap_places(a, b)
-    rest = place_all(draws, plan.scene, things[2:], [a, b, a2, b2])
+    a, b = placed
+    swapped_a, swapped_b = a.at(b.cx, b.cy), b.at(a.cx, a.cy)
+    rest = place_all(rng, settings.scene, objects[2:], [a, b, swapped_a, swapped_b])
     if rest is None:
         return None
     members = []
-    for (first, second), holds in (((a, b), word), ((a2, b2), INVERSE[word])):
+    for (first, second), holds in (((a, b), word), ((swapped_a, swapped_b), INVERSE[word])):
         scene = Scene(background, (first, second, *rest))
         asked = ask_where(first, second, holds) if kind == "where" else ask_holds(first, second, kind, holds == kind)
         members.append(Member(scene, asked))
     return tuple(members)
 
 
-def _two_places(plan: Plan, draws: Draws, word: str, a: Thing, b: Thing) -> tuple[Thing, Thing] | None:
-    """Return both things placed so that `a word b` holds, with room for each at the other's place."""
-    low, high = max(room(a)[0], room(b)[0]), min(room(a)[1], room(b)[1])
-    reach = (a.diameter + b.diameter) // 2 + round(plan.scene.gap * CANVAS)
+def _place_related(
+    settings: FamilySettings, rng: HashRng, word: str, a: SceneObject, b: SceneObject
+) -> tuple[SceneObject, SceneObject] | None:
+    """Return both objects placed so that `a word b` holds, and each fits at the other's position."""
+    low, high = max(centre_range(a)[0], centre_range(b)[0]), min(centre_range(a)[1], centre_range(b)[1])
+    reach = (a.diameter + b.diameter) // 2 + round(settings.scene.gap * CANVAS)
     for _ in range(TRIES):
-        ax, ay, bx, by = (draws.between(low, high) for _ in range(4))
+        ax, ay = rng.between(low, high), rng.between(low, high)
+        bx, by = rng.between(low, high), rng.between(low, high)
         dx, dy = bx - ax, by - ay
-        if dx * dx + dy * dy >= reach * reach and direction_of(dx, dy, plan.rules) == word:
-            return replace(a, cx=ax, cy=ay), replace(b, cx=bx, cy=by)
+        if dx * dx + dy * dy >= reach * reach and direction_of(dx, dy, settings.relations) == word:
+            return a.at(ax, ay), b.at(bx, by)
     return None
 
 
-def overlapping(plan: Plan, draws: Draws, a: Thing, b: Thing) -> tuple[Thing, Thing] | None:
-    """Return both things overlapping so that either could lie in front and leave the other recognisable."""
-    reach = (a.diameter + b.diameter) // 2
-    for _ in range(TRIES):
-        ax, ay = draws.between(*room(a)), draws.between(*room(a))
-        bx, by = ax + draws.between(-reach, reach), ay + draws.between(-reach, reach)
-        # Nearer than this one hides the other, farther they hardly meet: masks are drawn only for what may pass.
-        distance = 100 * ((ax - bx) ** 2 + (ay - by) ** 2)
-        if not inside(b, bx, by) or not 9 * reach * reach <= distance <= 64 * reach * reach:
-            continue
-        a, b = replace(a, cx=ax, cy=ay), replace(b, cx=bx, cy=by)
-        if may_overlap(a, b, plan.rules):
-            return a, b
-    return None
-
-
-def _overlapping(
-    plan: Plan, draws: Draws, kind: str, turn: int, things: list[Thing], background: Background
-) -> Draft | None:
-    both = overlapping(plan, draws, things[0], things[1])
-    if both is None:
+def _depth_pair(
+    settings: FamilySettings,
+    rng: HashRng,
+    kind: str,
+    turn: int,
+    objects: list[SceneObject],
+    background: Background,
+) -> Cluster | None:
+    placed = place_overlapping(settings, rng, objects[0], objects[1])
+    if placed is None:
         return None
-    a, b = both
-    rest = place_all(draws, plan.scene, things[2:], [a, b])
+    a, b, _ = placed
+    rest = place_all(rng, settings.scene, objects[2:], [a, b])
     if rest is None:
         return None
     members = []

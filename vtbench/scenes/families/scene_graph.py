@@ -1,29 +1,38 @@
-"""`scene_graph`: describe the scene. The number of objects goes round with the index, flat over its range."""
+"""`scene_graph`: describe the scene. The number of objects cycles with the index, uniform over its range."""
 
 from __future__ import annotations
 
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.families.plan import Draft, Member, Plan
-from vtbench.scenes.place import make_background, make_thing, place_all
+from types import MappingProxyType
+
+from vtbench.scenes.family import BaseSceneFamily, Cluster, FamilySettings, Member
+from vtbench.scenes.placement import make_background, make_object, place_all
 from vtbench.scenes.questions import Question, describe
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 
 
-def build(plan: Plan, draws: Draws, number: int) -> Draft | None:
-    """Return a scene and its graph as the answer."""
-    low, high = plan.scene.min_objects, plan.scene.max_objects
-    count = low + number % (high - low + 1)
-    background = draws.choice(tuple(plan.scene.colours))
-    chosen = [draws.choice(plan.pairs(asked=True, background=background))]
-    common = [p for p in plan.pairs(asked=False, background=background) if p not in chosen]
-    if len(common) < count - 1:
-        return None
-    chosen += draws.sample(common, count - 1)
-    looks = [plan.look(draws, pair) for pair in chosen]
-    things = place_all(draws, plan.scene, [make_thing(draws, plan.scene, look, i) for i, look in enumerate(looks)])
-    if things is None:
-        return None
-    scene = Scene(make_background(draws, plan.scene, background), tuple(things))
-    graph = describe(scene, plan.rules)
-    meta = {"objects": count, "indeterminate": [list(pair) for pair in graph.indeterminate]}
-    return (Member(scene, Question("graph", graph.text), meta),)
+class SceneGraph(BaseSceneFamily):
+    """The whole scene as one line of text."""
+
+    name = "scene_graph"
+    kinds = MappingProxyType({"graph": 1})
+
+    def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
+        """Return a scene with its graph as the answer."""
+        low, high = settings.scene.min_objects, settings.scene.max_objects
+        count = low + number % (high - low + 1)
+        background = rng.choice(tuple(settings.scene.colours))
+        pairs = [rng.choice(settings.pairs(referent=True, background=background))]
+        common = [pair for pair in settings.pairs(referent=False, background=background) if pair not in pairs]
+        if len(common) < count - 1:
+            return None
+        pairs += rng.sample(common, count - 1)
+        appearances = [settings.appearance(rng, pair) for pair in pairs]
+        unplaced = [make_object(rng, settings.scene, one, i) for i, one in enumerate(appearances)]
+        objects = place_all(rng, settings.scene, unplaced)
+        if objects is None:
+            return None
+        scene = Scene(make_background(rng, settings.scene, background), tuple(objects))
+        graph = describe(scene, settings.relations)
+        meta = {"objects": count, "indeterminate": [list(pair) for pair in graph.indeterminate]}
+        return (Member(scene, Question("graph", graph.text), meta),)

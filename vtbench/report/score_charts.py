@@ -1,9 +1,7 @@
-"""What scores carry beside their value, as charts.
+"""Charts of what scores have in their `detail`: scores by layer, curves, token maps, retention.
 
-Which key of a score's `detail` becomes which chart is written in docs/plugins.md; what does not have the form described
-there is not drawn.
-
-In: the scores of a task as stored, and a picture for maps to lie on. Out: markup.
+docs/plugins.md says which key of `detail` becomes which chart; what does not have the form described there is not
+drawn.
 """
 
 from __future__ import annotations
@@ -20,27 +18,27 @@ Scores = Mapping[str, Mapping[str, Any]]
 
 _ENDS = ("value", "low", "high", "n")
 SHARED = "any"
-"""The name of a curve's points that belong to each of its lines."""
+"""Name of the points that belong to every line of a chart."""
 _EARLY = ("pixels", "untrained", "encoder", "connector")
-"""Stages before the decoder's, in the order in which data passes them."""
+"""Layers before the decoder, in the order of the forward pass."""
 
 
-def figures(scores: Scores, picture: str = "") -> list[Markup]:
-    """Return the charts of a task's scores: layers, curves, maps, what is retained.
+def score_charts(scores: Scores, image: str = "") -> list[Markup]:
+    """Return the charts of a task's scores: by layer, curves, token maps, retention.
 
     Args:
         scores: as results.json has them.
-        picture: a data URI for maps to lie on; empty for none.
+        image: a data URI of an image below token maps; empty for none.
     """
     curves = [chart for name, score in scores.items() for chart in _curve(name, score["detail"].get("curve"))]
-    maps = [chart for name, score in scores.items() for chart in _map(name, score["detail"].get("map"), picture)]
+    maps = [chart for name, score in scores.items() for chart in _map(name, score["detail"].get("map"), image)]
     return [*_layers(scores), *curves, *maps, *_retained(scores)]
 
 
-def depth(layer: str) -> tuple[int, int]:
-    """Return a key that sorts layers by how far into the model they lie.
+def layer_order(layer: str) -> tuple[int, int]:
+    """Return a key that sorts layers by their depth in the model.
 
-    >>> sorted(["decoder_100", "connector", "decoder_25", "encoder"], key=depth)
+    >>> sorted(["decoder_100", "connector", "decoder_25", "encoder"], key=layer_order)
     ['encoder', 'connector', 'decoder_25', 'decoder_100']
     """
     if layer in _EARLY:
@@ -50,14 +48,14 @@ def depth(layer: str) -> tuple[int, int]:
 
 
 def _layers(scores: Scores) -> Iterator[Markup]:
-    """Scores `<stem>_<layer>` of one metric: a line a stem."""
+    """Scores `<stem>_<layer>` of one metric: one line for each stem."""
     stems: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
     for name, score in scores.items():
         layer = score["detail"].get("layer")
         if isinstance(layer, str) and name.endswith(f"_{layer}"):
             stems.setdefault(score["metric"], {}).setdefault(name.removesuffix(f"_{layer}"), {})[layer] = score
     for metric, lines in stems.items():
-        layers = sorted({layer for line in lines.values() for layer in line}, key=depth)
+        layers = sorted({layer for line in lines.values() for layer in line}, key=layer_order)
         if len(layers) > 1:
             series = [_across(stem, line, layers) for stem, line in lines.items()]
             percent = all(score["percent"] for line in lines.values() for score in line.values())
@@ -71,21 +69,21 @@ def _across(stem: str, line: Mapping[str, Mapping[str, Any]], layers: Sequence[s
 
 
 def _retained(scores: Scores) -> Iterator[Markup]:
-    """Scores with `retention`, shares by stage: one matrix, a row a score."""
+    """Scores with `retention`, fractions by stage: one matrix, one row for each score."""
     by_metric: dict[str, dict[str, Mapping[str, float]]] = {}
     for name, score in scores.items():
-        shares = score["detail"].get("retention")
-        if isinstance(shares, Mapping) and shares:
-            by_metric.setdefault(score["metric"], {})[name] = shares
+        fractions = score["detail"].get("retention")
+        if isinstance(fractions, Mapping) and fractions:
+            by_metric.setdefault(score["metric"], {})[name] = fractions
     for metric, rows in by_metric.items():
-        stages = sorted({stage for shares in rows.values() for stage in shares}, key=depth)
-        values = [[shares.get(stage) for stage in stages] for shares in rows.values()]
+        stages = sorted({stage for fractions in rows.values() for stage in fractions}, key=layer_order)
+        values = [[fractions.get(stage) for stage in stages] for fractions in rows.values()]
         title = f"What is retained, stage by stage: {metric}"
         yield matrix(title, list(rows), stages, values, low=0, high=1, digits=0, percent=True)
 
 
 def _curve(name: str, rows: Any) -> Iterator[Markup]:
-    """Rows with the same keys: a line for every word, over the first number."""
+    """Rows with the same keys: one line for each value of the first text column, over the first number."""
     if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
         return
     word = next((key for key, value in rows[0].items() if isinstance(value, str)), None)
@@ -108,14 +106,14 @@ def _line(label: str, rows: Sequence[Mapping[str, Any]], x: str, y: str) -> Seri
     return Series(label, [row[x] for row in rows], [_value(row.get(y)) for row in rows], low, high)
 
 
-def _map(name: str, rows: Any, picture: str) -> Iterator[Markup]:
-    """Rows of numbers, a token each, equally long: over the picture's patches."""
+def _map(name: str, rows: Any, image: str) -> Iterator[Markup]:
+    """Rows of equal length, one a token: a number for each image patch."""
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
         return
     if len({len(row) for row in rows}) > 1 or not all(_number(value) for row in rows for value in row):
         return
     yield token_map(
-        f"What each token says about each patch: {name}", picture, rows, square(len(rows)), grid(len(rows[0]))
+        f"What each token says about each patch: {name}", image, rows, square(len(rows)), grid(len(rows[0]))
     )
 
 
@@ -130,7 +128,7 @@ def square(count: int) -> tuple[int, int] | None:
 
 
 def grid(count: int) -> tuple[int, int]:
-    """Return rows and columns for so many patches, as near to a square as they divide.
+    """Return rows and columns of a grid of `count` patches, as near to a square as they divide.
 
     >>> grid(64), grid(12), grid(7)
     ((8, 8), (3, 4), (1, 7))

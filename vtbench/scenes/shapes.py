@@ -1,9 +1,8 @@
-"""Shapes and textures as signed distances: pixel coordinates in, distance or share of the second colour out.
+"""Signed distance functions of the shapes, and the textures.
 
-All functions work on arrays `u` (right) and `v` (down) in pixels from the shape's centre, already turned into the
-shape's
-own axes, and a radius `r` in pixels: the bounding circle. Distances are in pixels, negative inside; they are exact or a
-lower bound near the edge, which is where coverage needs them.
+All functions take arrays `u` (right) and `v` (down) in pixels from the shape's centre, already rotated into the shape's
+own axes, and a radius `r` in pixels: that of the bounding circle. Distances are in pixels, negative inside. They are
+exact, or a lower bound, near the edge, which is where anti-aliasing needs them.
 """
 
 from __future__ import annotations
@@ -14,6 +13,13 @@ from collections.abc import Callable
 import numpy as np
 
 Array = np.ndarray
+
+
+def clip_unit(values: Array) -> Array:
+    """Clip an array to [0, 1] in place, and return it."""
+    # `np.clip` spends more time in Python than in an object's few thousand pixels.
+    np.maximum(values, 0, out=values)
+    return np.minimum(values, 1, out=values)
 
 
 def _polygon(corners: list[tuple[float, float]]) -> Callable[[Array, Array, float], Array]:
@@ -81,7 +87,7 @@ def _regular(points: int) -> list[tuple[float, float]]:
     return [(math.sin(a), -math.cos(a)) for a in angles]
 
 
-SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
+SHAPE_DISTANCES: dict[str, Callable[[Array, Array, float], Array]] = {
     "circle": _circle,
     "square": _square,
     "triangle": _polygon(_regular(3)),
@@ -91,6 +97,14 @@ SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
     "diamond": _diamond,
     "crescent": _crescent,
 }
+"""Signed distance by shape."""
+
+CORNERS: dict[str, list[tuple[float, float]]] = {
+    "square": [(x, y) for x in (-math.sqrt(0.5), math.sqrt(0.5)) for y in (-math.sqrt(0.5), math.sqrt(0.5))],
+    "triangle": _regular(3),
+    "diamond": [(0.62, 0), (-0.62, 0), (0, 1), (0, -1)],
+}
+"""Corners on the unit circle of the shapes that fill little of it, to draw no more pixels than needed."""
 
 PERIODS = 3.2
 """Periods of a texture across an object's diameter."""
@@ -103,23 +117,23 @@ def _wave(u: Array, period: float) -> Array:
 
 
 def _striped(u: Array, v: Array, period: float) -> Array:
-    return np.clip(_wave(u, period) + 0.5, 0, 1)
+    return clip_unit(_wave(u, period) + 0.5)
 
 
 def _checkered(u: Array, v: Array, period: float) -> Array:
-    a, b = np.clip(_wave(u, period) + 0.5, 0, 1), np.clip(_wave(v, period) + 0.5, 0, 1)
+    a, b = clip_unit(_wave(u, period) + 0.5), clip_unit(_wave(v, period) + 0.5)
     return a + b - 2 * a * b
 
 
 def _dotted(u: Array, v: Array, period: float) -> Array:
-    x = u - np.round(u / period) * period
-    y = v - np.round(v / period) * period
-    return np.clip(0.34 * period - np.sqrt(x * x + y * y) + 0.5, 0, 1)
+    x = u - np.rint(u / period) * period
+    y = v - np.rint(v / period) * period
+    return clip_unit(0.34 * period - np.sqrt(x * x + y * y) + 0.5)
 
 
-TEXTURES: dict[str, Callable[[Array, Array, float], Array]] = {
+TEXTURE_COVERAGES: dict[str, Callable[[Array, Array, float], Array]] = {
     "striped": _striped,
     "checkered": _checkered,
     "dotted": _dotted,
 }
-"""Share of the second colour, by texture; a solid object has none."""
+"""Coverage of the second colour, in [0, 1], by texture; a solid object has none."""

@@ -1,7 +1,7 @@
-"""Pages: templates that escape everything, and the scripts that a page's body asks for.
+"""The frame of every page: a template environment that escapes everything, and the scripts that a body needs.
 
-In: a body as HTML. Out: the scripts it needs, each with the hash by which the page's content security policy lets it
-run; any other script in the page, however it came there, stays inert.
+The content security policy of a page allows these scripts by their hashes; any other script in the page, however it
+came there, does not run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtbench.console.formatting import number
+from vtbench.console import number
 
 if TYPE_CHECKING:
     import jinja2
@@ -25,12 +25,12 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "data-token-map": ("script/token_map.js",),
     "data-samples": ("script/samples.js",),
 }
-"""By the attribute that asks for them. A page without these attributes has no script."""
+"""Scripts by the HTML attribute that needs them. A page without these attributes has no script."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script of ours as it stands in a page."""
+    """A script as embedded in a page."""
 
     text: str
     source: str
@@ -38,11 +38,11 @@ class Script:
 
 
 def environment(*packages: str) -> jinja2.Environment:
-    """Return templates that escape everything: those of the report, and those beside the modules of `packages`.
+    """Return a template environment with autoescape: the templates of the report, and those in `packages`.
 
-    A page of its own extends `page.html.jinja`: it fills the blocks `title`, `header`, `main` and `footer`, takes the
-    report's looks from it, and may embed what `vtbench.report.charts` draws. The filter `number` writes scores as
-    tables do; `tojson` writes data that cannot end the script element that holds it.
+    A page extends `page.html.jinja`: it fills the blocks `title`, `header`, `main` and `footer`, has the report's
+    style, and may embed the charts of `vtbench.report.charts`. The filter `number` formats scores as tables do;
+    `tojson` writes data that cannot end the script element that holds it.
     """
     import jinja2
 
@@ -60,12 +60,12 @@ def environment(*packages: str) -> jinja2.Environment:
 
 
 def scripts_for(body: str) -> list[Script]:
-    """Return the scripts that the attributes in `body` ask for, in the order in which they must run.
+    """Return the scripts that the attributes in `body` need, in the order in which they must run.
 
     >>> scripts_for("<p>no data-chart here</p>"), len(scripts_for('<div data-chart="line"></div>'))
     ([], 2)
     """
-    return [_script(name) for asks, names in SCRIPTS.items() if f"{asks}=" in body for name in names]
+    return [_script(name) for attribute, names in SCRIPTS.items() if f"{attribute}=" in body for name in names]
 
 
 @cache

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from vtbench.report.charts import ChartError, Series, line_chart, matrix, scatter, token_map
-from vtbench.report.figures import figures
-from vtbench.report.pages import environment, scripts_for
+from vtbench.report.page import environment, scripts_for
+from vtbench.report.score_charts import score_charts
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -22,7 +22,7 @@ def data_of(markup: str) -> dict[str, Any]:
     return data
 
 
-def test_a_line_chart_holds_its_numbers_twice_for_eyes_and_for_readers() -> None:
+def test_a_line_chart_holds_its_numbers_as_data_and_as_a_table() -> None:
     chart = line_chart(
         "Layers", "layer", "RS", [Series("a", [0, 1], [0.25, None], [0.2, None], [0.3, None])], x_names=["in", "out"]
     )
@@ -44,12 +44,12 @@ def test_a_line_chart_holds_its_numbers_twice_for_eyes_and_for_readers() -> None
         (Series("a", [0.5], [1.0]), ["in"], "beyond its 1 names"),
     ],
 )
-def test_series_that_do_not_fit_are_refused(series: Series, names: list[str] | None, says: str) -> None:
+def test_inconsistent_series_are_errors(series: Series, names: list[str] | None, says: str) -> None:
     with pytest.raises(ChartError, match=says):
         line_chart("Layers", "layer", "RS", [series], x_names=names)
 
 
-def test_a_cloud_is_small_and_keeps_its_shape() -> None:
+def test_a_scatter_plot_is_small_and_keeps_its_shape() -> None:
     points = [(float(i % 40), float(i // 40)) for i in range(1600)]
     chart = scatter("t-SNE", points, ["b" if x < 20 else "a" for x, _ in points], caption="0.7")
     data = data_of(chart)
@@ -61,7 +61,7 @@ def test_a_cloud_is_small_and_keeps_its_shape() -> None:
         scatter("t-SNE", points[:2], ["a"])
 
 
-def test_a_matrix_is_a_table_whose_shades_follow_its_numbers() -> None:
+def test_a_matrix_is_a_table_shaded_by_its_numbers() -> None:
     table = matrix(
         "Cues", ["shape"], ["pixels", "encoder", "none"], [[0.25, 2.0, None]], low=0, high=1, digits=0, percent=True
     )
@@ -107,13 +107,13 @@ def score(**fields: Any) -> dict[str, Any]:
     return {"metric": "m", "value": 0.5, "interval": [0.4, 0.6], "percent": False, "detail": {}} | fields
 
 
-def test_layers_curves_maps_and_what_is_retained_are_drawn() -> None:
+def test_layers_curves_maps_and_retention_are_drawn() -> None:
     curve = [
         {"policy": "any", "fraction": 0.0, "value": 0.25, "low": 0.2, "high": 0.3},
         {"policy": "grid", "fraction": 0.5, "value": None, "low": None, "high": None},
         {"policy": "random", "fraction": 0.5, "value": 0.5, "low": 0.4, "high": 0.6},
     ]
-    drawn = figures(
+    drawn = score_charts(
         {
             "rs_decoder_25": score(detail={"layer": "decoder_25"}),
             "rs_encoder": score(detail={"layer": "encoder"}, interval=None),
@@ -148,4 +148,4 @@ def test_layers_curves_maps_and_what_is_retained_are_drawn() -> None:
     ],
 )
 def test_details_of_another_form_are_not_drawn(detail: dict[str, Any]) -> None:
-    assert figures({"score": score(detail=detail)}) == []
+    assert score_charts({"score": score(detail=detail)}) == []

@@ -1,7 +1,7 @@
-"""Random choices that are the same on every machine: a key in, integers out.
+"""A random number generator whose stream is the same on every machine: a key in, integers out.
 
-The bits come from BLAKE2b in counter mode and the choices are our own integer arithmetic, because library generators
-promise their streams only for one build.
+The bits come from BLAKE2b in counter mode, and choices are our own integer arithmetic, because library generators
+promise their streams only within one version.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ T = TypeVar("T")
 _WORDS = struct.Struct("<16I")
 
 
-class Draws:
-    """A stream of choices that depends on nothing but its key.
+class HashRng:
+    """A stream of random integers that depends on nothing but its key.
 
-    >>> Draws("relational", "test", 0, 17).below(1000) == Draws("relational", "test", 0, 17).below(1000)
+    >>> HashRng("relational", "test", 0, 17).below(1000) == HashRng("relational", "test", 0, 17).below(1000)
     True
     """
 
@@ -27,22 +27,22 @@ class Draws:
         self._block = 0
         self._words: list[int] = []
 
-    def _more(self) -> list[int]:
+    def _refill(self) -> list[int]:
         block = self._base.copy()
         block.update(self._block.to_bytes(8, "little"))
         self._block += 1
         self._words += _WORDS.unpack(block.digest())
         return self._words
 
-    # The two methods below are most of what making a scene costs: each is one call deep.
+    # `below` and `between` take most of the time of making a scene: each makes one call only.
 
     def below(self, n: int) -> int:
         """Return an integer in [0, n), n < 2^32. The bias is at most n / 2^32."""
-        return ((self._words or self._more()).pop() * n) >> 32
+        return ((self._words or self._refill()).pop() * n) >> 32
 
     def between(self, low: int, high: int) -> int:
         """Return an integer in [low, high]."""
-        return low + (((self._words or self._more()).pop() * (high - low + 1)) >> 32)
+        return low + (((self._words or self._refill()).pop() * (high - low + 1)) >> 32)
 
     def choice(self, items: Sequence[T]) -> T:
         """Return one of `items`."""

@@ -1,4 +1,4 @@
-"""The knobs of a scene, as a task file sets them under `scene:` and `relations:`. Checked once, then frozen."""
+"""Settings of scenes, as a task file gives them under `scene:` and `relations:`. Checked once, then frozen."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def _unique(items: tuple[str, ...]) -> tuple[str, ...]:
     return items
 
 
-class Knobs(BaseModel):
-    """Base of everything a task file sets: unknown keys are refused, values are frozen."""
+class StrictModel(BaseModel):
+    """Base of all settings in a task file: unknown keys are errors, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class SceneSpec(Knobs):
+class SceneSettings(StrictModel):
     """What scenes are made of."""
 
     shapes: Annotated[tuple[Shape, ...], AfterValidator(_unique)] = Field(SHAPES, min_length=2)
@@ -70,7 +70,7 @@ class SceneSpec(Knobs):
     """Pattern of the background; `mixed` takes `waves` or `cells` by item."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> SceneSpec:
+    def _consistent(self) -> SceneSettings:
         if self.min_objects > self.max_objects:
             raise ValueError(f"min_objects {self.min_objects} is above max_objects {self.max_objects}")
         ordered = sorted(self.sizes.values())
@@ -83,7 +83,7 @@ class SceneSpec(Knobs):
         return round(self.sizes[size] * CANVAS)
 
 
-class RelationSpec(Knobs):
+class RelationSettings(StrictModel):
     """When a spatial statement is true."""
 
     offset: float = Field(0.15, gt=0, lt=0.5)
@@ -95,4 +95,4 @@ class RelationSpec(Knobs):
     visible: float = Field(0.3, gt=0, lt=1)
     """An object that is partly hidden stays visible by at least this share ..."""
     visible_pixels: int = Field(60, ge=0)
-    """... and by this many pixels of a 224 x 224 picture."""
+    """... and by this many pixels of a 224 x 224 image."""

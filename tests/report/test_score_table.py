@@ -1,0 +1,41 @@
+"""Tables of scores: bars, headlines, comparison with other runs."""
+
+from __future__ import annotations
+
+from vtbench.report.score_table import bar, compared_scores, headlines, other_runs
+
+
+def score(**fields: object) -> dict[str, object]:
+    return {"metric": "m", "value": 0.5, "interval": [0.4, 0.6], "chance": None, "percent": True} | fields
+
+
+def test_bars_are_of_fractions_only() -> None:
+    assert bar(score(chance=0.25)) == {"low": 40, "high": 60, "value": 50, "chance": 25}
+    assert bar(score(percent=False)) is None
+    assert bar(score(value=None, interval=None)) is None
+    assert bar(score(interval=[-0.1, 0.6])) is None
+
+
+def test_the_summary_has_each_metric_and_each_value_once() -> None:
+    scores = {
+        "a": score(metric="m"),
+        "a2": score(metric="m", value=0.7),
+        "b": score(metric="n"),
+        "c": score(metric="o", value=None),
+        "d": score(metric="p", value=0.1),
+    }
+    assert headlines(scores, 5) == ["a", "d", "c"]
+    assert headlines(scores, 1) == ["a"]
+
+
+def test_compared_scores_name_runs_with_other_samples() -> None:
+    def document(value: float, n: int) -> dict[str, object]:
+        task = {"configs": {}, "versions": 1, "n-samples": n}
+        return {"scores": {"t": {"acc": score(value=value)}}} | {key: {"t": one} for key, one in task.items()}
+
+    own, same, other = document(0.5, 9), document(0.6, 9), document(0.7, 8)
+    found = compared_scores("t", own, other_runs([({}, same), ({}, other), ({}, {"scores": {}})]))
+    assert found is not None
+    assert [s and s["value"] for s in found["rows"]["acc"]] == [0.5, 0.6, 0.7, None]
+    assert found["different"] == ["C"]
+    assert compared_scores("t", own, other_runs([({}, {"scores": {}})])) is None

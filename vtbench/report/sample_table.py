@@ -1,0 +1,170 @@
+"""The table of samples: question, answer, truth, result, and the numbers that tell samples apart.
+
+In: a run's records and the previews of its samples. Out: rows for the page's script (JSON) and, for the first ones, for
+the template. Texts are passed on as they are; the template and the script escape them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vtbench.report.charts import short
+from vtbench.report.previews import SHOWN, PreviewSource, evenly_spaced, share_of
+from vtbench.report.thumbnails import Album, byte_limit
+from vtbench.types import Record, Task
+
+STATIC_ROWS = 20
+"""Rows that stand in the page itself, for readers without a script."""
+SCORES = 4
+"""Columns of per-sample scores."""
+RESULTS = ("failed", "wrong", "right")
+_VERDICTS = ("correct", "exact")
+"""Keys under which metrics store whether an answer is right as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table of samples of a run."""
+
+    data: dict[str, Any]
+    """For the script: `rows`, and the names that they point to."""
+    counts: dict[str, int]
+    """All samples of the run by result, shown or not."""
+    total: int
+    notes: tuple[str, ...]
+
+    @property
+    def static_rows(self) -> list[dict[str, Any]]:
+        """The first rows, with names instead of positions."""
+        names = ("task", "id", "prompt", "output", "target", "result", "kind", "cues", "scores", "images", "error")
+        rows = [dict(zip(names, row, strict=True)) for row in self.data["rows"][:STATIC_ROWS]]
+        for row in rows:
+            row["result"], row["kind"] = RESULTS[row["result"]], self.data["kinds"][row["kind"]]
+            row["images"] = [self.data["images"][position] for position in row["images"]]
+        return rows
+
+
+def sample_table(
+    records: Mapping[str, Sequence[Record]],
+    run: Mapping[str, Any],
+    shown: int = SHOWN,
+    loaded: Mapping[str, Task] | None = None,
+) -> Table:
+    """Return the table of a run's samples.
+
+    Args:
+        records: by task.
+        run: run.json, with `path`.
+        shown: maximal number of rows; of more samples, an evenly spaced subset.
+        loaded: tasks that are loaded already, by name, to make images from.
+    """
+    total = sum(map(len, records.values()))
+    chosen: dict[str, list[Record]] = {}
+    for task, of_task in records.items():
+        ordered = sorted(of_task, key=lambda record: record.index)
+        chosen[task] = [ordered[i] for i in evenly_spaced(len(ordered), share_of(len(ordered), total, shown))]
+    flat = [record for of_task in chosen.values() for record in of_task]
+    limit = byte_limit(len({sha256 for record in flat for sha256 in record.image_sha256}))
+    columns = score_columns(flat)
+    album, tasks, kinds, cues = Album(), _Positions(), _Positions(), _Positions()
+    rows, notes = [], []
+    for task, of_task in chosen.items():
+        previews = PreviewSource(run, task, (loaded or {}).get(task), limit)
+        for record in of_task:
+            seen = previews.of(record)
+            scores = [short(_scalar(record, *column)) for column in columns]
+            rows.append(
+                [
+                    tasks.of(task),
+                    record.id,
+                    record.prompt,
+                    record.output,
+                    record.target,
+                    _result(record),
+                    kinds.of(record.kind),
+                    [cues.of(cue) for cue in seen.cues],
+                    [short(target_probability(record)), *scores],
+                    [album.add(sha256, uri) for sha256, uri in seen.images],
+                    record.error,
+                ]
+            )
+        if previews.note:
+            notes.append(f"{task}: {previews.note}" if len(records) > 1 else previews.note)
+    rows.sort(key=lambda row: (row[5], row[0]))
+    data = {
+        "tasks": tasks.names,
+        "kinds": kinds.names,
+        "cues": cues.names,
+        "scores": ["p(true)", *(metric if key in _VERDICTS else f"{metric} {key}" for metric, key in columns)],
+        "images": album.uris,
+        "rows": rows,
+    }
+    results = [_result(record) for of_task in records.values() for record in of_task]
+    counts = {name: results.count(position) for position, name in enumerate(RESULTS)}
+    if len(rows) < total:
+        notes.insert(0, f"{len(rows):,} of {total:,} samples, evenly spread; samples.jsonl has all.")
+    return Table(data, counts, total, tuple(notes))
+
+
+def is_right(record: Record) -> bool:
+    """Return whether the sample counts as right: by the first metric with a verdict, else by the text itself."""
+    for observation in record.scores.values():
+        for verdict in _VERDICTS:
+            if verdict in observation:
+                return bool(observation[verdict] == 1)
+    return record.output is not None and record.output.strip() == record.target
+
+
+def target_probability(record: Record) -> float | None:
+    """Return the probability of the true answer among the choices, where the model ranked them.
+
+    >>> record = Record("t", "t/0", 0, "?", "yes", choices=("yes", "no"), logprobs=(-1.0, -1.0))
+    >>> target_probability(record)
+    0.5
+    """
+    if not record.logprobs or record.target not in record.choices or len(record.logprobs) != len(record.choices):
+        return None
+    top = max(record.logprobs)
+    if not math.isfinite(top):
+        return None
+    weights = [math.exp(value - top) for value in record.logprobs]
+    return weights[record.choices.index(record.target)] / sum(weights)
+
+
+def score_columns(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return which numbers of the observations tell samples apart, as (metric, key): verdicts first, no duplicates."""
+    found: dict[tuple[str, str], tuple[float | None, ...]] = {}
+    seen = {tuple(float(_result(record) == RESULTS.index("right")) if not record.error else None for record in records)}
+    keys = dict.fromkeys((m, key) for record in records for m, o in record.scores.items() for key in o)
+    for column in sorted(keys, key=lambda column: column[1] not in _VERDICTS):
+        values = tuple(_scalar(record, *column) for record in records)
+        if values not in seen and len({value for value in values if value is not None}) > 1:
+            found[column] = values
+            seen.add(values)
+    return list(found)[:SCORES]
+
+
+def _result(record: Record) -> int:
+    return RESULTS.index("failed" if record.error else "right" if is_right(record) else "wrong")
+
+
+def _scalar(record: Record, metric: str, key: str) -> float | None:
+    value = record.scores.get(metric, {}).get(key)
+    return float(value) if isinstance(value, (bool, int, float)) else None
+
+
+class _Positions:
+    """Names that rows refer to by position, in the order of their first use."""
+
+    def __init__(self) -> None:
+        self._positions: dict[Any, int] = {}
+
+    @property
+    def names(self) -> list[Any]:
+        return list(self._positions)
+
+    def of(self, name: Any) -> int:
+        return self._positions.setdefault(name, len(self._positions))

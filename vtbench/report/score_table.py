@@ -1,0 +1,109 @@
+"""The tables of a report: a task's scores with bars, breakdowns by kind, other runs for comparison, and run facts.
+
+In: results.json and run.json as data. Out: rows for the templates; bars are numbers between 0 and 100.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any
+
+Scores = Mapping[str, Mapping[str, Any]]
+
+
+def bar(score: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a score in [0, 1], its interval and chance in percent; None for other scores."""
+    ends = score["interval"] or (score["value"], score["value"])
+    if not score["percent"] or score["value"] is None or not all(0 <= end <= 1 for end in (score["value"], *ends)):
+        return None
+    chance = None if score["chance"] is None else 100 * score["chance"]
+    return {"low": 100 * ends[0], "high": 100 * ends[1], "value": 100 * score["value"], "chance": chance}
+
+
+def headlines(scores: Scores, count: int) -> list[str]:
+    """Return the names of at most `count` scores for the summary: the first of each metric, no value twice."""
+    first: dict[str, str] = {}
+    for name, score in scores.items():
+        first.setdefault(score["metric"], name)
+    values: dict[float | None, str] = {}
+    for name in first.values():
+        values.setdefault(scores[name]["value"], name)
+    names = list(values.values())
+    return sorted(names, key=lambda name: scores[name]["value"] is None)[:count]
+
+
+def scores_by_kind(scores: Scores) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the breakdowns in scores: kind -> score -> its value, n and whether it is a percentage."""
+    table: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, score in scores.items():
+        for kind, cell in (score["detail"].get("by_kind") or {}).items():
+            if isinstance(cell, dict) and isinstance(cell.get(name), (int, float)):
+                row = {"value": cell[name], "n": cell.get("n"), "percent": score["percent"]}
+                table.setdefault(kind or "-", {})[name] = row
+    return dict(sorted(table.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRun:
+    """Another run that the report shows for comparison."""
+
+    letter: str
+    run: Mapping[str, Any]
+    """run.json."""
+    document: Mapping[str, Any]
+    """results.json."""
+
+    def scores(self, task: str) -> Scores:
+        """Return its scores of a task; none if it did not run the task."""
+        found: Scores = self.document["scores"].get(task, {})
+        return found
+
+
+def other_runs(others: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[OtherRun]:
+    """Return other runs, named B, C, ...; A is the run of the report."""
+    letters = [ascii_uppercase[1 + i] if i < 25 else f"#{i + 2}" for i in range(len(others))]
+    return [OtherRun(letter, run, document) for letter, (run, document) in zip(letters, others, strict=True)]
+
+
+def compared_scores(task: str, document: Mapping[str, Any], others: Sequence[OtherRun]) -> dict[str, Any] | None:
+    """Return the scores of one task in this run and in others, and which of those have other samples.
+
+    Returns:
+        `rows`: score -> a score (or None) for A and each other run; `different`: letters of the runs whose task has
+        other settings, another version or another number of samples. None if no other run has the task.
+    """
+    own = document["scores"][task]
+    having = [other for other in others if other.scores(task)]
+    if not having:
+        return None
+    rows = {name: [score, *(other.scores(task).get(name) for other in others)] for name, score in own.items()}
+    shared = {name: scores for name, scores in rows.items() if any(scores[1:])}
+    keys = ("configs", "versions", "n-samples")
+    return {
+        "rows": {name: [score and {**score, "bar": bar(score)} for score in scores] for name, scores in shared.items()},
+        "different": [
+            other.letter for other in having if any(other.document[key][task] != document[key][task] for key in keys)
+        ],
+    }
+
+
+def run_facts(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what it takes to judge or repeat a run, from run.json, as label -> text."""
+    model, versions = run["model"], run["versions"]
+    plain = {key: value for key, value in model.items() if isinstance(value, (str, int, float)) and value != ""}
+    plugins = [f"{name} ({p['distribution']} {p['version']})" for name, p in versions["plugins"].items()]
+    packages = {**{k: v for k, v in versions.items() if k not in ("plugins", "platform")}, **model.get("versions", {})}
+    return {
+        "Run": run["run_id"],
+        "Begun": run["created"][:19],
+        "Model": ", ".join(f"{key} {value}" for key, value in plain.items()),
+        "Arguments": json.dumps(run["config"]["model_args"]) if run["config"]["model_args"] else "none",
+        "Versions": ", ".join(f"{name} {version}" for name, version in packages.items() if version),
+        "Plugins": ", ".join(plugins) or "none",
+        "Platform": versions["platform"],
+        "Git commit": run["git"] or "not in a git repository",
+        "Config digest": run["digest"],
+    }

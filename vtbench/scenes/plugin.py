@@ -1,0 +1,13 @@
+"""The plugin that brings the built-in scene families, registered like any other."""
+
+from __future__ import annotations
+
+from vtbench.hookspecs import hookimpl
+from vtbench.scenes.builtin import builtin_families
+from vtbench.scenes.family import FamilyFactory
+
+
+@hookimpl
+def vtbench_scene_families() -> dict[str, FamilyFactory]:
+    """Return the built-in families."""
+    return builtin_families()
