@@ -12,8 +12,8 @@ from analysis_fakes import registry, run
 
 from vtbench.cli import status
 from vtbench_analysis import diagnose
-from vtbench_analysis.pages import diagnosis_section
-from vtbench_analysis.probes import cue_of
+from vtbench_analysis.diagnosis.evidence import cue_probe
+from vtbench_analysis.diagnosis.report import diagnosis_section
 
 torch.set_num_threads(1)
 
@@ -97,14 +97,14 @@ def test_the_diagnosis_is_a_part_of_the_report(tmp_path: Path) -> None:
 
 
 def test_what_a_cue_score_says() -> None:
-    lost = cue_of("cue_position", LOST)
+    lost = cue_probe("cue_position", LOST)
     assert lost
     assert (lost.name, lost.lost_at) == ("position", "connector")
     assert lost.retention.value == pytest.approx(0.05 / 0.75)
-    assert lost.before
-    assert lost.before.value == pytest.approx(0.65 / 0.75)
-    assert cue_of("cue_count", score(None)) is None
+    assert lost.best_before
+    assert lost.best_before.value == pytest.approx(0.65 / 0.75)
+    assert cue_probe("cue_count", score(None)) is None
     grey = reading("connector", 0.5, control="grey")
-    given = cue_of("cue_size", score(0.75, reading("connector", 0.75), grey, flags=("told_gives_away",)))
+    given = cue_probe("cue_size", score(0.75, reading("connector", 0.75), grey, flags=("told_gives_away",)))
     assert given
     assert (given.chance, given.retention.value) == (0.5, pytest.approx(0.5))
