@@ -94,7 +94,7 @@ def test_metrics_that_only_one_run_has_are_named(runs: dict[str, Path], tmp_path
 def test_json_is_one_document_and_the_table_is_text(runs: dict[str, Path], capsys: Captured) -> None:
     assert cli("compare", runs["good"], runs["poor"], "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["runs"]["B"]["model"] == "knower"
+    assert document["runs"]["B"]["model"] == "partial_oracle"
     assert document == compare([runs["good"], runs["poor"]]).document
     assert cli("compare", runs["good"], runs["poor"]) == 0
     out = capsys.readouterr().out

@@ -109,7 +109,7 @@ def _table_document(table: TaskComparison, letters: str) -> dict[str, Any]:
         "shared": len(shared),
         "samples": dict(zip(letters, shared.n_samples, strict=True)),
         "failed": dict(zip(letters, shared.n_failed, strict=True)),
-        "other_pictures": shared.n_other_images,
+        "other_pictures": shared.n_other_images,  # the key of documents that are already stored
         "scores": {
             row.score: _row_document(row, adjusted, letters)
             for row, adjusted in zip(table.rows, table.adjusted_p, strict=True)
