@@ -1,7 +1,7 @@
-"""What stored runs say beside one another (`vtbench compare`), and where one goes wrong (`vtbench diagnose`).
+"""Analysis of stored runs: paired comparison (`vtbench compare`) and failure diagnosis (`vtbench diagnose`).
 
-In: directories of finished runs; no model is asked. Out: tables, JSON documents, self-contained pages.
-Importing this package imports neither numpy nor torch; using it does.
+Both read the directories of finished runs; no model is queried. Each produces a table or text for the terminal, a JSON
+document and a self-contained HTML page. Importing this package imports neither numpy nor torch; using it does.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import vtbench
 if TYPE_CHECKING:
     import click
 
-    from vtbench_analysis.comparing import compare
-    from vtbench_analysis.diagnosing import diagnose
+    from vtbench_analysis.comparison.run_comparison import compare
+    from vtbench_analysis.diagnosis.run_diagnosis import diagnose
 
 __all__ = ["compare", "diagnose", "vtbench_commands", "vtbench_report_sections"]
 
-_HOMES = {"compare": "comparing", "diagnose": "diagnosing"}
+_HOMES = {"compare": "comparison.run_comparison", "diagnose": "diagnosis.run_diagnosis"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for."""
+    """Import a public function on first access."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
@@ -34,20 +34,20 @@ def __getattr__(name: str) -> Any:
 @vtbench.hookimpl
 def vtbench_commands(app: click.Group) -> None:
     """Add `vtbench compare` and `vtbench diagnose`."""
-    from vtbench_analysis import command
+    from vtbench_analysis import cli
 
-    app.add_command(command.compare)
-    app.add_command(command.diagnose)
+    app.add_command(cli.compare)
+    app.add_command(cli.diagnose)
 
 
 @vtbench.hookimpl
 def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:
-    """The diagnosis, as a part of a run's report."""
+    """Add the diagnosis to a run's report."""
     return {"diagnosis": _diagnosis}
 
 
 def _diagnosis(path: Path) -> str:
-    from vtbench_analysis.diagnosing import diagnose
-    from vtbench_analysis.pages import diagnosis_section
+    from vtbench_analysis.diagnosis.report import diagnosis_section
+    from vtbench_analysis.diagnosis.run_diagnosis import diagnose
 
     return diagnosis_section(diagnose(path))

@@ -1,7 +1,7 @@
-"""What stored runs can be too bad for, as one line that says where and what to do."""
+"""The error type of this package."""
 
 from vtbench.errors import VtbenchError
 
 
 class AnalysisError(VtbenchError):
-    """Runs that cannot be compared or diagnosed: unfinished, of other versions, without shared samples."""
+    """Runs that cannot be compared or diagnosed: unfinished, of different versions, or without shared samples."""

@@ -1,4 +1,4 @@
-"""Models whose answers and tokens are known, and runs of them."""
+"""A model with known answers and known visual tokens, and runs of it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from vtbench_controls.reading import read
 GRID = 4
 
 
-class Knower:
-    """Gives the right answer to a share of the scenes, picked by index; says it in a form that `says` makes."""
+class PartialOracle:
+    """Answers correctly on a share of the scenes, chosen by index, in the format `says`.
+
+    Every `copies` visual tokens in a row show the same patch, so that their redundancy is known.
+    """
 
     capabilities = frozenset({"generate", "rank", "visual_tokens"})
     layers = ("connector",)
@@ -31,7 +34,7 @@ class Knower:
     def _answer(self, sample: Sample) -> str:
         assert sample.scene is not None
         truth = read(sample.prompt, sample.scene) or guess(sample)
-        # a pair (2k, 2k + 1) is right or wrong together, as scenes make answers alike
+        # a pair (2k, 2k + 1) is right or wrong together: answers on one scene are correlated
         if (sample.index // 2 * 0.618034) % 1 < self.right:
             return truth
         return next(choice for choice in sample.choices if choice != truth)
@@ -58,7 +61,13 @@ class Knower:
         return (patches + 0.02 * noise).astype(np.float32)
 
     def describe(self) -> Mapping[str, Any]:
-        return {"checkpoint": "knower", "right": self.right, "says": self.says, "copies": self.copies, "device": "cpu"}
+        return {
+            "checkpoint": "partial_oracle",
+            "right": self.right,
+            "says": self.says,
+            "copies": self.copies,
+            "device": "cpu",
+        }
 
     def close(self) -> None:
         pass
@@ -67,7 +76,7 @@ class Knower:
 class _Models:
     @hookimpl
     def vtbench_adapters(self) -> dict[str, Callable[..., Any]]:
-        return {"knower": Knower}
+        return {"partial_oracle": PartialOracle}
 
 
 def registry() -> Registry:
@@ -83,6 +92,34 @@ def run(output: Path, tasks: Sequence[str] = ("relational",), limit: int = 60, *
     """Run the model and return the run's directory."""
     fields = {"metrics": ["accuracy", "rank_accuracy", "pair_accuracy"], "report": False, **fields}
     found = vtbench.run(
-        model="knower", tasks=list(tasks), limit=limit, output=str(output), registry=registry(), **fields
+        model="partial_oracle", tasks=list(tasks), limit=limit, output=str(output), registry=registry(), **fields
     )
     return found.path
+
+
+def probe_reading(stage: str, accuracy: float, control: str = "", probe: str = "attention") -> dict[str, Any]:
+    """One reading of the metric `cues`, as results.json stores it."""
+    reach = {"low": accuracy - 0.02, "high": accuracy + 0.02}
+    return {"stage": stage, "probe": probe, "control": control, "accuracy": accuracy, **reach}
+
+
+def cue_score(value: float | None, *readings: dict[str, Any], flags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A score `cue_<name>`, as results.json stores it."""
+    interval = None if value is None else [value - 0.02, value + 0.02]
+    detail = {"stage": "connector", "probe": "attention", "reference": 1.0, "readings": list(readings)}
+    return {
+        "value": value,
+        "interval": interval,
+        "chance": 0.25,
+        "flags": list(flags),
+        "detail": detail,
+        "metric": "cues",
+    }
+
+
+LOST_SCORE = cue_score(
+    0.3, probe_reading("pixels", 0.7), probe_reading("encoder", 0.9), probe_reading("connector", 0.3)
+)
+HELD_SCORE = cue_score(
+    0.98, probe_reading("pixels", 0.7), probe_reading("encoder", 0.98), probe_reading("connector", 0.98)
+)

@@ -1,33 +1,34 @@
-"""Each rule on made-up records of a known cause: what is concluded, and that nothing is inside the intervals."""
+"""Each rule on synthetic evidence with a known cause, and no conclusion from differences inside the intervals."""
 
 from __future__ import annotations
 
 import pytest
 
-from vtbench_analysis.advice import tries
-from vtbench_analysis.evidence import Cue, Evidence, Measured, Part
-from vtbench_analysis.rules import Cause, Why, diagnose
-from vtbench_analysis.wording import headline, reasons
+from vtbench_analysis.diagnosis.evidence import AnswerGroup, CueProbe, Evidence, Measured
+from vtbench_analysis.diagnosis.explanations import headline, recommendations, supporting_numbers
+from vtbench_analysis.diagnosis.rules import Cause, Reason, find_causes
 
 
 def about(value: float, reach: float = 0.02) -> Measured:
     return Measured(value, value - reach, value + reach)
 
 
-def part(written: float, knows: float | None = None, kind: str = "left", reach: float = 0.02) -> Part:
-    knows = written if knows is None else knows
-    form = about(knows - written, reach / 2)
-    return Part(kind, 400, 0.5, about(written, reach), about(knows, reach), form, True, ("position", "binding"))
+def group(accuracy: float, content: float | None = None, kind: str = "left", reach: float = 0.02) -> AnswerGroup:
+    content = accuracy if content is None else content
+    cost = about(content - accuracy, reach / 2)
+    return AnswerGroup(
+        kind, 400, 0.5, about(accuracy, reach), about(content, reach), cost, True, ("position", "binding")
+    )
 
 
-def cue(name: str, accuracy: float, chance: float = 0.25, before: float | None = 0.9, reach: float = 0.02) -> Cue:
-    kept = about((accuracy - chance) / (1 - chance), reach / (1 - chance))
-    return Cue(name, about(accuracy, reach), chance, kept, about(before) if before else None, "connector")
+def cue(name: str, accuracy: float, chance: float = 0.25, before: float | None = 0.9, reach: float = 0.02) -> CueProbe:
+    retention = about((accuracy - chance) / (1 - chance), reach / (1 - chance))
+    return CueProbe(name, about(accuracy, reach), chance, retention, about(before) if before else None, "connector")
 
 
-def evidence(*parts: Part, cues: tuple[Cue, ...] = (), **numbers: Measured) -> Evidence:
-    whole = part(sum(p.written.value for p in parts) / len(parts), kind="")
-    return Evidence("relational", whole, parts, {c.name: c for c in cues}, numbers)
+def evidence(*groups: AnswerGroup, cues: tuple[CueProbe, ...] = (), **numbers: Measured) -> Evidence:
+    overall = group(sum(g.accuracy.value for g in groups) / len(groups), kind="")
+    return Evidence("relational", overall, groups, {c.name: c for c in cues}, numbers)
 
 
 HELD = (cue("position", 0.98), cue("binding", 0.97))
@@ -35,114 +36,114 @@ LOST = (cue("position", 0.40), cue("binding", 0.97))
 
 
 def only(found):
-    (finding,) = diagnose(found)
+    (finding,) = find_causes(found)
     return finding
 
 
-def test_good_answers_are_fine_whatever_the_tokens_are_like():
-    finding = only(evidence(part(0.97), cues=LOST, delta_rs=about(0.3)))
-    assert finding.cause is Cause.FINE
+def test_accurate_answers_have_nothing_wrong_whatever_the_tokens():
+    finding = only(evidence(group(0.97), cues=LOST, delta_rs=about(0.3)))
+    assert finding.cause is Cause.NOTHING_WRONG
 
 
 def test_right_ranking_and_wrong_text_is_format():
-    finding = only(evidence(part(0.3, knows=0.97), cues=HELD))
-    assert finding.cause is Cause.FORM
-    assert "rank_acc" in tries(finding, evidence(part(0.3, knows=0.97)))[0].what
+    finding = only(evidence(group(0.3, content=0.97), cues=HELD))
+    assert finding.cause is Cause.FORMAT
+    assert "rank_acc" in recommendations(finding, evidence(group(0.3, content=0.97)))[0].action
 
 
 def test_a_lost_cue_is_collapse():
-    found = evidence(part(0.6), cues=LOST)
+    found = evidence(group(0.6), cues=LOST)
     finding = only(found)
     assert (finding.cause, finding.suspected, [c.name for c in finding.cues]) == (Cause.COLLAPSED, False, ["position"])
     assert "lost at the connector" in headline(finding, found)
 
 
-def test_a_cue_that_no_stage_shows_is_only_a_suspicion():
+def test_a_cue_that_no_stage_retains_is_only_suspected():
     low = (cue("position", 0.40, before=0.2), HELD[1])
-    assert only(evidence(part(0.6), cues=low)).suspected
+    assert only(evidence(group(0.6), cues=low)).suspected
 
 
-def test_cues_that_are_there_and_not_used_are_the_decoder():
-    found = evidence(part(0.6), cues=HELD)
+def test_retained_cues_that_answers_do_not_use_are_the_decoder():
+    found = evidence(group(0.6), cues=HELD)
     finding = only(found)
     assert finding.cause is Cause.DECODER
-    assert "--freeze vision" in tries(finding, found)[0].what
+    assert "--freeze vision" in recommendations(finding, found)[0].action
 
 
-def test_form_and_collapse_come_together():
-    causes = [finding.cause for finding in diagnose(evidence(part(0.3, knows=0.6), cues=LOST))]
-    assert causes == [Cause.FORM, Cause.COLLAPSED]
+def test_format_and_collapse_are_found_together():
+    causes = [finding.cause for finding in find_causes(evidence(group(0.3, content=0.6), cues=LOST))]
+    assert causes == [Cause.FORMAT, Cause.COLLAPSED]
 
 
 def test_the_papers_advice_spatial_failure_at_high_rs_is_collapse():
-    found = evidence(part(0.6), rs=about(0.7), r_pix=about(0.6), delta_rs=about(0.1), discarded=about(0.8))
+    found = evidence(group(0.6), rs=about(0.7), r_pix=about(0.6), delta_rs=about(0.1), discarded=about(0.8))
     finding = only(found)
     assert (finding.cause, finding.suspected) == (Cause.COLLAPSED, True)
-    advice = {each.what.partition(":")[0]: each.because for each in tries(finding, found)}
+    advice = {each.action.partition(":")[0]: each.grounds for each in recommendations(finding, found)}
     assert advice.keys() == {"mix", "penalty", "resolution"}
     assert "0.100 (0.080 to 0.120)" in advice["penalty"]
     assert "0.800" in advice["resolution"]
-    assert any(text.startswith("rs: 0.700") for text in reasons(finding, found))
+    assert any(text.startswith("rs: 0.700") for text in supporting_numbers(finding, found))
 
 
-def test_rs_says_nothing_of_questions_that_need_no_places():
-    shape = Part("shape", 400, 0.125, about(0.5), about(0.5), about(0.0), True, ("shape",))
+def test_rs_says_nothing_about_questions_that_are_not_spatial():
+    shape = AnswerGroup("shape", 400, 0.125, about(0.5), about(0.5), about(0.0), True, ("shape",))
     finding = only(evidence(shape, delta_rs=about(0.1)))
-    assert (finding.cause, finding.why) == (Cause.UNKNOWN, Why.NOT_PROBED)
+    assert (finding.cause, finding.reason) == (Cause.UNDETERMINED, Reason.NOT_PROBED)
 
 
 def test_probes_overrule_the_suspicion():
-    assert only(evidence(part(0.6), cues=HELD, delta_rs=about(0.1))).cause is Cause.DECODER
+    assert only(evidence(group(0.6), cues=HELD, delta_rs=about(0.1))).cause is Cause.DECODER
 
 
 @pytest.mark.parametrize(
-    ("found", "why"),
+    ("found", "reason"),
     [
-        (evidence(part(0.6), delta_rs=about(-0.1)), Why.NOT_PROBED),
-        (evidence(part(0.6), delta_rs=about(0.01)), Why.NOT_PROBED),
-        (evidence(part(0.6), cues=(cue("position", 0.7), HELD[1])), Why.BETWEEN),
-        (evidence(part(0.6), cues=(cue("position", 0.55, reach=0.1), HELD[1])), Why.BETWEEN),
-        (evidence(part(0.6), cues=(cue("position", 0.98, reach=0.2), HELD[1])), Why.BETWEEN),
-        (evidence(part(0.86), cues=(cue("position", 0.86), cue("binding", 0.86))), Why.BETWEEN),
-        (evidence(part(0.86, knows=0.885)), Why.BETWEEN),
-        (evidence(Part("mine", 90, 0.5, about(0.6), about(0.6), about(0.0), True, ())), Why.NO_CUES),
-        (evidence(Part("graph", 90, 0.0, about(0.6), None, about(0.9), False, ())), Why.UNREADABLE),
-        (Evidence("probe", None), Why.NO_ANSWERS),
+        (evidence(group(0.6), delta_rs=about(-0.1)), Reason.NOT_PROBED),
+        (evidence(group(0.6), delta_rs=about(0.01)), Reason.NOT_PROBED),
+        (evidence(group(0.6), cues=(cue("position", 0.7), HELD[1])), Reason.INCONCLUSIVE),
+        (evidence(group(0.6), cues=(cue("position", 0.55, reach=0.1), HELD[1])), Reason.INCONCLUSIVE),
+        (evidence(group(0.6), cues=(cue("position", 0.98, reach=0.2), HELD[1])), Reason.INCONCLUSIVE),
+        (evidence(group(0.86), cues=(cue("position", 0.86), cue("binding", 0.86))), Reason.INCONCLUSIVE),
+        (evidence(group(0.86, content=0.885)), Reason.INCONCLUSIVE),
+        (evidence(AnswerGroup("mine", 90, 0.5, about(0.6), about(0.6), about(0.0), True, ())), Reason.UNKNOWN_CUES),
+        (evidence(AnswerGroup("graph", 90, 0.0, about(0.6), None, about(0.9), False, ())), Reason.UNPARSED),
+        (Evidence("probe", None), Reason.NO_ANSWERS),
     ],
 )
-def test_it_says_when_it_cannot_tell(found, why):
-    finding = diagnose(found)[-1]
-    assert (finding.cause, finding.why) == (Cause.UNKNOWN, why)
+def test_undetermined_causes_have_a_reason(found, reason):
+    finding = find_causes(found)[-1]
+    assert (finding.cause, finding.reason) == (Cause.UNDETERMINED, reason)
     assert headline(finding, found).startswith("Cannot tell")
-    assert why is Why.NO_CUES or tries(finding, found)
+    assert reason is Reason.UNKNOWN_CUES or recommendations(finding, found)
 
 
 def test_a_cue_that_too_few_samples_show_asks_for_more_of_them():
     found = Evidence(
-        "relational", part(0.6), (part(0.6),), {"binding": HELD[1]}, {}, {"cue_position": ("few_samples",)}
+        "relational", group(0.6), (group(0.6),), {"binding": HELD[1]}, {}, {"cue_position": ("few_samples",)}
     )
-    advice = tries(only(found), found)
-    assert "--limit" in advice[0].what
-    assert "few_samples" in advice[0].because
-    assert not any("cues` beside" in each.what for each in advice)
+    advice = recommendations(only(found), found)
+    assert "--limit" in advice[0].action
+    assert "few_samples" in advice[0].grounds
+    assert not any("cues` beside" in each.action for each in advice)
 
 
 def test_no_finding_on_a_difference_inside_the_intervals():
-    assert only(evidence(part(0.88, reach=0.05))).cause is Cause.FINE
-    assert only(evidence(part(0.6, knows=0.64, reach=0.1), cues=HELD)).cause is Cause.DECODER  # and not the form
+    assert only(evidence(group(0.88, reach=0.05))).cause is Cause.NOTHING_WRONG
+    assert only(evidence(group(0.6, content=0.64, reach=0.1), cues=HELD)).cause is Cause.DECODER  # and not the form
 
 
 def test_a_family_that_fails_as_a_whole_is_judged_as_a_whole():
-    found = evidence(*[part(0.86, kind=kind, reach=0.06) for kind in ("left", "right")], cues=HELD)
-    assert [p.kind for p in only(found).parts] == [""]
+    found = evidence(*[group(0.86, kind=kind, reach=0.06) for kind in ("left", "right")], cues=HELD)
+    assert [g.kind for g in only(found).groups] == [""]
 
 
 def test_kinds_of_one_cause_are_one_finding():
-    finding = only(evidence(part(0.6, kind="left"), part(0.95, kind="above"), part(0.5, kind="right"), cues=HELD))
-    assert [p.kind for p in finding.parts] == ["left", "right"]
+    finding = only(evidence(group(0.6, kind="left"), group(0.95, kind="above"), group(0.5, kind="right"), cues=HELD))
+    assert [g.kind for g in finding.groups] == ["left", "right"]
 
 
 def test_a_budget_is_advised_where_few_tokens_do():
-    found = evidence(part(0.97), drop_f95=Measured(0.2, 0.15, 0.3))
-    assert "0.200 (0.150 to 0.300)" in tries(only(found), found)[0].because
-    assert not tries(only(found), evidence(part(0.97), drop_f95=Measured(0.4, 0.3, 0.6)))
+    found = evidence(group(0.97), drop_f95=Measured(0.2, 0.15, 0.3))
+    assert "0.200 (0.150 to 0.300)" in recommendations(only(found), found)[0].grounds
+    assert not recommendations(only(found), evidence(group(0.97), drop_f95=Measured(0.4, 0.3, 0.6)))

@@ -1,4 +1,4 @@
-"""`vtbench compare` on stored runs: what is shared, the table, JSON, the page, and one line for every mistake."""
+"""`vtbench compare` on stored runs: shared samples, table, JSON, page, and one-line errors."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_equal_runs_do_not_differ(runs: dict[str, Path]) -> None:
     scores = compare([runs["good"], runs["longer"]]).document["tasks"]["relational"]["scores"]
     for score in scores.values():
-        (apart,) = score["differences"].values()
-        if apart["flags"] == ["no_test"]:
+        (difference,) = score["differences"].values()
+        if difference["flags"] == ["no_test"]:
             continue
-        assert apart["value"] == 0
-        assert apart["p"] == 1
-        assert apart["interval"][0] < 0 < apart["interval"][1]
+        assert difference["value"] == 0
+        assert difference["p"] == 1
+        assert difference["interval"][0] < 0 < difference["interval"][1]
 
 
 def test_it_finds_which_run_is_better_on_the_shared_samples(runs: dict[str, Path]) -> None:
@@ -94,7 +94,7 @@ def test_metrics_that_only_one_run_has_are_named(runs: dict[str, Path], tmp_path
 def test_json_is_one_document_and_the_table_is_text(runs: dict[str, Path], capsys: Captured) -> None:
     assert cli("compare", runs["good"], runs["poor"], "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["runs"]["B"]["model"] == "knower"
+    assert document["runs"]["B"]["model"] == "partial_oracle"
     assert document == compare([runs["good"], runs["poor"]]).document
     assert cli("compare", runs["good"], runs["poor"]) == 0
     out = capsys.readouterr().out
@@ -169,7 +169,7 @@ def test_every_mistake_is_one_line(runs: dict[str, Path], tmp_path: Path, capsys
         (["compare", good, older], "relational is of benchmark version vtb-0, and of vtb-1"),
         (["compare", good, other], "relational is of task version 2, and of 1"),
         (["compare", good, runs["other_seed"]], "share no sample: relational has other samples"),
-        (["compare", good, runs["larger"]], "other pictures"),
+        (["compare", good, runs["larger"]], "other images"),
         (["compare", good, runs["graph"]], "no task in common"),
         (["compare", good, runs["poor"], "--output", tmp_path / "no" / "page.html"], "no/page.html"),
         (["diagnose", tmp_path / "none"], "not a run's directory"),

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ttest_rel
 
-from vtbench_analysis.paired import Reading, by_error, difference, holm, mcnemar
+from vtbench_analysis.comparison.paired_statistics import RatioTerms, holm, mcnemar, ratio_difference, t_difference
 
 
-def reading(values, clusters=None, denominators=None):
+def terms(values, clusters=None, denominators=None):
     values = np.asarray(values, dtype=float)
     whole = np.ones(len(values)) if denominators is None else np.asarray(denominators, dtype=float)
-    return Reading(values, whole, tuple(clusters if clusters is not None else [""] * len(values)))
+    return RatioTerms(values, whole, tuple(clusters if clusters is not None else [""] * len(values)))
 
 
 def table(both, lost, won, neither):
@@ -39,7 +39,7 @@ def test_mcnemar_of_a_published_table():
 
 
 def test_agreement_everywhere_is_no_certainty():
-    found = difference(reading([1] * 40), reading([1] * 40))
+    found = ratio_difference(terms([1] * 40), terms([1] * 40))
     assert (found.value, found.p, found.method) == (0, 1, "exact McNemar")
     assert found.interval[0] < -0.02
     assert found.interval[1] > 0.02
@@ -49,7 +49,7 @@ def test_other_values_take_the_paired_t_test():
     rng = np.random.default_rng(0)
     first = rng.random(30)
     other = np.clip(first + rng.normal(0.05, 0.1, 30), 0, 1)
-    found, expected = difference(reading(first), reading(other)), ttest_rel(other, first)
+    found, expected = ratio_difference(terms(first), terms(other)), ttest_rel(other, first)
     interval = expected.confidence_interval()
     assert found.method == "paired t"
     assert found.p == pytest.approx(expected.pvalue)
@@ -60,9 +60,9 @@ def test_copies_of_a_scene_add_no_certainty():
     rng = np.random.default_rng(1)
     first, other = rng.random(25), rng.random(25)
     scenes = [f"scene{i}" for i in range(25)]
-    once = difference(reading(first), reading(other))
-    copied = difference(
-        reading(np.repeat(first, 4), np.repeat(scenes, 4)), reading(np.repeat(other, 4), np.repeat(scenes, 4))
+    once = ratio_difference(terms(first), terms(other))
+    copied = ratio_difference(
+        terms(np.repeat(first, 4), np.repeat(scenes, 4)), terms(np.repeat(other, 4), np.repeat(scenes, 4))
     )
     assert copied.p == pytest.approx(once.p)
     assert copied.interval == pytest.approx(once.interval)
@@ -70,7 +70,7 @@ def test_copies_of_a_scene_add_no_certainty():
 
 def coverage(draw, truth, seeds=300):
     """Share of intervals that hold the truth, and of p-values under 0.05."""
-    found = [difference(*draw(np.random.default_rng(seed))) for seed in range(seeds)]
+    found = [ratio_difference(*draw(np.random.default_rng(seed))) for seed in range(seeds)]
     held = sum(low <= truth <= high for low, high in (f.interval for f in found))
     return held / seeds, sum(f.p < 0.05 for f in found) / seeds
 
@@ -81,7 +81,7 @@ def answers(rng, shift):
     first = rng.random((60, 2)) < 0.9 * ease
     other = rng.random((60, 2)) < (0.9 - shift) * ease
     names = np.repeat([f"c{i}" for i in range(60)], 2)
-    return reading(first.ravel(), names), reading(other.ravel(), names)
+    return terms(first.ravel(), names), terms(other.ravel(), names)
 
 
 def test_intervals_of_clustered_answers_cover_the_difference():
@@ -101,31 +101,31 @@ def graphs(rng):
     true = rng.integers(4, 20, 80)
     ease = rng.beta(6, 2, 80) * np.where(true > 12, 0.8, 1)
     return tuple(
-        reading(2 * rng.binomial(true, share * ease), denominators=2 * true) for share in (1.0, 0.9)
+        terms(2 * rng.binomial(true, share * ease), denominators=2 * true) for share in (1.0, 0.9)
     )  # fmt: skip
 
 
 def test_intervals_of_a_difference_of_ratios_cover_it():
     many = [np.random.default_rng(10**6 + i) for i in range(200)]
-    values = [difference(*graphs(rng)).value for rng in many]
+    values = [ratio_difference(*graphs(rng)).value for rng in many]
     held, _ = coverage(graphs, truth=float(np.mean(values)))
     assert 0.91 <= held <= 0.98
 
 
 def test_pairs_whose_answers_cancel_are_not_taken_for_certainty():
     names = np.repeat([f"c{i}" for i in range(20)], 2)
-    found = difference(reading([1, 0] * 20, names), reading([0, 1] * 20, names))
+    found = ratio_difference(terms([1, 0] * 20, names), terms([0, 1] * 20, names))
     assert found.value == 0
     assert found.interval[1] > 0.25
     assert found.p == 1
 
 
 def test_what_cannot_be_said_is_none():
-    nothing = reading([0, 0], denominators=[0, 0])
-    assert difference(nothing, nothing).value is None
-    one = difference(reading([1, 0], ["a", "a"]), reading([1, 1], ["a", "a"]))
+    nothing = terms([0, 0], denominators=[0, 0])
+    assert ratio_difference(nothing, nothing).value is None
+    one = ratio_difference(terms([1, 0], ["a", "a"]), terms([1, 1], ["a", "a"]))
     assert (one.value, one.interval, one.p, one.flags) == (0.5, None, None, ("one_scene",))
-    same = by_error(0.0, 0.0, 9, "jackknife")
+    same = t_difference(0.0, 0.0, 9, "jackknife")
     assert (same.p, same.flags) == (None, ("identical",))
 
 

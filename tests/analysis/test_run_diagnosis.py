@@ -1,4 +1,4 @@
-"""`vtbench diagnose` on stored runs of models whose trouble is known."""
+"""`vtbench diagnose` on stored runs of models whose failure is known."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from analysis_fakes import registry, run
+from analysis_fakes import HELD_SCORE, LOST_SCORE, registry, run
 
 from vtbench.cli import status
 from vtbench_analysis import diagnose
-from vtbench_analysis.pages import diagnosis_section
-from vtbench_analysis.probes import cue_of
+from vtbench_analysis.diagnosis.report import diagnosis_section
 
 torch.set_num_threads(1)
 
@@ -23,18 +22,18 @@ def causes(path: Path) -> list[str]:
     return [finding["cause"] for finding in task["findings"]]
 
 
-def test_a_model_that_is_right_is_fine(tmp_path: Path) -> None:
+def test_a_model_that_is_right_has_nothing_wrong(tmp_path: Path) -> None:
     assert causes(run(tmp_path, limit=120)) == ["nothing_wrong"]
 
 
-def test_a_model_that_says_it_in_another_form_has_a_form_problem(tmp_path: Path) -> None:
+def test_answers_in_another_format_are_a_format_problem(tmp_path: Path) -> None:
     path = run(tmp_path, limit=120, model_args={"says": "neither {} nor anything else, yes no left right above below"})
     assert causes(path) == ["format"]
     unranked = run(tmp_path, limit=120, metrics=["accuracy"], model_args={"says": "?"})
     assert causes(unranked) == ["format", "cannot_tell"]
 
 
-def test_a_model_that_is_wrong_cannot_be_told_without_probes(tmp_path: Path, capsys: Any) -> None:
+def test_wrong_answers_are_undetermined_without_probes(tmp_path: Path, capsys: Any) -> None:
     path = run(tmp_path, limit=200, model_args={"right": 0.4})
     assert status(["diagnose", str(path)], registry()) == 0
     out = capsys.readouterr().out
@@ -46,33 +45,15 @@ def test_a_model_that_is_wrong_cannot_be_told_without_probes(tmp_path: Path, cap
     assert all(each["because"] for each in finding["tries"])
 
 
-def reading(stage: str, accuracy: float, control: str = "", probe: str = "attention") -> dict[str, Any]:
-    reach = {"low": accuracy - 0.02, "high": accuracy + 0.02}
-    return {"stage": stage, "probe": probe, "control": control, "accuracy": accuracy, **reach}
-
-
-def score(value: float | None, *readings: dict[str, Any], flags: tuple[str, ...] = ()) -> dict[str, Any]:
-    interval = None if value is None else [value - 0.02, value + 0.02]
-    detail = {"stage": "connector", "probe": "attention", "reference": 1.0, "readings": list(readings)}
-    return {
-        "value": value,
-        "interval": interval,
-        "chance": 0.25,
-        "flags": list(flags),
-        "detail": detail,
-        "metric": "cues",
-    }
-
-
-LOST = score(0.3, reading("pixels", 0.7), reading("encoder", 0.9), reading("connector", 0.3))
-HELD = score(0.98, reading("pixels", 0.7), reading("encoder", 0.98), reading("connector", 0.98))
-
-
-@pytest.mark.parametrize(("position", "cause"), [(LOST, "collapsed"), (HELD, "decoder")])
-def test_probes_tell_collapse_from_the_decoder(tmp_path: Path, position: dict[str, Any], cause: str) -> None:
+@pytest.mark.parametrize(("position", "cause"), [(LOST_SCORE, "collapsed"), (HELD_SCORE, "decoder")])
+def test_probes_separate_collapse_from_the_decoder(tmp_path: Path, position: dict[str, Any], cause: str) -> None:
     path = run(tmp_path, limit=200, model_args={"right": 0.4})
     results = json.loads((path / "results.json").read_text())
-    results["scores"]["relational"] |= {"cue_position": position, "cue_binding": HELD, "cue_occlusion": HELD}
+    results["scores"]["relational"] |= {
+        "cue_position": position,
+        "cue_binding": HELD_SCORE,
+        "cue_occlusion": HELD_SCORE,
+    }
     (path / "results.json").write_text(json.dumps(results))
     found = diagnose(path)
     finding = found.document["tasks"]["relational"]["findings"][0]
@@ -96,15 +77,8 @@ def test_the_diagnosis_is_a_part_of_the_report(tmp_path: Path) -> None:
     assert "The part “diagnosis” could not be made: KeyError" in (path / "report.html").read_text()
 
 
-def test_what_a_cue_score_says() -> None:
-    lost = cue_of("cue_position", LOST)
-    assert lost
-    assert (lost.name, lost.lost_at) == ("position", "connector")
-    assert lost.retention.value == pytest.approx(0.05 / 0.75)
-    assert lost.before
-    assert lost.before.value == pytest.approx(0.65 / 0.75)
-    assert cue_of("cue_count", score(None)) is None
-    grey = reading("connector", 0.5, control="grey")
-    given = cue_of("cue_size", score(0.75, reading("connector", 0.75), grey, flags=("told_gives_away",)))
-    assert given
-    assert (given.chance, given.retention.value) == (0.5, pytest.approx(0.5))
+def test_the_document_keeps_its_keys(tmp_path: Path) -> None:
+    evidence = diagnose(run(tmp_path, limit=60)).document["tasks"]["relational"]["evidence"]
+    assert list(evidence) == ["task", "whole", "kinds", "cues", "numbers", "flags"]
+    assert list(evidence["whole"]) == ["kind", "n", "chance", "written", "knows", "form", "ranked", "needs"]
+    assert evidence["whole"]["written"].keys() == {"value", "low", "high"}

@@ -1,4 +1,4 @@
-"""What is counted agrees with the metrics' own scores."""
+"""Ratio terms give the metrics' own values and intervals."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 
 from vtbench.metric import Batch
 from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
-from vtbench.stats import ratio
 from vtbench.types import Output, Record, Sample
-from vtbench_analysis.readings import READINGS
+from vtbench_analysis.comparison.paired_statistics import ratio_estimate
+from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
 
 TRUE = "1 large red striped circle ; 2 small blue solid square | 1 left 2"
 TEXTS = [
@@ -54,9 +54,9 @@ def test_values_and_intervals_are_those_of_the_metric(name, metric, make):
     ]
     observations = metric.observe(Batch(samples, outputs, {}))
     records = [record(sample) for sample in samples]
-    scores, found = metric.compute(records, observations), READINGS[name](records, observations)
+    scores, found = metric.compute(records, observations), RATIO_METRICS[name](records, observations)
     assert found.keys() == scores.keys()
-    for score, reading in found.items():
-        estimate = ratio(reading.numerators.tolist(), reading.denominators.tolist(), reading.clusters)
+    for score, terms in found.items():
+        estimate = ratio_estimate(terms)
         assert estimate.value == pytest.approx(scores[score].value)
         assert estimate.interval == pytest.approx(scores[score].interval)

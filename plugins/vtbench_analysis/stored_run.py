@@ -1,4 +1,4 @@
-"""Opening finished runs: a path in, run.json, results.json and records out."""
+"""A finished run, opened for analysis: run.json, results.json and the records of each task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vtbench.runs.reader import read_records, read_run
+from vtbench.stored import read_records, read_run
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
 
@@ -20,14 +20,14 @@ class StoredRun:
 
     path: Path
     facts: Mapping[str, Any]
-    """run.json."""
+    """Contents of run.json."""
 
     @cached_property
     def results(self) -> Mapping[str, Any]:
-        """results.json.
+        """Contents of results.json.
 
         Raises:
-            AnalysisError: it is not there, or broken.
+            AnalysisError: the file is missing or broken.
         """
         file = self.path / "results.json"
         try:
@@ -40,20 +40,20 @@ class StoredRun:
 
     @property
     def tasks(self) -> list[str]:
-        """Names of its tasks."""
+        """Names of the run's tasks."""
         return list(self.facts["tasks"])
 
     def records(self, task: str) -> list[Record]:
-        """Return the task's records by index, failed ones too."""
+        """Return the task's records sorted by index, failed ones included."""
         return sorted(read_records(self.path, task), key=lambda record: record.index)
 
     def scores(self, task: str) -> Mapping[str, Mapping[str, Any]]:
-        """Return the scores of the task as results.json holds them."""
+        """Return the task's scores as results.json stores them."""
         found: Mapping[str, Mapping[str, Any]] = self.results["scores"][task]
         return found
 
-    def about(self) -> dict[str, Any]:
-        """Say which run it is."""
+    def summary(self) -> dict[str, Any]:
+        """Return what identifies the run: id, path, model, arguments, checkpoint, dtype and config digest."""
         model, config = self.facts["model"], self.facts["config"]
         return {
             "run": self.facts["run_id"],
@@ -70,8 +70,8 @@ def open_run(path: Path) -> StoredRun:
     """Open the run at `path`.
 
     Raises:
-        ResultsError: there is no run.
-        AnalysisError: it is not finished.
+        StoreError: there is no run.
+        AnalysisError: the run is not finished.
     """
     facts = read_run(path)
     if not facts.get("finished"):

@@ -1,0 +1,53 @@
+"""The commands `vtbench compare` and `vtbench diagnose`. Heavy modules are imported when a command runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+_output = click.option("--output", metavar="FILE", help="Also write an HTML page, one file without network access.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.command()
+@click.argument("runs", nargs=-1, metavar="RUN RUN...")
+@_output
+@_as_json
+def compare(runs: tuple[str, ...], output: str | None, as_json: bool) -> None:
+    """Test how runs differ from the first RUN, on the samples that all of them share."""
+    from vtbench_analysis.comparison.report import comparison_page, print_comparison
+    from vtbench_analysis.comparison.run_comparison import compare as compare_runs
+
+    comparison = compare_runs(runs)
+    if as_json:
+        click.echo(json.dumps(comparison.document, allow_nan=False))
+    else:
+        print_comparison(comparison)
+    _write(output, lambda: comparison_page(comparison))
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@_output
+@_as_json
+def diagnose(run: str, output: str | None, as_json: bool) -> None:
+    """Find why RUN fails: cues lost in the visual tokens, cues not used by the decoder, or the answer format."""
+    from vtbench_analysis.diagnosis.report import diagnosis_page, print_diagnosis
+    from vtbench_analysis.diagnosis.run_diagnosis import diagnose as diagnose_run
+
+    diagnosis = diagnose_run(run)
+    if as_json:
+        click.echo(json.dumps(diagnosis.document, allow_nan=False))
+    else:
+        print_diagnosis(diagnosis)
+    _write(output, lambda: diagnosis_page(diagnosis))
+
+
+def _write(output: str | None, page: Callable[[], str]) -> None:
+    if output:
+        from vtbench.store import write_file
+
+        click.echo(f"written  {write_file(Path(output), page())}", err=True)

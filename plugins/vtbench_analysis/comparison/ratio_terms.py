@@ -1,0 +1,92 @@
+"""Scores as ratios of sums: from a metric's stored observations, the numerator and denominator of every unit.
+
+The definitions are those of `vtbench.scoring.metrics` (docs/scoring.md); a test checks that the values agree. Scores of
+the visual-token metrics are no such ratios; `redundancy_rows` and `score_rows` compare them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from vtbench.scoring.graph import ATTRIBUTES
+from vtbench.scoring.metrics import concerned
+from vtbench.scoring.scene_graph import Counts
+from vtbench.types import Observation, Record
+from vtbench_analysis.comparison.paired_statistics import RatioTerms
+
+TermsOfMetric = Callable[[Sequence[Record], Sequence[Observation]], dict[str, RatioTerms]]
+
+
+def accuracy_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """Correct written answers: `acc`."""
+    return {"acc": _mean_terms(records, observations, "correct")}
+
+
+def rank_accuracy_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """Correct choices ranked first by likelihood: `rank_acc`, `rank_acc_norm`."""
+    keys = {"rank_acc": "correct", "rank_acc_norm": "per_token"}
+    return {name: _mean_terms(records, observations, key) for name, key in keys.items()}
+
+
+def exact_match_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """Exact matches of imported tasks: `exact_match`."""
+    return {"exact_match": _mean_terms(records, observations, "correct")}
+
+
+def pair_accuracy_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """Clusters of two or more samples with every member correct: `pair_acc`. Each cluster is one independent unit."""
+    clusters: dict[str, list[float]] = defaultdict(list)
+    for record, observation in concerned(records, observations):
+        if record.cluster:
+            clusters[record.cluster].append(observation["correct"])
+    right = [float(all(correct)) for correct in clusters.values() if len(correct) > 1]
+    return {"pair_acc": RatioTerms(np.array(right), np.ones(len(right)), ("",) * len(right))}
+
+
+def scene_graph_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """Scene-graph descriptions: `tuple_f1` and its parts, `exact_graph`, `parse_rate`, `hallucinated`."""
+    pairs = concerned(records, observations)
+    counts = [Counts(**observation) for _, observation in pairs]
+    clusters = tuple(record.cluster for record, _ in pairs)
+
+    def ratio_of(numerator: Callable[[Counts], int], denominator: Callable[[Counts], int]) -> RatioTerms:
+        numerators, denominators = (np.array([float(f(c)) for c in counts]) for f in (numerator, denominator))
+        return RatioTerms(numerators, denominators, clusters)
+
+    def f1(name: str) -> RatioTerms:
+        def said_and_true(c: Counts) -> int:
+            both: int = getattr(c, f"{name}_said") + getattr(c, f"{name}_true")
+            return both
+
+        return ratio_of(lambda c: 2 * getattr(c, f"{name}_right"), said_and_true)
+
+    return {
+        "tuple_f1": f1("tuples"),
+        "object_f1": f1("objects"),
+        "attribute_acc": ratio_of(
+            lambda c: sum(getattr(c, f"{name}_right") for name in ATTRIBUTES), lambda c: 3 * c.objects_right
+        ),
+        "relation_f1": f1("relations"),
+        "exact_graph": ratio_of(lambda c: c.exact, lambda _: 1),
+        "parse_rate": ratio_of(lambda c: c.parsed, lambda _: 1),
+        "hallucinated": ratio_of(lambda c: c.objects_said - c.objects_right, lambda c: c.objects_said),
+    }
+
+
+RATIO_METRICS: Mapping[str, TermsOfMetric] = {
+    "accuracy": accuracy_terms,
+    "exact_match": exact_match_terms,
+    "rank_accuracy": rank_accuracy_terms,
+    "pair_accuracy": pair_accuracy_terms,
+    "scene_graph": scene_graph_terms,
+}
+"""By name of the metric, the terms of its scores."""
+
+
+def _mean_terms(records: Sequence[Record], observations: Sequence[Observation], key: str) -> RatioTerms:
+    pairs = concerned(records, observations)
+    values = np.array([float(observation[key]) for _, observation in pairs])
+    return RatioTerms(values, np.ones(len(values)), tuple(record.cluster for record, _ in pairs))

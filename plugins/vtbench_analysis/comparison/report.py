@@ -1,0 +1,135 @@
+"""A comparison as rich tables on standard output, and as one HTML page."""
+
+from __future__ import annotations
+
+from string import ascii_uppercase
+from typing import Any
+
+import vtbench
+from vtbench.console import number
+from vtbench.report import environment
+from vtbench_analysis.comparison.paired_statistics import Difference
+from vtbench_analysis.comparison.run_comparison import RunComparison, TaskComparison
+from vtbench_analysis.comparison.score_rows import ScoreRow
+
+
+def print_comparison(comparison: RunComparison) -> None:
+    """Print which run has which letter, and a table for each task."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    for letter, run in zip(ascii_uppercase, comparison.runs, strict=False):
+        console.print(f"{letter}  {run.path}", highlight=False, markup=False, soft_wrap=True)
+    for task, compared in comparison.tables.items():
+        table = Table(title=escape(task), title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        left = ("score", "run", "test, flags")
+        for column in ("score", "run", "value", "95 %", "Δ to A", "95 %", "p", "p Holm", "test, flags"):
+            table.add_column(column, justify="left" if column in left else "right", no_wrap=column not in left[2:])
+        for row, adjusted in zip(compared.rows, compared.adjusted_p, strict=True):
+            first, percent = row.values[0], row.percent
+            value = [number(first.value, percent), interval_text(first.interval, percent)]
+            table.add_row(escape(row.score), "A", *value, "", "", "", "", " ".join(first.flags))
+            others = zip(ascii_uppercase[1:], row.values[1:], row.differences, adjusted, strict=False)
+            for letter, other, difference, p_holm in others:
+                cells = [
+                    number(other.value, percent),
+                    interval_text(other.interval, percent),
+                    signed(difference.value, percent),
+                    interval_text(difference.interval, percent),
+                    p_text(difference.p),
+                    p_text(p_holm),
+                    remarks(difference, other.flags),
+                ]
+                table.add_row("", letter, *cells)
+        console.print(table)
+        console.print(shared_samples_text(compared), highlight=False, markup=False, soft_wrap=True)
+        for name, reason in compared.not_compared.items():
+            console.print(f"not compared {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+
+
+def comparison_page(comparison: RunComparison) -> str:
+    """Return the comparison as one self-contained HTML page in the report's style, everything escaped."""
+    letters = ascii_uppercase[: len(comparison.runs)]
+    template = environment("vtbench_analysis.comparison").get_template("comparison.html.jinja")
+    return template.render(
+        runs=dict(zip(letters, comparison.runs, strict=True)),
+        tables=comparison.tables,
+        shared_samples=shared_samples_text,
+        rows=_page_rows,
+        interval=interval_text,
+        signed=signed,
+        p=p_text,
+        version=vtbench.__version__,
+    )
+
+
+def p_text(p: float | None) -> str:
+    """Format a p-value.
+
+    >>> p_text(0.04213), p_text(1e-9), p_text(None)
+    ('0.042', '<0.001', '')
+    """
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def interval_text(interval: tuple[float, float] | None, percent: bool) -> str:
+    """Format an interval for a table cell."""
+    return " to ".join(number(end, percent) for end in interval) if interval else ""
+
+
+def signed(value: float | None, percent: bool) -> str:
+    """Format a difference with its sign.
+
+    >>> signed(0.021, percent=True), signed(-0.1, percent=False), signed(None, percent=True)
+    ('+2.1', '-0.100', '-')
+    """
+    return "-" if value is None else ("+" if value >= 0 else "") + number(value, percent)
+
+
+def remarks(difference: Difference, flags: tuple[str, ...]) -> str:
+    """Name the test, and the flags of the difference and of the value."""
+    return " ".join(dict.fromkeys((*([difference.method] if difference.method else ()), *difference.flags, *flags)))
+
+
+def shared_samples_text(table: TaskComparison) -> str:
+    """Say how many samples are shared, of how many in each run."""
+    shared = table.shared
+    parts = [f"{len(shared):,} shared samples of {', '.join(f'{n:,}' for n in shared.n_samples)}"]
+    if any(shared.n_failed):
+        parts.append(f"failed: {', '.join(f'{n:,}' for n in shared.n_failed)}")
+    if shared.n_other_images:
+        parts.append(f"with other images, left out: {shared.n_other_images:,}")
+    return "; ".join(parts)
+
+
+def _page_rows(table: TaskComparison) -> list[dict[str, Any]]:
+    """Return one row a score and run. Those of other runs hold their difference and its bar on the score's scale."""
+    return [
+        cells for row, adjusted in zip(table.rows, table.adjusted_p, strict=True) for cells in _cells(row, adjusted)
+    ]
+
+
+def _cells(row: ScoreRow, adjusted_p: tuple[float | None, ...]) -> list[dict[str, Any]]:
+    scale = _bar_scale(row)
+    found = [{"letter": "A", "value": row.values[0], "row": row, "remarks": " ".join(row.values[0].flags)}]
+    others = zip(ascii_uppercase[1:], row.values[1:], row.differences, adjusted_p, strict=False)
+    for letter, value, difference, p_holm in others:
+        cells = {"letter": letter, "value": value, "row": row, "remarks": remarks(difference, value.flags)}
+        bar = None
+        if difference.value is not None and difference.interval is not None:
+            ends = (difference.interval[0], difference.value, difference.interval[1])
+            low, middle, high = (50 + 50 * x / scale for x in ends)
+            bar = {"low": low, "value": middle, "high": high}
+        found.append(cells | {"difference": difference, "p_holm": p_holm, "bar": bar})
+    return found
+
+
+def _bar_scale(row: ScoreRow) -> float:
+    """The difference at the end of a score's bars: a little beyond the farthest end of an interval."""
+    ends = [abs(end) for difference in row.differences for end in difference.interval or ()]
+    return 1.05 * max(ends, default=1.0) or 1.0

@@ -1,0 +1,1 @@
+"""Diagnosis of one run: stored run -> evidence -> rules -> findings -> explanations and recommendations."""

@@ -1,0 +1,139 @@
+"""Differences of RS: none between equal tokens, of the right sign and size between known ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vtbench.types import Record
+from vtbench_analysis.comparison.redundancy_rows import patch_replicates, redundancy_rows, token_replicates
+from vtbench_analysis.comparison.shared_samples import SharedSamples
+from vtbench_redundancy.measuring import Pictures
+from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.score import score_coordinates
+
+torch.set_num_threads(1)
+N, M = 400, 8
+
+
+def images(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((N, M, 2)).astype(np.float32)
+
+
+def tokens(x: np.ndarray, copies: int, noise: float, seed: int = 1) -> np.ndarray:
+    """Each token is a patch, every `copies` of them the same one, with noise of its own."""
+    own = np.random.default_rng(seed).standard_normal(x.shape)
+    return (x[:, np.arange(M) // copies * copies] + noise * own).astype(np.float32)[:, None]
+
+
+def shared(*runs: np.ndarray, layers: bool = False) -> SharedSamples:
+    x = images()
+    metric = "redundancy_layers" if layers else "redundancy"
+
+    def record(i: int, z: np.ndarray) -> Record:
+        seen = {"tokens/connector": z[i], "patches": x[i], "pixels": x[i]}
+        seen |= {"tokens/encoder": z[i]} if layers else {}
+        pair = f"pair{i // 2}"
+        return Record("t", f"t/{i}", i, "?", "yes", cluster=pair, image_sha256=(f"{i}",), scores={metric: seen})
+
+    records = tuple(tuple(record(i, z) for i in range(N)) for z in runs)
+    return SharedSamples("t", records, (N,) * len(runs), (0,) * len(runs), 0)
+
+
+def by_score(found):
+    return {row.score: row for row in found}
+
+
+@pytest.mark.parametrize("subsets", [1, 3])
+def test_replicates_are_those_behind_the_score(subsets):
+    x, names = images(), [f"pair{i // 2}" for i in range(N)]
+    z = np.concatenate([tokens(x, 2, 0.3, seed) for seed in range(subsets)], axis=1)
+    expected = score_coordinates(z, x, x, Protocol(), names)
+    by = Pictures(x, M * 2, names, Protocol(), halves=False)
+    found = {**token_replicates(z, by).values, **patch_replicates(x, by).values}
+    for name, values in found.items():
+        score = expected.scores()[name]
+        assert float(values[0]) == pytest.approx(score.value, abs=1e-9)
+        row = next(row for row in redundancy_rows(_with(z, x, names), "redundancy") if row.score == name)
+        assert row.values[0].interval == pytest.approx(score.interval, abs=1e-9)
+    assert found.keys() == {"rs", "r_pix", "discarded"}
+
+
+def _with(z, x, names) -> SharedSamples:
+    records = tuple(
+        Record("t", f"t/{i}", i, "?", "yes", cluster=names[i], image_sha256=(str(i),),
+               scores={"redundancy": {"tokens/connector": z[i], "patches": x[i], "pixels": x[i]}})
+        for i in range(N)
+    )  # fmt: skip
+    return SharedSamples("t", (records, records), (N, N), (0, 0), 0)
+
+
+def test_equal_runs_do_not_differ():
+    z = tokens(images(), 2, 0.3)
+    for row in redundancy_rows(shared(z, z), "redundancy"):
+        (difference,) = row.differences
+        assert (difference.value, difference.interval, difference.p) == (0, None, None)
+        assert "identical" in difference.flags
+        assert row.n == N
+
+
+def test_copies_raise_rs_and_leave_r_pix():
+    x = images()
+    found = by_score(redundancy_rows(shared(tokens(x, 1, 0.1), tokens(x, 2, 0.1)), "redundancy"))
+    (difference,) = found["rs"].differences
+    assert found["rs"].values[0].value == pytest.approx(0, abs=0.05)
+    assert difference.interval[0] > 0.3
+    assert difference.value == pytest.approx(found["rs"].values[1].value - found["rs"].values[0].value)
+    assert difference.p < 1e-6
+    assert found["discarded"].differences[0].interval[0] > 0.2  # half of the patches are not shown
+    assert found["r_pix"].differences[0].flags == ("identical",)
+
+
+def test_shared_images_make_the_difference_more_precise_than_the_values():
+    x = images()
+    found = by_score(redundancy_rows(shared(tokens(x, 2, 0.3), tokens(x, 2, 0.32)), "redundancy"))["rs"]
+    low, high = found.differences[0].interval
+    own = [v.interval[1] - v.interval[0] for v in found.values]
+    assert high - low < 0.8 * min(own) * 2**0.5
+
+
+def test_noise_of_the_draw_alone_is_rarely_a_difference():
+    x = images()
+    first = tokens(x, 2, 0.5, seed=100)
+    ps = [
+        by_score(redundancy_rows(shared(first, tokens(x, 2, 0.5, seed=seed)), "redundancy"))["rs"].differences[0].p
+        for seed in range(20)
+    ]
+    assert sum(p < 0.05 for p in ps) <= 4  # 20 tests at 5 %: five or more happen in 3 of 1,000
+
+
+def test_what_has_no_score_has_no_difference():
+    x = images()
+    row = by_score(redundancy_rows(shared(tokens(x, 1, 0.1), np.zeros((N, 1, M, 2), np.float32)), "redundancy"))["rs"]
+    assert row.values[1].flags[-1] == "constant_tokens"
+    assert (row.differences[0].value, row.differences[0].p) == (None, None)
+
+
+def test_other_numbers_of_tokens_do_not_compare():
+    x = images()
+    few = tokens(x, 1, 0.1)[:, :, :4]
+    for row in redundancy_rows(shared(tokens(x, 1, 0.1), few), "redundancy"):
+        assert row.differences[0].flags == ("other_m",)
+
+
+def test_a_run_of_other_tokens_leaves_those_that_compare():
+    x = images()
+    first, second = tokens(x, 1, 0.1), tokens(x, 2, 0.1)
+    with_few = by_score(redundancy_rows(shared(first, first[:, :, :4], second), "redundancy"))
+    alone = by_score(redundancy_rows(shared(first, second), "redundancy"))
+    for score, row in with_few.items():
+        assert row.differences[0].flags == ("other_m",)
+        assert row.differences[1] == alone[score].differences[0]
+
+
+def test_every_layer_is_compared():
+    x = images()
+    found = by_score(redundancy_rows(shared(tokens(x, 1, 0.1), tokens(x, 2, 0.1), layers=True), "redundancy_layers"))
+    assert found.keys() == {"rs_connector", "discarded_connector", "rs_encoder", "discarded_encoder"}
+    assert found["rs_encoder"].differences[0].interval[0] > 0.3
