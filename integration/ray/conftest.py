@@ -103,7 +103,7 @@ def workers() -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if path.read_bytes().startswith(b"ray::Station"):
+            if path.read_bytes().startswith(b"ray::WorkerActor"):
                 found.append(int(path.parent.name))
         except OSError:
             continue

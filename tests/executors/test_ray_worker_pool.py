@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pretend_ray
+import fake_ray
 import pytest
 from executor_fakes import Moody, questions, registry
-from pretend_ray import Cluster, pretend
+from fake_ray import Cluster, install_fake_ray
 
 import vtbench
 from vtbench.errors import AdapterError, StoreError, VtbenchError
@@ -18,7 +18,7 @@ from vtbench.results import RunResult
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    return pretend(monkeypatch, [{"CPU": 2.0}, {"CPU": 2.0}])
+    return install_fake_ray(monkeypatch, [{"CPU": 2.0}, {"CPU": 2.0}])
 
 
 def go(task: Path, **fields: Any) -> RunResult:
@@ -58,13 +58,13 @@ def test_the_run_is_the_same_as_here(tmp_path: Path, cluster: Cluster, latest_fi
 
 def test_no_picture_leaves_a_worker(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     packed: list[bytes] = []
-    real = pretend_ray.pack
+    real = fake_ray.pack
 
     def pack(value: Any) -> bytes:
         packed.append(real(value))
         return packed[-1]
 
-    monkeypatch.setattr(pretend_ray, "pack", pack)
+    monkeypatch.setattr(fake_ray, "pack", pack)
     go(questions(tmp_path, 24, metrics="[right]"), executor="ray", workers=2)
     assert packed
     assert not any(b"PIL" in each for each in packed)
@@ -73,7 +73,7 @@ def test_no_picture_leaves_a_worker(tmp_path: Path, cluster: Cluster, monkeypatc
 
 @pytest.mark.parametrize(
     "deaths",
-    [{"answer": {3}}, {"answer": {1, 2, 3}}, {"open": {1}}, {"fit": {1}}, {"begin": {1}}, {"open": {2}, "answer": {5}}],
+    [{"answer": {3}}, {"answer": {1, 2, 3}}, {"load": {1}}, {"fit": {1}}, {"begin": {1}}, {"load": {2}, "answer": {5}}],
 )
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(
     tmp_path: Path, cluster: Cluster, deaths: dict[str, set[int]]
@@ -90,7 +90,7 @@ def test_a_batch_that_kills_every_worker_ends_the_run_and_the_rest_is_kept(tmp_p
     task = questions(tmp_path, 40)
     cluster.deaths = {"answer": set(range(5, 100))}
     with pytest.raises(
-        VtbenchError, match=r"workers die again and again over quiz \d+ to \d+; the last: The actor died .* --resume"
+        VtbenchError, match=r"workers keep dying during quiz \d+ to \d+; last error: The actor died .* --resume"
     ):
         go(task, executor="ray", workers=1)
     (path,) = (tmp_path / "out").iterdir()
@@ -101,8 +101,8 @@ def test_a_batch_that_kills_every_worker_ends_the_run_and_the_rest_is_kept(tmp_p
 
 
 def test_workers_that_die_as_they_load_end_the_run(tmp_path: Path, cluster: Cluster) -> None:
-    cluster.deaths = {"open": set(range(1, 100))}
-    with pytest.raises(VtbenchError, match="workers die again and again over loading the model"):
+    cluster.deaths = {"load": set(range(1, 100))}
+    with pytest.raises(VtbenchError, match="workers keep dying during loading the model"):
         go(questions(tmp_path, 8), executor="ray")
     assert not (tmp_path / "out").exists()
 
@@ -152,7 +152,7 @@ def test_workers_that_differ_are_refused(tmp_path: Path, cluster: Cluster, monke
     task = questions(tmp_path, 40)
     described = iter(["a", "b", "c", "d"])
     monkeypatch.setattr(Moody, "describe", lambda self: {"device": "cpu", "fingerprint": next(described)})
-    with pytest.raises(VtbenchError, match=r"is not like the worker on .*, which differs in model.fingerprint \(\"a\""):
+    with pytest.raises(VtbenchError, match=r"differs from the worker on .* in model.fingerprint \(\"a\""):
         go(task, executor="ray")
 
 
@@ -164,7 +164,7 @@ def test_workers_that_differ_are_refused(tmp_path: Path, cluster: Cluster, monke
         ({"gpus_per_worker": 1}, "no node of here:6379 has 1 CPU and 1 GPU for a worker"),
         ({"cpus_per_worker": 0}, "more than 0 CPUs"),
         ({"address": "ray://head:10001"}, "give HOST:PORT of the head"),
-        ({"address": "head"}, "'head' is no address; write HOST:PORT"),
+        ({"address": "head"}, "'head' is not an address; write HOST:PORT"),
         ({"address": "127.0.0.1:1"}, "no Ray cluster answers at 127.0.0.1:1: Connection refused"),
     ],
 )
@@ -179,10 +179,10 @@ def test_bad_settings_are_one_line_before_anything_is_written(
 
 def test_gpus_are_taken_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = questions(tmp_path, 80)
-    cluster = pretend(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
+    cluster = install_fake_ray(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
     go(task, executor="ray")
     assert (cluster.options["num_gpus"], len(cluster.actors)) == (1.0, 2)
-    cluster = pretend(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
+    cluster = install_fake_ray(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
     go(task, executor="ray", device="cpu", cpus_per_worker=2)
     assert (cluster.options["num_gpus"], len(cluster.actors)) == (0.0, 6)
 

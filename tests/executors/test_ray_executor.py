@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pretend_ray import Cluster, pretend
+from fake_ray import Cluster, install_fake_ray
 
 from vtbench.errors import VtbenchError
 from vtbench.executor import Ended, Executor, Job
@@ -16,7 +16,7 @@ from vtbench.registry import Registry
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cluster:
     monkeypatch.chdir(tmp_path)
-    return pretend(monkeypatch, [{"CPU": 2.0}, {"CPU": 2.0}])
+    return install_fake_ray(monkeypatch, [{"CPU": 2.0}, {"CPU": 2.0}])
 
 
 def executor(**settings: float) -> Executor:
@@ -59,7 +59,7 @@ def test_a_job_whose_node_dies_is_begun_again_but_not_for_ever(cluster: Cluster,
     assert [end.error for end in ended([job("a", NOTED), job("b", NOTED)], workers=1).values()] == [None, None]
     assert (tmp_path / "began").read_text() == "xx"
     cluster.deaths = {"run": set(range(100))}
-    assert "killed 4 times; the last: The actor died" in (ended([job("a", NOTED)])["a"].error or "")
+    assert "killed 4 times; last error: The actor died" in (ended([job("a", NOTED)])["a"].error or "")
 
 
 def test_closed_early_it_ends_the_others(cluster: Cluster, tmp_path: Path) -> None:
