@@ -50,7 +50,7 @@ def alive(directory: Path) -> list[int]:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"vtbench_study.cell" in words and str(directory.resolve()).encode() in words:
+        if b"vtbench_study.model_job" in words and str(directory.resolve()).encode() in words:
             found.append(int(path.parent.name))
     return found
 
@@ -106,7 +106,7 @@ def test_another_plan_in_its_directory_is_refused(unbroken: tuple[Path, str]) ->
     command = [*COMMAND, "--steps", "7", "--output", str(unbroken[0])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "another study lies here, which differs in steps (6 there, 7 here)" in done.stderr
+    assert "this is another study, which differs in steps (6 there, 7 here)" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

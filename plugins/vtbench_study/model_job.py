@@ -1,12 +1,12 @@
-"""One model of a study: trained, then measured. Killed at any time, it goes on where it was.
+"""The job of one model of a study: train it, then measure it. It can be killed at any time, and then resumes.
 
-In: a study's directory and a cell. Out, in that directory:
+It writes to the study's directory:
 
     models/<cell>/          the training, see vtbench_training.finetune
-    runs/<cell>/<measure>/  one run of vtbench for each measure
-    tokens/<cell>.json      a panel of its visual tokens
+    runs/<cell>/<name>/     one run of vtbench for each entry of `measurement_runs`
+    tokens/<cell>.json      t-SNE panel of its visual tokens
 
-Called as `python -m vtbench_study.cell DIRECTORY CELL` in a process of its own.
+Called as `python -m vtbench_study.model_job DIRECTORY CELL DEVICE` in a process of its own.
 """
 
 from __future__ import annotations
@@ -24,94 +24,93 @@ from vtbench.console import Listener
 from vtbench.errors import VtbenchError
 from vtbench.store import write_file
 from vtbench.stored import runs
-from vtbench_study.plan import Cell, Plan, plan_of
+from vtbench_study.model_results import finished_run
+from vtbench_study.plan import Cell, Plan
 
-BATCH = 32
-"""Samples in a batch. It is fixed, as an automatic one moves the last digits from run to run."""
+BATCH_SIZE = 32
+"""Samples in a batch; fixed, because an automatic size changes the last digits from run to run."""
+PANEL_TOKENS = 1500
+"""Tokens in the t-SNE panel."""
 
 
-def work(directory: Path, cell: Cell, plan: Plan, device: str = "auto") -> None:
-    """Train and measure a model, as far as that has not been done.
+def train_and_measure(directory: Path, cell: Cell, plan: Plan, device: str = "auto") -> None:
+    """Train and measure a model; steps that are finished already are skipped.
 
     Raises:
-        VtbenchError: what `finetune` and `vtbench.run` raise.
+        VtbenchError: see `finetune` and `vtbench.run`.
     """
-    checkpoint = _checkpoint(directory, cell, plan, device)
-    for name, fields in measures(cell, plan, checkpoint):
-        _measure(directory / "runs" / cell.name / name, fields | {"device": device})
+    checkpoint = _train(directory, cell, plan, device)
+    for name, fields in measurement_runs(cell, plan, checkpoint):
+        _run_once(directory / "runs" / cell.name / name, fields | {"device": device})
     panel = directory / "tokens" / f"{cell.name}.json"
     if not panel.exists():
         panel.parent.mkdir(exist_ok=True)
-        write_file(panel, json.dumps(_panel(directory / "runs" / cell.name / "cues")) + "\n")
+        write_file(panel, json.dumps(_token_panel(directory / "runs" / cell.name / "cues")) + "\n")
 
 
-def measures(cell: Cell, plan: Plan, checkpoint: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the runs that a model is measured by: a name, and the fields of a `RunConfig`."""
+def measurement_runs(cell: Cell, plan: Plan, checkpoint: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the runs that measure a model: a name, and the fields of a `RunConfig`."""
     model = {"model": "llava", "model_args": {"pretrained": checkpoint}}
     answers = ["accuracy", "rank_accuracy", "scene_graph"]
     yield "answers", model | {"tasks": list(plan.families), "metrics": answers, "limit": plan.items}
     tokens = ["redundancy", "redundancy_layers", "carriers", "token_use", "geometry"]
     yield "probe", model | {"tasks": ["probe"], "metrics": tokens, "limit": plan.images}
     yield "cues", model | {"tasks": ["probe"], "metrics": ["cues"], "limit": plan.probed}
-    own = cell.own or list(plan.families)
-    yield "own", model | {"tasks": own, "metrics": ["redundancy"], "limit": plan.images}
-    if cell.own:
+    families = cell.families or list(plan.families)
+    yield "own", model | {"tasks": families, "metrics": ["redundancy"], "limit": plan.images}
+    if cell.families:
         blind = {"model": "blind", "model_args": {"model": "llava", "pretrained": checkpoint}}
-        yield "blind", blind | {"tasks": own, "metrics": answers, "limit": plan.items}
-        yield "drop", model | {"tasks": own, "metrics": ["drop_curve"], "limit": plan.dropped}
+        yield "blind", blind | {"tasks": families, "metrics": answers, "limit": plan.items}
+        yield "drop", model | {"tasks": families, "metrics": ["drop_curve"], "limit": plan.dropped}
 
 
-def finished_run(parent: Path) -> Path | None:
-    """Return the finished run in a directory of runs, if there is one."""
-    done = [run for run in runs(parent) if run.get("finished")]
-    return Path(done[0]["path"]) if done else None
-
-
-def _checkpoint(directory: Path, cell: Cell, plan: Plan, device: str) -> str:
+def _train(directory: Path, cell: Cell, plan: Plan, device: str) -> str:
+    """Return the checkpoint of a cell, which is trained unless it is the base."""
     from vtbench_training.bases import checkpoint_of
     from vtbench_training.finetune import finetune
 
     if cell.kind == "base":
         return checkpoint_of(plan.base)
     home = directory / "models" / cell.name
-    finished = finetune(plan.settings(cell), home, device, save_every=100, guard_images=0)
-    (home / "finetune.pt").unlink(missing_ok=True)  # of no use any more, and four times as large as the model
-    return str(finished)
+    checkpoint = finetune(plan.settings(cell), home, device, save_every=100, guard_images=0)
+    (home / "finetune.pt").unlink(missing_ok=True)  # the resume state: four times the size of the model
+    return str(checkpoint)
 
 
-def _measure(parent: Path, fields: dict[str, Any]) -> None:
+def _run_once(parent: Path, fields: dict[str, Any]) -> None:
+    """Run or resume a measurement, unless it is finished."""
     if finished_run(parent) is None:
-        begun = bool(runs(parent))
-        where = {"output": str(parent), "resume": begun, "report": False, "batch_size": BATCH}
-        vtbench.run(**fields, **where, listener=Listener())
+        resume = bool(runs(parent))
+        settings = {"output": str(parent), "resume": resume, "report": False, "batch_size": BATCH_SIZE}
+        vtbench.run(**fields, **settings, listener=Listener())
 
 
-def _panel(parent: Path) -> dict[str, Any]:
+def _token_panel(parent: Path) -> dict[str, Any]:
     from vtbench_probes.sections import stored_panel
 
     path = finished_run(parent)
     assert path is not None
-    return stored_panel(path, "probe", tokens=1500)
+    return stored_panel(path, "probe", tokens=PANEL_TOKENS)
 
 
 def main(directory: Path, name: str, device: str) -> int:
-    """Do the work of one cell; what goes wrong is the last line on standard error."""
+    """Run the job of one cell; on failure the last line on standard error has the reason."""
     from vtbench_hf.allocator import keep_freed_memory
 
-    threading.Thread(target=_end_with_the_study, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     keep_freed_memory()
-    plan = plan_of(json.loads((directory / "plan.json").read_text(encoding="utf-8"))["plan"])
+    plan = Plan.from_document(json.loads((directory / "plan.json").read_text(encoding="utf-8"))["plan"])
     try:
-        work(directory, plan.cell(name), plan, device)
+        train_and_measure(directory, plan.cell(name), plan, device)
     except VtbenchError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def _end_with_the_study() -> None:
-    """End this process when standard input does: the study that began it is gone, and may be begun again."""
-    while os.read(0, 1):  # not sys.stdin, whose lock a forked worker of the training would wait for
+def _exit_with_parent() -> None:
+    """Exit when standard input closes: the study that started this process has ended, and may be started again."""
+    while os.read(0, 1):  # not sys.stdin: a forked data worker would wait for its lock
         pass
     os._exit(130)
 

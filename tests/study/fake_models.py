@@ -24,8 +24,8 @@ def redundancy(rs: float, information: float = 100.0) -> dict[str, Any]:
 def found(cell: Cell, plan: Plan, rs: float, accuracy: float = 0.8, information: float = 100.0) -> dict[str, Any]:
     """Return what a model leaves whose RS, accuracy on its own families and information are as given."""
     tilt = 0.001 * (cell.seed or 0)  # no two seeds are quite alike
-    own = cell.own or list(plan.families)
-    right = {f: accuracy if f in cell.own else 0.1 for f in plan.families}
+    own = cell.families or list(plan.families)
+    right = {f: accuracy if f in cell.families else 0.1 for f in plan.families}
     curve = [
         {"policy": policy, "fraction": f, "tokens": 64 * f, "value": 0.3 + 0.5 * f, "low": 0.25 + 0.5 * f,
          "high": 0.35 + 0.5 * f, "n": 100}
@@ -33,17 +33,17 @@ def found(cell: Cell, plan: Plan, rs: float, accuracy: float = 0.8, information:
     ]  # fmt: skip
     number = {"silhouette": rs / 2 + tilt, "purity": 0.5, "chance": 0.2, "neighbours": 10, "n": 4}
     return {
-        "name": cell.name, "arm": cell.arm, "kind": cell.kind, "seed": cell.seed, "own": cell.own,
+        "name": cell.name, "arm": cell.arm, "kind": cell.kind, "seed": cell.seed, "own": cell.families,
         "accuracy": {f: {"score": "acc", **score(value, chance=0.1)} for f, value in right.items()},
         "ranking": {f: score(0.5) for f in plan.families if f != "scene_graph"},
-        "blind": {f: {"score": "acc", **score(0.2)} for f in cell.own},
+        "blind": {f: {"score": "acc", **score(0.2)} for f in cell.families},
         "redundancy": redundancy(rs + tilt, information),
         "redundancy_own": {f: redundancy(rs + tilt, information) for f in own},
         "layers": {layer: score(rs) for layer in ("encoder", "connector", "decoder_50")},
         "tokens": {name: score(0.1) for name in ("carriers", "unique", "dead")},
         "carriers": [[float(i == j) for j in range(4)] for i in range(4)],
         "drop": {f: {"drop_area": score(0.5 - rs / 4 + tilt), "drop_area_grid": score(0.5), "drop_f95": score(0.5),
-                     "drop_area_downsample": score(0.5), "curve": curve} for f in cell.own},
+                     "drop_area_downsample": score(0.5), "curve": curve} for f in cell.families},
         "cues": [
             {"cue": cue, "stage": stage, "probe": probe, "control": control, "accuracy": 0.7, "stderr": 0.01,
              "chance": 0.125, "retention": 0.0 if control else 0.66}

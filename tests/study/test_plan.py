@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vtbench.errors import VtbenchError
-from vtbench_study.plan import QUICK, Plan, check_families, plan_of
+from vtbench_study.plan import QUICK, Plan, check_families
 
 
 def test_the_grid_has_every_arm_for_every_seed_and_one_base() -> None:
@@ -17,7 +17,7 @@ def test_the_grid_has_every_arm_for_every_seed_and_one_base() -> None:
 def test_a_penalty_differs_from_its_twin_by_the_penalty_alone() -> None:
     plan = Plan(penalties={"balanced": "logdet:0.2"})
     (cell,) = [cell for cell in plan.cells() if cell.kind == "penalty" and cell.seed == 1]
-    twin, tried = plan.settings(plan.cell(f"{cell.twin}-1")), plan.settings(cell)
+    twin, tried = plan.settings(plan.cell(f"{cell.control_arm}-1")), plan.settings(cell)
     assert tried.penalty == ("logdet", 0.2)
     differing = [name for name in twin.__slots__ if getattr(twin, name) != getattr(tried, name)]
     assert differing == ["penalty"]
@@ -25,7 +25,7 @@ def test_a_penalty_differs_from_its_twin_by_the_penalty_alone() -> None:
 
 def test_a_plan_is_read_back_as_it_was() -> None:
     plan = Plan(**{**QUICK, "base": "somewhere"})
-    assert plan_of(plan.document()) == plan
+    assert Plan.from_document(plan.document()) == plan
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from vtbench_study.page import study_page
-from vtbench_study.plan import plan_of
-from vtbench_study.writing import files
+from vtbench_study.html_report import study_page
+from vtbench_study.plan import Plan
+from vtbench_study.table_files import table_files
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference-study"
@@ -23,14 +23,14 @@ def document() -> dict[str, Any]:
 
 
 def test_it_is_a_full_study_of_three_seeds_or_more(document) -> None:
-    plan = plan_of(document["plan"])
+    plan = Plan.from_document(document["plan"])
     assert not plan.quick
     assert len(plan.seeds) >= 3
     assert not document["missing"]
 
 
 def test_its_tables_are_those_of_its_document(document) -> None:
-    for name, text in files(document).items():
+    for name, text in table_files(document).items():
         assert (REFERENCE / name).read_text(encoding="utf-8") == text, name
 
 

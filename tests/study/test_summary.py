@@ -7,13 +7,13 @@ import io
 import json
 
 import pytest
-from study_fakes import FACTS, FALLING, found
+from fake_models import FACTS, FALLING, found
 
-from vtbench_study.page import study_page
+from vtbench_study.html_report import study_page
 from vtbench_study.plan import Plan
-from vtbench_study.showing import show
 from vtbench_study.summary import summarise
-from vtbench_study.writing import files
+from vtbench_study.table_files import table_files
+from vtbench_study.text_report import print_study
 
 PLAN = Plan()
 
@@ -106,12 +106,12 @@ def test_an_unfinished_study_says_what_is_missing() -> None:
     assert "attribute-1" in document["missing"]
     assert claim(document, "rs_probe")["verdict"] == "cannot tell"
     assert "Not finished" in study_page(document)
-    show(document)
+    print_study(document)
 
 
 def test_json_csv_and_terminal_hold_the_same_numbers(document, capsys) -> None:
     json.dumps(document, allow_nan=False)
-    texts = files(document)
+    texts = table_files(document)
     written = {name[:-4]: list(csv.DictReader(io.StringIO(t))) for name, t in texts.items() if name.endswith(".csv")}
     assert "| `coarse` | 0.801 (" in texts["table.md"]
     assert "*0.78* | *92*" in texts["table.md"]
@@ -120,7 +120,7 @@ def test_json_csv_and_terminal_hold_the_same_numbers(document, capsys) -> None:
     assert row["paper_claims"] == "0.78"
     assert len(written["models"]) == len(PLAN.cells())
     assert {row["stage"] for row in written["cues"]} == {"pixels", "encoder", "connector"}
-    show(document)
+    print_study(document)
     said = capsys.readouterr().out
     assert "0.801" in said
     assert "reproduced" in said
@@ -141,5 +141,5 @@ def test_a_quick_study_is_marked(capsys) -> None:
     plan = Plan(quick=True, seeds=(0, 1))
     document = summarise(plan, models(plan=plan), FACTS)
     assert "too small to conclude from" in study_page(document)
-    show(document)
+    print_study(document)
     assert "too small to conclude from" in capsys.readouterr().out
