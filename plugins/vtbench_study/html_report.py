@@ -80,7 +80,7 @@ def _drop_charts(document: Mapping[str, Any]) -> Iterator[Markup]:
             if points:
                 series.append(_series(arm, [point["tokens"] for point in points], points))
         if series:
-            yield line_chart(f"Questions of {family}", "visual tokens kept", "right", series, percent=True)
+            yield line_chart(f"Questions of {family}", "visual tokens kept", "accuracy", series, percent=True)
 
 
 def _retention_chart(document: Mapping[str, Any]) -> Markup | str:

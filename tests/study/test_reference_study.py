@@ -1,4 +1,4 @@
-"""The committed study: its files agree with each other, and the pages that quote it quote it as it is."""
+"""The committed study: its files agree with its document, and the docs quote them exactly."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def test_its_tables_are_those_of_its_document(document) -> None:
         assert (REFERENCE / name).read_text(encoding="utf-8") == text, name
 
 
-def test_its_page_can_be_written_again(document) -> None:
+def test_its_page_can_be_rendered(document) -> None:
     assert "The paper" in study_page(document)
     assert (REFERENCE / "report.html").stat().st_size < 3_000_000
 
 
-def test_the_study_page_quotes_it_whole() -> None:
+def test_docs_quote_its_table() -> None:
     assert (REFERENCE / "table.md").read_text(encoding="utf-8") in (ROOT / "docs" / "study.md").read_text(
         encoding="utf-8"
     )
 
 
-def test_the_readme_quotes_its_rows() -> None:
+def test_readme_quotes_its_rows() -> None:
     table = (REFERENCE / "table.md").read_text(encoding="utf-8").splitlines()
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     for family in ("coarse", "attribute", "relational", "scene_graph", "balanced", "relational+cosine"):
