@@ -1,4 +1,4 @@
-"""A real Ray cluster of two nodes on this machine, and `vtbench run` on it and beside it as commands of their own."""
+"""A real Ray cluster of two nodes on this machine, and `vtbench run` on it and without it as commands."""
 
 # ruff: noqa: D103 (the names of tests and fixtures say it)
 
@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 os.environ |= {
-    "OMP_NUM_THREADS": "1",  # as workers have it, so that the last digits agree
-    "PYTHONPATH": str(Path(__file__).parent),  # a plugin's own models are found by workers too
-    "RAY_AUTH_MODE": "disabled",  # for a cluster of one test
+    "OMP_NUM_THREADS": "1",  # as in the workers, so that the last digits agree
+    "PYTHONPATH": str(Path(__file__).parent),  # workers import the tests' plugins from here
+    "RAY_AUTH_MODE": "disabled",  # the cluster is used by these tests alone
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_agent_register_timeout_ms": "600000",  # a busy machine takes its time
-    "RAY_memory_monitor_refresh_ms": "0",  # else a machine that others fill has its workers killed
+    "RAY_agent_register_timeout_ms": "600000",  # a busy machine is slow
+    "RAY_memory_monitor_refresh_ms": "0",  # else Ray kills workers when other programs fill the memory
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "10",
     "RAY_prestart_worker_first_driver": "0",
@@ -32,11 +32,11 @@ os.environ |= {
 
 from ray.cluster_utils import Cluster
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # begun in the background, all would be deaf to it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process would ignore it
 
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
 FREE_PORTS = (21000, 21010, 21020)
-"""Where a node's agents listen: told beforehand, as a node waits 15 seconds only for agents that choose a port."""
+"""First port of each node's agents; given explicitly, as a node waits only 15 seconds for agents to choose one."""
 
 
 def ports(first: int) -> dict[str, int]:
@@ -54,7 +54,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 LONG = "run --model oracle --tasks relational --metrics accuracy,rank_accuracy --limit 1200 --batch-size 8"
-"""A run that takes long enough to be killed, and no torch."""
+"""A run without torch that takes long enough to be killed."""
 
 
 def begin(line: str, output: Path, cluster: Cluster | None, *more: str) -> subprocess.Popen[str]:
@@ -64,7 +64,7 @@ def begin(line: str, output: Path, cluster: Cluster | None, *more: str) -> subpr
 
 
 def finish(line: str, output: Path, cluster: Cluster | None, *more: str) -> Path:
-    """Run to the end, and return the run's directory."""
+    """Run a command to its end, and return the run's directory."""
     process = begin(line, output, cluster, *more)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
@@ -77,7 +77,7 @@ def only_run(output: Path) -> Path:
 
 
 def content(path: Path) -> dict[str, Any]:
-    """All that a run leaves, but for what time and place say."""
+    """Return everything that a run writes, except times and places."""
 
     def rows(name: str) -> list[dict[str, Any]]:
         return [json.loads(line) | {"seconds": 0} for line in (path / name).read_text().splitlines()]
@@ -88,7 +88,7 @@ def content(path: Path) -> dict[str, Any]:
 
 
 def written(output: Path) -> int:
-    """How many samples are there already."""
+    """Return the number of samples written so far."""
     return sum(len(file.read_text().splitlines()) for file in output.glob("*/samples.jsonl"))
 
 
@@ -99,11 +99,11 @@ def wait_for(samples: int, output: Path, process: subprocess.Popen[str]) -> None
 
 
 def workers() -> list[int]:
-    """Processes that hold a model."""
+    """Return the ids of the processes that hold a model."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if path.read_bytes().startswith(b"ray::Station"):
+            if path.read_bytes().startswith(b"ray::WorkerActor"):
                 found.append(int(path.parent.name))
         except OSError:
             continue

@@ -1,6 +1,6 @@
-"""The executor `ray`: a run's samples, and a study's models, over the machines of a Ray cluster.
+"""The executor `ray`: distributes the samples of a run, or the models of a study, over a Ray cluster.
 
-Importing this package imports no Ray; using it does.
+Importing this package does not import Ray; creating an executor does.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ def ray(
     cpus_per_worker: float = 1,
     gpus_per_worker: float | None = None,
 ) -> Executor:
-    """A Ray cluster: `--address HOST:PORT`, or the one that runs on this machine, or cores of this machine alone.
+    """A Ray cluster: `--address HOST:PORT`, or the one running on this machine, or the cores of this machine alone.
 
     Args:
-        address: of the cluster's head; by default what RAY_ADDRESS says, else a cluster that this machine is part of,
-            else one that is begun for this command.
-        workers: at once; by default as many as all nodes together have room for.
-        cpus_per_worker: cores of each, and so the threads that its model computes with.
-        gpus_per_worker: GPUs of each, or a part of one; by default 1 where the cluster has any and the device is not
-            the CPU, else none.
+        address: of the head node; default: RAY_ADDRESS, else the cluster that this machine belongs to, else a local
+            cluster that lasts as long as the command.
+        workers: number of concurrent workers; default: as many as fit on all nodes together.
+        cpus_per_worker: CPU cores per worker, and so the number of threads that its model computes with.
+        gpus_per_worker: GPUs per worker, may be a fraction; default: 1 if the cluster has GPUs and the device is not
+            the CPU, else 0.
 
     Raises:
-        VtbenchError: a number that cannot be.
+        VtbenchError: a number is out of range.
     """
     from vtbench_ray.executor import RayExecutor
 
@@ -40,5 +40,5 @@ def ray(
 
 @vtbench.hookimpl
 def vtbench_executors() -> dict[str, Callable[..., Executor]]:
-    """Offer `ray`."""
+    """Register `ray`."""
     return {"ray": ray}

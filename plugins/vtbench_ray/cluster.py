@@ -1,4 +1,4 @@
-"""The way to a cluster: an address in, a connection and the room that its nodes have out."""
+"""Connection to a Ray cluster: its address, the resources of its nodes, and how many workers fit on them."""
 
 from __future__ import annotations
 
@@ -14,127 +14,132 @@ import ray
 
 from vtbench_ray.errors import ClusterError, first_line
 
-PATIENCE = 5.0
-"""Seconds that a port gets to answer, and after it Ray's own greeting twice as many."""
-_FRAME = 9
-_SETTINGS = b"\4"
-_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
-"""How HTTP/2, which Ray's head speaks, begins. The answer begins with a frame of settings (RFC 9113, 3.4 and 4.1)."""
+PROBE_TIMEOUT = 5.0
+"""Seconds that a port has to answer the probe; `ray.init` then has twice as long."""
+_HEADER_SIZE = 9
+_SETTINGS_FRAME = b"\4"
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS_FRAME + bytes(5)
+"""Connection preface of HTTP/2, which a Ray head speaks. The answer begins with a SETTINGS frame (RFC 9113, sections
+3.4 and 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """What each worker takes of its node."""
+class WorkerResources:
+    """CPU cores and GPUs that each worker reserves on its node."""
 
     cpus: float
     gpus: float
 
     def __str__(self) -> str:
-        return _counted(self.cpus, "CPU") + (f" and {_counted(self.gpus, 'GPU')}" if self.gpus else "")
+        return _quantity(self.cpus, "CPU") + (f" and {_quantity(self.gpus, 'GPU')}" if self.gpus else "")
 
-    def fit(self, node: Mapping[str, float]) -> int:
-        """How many workers a node has room for.
+    def workers_on(self, node: Mapping[str, float]) -> int:
+        """Return how many workers fit on a node with these resources.
 
-        >>> Need(2, 0.5).fit({"CPU": 8, "GPU": 1}), Need(2, 0).fit({"CPU": 5}), Need(1, 1).fit({"CPU": 8})
-        (2, 2, 0)
+        >>> WorkerResources(2, 0.5).workers_on({"CPU": 8, "GPU": 1})
+        2
+        >>> WorkerResources(2, 0).workers_on({"CPU": 5}), WorkerResources(1, 1).workers_on({"CPU": 8})
+        (2, 0)
         """
-        asked = {"CPU": self.cpus, "GPU": self.gpus}
-        return min(math.floor(node.get(name, 0) / n + 1e-9) for name, n in asked.items() if n)
+        required = {"CPU": self.cpus, "GPU": self.gpus}
+        return min(math.floor(node.get(name, 0) / n + 1e-9) for name, n in required.items() if n)
 
 
 class Connection:
-    """A connection to the cluster at `address`; one that this process has already is used, and left open.
+    """Connection to the cluster at `address`. One that this process already has is reused, and not closed.
 
     Raises:
-        ClusterError: nothing answers there, in one line and within a quarter of a minute.
+        ClusterError: no Ray cluster answers there; raised within 15 seconds, with a message of one line.
     """
 
     def __init__(self, address: str | None) -> None:
         self._owned = not ray.is_initialized()
         if self._owned:
-            where = address or os.environ.get("RAY_ADDRESS")
-            if where not in (None, "auto", "local"):
-                _knock(where)
-            _greet(where)
+            target = address or os.environ.get("RAY_ADDRESS")
+            if target not in (None, "auto", "local"):
+                _probe(target)
+            _connect(target)
 
     @property
-    def place(self) -> str:
-        """The address of the cluster's head."""
+    def address(self) -> str:
+        """Address of the head node."""
         return str(ray.get_runtime_context().gcs_address)
 
     @staticmethod
     def nodes() -> list[Mapping[str, float]]:
-        """What each living node has in all."""
+        """Return the total resources of each living node."""
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
-    def room(self, need: Need) -> int:
-        """How many workers the nodes have room for, were nobody else there.
+    def capacity(self, resources: WorkerResources) -> int:
+        """Return how many workers fit on all nodes, ignoring the load of other jobs.
 
         Raises:
-            ClusterError: for none.
+            ClusterError: none fits.
         """
         nodes = self.nodes()
-        if found := sum(need.fit(node) for node in nodes):
-            return found
-        there = ", ".join(sorted({str(Need(node.get("CPU", 0), node.get("GPU", 0))) for node in nodes}))
-        raise ClusterError(f"no node of {self.place} has {need} for a worker (they have {there}); ask for less")
+        if capacity := sum(resources.workers_on(node) for node in nodes):
+            return capacity
+        available = sorted({str(WorkerResources(node.get("CPU", 0), node.get("GPU", 0))) for node in nodes})
+        raise ClusterError(
+            f"no node of {self.address} has {resources} for a worker (they have {', '.join(available)}); ask for less"
+        )
 
     def close(self) -> None:
-        """Leave the cluster; one that was begun for this command ends."""
+        """Disconnect; a local cluster that was started for this command is stopped."""
         if self._owned:
             ray.shutdown()
 
 
-def _counted(n: float, what: str) -> str:
-    return f"{n:g} {what}" + "s" * (n != 1)
+def _quantity(n: float, unit: str) -> str:
+    return f"{n:g} {unit}" + "s" * (n != 1)
 
 
-def _knock(address: str) -> None:
-    """See that somebody listens: Ray itself would try for two minutes."""
+def _probe(address: str) -> None:
+    """Check that a Ray head listens at the address: `ray.init` itself would retry for two minutes."""
     if "://" in address:
         raise ClusterError(f"{address}: give HOST:PORT of the head, and run this command on a machine of the cluster")
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         raise ClusterError(
-            f"{address!r} is no address; write HOST:PORT, as `ray status` and `ray start --head` show it"
+            f"{address!r} is not an address; write HOST:PORT, as `ray status` and `ray start --head` show it"
         )
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as there:
-            there.settimeout(PATIENCE)
+        with socket.create_connection((host.strip("[]"), int(port)), PROBE_TIMEOUT) as connection:
+            connection.settimeout(PROBE_TIMEOUT)
             if os.environ.get("RAY_USE_TLS") not in ("1", "true"):
-                there.sendall(_HELLO)
-                if there.recv(_FRAME)[3:4] != _SETTINGS:
-                    raise ClusterError(f"{address}: something else than a Ray cluster listens there")
+                connection.sendall(_HTTP2_PREFACE)
+                if connection.recv(_HEADER_SIZE)[3:4] != _SETTINGS_FRAME:
+                    raise ClusterError(f"{address}: something other than a Ray cluster listens there")
     except TimeoutError as error:
         raise ClusterError(f"{address}: what listens there does not answer as a Ray cluster does") from error
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ClusterError(f"no Ray cluster answers at {address}: {why}; is it up, and is this its head?") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ClusterError(f"no Ray cluster answers at {address}: {reason}; is it up, and is this its head?") from error
 
 
-def _greet(address: str | None) -> None:
-    """Begin a cluster here, or connect: in a thread of its own, as Ray cannot be told how long to try."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is begun here reports to nobody
-    told: list[Exception] = []
+def _connect(address: str | None) -> None:
+    """Call `ray.init`, in a thread of its own when it connects to a running cluster: it has no timeout argument."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here sends no usage statistics
+    errors: list[Exception] = []
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    begins = address in (None, "local")
-    if begins:
+    starts_cluster = address in (None, "local")
+    if starts_cluster:
         settings["include_dashboard"] = False
 
     def connect() -> None:
         try:
             ray.init(address=address, **settings)
         except Exception as error:
-            told.append(error)
+            errors.append(error)
 
-    if begins:
-        connect()  # the processes that it starts end with the thread that started them
+    if starts_cluster:
+        connect()  # not in a thread: the processes that it starts end with the thread that started them
     else:
         thread = threading.Thread(target=connect, daemon=True)
         thread.start()
-        thread.join(2 * PATIENCE)
+        thread.join(2 * PROBE_TIMEOUT)
         if thread.is_alive():
-            raise ClusterError(f"{address}: no Ray cluster answers; if it wants a token, set RAY_AUTH_MODE=token")
-    if told:
-        where = address or "this machine"
-        raise ClusterError(f"no Ray cluster could be reached at {where}: {first_line(told[0])}") from told[0]
+            raise ClusterError(f"{address}: no Ray cluster answers; if it requires a token, set RAY_AUTH_MODE=token")
+    if errors:
+        target = address or "this machine"
+        raise ClusterError(f"no Ray cluster could be reached at {target}: {first_line(errors[0])}") from errors[0]

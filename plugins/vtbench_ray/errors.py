@@ -1,17 +1,17 @@
-"""What goes wrong with a cluster."""
+"""Errors of a Ray cluster and of its workers."""
 
 from vtbench.errors import ExecutorError, VtbenchError
 
 
 class ClusterError(ExecutorError):
-    """A cluster does not answer, or no node of it has room for a worker."""
+    """The cluster cannot be reached, or none of its nodes has the resources of a worker."""
 
 
 class WorkerError(VtbenchError):
-    """The workers of a model die again and again, or are not alike."""
+    """The workers of a model keep dying, or hold different models or tasks."""
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what Ray says, which is at length."""
+    """Return the first non-empty line of an error message; those of Ray are long."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

@@ -1,7 +1,7 @@
-"""The study: does what a model is trained on decide how redundant its visual tokens are? `vtbench study`.
+"""`vtbench study`: does the training task decide how redundant a model's visual tokens are?
 
-Families, mixes and penalties are trained from one base, every model is measured in the same way, and the paper's table
-is written again with the numbers that come out. Importing this package imports nothing heavy.
+The study fine-tunes one base on each task family, on mixes and under redundancy penalties, measures every model in the
+same way, and writes the paper's table with the measured numbers. Importing this package imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 @hookimpl
 def vtbench_commands(app: click.Group) -> None:
     """Add `vtbench study`."""
-    from vtbench_study.command import study
+    from vtbench_study.cli import study
 
     app.add_command(study)

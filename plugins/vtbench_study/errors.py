@@ -1,4 +1,4 @@
-"""What can go wrong with a study, each as one line that says where and what to do."""
+"""Errors of a study. Each message is one line that names the cause and the remedy."""
 
 from vtbench.errors import VtbenchError
 

@@ -1,6 +1,7 @@
-"""Everything that decides the numbers of a study, in one frozen record: `Plan`; and its grid of `Cell`s.
+"""The design of a study: `Plan` has every setting that decides its numbers, and lists its models as `Cell`s.
 
-In: values. Out: checked settings, and one cell for each model. No torch is imported here.
+An arm is what the models of a row have in common (a training family, a mix, a family under a penalty); a cell is one
+model, an arm with a seed. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError, nearest
-from vtbench.task.catalog import find_task_files
 from vtbench_study.errors import StudyError
 from vtbench_training.settings import FineTune, parse_penalty
 
@@ -23,15 +24,16 @@ Kind = Literal["base", "family", "mix", "penalty"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One model of the grid.
+    """One model of the study.
 
     Attributes:
         name: unique, e.g. `coarse-0`.
         arm: what it is trained on: a family, a mix, a family under a penalty, or `base`.
+        kind: of the arm.
         seed: of its training; None for the base.
         mix: families and weights; empty for the base.
-        penalty: as `vtbench train --redundancy-penalty` takes it, or None.
-        twin: the arm that differs from this one by the penalty alone.
+        penalty: in the syntax of `vtbench train --redundancy-penalty`, or None.
+        control_arm: the arm that differs from this one by the penalty alone; None without a penalty.
     """
 
     name: str
@@ -40,47 +42,52 @@ class Cell:
     seed: int | None
     mix: Mapping[str, float]
     penalty: str | None = None
-    twin: str | None = None
+    control_arm: str | None = None
 
     @property
-    def own(self) -> list[str]:
-        """The families it is trained on."""
+    def families(self) -> list[str]:
+        """The families that it is trained on."""
         return [family for family, weight in self.mix.items() if weight > 0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is trained, from where, and on how much every model is measured.
+    """What is trained, from which base, and on how much data every model is measured.
+
+    The field names are keys of plan.json and study.json.
 
     Raises:
-        VtbenchError: a value is out of range; names it.
+        VtbenchError: a value is out of range; the message names it.
     """
 
     base: str = "neutral"
-    """Where all models start: `base` (the embedded model), `neutral`, or a LLaVA checkpoint."""
+    """Initial weights of all models: `base` (the embedded model), `neutral`, or a LLaVA checkpoint."""
     families: tuple[str, ...] = FAMILIES
     """In rising complexity: the trend is tested in this order."""
     mixes: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: {"balanced": dict.fromkeys(FAMILIES, 1.0)})
+    """Mixes of families to train on: weights by family, by name."""
     penalties: Mapping[str, str] = field(default_factory=lambda: {"relational": "cosine:0.1"})
-    """Families or mixes that are trained a second time, under a penalty."""
+    """Families or mixes that are trained a second time, under a redundancy penalty."""
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = 600
     batch_size: int = 32
     rate: float = 5e-4
+    """Peak learning rate."""
     warmup: int = 50
+    """Steps of learning-rate warm-up."""
     items: int = 500
     """Items of every family's `test` split that each model answers."""
     images: int = 2000
-    """Pictures of the probe set, and of a model's own families, on which redundancy is measured."""
+    """Images of the probe set, and of a model's own training families, on which redundancy is measured."""
     probed: int = 600
-    """Pictures of the probe set that cue probes read."""
+    """Images of the probe set that cue probes use."""
     dropped: int = 120
-    """Items of a model's own families that are answered from ever fewer visual tokens."""
+    """Items of a model's own training families that the drop curve uses."""
     quick: bool = False
-    """Whether this is the small version, and is to be marked as such."""
+    """Whether this is the small version, which reports mark as such."""
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch_size", 1), ("warmup", 0), *((n, 20) for n in _COUNTS)):
+        for name, least in (("steps", 1), ("batch_size", 1), ("warmup", 0), *((n, 20) for n in _SAMPLE_SIZES)):
             if (value := getattr(self, name)) < least:
                 raise StudyError(f"study: {name} must be a whole number of at least {least}, not {value}")
         if not 0 < self.rate < math.inf:
@@ -90,27 +97,27 @@ class Plan:
         if len(set(self.families)) < max(2, len(self.families)):
             raise StudyError("study: name two or more different families, from the simplest to the most complex")
         arms = [*self.families, *self.mixes]
-        if twice := [arm for arm in self.mixes if arm in self.families]:
-            raise StudyError(f"study: the mix {twice[0]!r} has the name of a family; call it otherwise")
+        if clashes := [arm for arm in self.mixes if arm in self.families]:
+            raise StudyError(f"study: the mix {clashes[0]!r} has the name of a family; give it another name")
         for arm in self.penalties:
             if arm not in arms:
                 raise StudyError(f"study: penalty on {arm!r}, which is not trained.{nearest(arm, arms)}")
         for cell in self.cells():
             if cell.kind != "base":
-                self.settings(cell)  # refuses what cannot be trained
+                self.settings(cell)  # raises if the cell cannot be trained
 
     def cells(self) -> list[Cell]:
-        """Return every model, seed by seed, so that a study that was stopped has whole seeds."""
+        """Return every model, seed by seed, so that an interrupted study has complete seeds."""
         found = [Cell("base", "base", "base", None, {})]
         for seed in self.seeds:
             for family in self.families:
                 found.append(Cell(f"{family}-{seed}", family, "family", seed, {family: 1.0}))
             for name, mix in self.mixes.items():
                 found.append(Cell(f"{name}-{seed}", name, "mix", seed, mix))
-            for twin, penalty in self.penalties.items():
-                mix = self.mixes.get(twin, {twin: 1.0})
-                arm = f"{twin}+{penalty.partition(':')[0]}"
-                found.append(Cell(f"{arm}-{seed}", arm, "penalty", seed, mix, penalty, twin))
+            for control_arm, penalty in self.penalties.items():
+                mix = self.mixes.get(control_arm, {control_arm: 1.0})
+                arm = f"{control_arm}+{penalty.partition(':')[0]}"
+                found.append(Cell(f"{arm}-{seed}", arm, "penalty", seed, mix, penalty, control_arm))
         return found
 
     def cell(self, name: str) -> Cell:
@@ -118,7 +125,7 @@ class Plan:
         return next(cell for cell in self.cells() if cell.name == name)
 
     def settings(self, cell: Cell) -> FineTune:
-        """Return how a model is trained; but for mix, penalty and seed all are trained alike."""
+        """Return the training settings of a model; models differ in mix, penalty and seed only."""
         return FineTune(
             mix=cell.mix, base=self.base, steps=self.steps, batch_size=self.batch_size, rate=self.rate,
             warmup=min(self.warmup, self.steps // 2), seed=cell.seed or 0,
@@ -126,7 +133,7 @@ class Plan:
         )  # fmt: skip
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON-able data; `plan_of` reads it."""
+        """Return it as JSON-able data, which `from_document` reads."""
         return {name: getattr(self, name) for name in self.__slots__} | {
             "families": list(self.families),
             "seeds": list(self.seeds),
@@ -134,25 +141,25 @@ class Plan:
             "penalties": dict(self.penalties),
         }
 
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Plan:
+        """Return the plan that `document` describes."""
+        tuples = {name: tuple(document[name]) for name in ("families", "seeds")}
+        return cls(**{**document, **tuples})
 
-_COUNTS = ("items", "images", "probed", "dropped")
+
+_SAMPLE_SIZES = ("items", "images", "probed", "dropped")
 QUICK: Mapping[str, Any] = {
     "quick": True, "seeds": (0, 1), "steps": 100, "items": 120, "images": 1100, "probed": 240, "dropped": 40,
 }  # fmt: skip
-"""What `--quick` changes: it runs within 15 minutes on two CPU cores, and is too small to conclude from."""
-
-
-def plan_of(document: Mapping[str, Any]) -> Plan:
-    """Return the plan that `Plan.document` describes."""
-    lists = {name: tuple(document[name]) for name in ("families", "seeds")}
-    return Plan(**{**document, **lists})
+"""The settings of `--quick`: it runs within 15 minutes on two CPU cores, and is too small to conclude from."""
 
 
 def check_families(plan: Plan, task_dirs: Iterable[Path]) -> None:
-    """Refuse families that no task file defines, before anything is trained.
+    """Check that a task file defines each family, before anything is trained.
 
     Raises:
-        VtbenchError: names the family, and the nearest that there is.
+        VtbenchError: names the unknown family, and the closest known one.
     """
     known = find_task_files(task_dirs)
     for family in {*plan.families, *(family for mix in plan.mixes.values() for family in mix)}:

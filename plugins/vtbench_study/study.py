@@ -1,10 +1,12 @@
-"""THE STUDY: a plan in, the paper's experiment with our numbers out. Killed at any time, it goes on where it was.
+"""Runs a study: trains and measures every model of a plan, and writes the paper's experiment with measured numbers.
 
-plan.json                       what is studied, and versions
-models/, runs/, tokens/, logs/  what each model left                      (see cell.py)
-study.json                      everything that was found                 (see summary.py)
-*.csv, table.md                 the same as tables                        (see writing.py)
-report.html                     the same for people                       (see page.py)
+A study can be killed at any time; started again, it resumes. Its directory:
+
+    plan.json                       the plan, and versions
+    models/, runs/, tokens/, logs/  of each model                             (model_job.py)
+    study.json                      the document: all tables and verdicts     (summary.py)
+    *.csv, table.md                 the tables                                (table_files.py)
+    report.html                     the page                                  (html_report.py)
 """
 
 from __future__ import annotations
@@ -17,103 +19,112 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vtbench.engine.local import Local
-from vtbench.executor import Executor, Job, JobResult
+from vtbench.executing.local import Local
+from vtbench.executor import Ended, Executor, Job
+from vtbench.provenance import differing, git_commit, strict, versions
 from vtbench.registry import Registry
-from vtbench.runs.provenance import differing, git_commit, strict, versions
-from vtbench.runs.writer import disk, write_file
 from vtbench.scenes.items import BENCHMARK
+from vtbench.store import disk, write_file
 from vtbench_study.errors import StudyError
-from vtbench_study.gathering import example_picture, gather
-from vtbench_study.page import study_page
+from vtbench_study.html_report import study_page
+from vtbench_study.model_results import example_image, read_model_results
 from vtbench_study.plan import Plan, check_families
 from vtbench_study.summary import summarise
-from vtbench_study.writing import files
+from vtbench_study.table_files import table_files
 from vtbench_training.bases import checkpoint_of
 
-Show = Callable[[JobResult, int, int], None]
+OnProgress = Callable[[Ended, int, int], None]
+"""Called with the outcome of a model's job, the number of models done, and the number of all models."""
 
 
-def study(
+def run_study(
     plan: Plan,
     directory: Path,
     executor: Executor | None = None,
     device: str = "auto",
-    show: Show = lambda ended, done, of: None,
+    on_progress: OnProgress = lambda ended, done, total: None,
 ) -> dict[str, Any]:
-    """Train and measure every model of the plan, and return what `summary.summarise` makes of them.
+    """Train and measure every model of the plan, write the study's files, and return its document.
 
-    Started again with the same plan, it goes on with what is missing, to the same numbers.
+    Called again with the same plan, it continues with the unfinished models, and the numbers are the same as those of
+    an uninterrupted study.
 
     Args:
-        plan: what to study.
-        directory: for all that it leaves; made where it does not exist.
-        executor: what runs the models' jobs; processes of this machine by default.
-        device: where models run: `auto`, `cpu`, `cuda`.
-        show: is told of each model that ends, how many have, and of how many.
+        plan: of the study.
+        directory: for all files of the study; created if it does not exist.
+        executor: runs the models' jobs; by default in processes of this machine.
+        device: of the models: `auto`, `cpu`, `cuda`.
+        on_progress: called when the job of a model ends.
+
+    Returns:
+        What `summary.summarise` returns.
 
     Raises:
-        VtbenchError: an unknown family, a base that cannot be trained, another plan in the directory. Where models
-            failed: which and why, once all others are done and written.
+        VtbenchError: an unknown family, a base that cannot be trained, or another plan in the directory. If models
+            failed, the first one and its error, after all others are finished and written.
     """
     check_families(plan, Registry().task_dirs())
     checkpoint_of(plan.base)
-    facts = _claim(plan, directory)
-    missing = [cell for cell in plan.cells() if gather(directory, cell) is None]
+    facts = _claim_directory(plan, directory)
+    unfinished = [cell for cell in plan.cells() if read_model_results(directory, cell) is None]
     jobs = [
         Job(
             cell.name,
-            (sys.executable, "-m", "vtbench_study.cell", str(directory.resolve()), cell.name, device),
+            (sys.executable, "-m", "vtbench_study.model_job", str(directory.resolve()), cell.name, device),
             directory / "logs" / f"{cell.name}.log",
         )
-        for cell in missing
+        for cell in unfinished
     ]
-    of = len(plan.cells())
+    total = len(plan.cells())
     failed = []
-    for done, ended in enumerate((executor or Local()).run(jobs), start=of - len(jobs) + 1):
-        show(ended, done, of)
+    for done, ended in enumerate((executor or Local()).run(jobs), start=total - len(jobs) + 1):
+        on_progress(ended, done, total)
         failed += [ended] if ended.error else []
-    document = write(plan, directory, facts)
+    document = write_study(plan, directory, facts)
     if failed:
         first = failed[0]
         raise StudyError(
-            f"{len(failed)} of {of} models failed; the first is {first.name}: {first.error}. What is done is kept and "
-            f"written to {directory}; the same command goes on"
+            f"{len(failed)} of {total} models failed; the first is {first.name}: {first.error}. The others are "
+            f"written to {directory}; the same command resumes"
         )
     return document
 
 
-def write(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Summarise what is finished, write it as JSON, CSV and HTML, and return it."""
-    found = [gathered for cell in plan.cells() if (gathered := gather(directory, cell)) is not None]
-    document: dict[str, Any] = strict(summarise(plan, found, facts))
+def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """Summarise the finished models, write the document as JSON, CSV, Markdown and HTML, and return it."""
+    models = [results for cell in plan.cells() if (results := read_model_results(directory, cell)) is not None]
+    document: dict[str, Any] = strict(summarise(plan, models, facts))
     write_file(directory / "study.json", json.dumps(document, allow_nan=False) + "\n")
-    for name, text in files(document).items():
+    for name, text in table_files(document).items():
         write_file(directory / name, text)
-    write_file(directory / "report.html", study_page(document, example_picture(directory)))
+    write_file(directory / "report.html", study_page(document, example_image(directory)))
     return document
 
 
-def _claim(plan: Plan, directory: Path) -> dict[str, Any]:
-    """Write what is studied here, or see that it is what was studied here before; return versions and hardware."""
-    path, said = directory / "plan.json", strict(plan.document())
+def _claim_directory(plan: Plan, directory: Path) -> dict[str, Any]:
+    """Write plan.json, or check that it holds the same plan; return the versions and hardware that it records.
+
+    Raises:
+        StudyError: the directory holds another study.
+    """
+    path, settings = directory / "plan.json", strict(plan.document())
     if path.exists():
-        there: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if there["plan"] != said:
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if stored["plan"] != settings:
             raise StudyError(
-                f"{path}: another study lies here, which differs in {', '.join(differing(said, there['plan']))}; set "
-                "these alike, or choose another directory"
+                f"{path}: this is another study, which differs in {', '.join(differing(settings, stored['plan']))}; "
+                "use the same settings, or another directory"
             )
-        facts: dict[str, Any] = there["facts"]
+        facts: dict[str, Any] = stored["facts"]
         return facts
     with disk(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    facts = _facts()
-    write_file(path, json.dumps({"plan": said, "facts": facts}, indent=2) + "\n")
+    facts = _environment()
+    write_file(path, json.dumps({"plan": settings, "facts": facts}, indent=2) + "\n")
     return facts
 
 
-def _facts() -> dict[str, Any]:
+def _environment() -> dict[str, Any]:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None

@@ -1,4 +1,4 @@
-"""A task and a plugin for tests of executors. Workers import it by name, so it stands in a module of its own."""
+"""A task and a plugin for tests of executors, in a module of its own because workers import it by name."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ANSWERS = ("yes", "no")
 
 
 def unit(*parts: object) -> float:
-    """A number in [0, 1) that follows from the parts."""
+    """Return a number in [0, 1) that is a hash of the parts."""
     return int.from_bytes(hashlib.blake2b("|".join(map(str, parts)).encode(), digest_size=8).digest(), "big") / 2**64
 
 
 def questions(directory: Path, n: int, name: str = "quiz", metrics: str = "[right, seen]") -> Path:
-    """Write a task over n questions about one picture."""
+    """Write a task with n questions about one image."""
     directory.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (64, 64), (200, 30, 30)).save(directory / "red.png")
     row = {"image": "red.png", "choices": list(ANSWERS)}
@@ -37,8 +37,8 @@ def questions(directory: Path, n: int, name: str = "quiz", metrics: str = "[righ
     return path
 
 
-class Moody:
-    """Answers by hash of all that it is asked together, as rounding does. Counts how often it was made."""
+class BatchDependent:
+    """A model whose answers depend on the whole batch, as rounding errors do, with failures on request."""
 
     capabilities: frozenset[Capability] = frozenset({"generate", "visual_tokens"})
     layers: tuple[str, ...] = ("connector",)
@@ -47,7 +47,7 @@ class Moody:
     def __init__(self, fails_on: Sequence[str] = (), breaks_on: str = "", fits: int = 10**9, odd: str = "") -> None:
         self.fails_on, self.breaks_on, self.fits, self.odd = fails_on, breaks_on, fits, odd
 
-    def _mood(self, samples: Sequence[Sample]) -> str:
+    def _batch_key(self, samples: Sequence[Sample]) -> str:
         prompts = [sample.prompt for sample in samples]
         if len(prompts) > self.fits:
             raise OutOfMemory(f"{len(prompts)} do not fit")
@@ -59,26 +59,26 @@ class Moody:
         return "|".join(prompts)
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        mood = self._mood(samples)
-        return [Output(text=ANSWERS[unit(s.prompt, mood) < 0.5], tokens_in=3) for s in samples]
+        key = self._batch_key(samples)
+        return [Output(text=ANSWERS[unit(s.prompt, key) < 0.5], tokens_in=3) for s in samples]
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         raise AdapterError("cannot rank")
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        mood = self._mood(samples)
-        tokens = np.array([[[unit(s.prompt, mood, t, d) for d in range(2)] for t in range(3)] for s in samples])
+        key = self._batch_key(samples)
+        tokens = np.array([[[unit(s.prompt, key, t, d) for d in range(2)] for t in range(3)] for s in samples])
         return [VisualTokens(layer, tokens) for layer in layers]
 
     def describe(self) -> Mapping[str, Any]:
-        return {"checkpoint": "moody", "device": "cpu", **({"fingerprint": self.odd} if self.odd else {})}
+        return {"checkpoint": "batch_dependent", "device": "cpu", **({"fingerprint": self.odd} if self.odd else {})}
 
     def close(self) -> None:
         pass
 
 
 class Right:
-    """Share of right answers, with a float that needs all its digits."""
+    """Fraction of correct answers, with an observation that needs all digits of a float."""
 
     needs: frozenset[Capability] = frozenset({"generate"})
 
@@ -91,7 +91,7 @@ class Right:
 
 
 class Seen:
-    """Visual tokens on a fitted mean."""
+    """Sum of visual tokens, centred on a mean that is fitted on the first samples."""
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
     warmup = 5
@@ -101,14 +101,14 @@ class Seen:
         self.mean: np.ndarray | None = None
         self.shown: list[np.ndarray] = []
 
-    def partial_fit(self, batch: Batch) -> None:
+    def warm(self, batch: Batch) -> None:
         self.shown += list(np.asarray(batch.visual["connector"].tokens))
 
-    def state(self) -> Mapping[str, np.ndarray]:
+    def basis(self) -> Mapping[str, np.ndarray]:
         return {"mean": np.mean(self.shown, axis=0)}
 
-    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        self.mean = state["mean"]
+    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
+        self.mean = basis["mean"]
 
     def observe(self, batch: Batch) -> list[Observation]:
         assert self.mean is not None
@@ -118,9 +118,9 @@ class Seen:
         return {"seen": Score(float(np.stack([o["z"] for o in observations]).sum()), n=len(records), percent=False)}
 
 
-def moody(**arguments: Any) -> Moody:
-    """A model by hash."""
-    return Moody(**arguments)
+def batch_dependent(**arguments: Any) -> BatchDependent:
+    """Create the model."""
+    return BatchDependent(**arguments)
 
 
 class Plugin:
@@ -128,7 +128,7 @@ class Plugin:
 
     @hookimpl
     def vtbench_adapters(self) -> dict[str, Callable[..., Any]]:
-        return {"calm": moody, "moody": moody}
+        return {"other": batch_dependent, "batch_dependent": batch_dependent}
 
     @hookimpl
     def vtbench_metrics(self) -> dict[str, Callable[[], Any]]:

@@ -1,4 +1,4 @@
-"""The executor `local`: jobs in processes of their own, and one worker for a run."""
+"""The executor `local`: jobs in processes of their own, and one worker per run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from executor_fakes import questions, registry
 
 import vtbench
-from vtbench.engine.local import Local
 from vtbench.errors import VtbenchError
+from vtbench.executing.local import Local
 from vtbench.executor import Job
 
 
@@ -21,7 +21,7 @@ def job(name: str, code: str, tmp_path: Path) -> Job:
     return Job(name, (sys.executable, "-c", code), tmp_path / "logs" / f"{name}.log")
 
 
-def test_every_job_ends_and_a_failed_one_says_its_last_line(tmp_path: Path) -> None:
+def test_every_job_ends_and_a_failed_one_reports_its_last_line(tmp_path: Path) -> None:
     jobs = [
         job("good", "print('fine')", tmp_path),
         job("bad", "import sys; print('first'); sys.exit('the disk is full')", tmp_path),
@@ -33,18 +33,23 @@ def test_every_job_ends_and_a_failed_one_says_its_last_line(tmp_path: Path) -> N
     assert ended["killed"].startswith("ended by signal 9")
 
 
-def test_workers_run_side_by_side_and_share_the_cores(tmp_path: Path) -> None:
-    def threads(name: str) -> Job:
-        return job(name, "import os, time; time.sleep(1.5); print(os.environ['OMP_NUM_THREADS'])", tmp_path)
-
+def test_jobs_run_concurrently_and_share_the_cores(tmp_path: Path) -> None:
+    """Each job waits until the other one has started, so that two jobs in sequence would not end."""
+    code = (
+        "import os, pathlib, sys, time; me, other = map(pathlib.Path, ({!r}, {!r})); me.touch()\n"
+        "for _ in range(1200):\n"
+        "    if other.exists(): print(os.environ['OMP_NUM_THREADS']); sys.exit()\n"
+        "    time.sleep(0.05)\n"
+        "sys.exit('the other job did not start')"
+    )
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
     local = Local(2)
-    began = time.monotonic()
-    assert len([*local.run([threads("a"), threads("b")])]) == 2
-    assert time.monotonic() - began < 2.9
+    jobs = [job("a", code.format(a, b), tmp_path), job("b", code.format(b, a), tmp_path)]
+    assert [ended.error for ended in local.run(jobs)] == [None, None]
     assert (tmp_path / "logs" / "a.log").read_text().strip() == str(local.threads)
 
 
-def test_closed_early_it_ends_what_runs_and_begins_no_more(tmp_path: Path) -> None:
+def test_closing_early_kills_running_jobs_and_starts_no_more(tmp_path: Path) -> None:
     wait = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(60)"
     files = [tmp_path / f"pid{i}" for i in range(2)]
     jobs = [job("quick", "pass", tmp_path), *(job(f.name, wait.format(str(f)), tmp_path) for f in files)]
@@ -58,9 +63,9 @@ def test_closed_early_it_ends_what_runs_and_begins_no_more(tmp_path: Path) -> No
     assert not files[1].exists()
 
 
-def test_a_run_here_has_one_worker(tmp_path: Path) -> None:
+def test_a_local_run_has_one_worker(tmp_path: Path) -> None:
     task = questions(tmp_path, 4)
-    given = {"model": "moody", "tasks": [task], "output": str(tmp_path / "out"), "registry": registry()}
+    given = {"model": "batch_dependent", "tasks": [task], "output": str(tmp_path / "out"), "registry": registry()}
     with pytest.raises(VtbenchError, match="--workers 2: a run here has one worker; --executor ray spreads it"):
         vtbench.run(**given, workers=2)
     with pytest.raises(VtbenchError, match="--address: the executor 'local' has no such setting"):
@@ -70,17 +75,15 @@ def test_a_run_here_has_one_worker(tmp_path: Path) -> None:
     assert vtbench.run(**given, workers=1).exit_status == 0
 
 
-def test_an_executor_whose_package_is_missing_says_what_brings_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_package_is_named_with_its_install_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("vtbench_ray.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(VtbenchError, match=r"executor 'ray': .*ray.*; install it with: pip install "):
-        vtbench.run(model="moody", tasks=[questions(tmp_path, 4)], executor="ray", registry=registry())
+        vtbench.run(model="batch_dependent", tasks=[questions(tmp_path, 4)], executor="ray", registry=registry())
 
 
-def test_looking_around_imports_no_ray() -> None:
+def test_listing_executors_does_not_import_ray() -> None:
     code = "import sys, vtbench_ray; from vtbench.registry import Registry\n"
     code += "assert list(Registry({'r': vtbench_ray}).executors()) == ['local', 'ray']; print('ray' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -88,6 +91,6 @@ def test_looking_around_imports_no_ray() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_no_workers_are_refused() -> None:
+def test_zero_workers_are_rejected() -> None:
     with pytest.raises(VtbenchError, match="workers must be at least 1"):
         Local(0)

@@ -1,11 +1,11 @@
-"""Plans: the grid they make, and what they refuse before anything is trained."""
+"""Plans: the models they list, and the settings they reject before anything is trained."""
 
 from __future__ import annotations
 
 import pytest
 
 from vtbench.errors import VtbenchError
-from vtbench_study.plan import QUICK, Plan, check_families, plan_of
+from vtbench_study.plan import QUICK, Plan, check_families
 
 
 def test_the_grid_has_every_arm_for_every_seed_and_one_base() -> None:
@@ -14,22 +14,22 @@ def test_the_grid_has_every_arm_for_every_seed_and_one_base() -> None:
     assert names == ["base", *(f"{arm}-{seed}" for seed in (0, 1) for arm in arms)]
 
 
-def test_a_penalty_differs_from_its_twin_by_the_penalty_alone() -> None:
+def test_a_penalised_model_differs_from_its_control_by_the_penalty_alone() -> None:
     plan = Plan(penalties={"balanced": "logdet:0.2"})
     (cell,) = [cell for cell in plan.cells() if cell.kind == "penalty" and cell.seed == 1]
-    twin, tried = plan.settings(plan.cell(f"{cell.twin}-1")), plan.settings(cell)
-    assert tried.penalty == ("logdet", 0.2)
-    differing = [name for name in twin.__slots__ if getattr(twin, name) != getattr(tried, name)]
+    control, penalised = plan.settings(plan.cell(f"{cell.control_arm}-1")), plan.settings(cell)
+    assert penalised.penalty == ("logdet", 0.2)
+    differing = [name for name in control.__slots__ if getattr(control, name) != getattr(penalised, name)]
     assert differing == ["penalty"]
 
 
-def test_a_plan_is_read_back_as_it_was() -> None:
+def test_a_plan_survives_its_document() -> None:
     plan = Plan(**{**QUICK, "base": "somewhere"})
-    assert plan_of(plan.document()) == plan
+    assert Plan.from_document(plan.document()) == plan
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("fields", "message"),
     [
         ({"seeds": ()}, "seeds must be different"),
         ({"seeds": (1, 1)}, "seeds must be different"),
@@ -45,10 +45,10 @@ def test_a_plan_is_read_back_as_it_was() -> None:
         ({"penalties": {"coarse": "cosinus:1"}}, "Did you mean 'cosine'?"),
     ],
 )
-def test_what_cannot_be_studied_is_refused_in_one_line(fields, says: str) -> None:
+def test_invalid_settings_are_rejected_in_one_line(fields, message: str) -> None:
     with pytest.raises(VtbenchError) as error:
         Plan(**fields)
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

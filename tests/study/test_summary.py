@@ -1,4 +1,4 @@
-"""The document of a study says what its models say."""
+"""The document of a study agrees with the results of its models, and all outputs agree with the document."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import io
 import json
 
 import pytest
-from study_fakes import FACTS, FALLING, found
+from fake_models import FACTS, FALLING, fake_results
 
-from vtbench_study.page import study_page
+from vtbench_study.html_report import study_page
 from vtbench_study.plan import Plan
-from vtbench_study.showing import show
 from vtbench_study.summary import summarise
-from vtbench_study.writing import files
+from vtbench_study.table_files import table_files
+from vtbench_study.text_report import print_study
 
 PLAN = Plan()
 
 
 def models(rs=FALLING, plan: Plan = PLAN, **by_arm):
-    """Models of a plan, RS by arm; `by_arm` has further facts of some arms."""
+    """Results of a plan's models with RS by arm; `by_arm` has further settings of some arms."""
     return [
-        found(cell, plan, rs.get(cell.arm, 0.55), **by_arm.get(cell.arm.replace("+", "_"), {})) for cell in plan.cells()
+        fake_results(cell, plan, rs.get(cell.arm, 0.55), **by_arm.get(cell.arm.replace("+", "_"), {}))
+        for cell in plan.cells()
     ]
 
 
@@ -34,17 +35,17 @@ def claim(document, measure: str):
     return next(row for row in document["claims"] if row["measure"] == measure)
 
 
-def test_models_whose_rs_falls_reproduce_the_claim_and_turned_round_reverse_it() -> None:
+def test_a_falling_rs_reproduces_the_claim_and_a_rising_one_reverses_it() -> None:
     order = list(PLAN.families)
-    turned = FALLING | dict(zip(order, [FALLING[f] for f in reversed(order)], strict=True))
+    rising = FALLING | dict(zip(order, [FALLING[f] for f in reversed(order)], strict=True))
     flat = FALLING | dict.fromkeys(order, 0.6)
-    verdicts = [claim(summarise(PLAN, models(rs), FACTS), "rs_probe")["verdict"] for rs in (FALLING, turned, flat)]
+    verdicts = [claim(summarise(PLAN, models(rs), FACTS), "rs_probe")["verdict"] for rs in (FALLING, rising, flat)]
     assert verdicts == ["reproduced", "reversed", "not reproduced"]
 
 
-def test_what_the_pictures_do_is_taken_off_what_training_did() -> None:
+def test_the_change_of_rs_excludes_the_effect_of_the_images() -> None:
     falling = models(FALLING | {"base": 0.4})
-    for model in falling:  # the pictures alone make RS fall: the base has on each family's what its model has
+    for model in falling:  # the images alone make RS fall: the base has the same RS as each family's own model
         before = dict(zip(PLAN.families, (0.8, 0.7, 0.6, 0.5), strict=True))
         if model["kind"] == "base":
             for family, rs in before.items():
@@ -72,7 +73,7 @@ def test_transfer_has_every_arm_the_base_and_the_blind_control(document) -> None
     assert transfer["blind"]["attribute"]["mean"] == pytest.approx(0.2)
 
 
-def test_a_family_that_learned_nothing_is_said_not_to_have() -> None:
+def test_a_family_whose_accuracy_did_not_rise_is_not_learned() -> None:
     rows = summarise(PLAN, models(coarse={"accuracy": 0.1}, attribute={"accuracy": 0.2}), FACTS)["learned"]
     learned = {row["family"]: (row["raised"], row["sees"]) for row in rows}
     assert learned["coarse"] == (False, False)
@@ -100,18 +101,18 @@ def test_rs_is_correlated_with_the_drop_curve_over_trained_models(document) -> N
     assert row["rho"] < -0.9
 
 
-def test_an_unfinished_study_says_what_is_missing() -> None:
-    few = [found for found in models() if found["arm"] in ("base", "coarse") or found["name"] == "attribute-0"]
+def test_an_unfinished_study_lists_missing_models() -> None:
+    few = [m for m in models() if m["arm"] in ("base", "coarse") or m["name"] == "attribute-0"]
     document = summarise(PLAN, few, FACTS)
     assert "attribute-1" in document["missing"]
     assert claim(document, "rs_probe")["verdict"] == "cannot tell"
     assert "Not finished" in study_page(document)
-    show(document)
+    print_study(document)
 
 
 def test_json_csv_and_terminal_hold_the_same_numbers(document, capsys) -> None:
     json.dumps(document, allow_nan=False)
-    texts = files(document)
+    texts = table_files(document)
     written = {name[:-4]: list(csv.DictReader(io.StringIO(t))) for name, t in texts.items() if name.endswith(".csv")}
     assert "| `coarse` | 0.801 (" in texts["table.md"]
     assert "*0.78* | *92*" in texts["table.md"]
@@ -120,14 +121,14 @@ def test_json_csv_and_terminal_hold_the_same_numbers(document, capsys) -> None:
     assert row["paper_claims"] == "0.78"
     assert len(written["models"]) == len(PLAN.cells())
     assert {row["stage"] for row in written["cues"]} == {"pixels", "encoder", "connector"}
-    show(document)
-    said = capsys.readouterr().out
-    assert "0.801" in said
-    assert "reproduced" in said
-    assert "0.78, 92 %" in said
+    print_study(document)
+    printed = capsys.readouterr().out
+    assert "0.801" in printed
+    assert "reproduced" in printed
+    assert "0.78, 92 %" in printed
 
 
-def test_the_page_has_every_part_and_escapes_names(document) -> None:
+def test_the_page_has_every_section_and_escapes_names(document) -> None:
     page = study_page(document, "data:image/png;base64,AAAA")
     for part in ("table", "claims", "transfer", "advice", "layers", "drop", "cues", "tokens", "carriers", "how"):
         assert f'id="{part}"' in page
@@ -141,5 +142,5 @@ def test_a_quick_study_is_marked(capsys) -> None:
     plan = Plan(quick=True, seeds=(0, 1))
     document = summarise(plan, models(plan=plan), FACTS)
     assert "too small to conclude from" in study_page(document)
-    show(document)
+    print_study(document)
     assert "too small to conclude from" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A study's document as files: flat tables as CSV, and the paper's table with our numbers as Markdown."""
+"""The tables of a study's document as files: CSV in long format, and the paper's table in Markdown."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vtbench.console.formatting import number
-from vtbench_study.measures import MEASURES
-from vtbench_study.showing import interval, p_text, tested
+from vtbench.console import number
+from vtbench_study.model_results import MEASURES
+from vtbench_study.text_report import interval_text, p_text, trend_text
 
-SPREAD = ("mean", "low", "high", "seed_sd", "image_se")
+MEAN_COLUMNS = ("mean", "low", "high", "seed_sd", "image_se")
+"""Of every mean over seeds, see `statistics.SeedMean`."""
 
 
-def files(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return texts by file name: table.md, and table, transfer, models, claims, layers, drop, cues, tokens as CSV."""
+def table_files(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return file contents by name: table.md, and CSV files for each part of the document that is a table."""
     rows = {
         "table": _table(document),
         "transfer": _transfer(document),
@@ -26,11 +27,14 @@ def files(document: Mapping[str, Any]) -> dict[str, str]:
         "cues": _cues(document),
         "tokens": _tokens(document),
     }
-    return {f"{name}.csv": _csv(list(some)) for name, some in rows.items()} | {"table.md": markdown(document)}
+    return {f"{name}.csv": _csv(list(table)) for name, table in rows.items()} | {"table.md": markdown(document)}
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """Return the paper's table with our numbers, and the verdicts, in Markdown."""
+    """Return the paper's table with the measured numbers, and the verdicts, in Markdown.
+
+    Headings say "pictures", as the tables of published studies do.
+    """
     lines = [
         "| trained on | RS, probe set | RS, own pictures | discarded, % | accuracy, % | behind grey, % "
         "| paper claims RS | paper claims accuracy, % |",
@@ -48,7 +52,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         before = ", ".join(f"`{family}` {number(rs, False)}" for family, rs in document["before"].items())
         lines += ["", f"The base, trained on no family, has on the pictures of each: {before}."]
     lines += ["", "| claim | verdict | test |", "|---|---|---|"]
-    lines += [f"| {claim['text']} | **{claim['verdict']}** | {tested(claim)} |" for claim in document["claims"]]
+    lines += [f"| {claim['text']} | **{claim['verdict']}** | {trend_text(claim)} |" for claim in document["claims"]]
     lines += ["", "| advice | RS and its p-value | lost | verdict |", "|---|---|---|---|"]
     for row in document["advice"]:
         change = "unknown" if row["rs_difference"] is None else f"{row['rs_difference']:+.3f}"
@@ -60,11 +64,11 @@ def markdown(document: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(spread: Mapping[str, Any] | None, percent: bool) -> str:
-    if spread is None or spread["mean"] is None:
+def _cell(mean: Mapping[str, Any] | None, percent: bool) -> str:
+    if mean is None or mean["mean"] is None:
         return ""
-    around = f" ({interval(spread, percent)})" if spread["low"] is not None else ""
-    return f"{number(spread['mean'], percent)}{around}"
+    interval = f" ({interval_text(mean, percent)})" if mean["low"] is not None else ""
+    return f"{number(mean['mean'], percent)}{interval}"
 
 
 def _table(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -74,7 +78,7 @@ def _table(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
             if measure in row:
                 yield (
                     {"arm": row["arm"], "measure": measure}
-                    | {key: row[measure][key] for key in SPREAD}
+                    | {key: row[measure][key] for key in MEAN_COLUMNS}
                     | {
                         "paper_claims": {"rs_probe": paper.get("rs"), "accuracy": paper.get("accuracy")}.get(measure),
                         "flags": " ".join(row["flags"]) if measure == "rs_probe" else "",
@@ -85,13 +89,13 @@ def _table(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 def _transfer(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for arm, row in document["transfer"].items():
         for family, cell in row.items():
-            yield {"trained_on": arm, "asked": family} | {key: cell[key] for key in ("score", "chance", *SPREAD)}
+            yield {"trained_on": arm, "asked": family} | {key: cell[key] for key in ("score", "chance", *MEAN_COLUMNS)}
 
 
 def _layers(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for arm, layers in document["layers"].items():
-        for layer, spread in layers.items():
-            yield {"arm": arm, "layer": layer} | {key: spread[key] for key in SPREAD}
+        for layer, mean in layers.items():
+            yield {"arm": arm, "layer": layer} | {key: mean[key] for key in MEAN_COLUMNS}
 
 
 def _drop(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -99,7 +103,7 @@ def _drop(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         for family, points in families.items():
             for point in points:
                 yield {"arm": arm, "family": family} | {
-                    key: point[key] for key in ("policy", "fraction", "tokens", *SPREAD)
+                    key: point[key] for key in ("policy", "fraction", "tokens", *MEAN_COLUMNS)
                 }
 
 
@@ -109,16 +113,16 @@ def _cues(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
             yield (
                 {"arm": arm}
                 | {key: row[key] for key in ("cue", "stage", "probe", "control", "chance", "retention")}
-                | {f"accuracy_{key}": row["accuracy"][key] for key in SPREAD}
+                | {f"accuracy_{key}": row["accuracy"][key] for key in MEAN_COLUMNS}
             )
 
 
 def _tokens(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    for arm, colourings in document["separation"].items():
-        for colouring, numbers in colourings.items():
+    for arm, labellings in document["separation"].items():
+        for labelling, numbers in labellings.items():
             for name in ("silhouette", "purity"):
-                yield {"arm": arm, "colouring": colouring, "number": name, "chance": numbers["chance"]} | {
-                    key: numbers[name][key] for key in SPREAD[:4]
+                yield {"arm": arm, "colouring": labelling, "number": name, "chance": numbers["chance"]} | {
+                    key: numbers[name][key] for key in MEAN_COLUMNS[:4]
                 }
 
 

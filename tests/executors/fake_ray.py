@@ -1,7 +1,7 @@
-"""A Ray of one process, for tests of what vtbench does with it: actors that answer when waited for, and that can die.
+"""A fake `ray` module in one process: actors compute when waited for, and a test can kill them.
 
-Only what vtbench_ray uses is there. Everything that goes to an actor or comes back is pickled, as in a cluster. A test
-says who dies by `deaths`: names of methods, with the number of the call (from 1, over all actors) that ends the actor.
+It has only what vtbench_ray uses. Arguments and results are pickled, as on a cluster. `Cluster.deaths` says which calls
+kill their actor: method names, each with the numbers of the calls (from 1, counted over all actors).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pytest
 
 
 def pack(value: Any) -> bytes:
-    """Pickle, modules by name, as Ray does."""
+    """Pickle a value; modules are pickled by name, as Ray does."""
     file = io.BytesIO()
     pickler = pickle.Pickler(file)
     pickler.dispatch_table = copyreg.dispatch_table | {
@@ -31,11 +31,11 @@ def pack(value: Any) -> bytes:
 
 
 class RayError(Exception):
-    """A worker or its node is gone."""
+    """A worker or its node died."""
 
 
 class RayTaskError(RayError):
-    """What a worker raised."""
+    """A worker raised an exception."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -44,7 +44,7 @@ class RayTaskError(RayError):
 
 @dataclass(eq=False)
 class Ref:
-    """Something that is to come: pickled when it is there."""
+    """The pending or finished result of a call, pickled."""
 
     call: Callable[[], Any] | None = None
     actor: Actor | None = None
@@ -54,35 +54,35 @@ class Ref:
 
 @dataclass(eq=False)
 class Actor:
-    """An actor and its calls, which are answered one after another."""
+    """An actor and its queue of calls, which it runs one after another."""
 
     cluster: Cluster
-    body: Any
+    instance: Any
     number: int
     queue: list[Ref] = field(default_factory=list)
     steps: int = 0
 
     def __getattr__(self, name: str) -> Any:
-        return types.SimpleNamespace(remote=lambda *arguments: self._ask(name, pack(arguments)))
+        return types.SimpleNamespace(remote=lambda *arguments: self._call(name, pack(arguments)))
 
-    def _ask(self, name: str, packed: bytes) -> Ref:
+    def _call(self, name: str, packed: bytes) -> Ref:
         def call() -> Any:
             self.cluster.count(name, self)
-            arguments = [pickle.loads(a.value) if isinstance(a, Held) else a for a in pickle.loads(packed)]
-            return getattr(self.body, name)(*arguments)
+            arguments = [pickle.loads(a.value) if isinstance(a, StoredObject) else a for a in pickle.loads(packed)]
+            return getattr(self.instance, name)(*arguments)
 
         ref = Ref(call, self)
         self.queue.append(ref)
         return ref
 
     def die(self) -> None:
-        """Take all that was asked along."""
+        """Fail all calls in the queue."""
         for ref in self.queue:
             ref.error, ref.call = RayError("The actor died unexpectedly before finishing this task.\nMore."), None
         self.queue.clear()
 
     def step(self) -> None:
-        """Answer the next call."""
+        """Run the next call."""
         ref, self.steps = self.queue[0], self.steps + 1
         assert ref.call is not None
         try:
@@ -97,8 +97,8 @@ class Actor:
 
 
 @dataclass
-class Held:
-    """What `put` returned."""
+class StoredObject:
+    """The result of `put`."""
 
     value: bytes
 
@@ -109,7 +109,17 @@ class Died(BaseException):
 
 @dataclass
 class Cluster:
-    """What a test sees: the nodes, who may die, and whether, of those that did as much, later actors answer first."""
+    """State of the fake cluster that tests set and read.
+
+    Attributes:
+        nodes: resources of each node.
+        deaths: numbers of the calls that kill their actor, by method.
+        calls: number of calls so far, by method.
+        actors: all that were created.
+        options: those of the last remote class or function.
+        connected: whether `init` was called, and `shutdown` was not.
+        latest_first: whether, of actors that ran as many calls, the one created last runs first.
+    """
 
     nodes: list[dict[str, float]]
     deaths: dict[str, set[int]] = field(default_factory=dict)
@@ -120,7 +130,7 @@ class Cluster:
     latest_first: bool = False
 
     def count(self, name: str, actor: Actor) -> None:
-        """Note a call; end the actor if the test says so."""
+        """Count a call; kill the actor if `deaths` says so."""
         self.calls[name] = self.calls.get(name, 0) + 1
         if self.calls[name] in self.deaths.get(name, ()):
             raise Died
@@ -128,7 +138,7 @@ class Cluster:
     def wait(
         self, refs: Sequence[Ref], num_returns: int = 1, timeout: float | None = None
     ) -> tuple[list[Ref], list[Ref]]:
-        """Let actors work, in turn, until one of `refs` is there."""
+        """Run the actors in turn until one of `refs` is done."""
         order = self.actors[::-1] if self.latest_first else self.actors
         while not any(ref.call is None for ref in refs) and (busy := [actor for actor in order if actor.queue]):
             min(busy, key=lambda actor: actor.steps).step()
@@ -136,7 +146,7 @@ class Cluster:
         return done, [ref for ref in refs if ref not in done]
 
     def get(self, ref: Ref) -> Any:
-        """Return what came."""
+        """Return the result of a call."""
         if ref.call is not None:
             while ref.call is not None and ref.actor is not None:
                 ref.actor.step()
@@ -145,7 +155,7 @@ class Cluster:
         return pickle.loads(ref.value)
 
     def remote(self, kind: Any) -> Any:
-        """Make a class or a function remote; a function is the only method, `run`, of an actor of its own."""
+        """Make a class or function remote; a function becomes the method `run` of an actor of its own."""
 
         def create() -> Actor:
             self.actors.append(Actor(self, kind(), len(self.actors)))
@@ -163,7 +173,7 @@ class Cluster:
         return types.SimpleNamespace(options=options)
 
     def module(self) -> dict[str, types.ModuleType]:
-        """Return what `import ray` finds."""
+        """Return the fake modules by name."""
         ray = types.ModuleType("ray")
         facts = {"Alive": True}
 
@@ -177,7 +187,7 @@ class Cluster:
             ObjectRef=Ref, init=init, shutdown=shutdown, is_initialized=lambda: self.connected,
             get_runtime_context=lambda: types.SimpleNamespace(gcs_address="here:6379"),
             nodes=lambda: [facts | {"Resources": node} for node in self.nodes],
-            put=lambda value: Held(pack(value)), get=self.get, wait=self.wait, remote=self.remote,
+            put=lambda value: StoredObject(pack(value)), get=self.get, wait=self.wait, remote=self.remote,
             kill=lambda actor: actor.die(), cancel=lambda ref, force: ref.actor.die(),
         )  # fmt: skip
         actor, exceptions = types.ModuleType("ray.actor"), types.ModuleType("ray.exceptions")
@@ -186,8 +196,8 @@ class Cluster:
         return {"ray": ray, "ray.actor": actor, "ray.exceptions": exceptions}
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, nodes: Sequence[dict[str, float]]) -> Cluster:
-    """Let `import ray` find this one, on these nodes, until the test is over."""
+def install_fake_ray(monkeypatch: pytest.MonkeyPatch, nodes: Sequence[dict[str, float]]) -> Cluster:
+    """Make `import ray` return the fake module, with these nodes, until the test ends."""
     cluster = Cluster(list(nodes))
     for name in [name for name in sys.modules if name.startswith("vtbench_ray.") or name.partition(".")[0] == "ray"]:
         monkeypatch.delitem(sys.modules, name)

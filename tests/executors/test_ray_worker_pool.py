@@ -1,4 +1,4 @@
-"""Runs on a cluster that a test can kill: the same records as here, in the same order, whoever dies."""
+"""Runs on a fake cluster leave the same records in the same order as local ones, whichever workers die."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pretend_ray
+import fake_ray
 import pytest
-from executor_fakes import Moody, questions, registry
-from pretend_ray import Cluster, pretend
+from executor_fakes import BatchDependent, questions, registry
+from fake_ray import Cluster, install_fake_ray
 
 import vtbench
-from vtbench.errors import AdapterError, ResultsError, VtbenchError
-from vtbench.runs.results import RunResult
+from vtbench.errors import AdapterError, StoreError, VtbenchError
+from vtbench.results import RunResult
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    return pretend(monkeypatch, [{"CPU": 2.0}, {"CPU": 2.0}])
+    return install_fake_ray(monkeypatch, [{"CPU": 2.0}, {"CPU": 2.0}])
 
 
 def go(task: Path, **fields: Any) -> RunResult:
-    given = {"model": "moody", "tasks": [task], "output": str(task.parent / "out"), "registry": registry()}
+    given = {"model": "batch_dependent", "tasks": [task], "output": str(task.parent / "out"), "registry": registry()}
     return vtbench.run(**{**given, "batch_size": 4, "report": False, **fields})
 
 
 def content(path: Path) -> dict[str, Any]:
-    """All that a run leaves, but for what time and place say."""
+    """Return everything that a run writes, except times and places."""
     rows = [json.loads(line) | {"seconds": 0} for line in (path / "samples.jsonl").read_text().splitlines()]
     visual = {file.name: file.read_bytes() for file in (path / "visual").iterdir()}
     batches = [json.loads(line) | {"seconds": 0} for line in (path / "batches.jsonl").read_text().splitlines()]
@@ -42,8 +42,8 @@ def content(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("latest_first", [False, True])
-def test_the_run_is_the_same_as_here(tmp_path: Path, cluster: Cluster, latest_first: bool) -> None:
-    """A model whose answers depend on their company, a failing sample, a batch that does not fit, two tasks."""
+def test_a_run_equals_a_local_one(tmp_path: Path, cluster: Cluster, latest_first: bool) -> None:
+    """A model whose answers depend on the batch, a failing sample, a batch that is out of memory, two tasks."""
     tasks = [questions(tmp_path, 30), questions(tmp_path, 9, name="more")]
     common = {"tasks": tasks, "model_args": {"fails_on": ["question 7?"], "fits": 3}}
     here = go(tasks[0], **common)
@@ -56,24 +56,24 @@ def test_the_run_is_the_same_as_here(tmp_path: Path, cluster: Cluster, latest_fi
     assert not cluster.connected
 
 
-def test_no_picture_leaves_a_worker(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_image_leaves_a_worker(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     packed: list[bytes] = []
-    real = pretend_ray.pack
+    real = fake_ray.pack
 
     def pack(value: Any) -> bytes:
         packed.append(real(value))
         return packed[-1]
 
-    monkeypatch.setattr(pretend_ray, "pack", pack)
+    monkeypatch.setattr(fake_ray, "pack", pack)
     go(questions(tmp_path, 24, metrics="[right]"), executor="ray", workers=2)
     assert packed
     assert not any(b"PIL" in each for each in packed)
-    assert max(map(len, packed)) < 64 * 64 * 3, "smaller than one picture"
+    assert max(map(len, packed)) < 64 * 64 * 3, "smaller than one image"
 
 
 @pytest.mark.parametrize(
     "deaths",
-    [{"answer": {3}}, {"answer": {1, 2, 3}}, {"open": {1}}, {"fit": {1}}, {"begin": {1}}, {"open": {2}, "answer": {5}}],
+    [{"answer": {3}}, {"answer": {1, 2, 3}}, {"load": {1}}, {"fit": {1}}, {"begin": {1}}, {"load": {2}, "answer": {5}}],
 )
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(
     tmp_path: Path, cluster: Cluster, deaths: dict[str, set[int]]
@@ -86,11 +86,11 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(
     assert len(cluster.actors) > 2
 
 
-def test_a_batch_that_kills_every_worker_ends_the_run_and_the_rest_is_kept(tmp_path: Path, cluster: Cluster) -> None:
+def test_a_batch_that_kills_every_worker_aborts_the_run_and_keeps_the_rest(tmp_path: Path, cluster: Cluster) -> None:
     task = questions(tmp_path, 40)
     cluster.deaths = {"answer": set(range(5, 100))}
     with pytest.raises(
-        VtbenchError, match=r"workers die again and again over quiz \d+ to \d+; the last: The actor died .* --resume"
+        VtbenchError, match=r"workers keep dying during quiz \d+ to \d+; last error: The actor died .* --resume"
     ):
         go(task, executor="ray", workers=1)
     (path,) = (tmp_path / "out").iterdir()
@@ -100,30 +100,30 @@ def test_a_batch_that_kills_every_worker_ends_the_run_and_the_rest_is_kept(tmp_p
     assert content(go(task, executor="ray", resume=True).path) == content(go(task).path)
 
 
-def test_workers_that_die_as_they_load_end_the_run(tmp_path: Path, cluster: Cluster) -> None:
-    cluster.deaths = {"open": set(range(1, 100))}
-    with pytest.raises(VtbenchError, match="workers die again and again over loading the model"):
+def test_workers_that_die_while_loading_abort_the_run(tmp_path: Path, cluster: Cluster) -> None:
+    cluster.deaths = {"load": set(range(1, 100))}
+    with pytest.raises(VtbenchError, match="workers keep dying during loading the model"):
         go(questions(tmp_path, 8), executor="ray")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("first", ["local", "ray"])
-def test_a_run_begun_in_one_place_goes_on_in_the_other(
+def test_a_run_resumes_on_another_executor(
     tmp_path: Path, cluster: Cluster, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = questions(tmp_path, 40)
     whole = go(task, output=str(tmp_path / "whole"))
-    asked = Moody.generate
+    asked = BatchDependent.generate
     count = [0]
 
-    def interrupted(self: Moody, *arguments: Any) -> Any:
+    def interrupted(self: BatchDependent, *arguments: Any) -> Any:
         count[0] += 1
         if count[0] == 7:
             raise KeyboardInterrupt
         return asked(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Moody, "generate", interrupted)
+        patch.setattr(BatchDependent, "generate", interrupted)
         with pytest.raises(KeyboardInterrupt):
             go(task, executor=first)
     (path,) = (tmp_path / "out").iterdir()
@@ -136,7 +136,7 @@ def test_a_run_begun_in_one_place_goes_on_in_the_other(
     assert content(path) == content(whole.path)
 
 
-def test_what_a_worker_raises_is_said_here(tmp_path: Path, cluster: Cluster) -> None:
+def test_errors_of_a_worker_are_raised_by_the_driver(tmp_path: Path, cluster: Cluster) -> None:
     task = questions(tmp_path, 40)
     with pytest.raises(AdapterError, match=r"^the model broke$"):
         go(task, executor="ray", model_args={"breaks_on": "question 20?"})
@@ -144,15 +144,15 @@ def test_what_a_worker_raises_is_said_here(tmp_path: Path, cluster: Cluster) -> 
     assert not cluster.connected
     with pytest.raises(VtbenchError, match="each of the first 8 samples failed alike: refused"):
         go(task, executor="ray", model_args={"fails_on": ["*"]}, metrics=["right"])
-    with pytest.raises(ResultsError, match=r"differs in limit"):
+    with pytest.raises(StoreError, match=r"differs in limit"):
         go(task, executor="ray", limit=5, resume=str(path))
 
 
-def test_workers_that_differ_are_refused(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_differ_are_rejected(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     task = questions(tmp_path, 40)
     described = iter(["a", "b", "c", "d"])
-    monkeypatch.setattr(Moody, "describe", lambda self: {"device": "cpu", "fingerprint": next(described)})
-    with pytest.raises(VtbenchError, match=r"is not like the worker on .*, which differs in model.fingerprint \(\"a\""):
+    monkeypatch.setattr(BatchDependent, "describe", lambda self: {"device": "cpu", "fingerprint": next(described)})
+    with pytest.raises(VtbenchError, match=r"differs from the worker on .* in model.fingerprint \(\"a\""):
         go(task, executor="ray")
 
 
@@ -164,11 +164,11 @@ def test_workers_that_differ_are_refused(tmp_path: Path, cluster: Cluster, monke
         ({"gpus_per_worker": 1}, "no node of here:6379 has 1 CPU and 1 GPU for a worker"),
         ({"cpus_per_worker": 0}, "more than 0 CPUs"),
         ({"address": "ray://head:10001"}, "give HOST:PORT of the head"),
-        ({"address": "head"}, "'head' is no address; write HOST:PORT"),
+        ({"address": "head"}, "'head' is not an address; write HOST:PORT"),
         ({"address": "127.0.0.1:1"}, "no Ray cluster answers at 127.0.0.1:1: Connection refused"),
     ],
 )
-def test_bad_settings_are_one_line_before_anything_is_written(
+def test_invalid_settings_are_rejected_before_anything_is_written(
     tmp_path: Path, cluster: Cluster, fields: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(VtbenchError, match=message):
@@ -177,25 +177,25 @@ def test_bad_settings_are_one_line_before_anything_is_written(
     assert not cluster.connected
 
 
-def test_gpus_are_taken_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_are_used_if_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = questions(tmp_path, 80)
-    cluster = pretend(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
+    cluster = install_fake_ray(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
     go(task, executor="ray")
     assert (cluster.options["num_gpus"], len(cluster.actors)) == (1.0, 2)
-    cluster = pretend(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
+    cluster = install_fake_ray(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
     go(task, executor="ray", device="cpu", cpus_per_worker=2)
     assert (cluster.options["num_gpus"], len(cluster.actors)) == (0.0, 6)
 
 
 def test_several_models_one_after_another(tmp_path: Path, cluster: Cluster) -> None:
-    """Each has all workers; a cluster that does not answer is no matter of one model."""
+    """Each model has all workers; an unreachable cluster ends the whole command."""
     task = questions(tmp_path, 30)
     where = {"tasks": [task], "output": str(tmp_path / "out"), "registry": registry(), "batch_size": 4, "report": False}
-    here = vtbench.run_many(["moody", "calm"], **where)
-    there = vtbench.run_many(["moody", "calm"], **where, executor="ray")
+    here = vtbench.run_many(["batch_dependent", "other"], **where)
+    there = vtbench.run_many(["batch_dependent", "other"], **where, executor="ray")
     assert there.exit_status == here.exit_status == 0
-    for model in ("moody", "calm"):
+    for model in ("batch_dependent", "other"):
         assert content(there.results[model].path) == content(here.results[model].path)
     assert len(cluster.actors) == 6
     with pytest.raises(VtbenchError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
-        vtbench.run_many(["moody", "calm"], **where, executor="ray", address="127.0.0.1:1")
+        vtbench.run_many(["batch_dependent", "other"], **where, executor="ray", address="127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""What `gather` would find of models that behave as told, without any model."""
+"""Fake results of models, as `read_model_results` returns them, with given RS, accuracy and information."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vtbench_study.plan import Cell, Plan
 
 CUES = ("shape", "binding")
 STAGES = ("pixels", "encoder", "connector")
-COLOURINGS = ("object", "colour", "texture", "background")
+LABELLINGS = ("object", "colour", "texture", "background")
 
 
 def score(value: float | None, half: float = 0.02, chance: float | None = None) -> dict[str, Any]:
@@ -21,11 +21,13 @@ def redundancy(rs: float, information: float = 100.0) -> dict[str, Any]:
     return {"rs": score(rs), **{k: score(v) for k, v in names.items()}, "information": information}
 
 
-def found(cell: Cell, plan: Plan, rs: float, accuracy: float = 0.8, information: float = 100.0) -> dict[str, Any]:
-    """Return what a model leaves whose RS, accuracy on its own families and information are as given."""
-    tilt = 0.001 * (cell.seed or 0)  # no two seeds are quite alike
-    own = cell.own or list(plan.families)
-    right = {f: accuracy if f in cell.own else 0.1 for f in plan.families}
+def fake_results(
+    cell: Cell, plan: Plan, rs: float, accuracy: float = 0.8, information: float = 100.0
+) -> dict[str, Any]:
+    """Return the results of a model; `accuracy` is that on its training families."""
+    tilt = 0.001 * (cell.seed or 0)  # every seed differs a little
+    families = cell.families or list(plan.families)
+    accuracies = {f: accuracy if f in cell.families else 0.1 for f in plan.families}
     curve = [
         {"policy": policy, "fraction": f, "tokens": 64 * f, "value": 0.3 + 0.5 * f, "low": 0.25 + 0.5 * f,
          "high": 0.35 + 0.5 * f, "n": 100}
@@ -33,17 +35,17 @@ def found(cell: Cell, plan: Plan, rs: float, accuracy: float = 0.8, information:
     ]  # fmt: skip
     number = {"silhouette": rs / 2 + tilt, "purity": 0.5, "chance": 0.2, "neighbours": 10, "n": 4}
     return {
-        "name": cell.name, "arm": cell.arm, "kind": cell.kind, "seed": cell.seed, "own": cell.own,
-        "accuracy": {f: {"score": "acc", **score(value, chance=0.1)} for f, value in right.items()},
+        "name": cell.name, "arm": cell.arm, "kind": cell.kind, "seed": cell.seed, "own": cell.families,
+        "accuracy": {f: {"score": "acc", **score(value, chance=0.1)} for f, value in accuracies.items()},
         "ranking": {f: score(0.5) for f in plan.families if f != "scene_graph"},
-        "blind": {f: {"score": "acc", **score(0.2)} for f in cell.own},
+        "blind": {f: {"score": "acc", **score(0.2)} for f in cell.families},
         "redundancy": redundancy(rs + tilt, information),
-        "redundancy_own": {f: redundancy(rs + tilt, information) for f in own},
+        "redundancy_own": {f: redundancy(rs + tilt, information) for f in families},
         "layers": {layer: score(rs) for layer in ("encoder", "connector", "decoder_50")},
         "tokens": {name: score(0.1) for name in ("carriers", "unique", "dead")},
         "carriers": [[float(i == j) for j in range(4)] for i in range(4)],
         "drop": {f: {"drop_area": score(0.5 - rs / 4 + tilt), "drop_area_grid": score(0.5), "drop_f95": score(0.5),
-                     "drop_area_downsample": score(0.5), "curve": curve} for f in cell.own},
+                     "drop_area_downsample": score(0.5), "curve": curve} for f in cell.families},
         "cues": [
             {"cue": cue, "stage": stage, "probe": probe, "control": control, "accuracy": 0.7, "stderr": 0.01,
              "chance": 0.125, "retention": 0.0 if control else 0.66}
@@ -51,8 +53,8 @@ def found(cell: Cell, plan: Plan, rs: float, accuracy: float = 0.8, information:
             for control in (("", "shuffled", "grey") if stage == "connector" else ("",))
         ],
         "panel": {"points": [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0], [3.0, 1.0]],
-                  "labels": {c: ["star", "ring", None, "star"] for c in COLOURINGS},
-                  "numbers": dict.fromkeys(COLOURINGS, number)},
+                  "labels": {c: ["star", "ring", None, "star"] for c in LABELLINGS},
+                  "numbers": dict.fromkeys(LABELLINGS, number)},
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A study's document as one HTML file in the looks of the report: no network, everything escaped."""
+"""A study's document as one self-contained HTML page in the style of the report, with everything escaped."""
 
 from __future__ import annotations
 
@@ -11,49 +11,56 @@ import vtbench
 from vtbench.report.charts import Series, line_chart, matrix, scatter, token_map
 from vtbench.report.pages import environment
 from vtbench_probes.sections import separated
-from vtbench_study.showing import advised, interval, p_text, tested
-from vtbench_study.telling import answer, learned
+from vtbench_study.text_report import advice_text, headline, interval_text, learning_text, p_text, trend_text
 
 PROBE = "attention"
-"""The probe whose readings the page shows; the linear one's are in cues.csv."""
+"""The probe whose retention the page shows; that of the linear probe is in cues.csv."""
 
 
-def study_page(document: Mapping[str, Any], picture: str | None = None) -> str:
-    """Return the page.
+def study_page(document: Mapping[str, Any], image: str | None = None) -> str:
+    """Return the HTML of the page.
 
     Args:
-        document: what `summary.summarise` made.
-        picture: an example picture of the probe set as a data URI, under the maps of what each token carries.
+        document: what `summary.summarise` returned.
+        image: an example image of the probe set as a data URI, on which the page draws which patches a token carries.
     """
-    tools = {"interval": interval, "tested": tested, "advised": advised, "p_text": p_text, "learned": learned}
+    formatters = {
+        "interval_text": interval_text,
+        "trend_text": trend_text,
+        "advice_text": advice_text,
+        "p_text": p_text,
+        "learning_text": learning_text,
+    }
     charts = {
-        "transfer": _transfer(document),
-        "layers": _layers(document),
-        "drops": list(_drops(document)),
-        "survival": _survival(document),
-        "stages": list(_stages(document)),
-        "controls": _controls(document),
+        "transfer": _transfer_chart(document),
+        "layers": _layer_chart(document),
+        "drops": list(_drop_charts(document)),
+        "retention": _retention_chart(document),
+        "stages": list(_stage_charts(document)),
+        "controls": _control_chart(document),
         "panels": list(_panels(document)),
-        "maps": list(_maps(document, picture)),
+        "maps": list(_token_maps(document, image)),
     }
     template = environment("vtbench_study").get_template("study.html.jinja")
-    return template.render(study=document, answer=answer(document), version=vtbench.__version__, **tools, **charts)
+    return template.render(
+        study=document, headline=headline(document), version=vtbench.__version__, **formatters, **charts
+    )
 
 
-def _transfer(document: Mapping[str, Any]) -> Markup:
+def _transfer_chart(document: Mapping[str, Any]) -> Markup:
     families, rows = document["plan"]["families"], document["transfer"]
-    names = {"blind": "blind: the column's own models, grey picture"}
+    names = {"blind": "blind: the column's own models, grey image"}
     values = [[row[family]["mean"] if family in row else None for family in families] for row in rows.values()]
     title = "Trained on (rows), asked about (columns): accuracy, for scene graphs tuple F1"
     return matrix(title, [names.get(arm, arm) for arm in rows], families, values, low=0, high=1, digits=1, percent=True)
 
 
-def _series(name: str, xs: list[float], spreads: list[Mapping[str, Any]]) -> Series:
-    lows, highs = ([spread[key] for spread in spreads] for key in ("low", "high"))
-    return Series(name, xs, [spread["mean"] for spread in spreads], lows, highs)
+def _series(name: str, xs: list[float], means: list[Mapping[str, Any]]) -> Series:
+    lows, highs = ([mean[key] for mean in means] for key in ("low", "high"))
+    return Series(name, xs, [mean["mean"] for mean in means], lows, highs)
 
 
-def _layers(document: Mapping[str, Any]) -> Markup | str:
+def _layer_chart(document: Mapping[str, Any]) -> Markup | str:
     layers = list(next(iter(document["layers"].values()), {}))
     if not layers:
         return ""
@@ -64,8 +71,8 @@ def _layers(document: Mapping[str, Any]) -> Markup | str:
     return line_chart("RS from layer to layer, on the probe set", "layer", "RS", series, x_names=layers)
 
 
-def _drops(document: Mapping[str, Any]) -> Iterator[Markup]:
-    """One chart a family: what its arms keep as tokens are dropped at random."""
+def _drop_charts(document: Mapping[str, Any]) -> Iterator[Markup]:
+    """For each family, the accuracy of the arms trained on it as tokens are dropped at random."""
     for family in document["plan"]["families"]:
         series = []
         for arm, families in document["drop"].items():
@@ -73,11 +80,11 @@ def _drops(document: Mapping[str, Any]) -> Iterator[Markup]:
             if points:
                 series.append(_series(arm, [point["tokens"] for point in points], points))
         if series:
-            yield line_chart(f"Questions of {family}", "visual tokens kept", "right", series, percent=True)
+            yield line_chart(f"Questions of {family}", "visual tokens kept", "accuracy", series, percent=True)
 
 
-def _survival(document: Mapping[str, Any]) -> Markup | str:
-    """Retention at the connector, arms by cues."""
+def _retention_chart(document: Mapping[str, Any]) -> Markup | str:
+    """Retention at the connector, by arm and cue."""
     cues = _names(document, "cue")
     if not cues:
         return ""
@@ -85,16 +92,16 @@ def _survival(document: Mapping[str, Any]) -> Markup | str:
     return matrix("Retention at the connector, by arm and cue", list(document["cues"]), cues, values, low=0, high=1)
 
 
-def _stages(document: Mapping[str, Any]) -> Iterator[Markup]:
-    """Retention by cue and stage, a matrix an arm."""
+def _stage_charts(document: Mapping[str, Any]) -> Iterator[Markup]:
+    """For each arm, retention by cue and stage."""
     cues, stages = _names(document, "cue"), _names(document, "stage")
     for arm, rows in document["cues"].items():
         values = [[_retention(rows, cue, stage, PROBE) for stage in stages] for cue in cues]
         yield matrix(f"{arm}: retention by cue and stage", cues, stages, values, low=0, high=1)
 
 
-def _controls(document: Mapping[str, Any]) -> Markup | str:
-    """The largest retention that each control reaches in any arm."""
+def _control_chart(document: Mapping[str, Any]) -> Markup | str:
+    """The largest retention of each control in any arm."""
     cues, controls = _names(document, "cue"), ("shuffled", "grey")
     if not cues:
         return ""
@@ -111,7 +118,7 @@ def _controls(document: Mapping[str, Any]) -> Markup | str:
 
 
 def _names(document: Mapping[str, Any], key: str) -> list[str]:
-    """Return cues that some arm has a reading of, or stages, in their order."""
+    """Return the cues (or stages) that some arm has retention values of, in their order."""
     rows = [row for rows in document["cues"].values() for row in rows if row["probe"] == PROBE and not row["control"]]
     return list(dict.fromkeys(row[key] for row in rows))
 
@@ -123,32 +130,33 @@ def _retention(rows: list[Mapping[str, Any]], cue: str, stage: str, probe: str, 
 
 
 def _panels(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """For each arm its first model's tokens in the plane, and the numbers of all of its models."""
+    """For each arm the t-SNE of its first model's tokens, with the separation numbers of all its models."""
     for arm, panel in document["panels"].items():
         points = [(x, y) for x, y in panel["points"]]
         numbers = document["separation"][arm]
         charts = {
-            colouring: scatter(
-                f"{arm}, coloured by {colouring}",
+            labelling: scatter(
+                f"{arm}, coloured by {labelling}",
                 points,
                 [word or "none" for word in words],
-                caption=_separated(numbers[colouring]),
+                caption=_separation_text(numbers[labelling]),
             )
-            for colouring, words in panel["labels"].items()
+            for labelling, words in panel["labels"].items()
         }
         yield {"arm": arm, "first": charts.pop("object"), "others": list(charts.values())}
 
 
-def _separated(numbers: Mapping[str, Any]) -> str:
-    seeds = len(numbers["silhouette"]["values"])
+def _separation_text(numbers: Mapping[str, Any]) -> str:
+    n_models = len(numbers["silhouette"]["values"])
     means = {name: numbers[name]["mean"] for name in ("silhouette", "purity")}
-    return separated(means | {"chance": numbers["chance"]}, f", mean of {seeds} model{'s' if seeds > 1 else ''}")
+    return separated(means | {"chance": numbers["chance"]}, f", mean of {n_models} model{'s' if n_models > 1 else ''}")
 
 
-def _maps(document: Mapping[str, Any], picture: str | None) -> Iterator[Markup]:
+def _token_maps(document: Mapping[str, Any], image: str | None) -> Iterator[Markup]:
+    """For each arm, which patches each token carries, drawn on the example image."""
     for arm, rows in document["carriers"].items():
         side = round(len(rows) ** 0.5) if rows else 0
         patches = round(len(rows[0]) ** 0.5) if rows else 0
-        if picture and rows and patches**2 == len(rows[0]):
+        if image and rows and patches**2 == len(rows[0]):
             grid = (side, side) if side**2 == len(rows) else None
-            yield token_map(f"{arm}: what each token carries", picture, rows, grid, (patches, patches))
+            yield token_map(f"{arm}: what each token carries", image, rows, grid, (patches, patches))

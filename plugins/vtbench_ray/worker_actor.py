@@ -1,0 +1,105 @@
+"""Worker side of a Ray run: an actor that holds the model, takes sample indices and returns records.
+
+Images stay in the actor: it loads its samples itself.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import vtbench
+from vtbench.config import RunConfig
+from vtbench.executing.worker import Worker
+from vtbench.executor import Answered, Basis, Fitting
+from vtbench.provenance import strict
+from vtbench.registry import Registry
+from vtbench.selection import load_tasks
+from vtbench.types import Capability, Task
+from vtbench_ray.errors import WorkerError
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """Description of the model that a worker has loaded, and of what all workers must have in common."""
+
+    capabilities: frozenset[Capability]
+    image_size: int | None
+    layers: tuple[str, ...]
+    description: Mapping[str, Any]
+    task_settings: Mapping[str, Any]
+    """As `task_settings` returns them on the worker's node."""
+    location: str
+    """Host and process."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the model's entry of run.json."""
+        return self.description
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything by which the results of two workers could differ."""
+        model = {key: value for key, value in self.description.items() if key != "device"}
+        device_type = str(self.description.get("device", "")).partition(":")[0]
+        return {"model": {**model, "device": device_type}, **self.task_settings}
+
+
+def task_settings(tasks: Sequence[Task]) -> dict[str, Any]:
+    """Return the version of vtbench on this node, and each task's version, size and settings, as JSON-able data."""
+    found = {task.name: {"version": task.version, "samples": len(task), **task.config()} for task in tasks}
+    return {"vtbench": vtbench.__version__, "tasks": strict(found)}
+
+
+class WorkerActor:
+    """A `Worker` in a Ray actor.
+
+    The model is loaded by a method, not by the constructor: Ray keeps the original exception only for methods.
+    """
+
+    def load(self, setup: tuple[RunConfig, Registry, str]) -> WorkerInfo:
+        """Load the tasks and the model of a config, in the driver's working directory where this node has it."""
+        config, registry, directory = setup
+        if Path(directory).is_dir():
+            os.chdir(directory)
+        tasks, _ = load_tasks(config, registry)
+        self._worker = Worker(config, tasks, registry)
+        model = self._worker.model
+        return WorkerInfo(
+            capabilities=model.capabilities,
+            image_size=model.image_size,
+            layers=tuple(model.layers),
+            description=strict(model.describe()),
+            task_settings=task_settings(tasks),
+            location=f"{socket.gethostname()}, process {os.getpid()}",
+        )
+
+    def fit(self, task: str, wanted: Collection[str], size: int) -> Fitting:
+        """See `Worker.fit`."""
+        return self._worker.fit(task, wanted, size)
+
+    def begin(self, task: str, bases: Mapping[str, Basis]) -> Mapping[str, Any]:
+        """See `Worker.begin`."""
+        self._current_task = ""
+        facts = dict(self._worker.begin(task, bases))
+        self._current_task = task
+        return facts
+
+    def answer(self, task: str, indices: Sequence[int]) -> Answered:
+        """Run one batch.
+
+        Raises:
+            WorkerError: `begin` failed for this task, so that its metrics have no fitted state.
+        """
+        if task != self._current_task:
+            raise WorkerError(f"the worker on {socket.gethostname()} could not load the fitted state of {task}")
+        (result,) = self._worker.answer(task, indices, repeat(len(indices)))
+        return result
+
+    def close(self) -> None:
+        """Free memory and subprocesses."""
+        self._worker.close()

@@ -1,0 +1,119 @@
+"""The job of one model of a study: train it, then measure it. It can be killed at any time, and then resumes.
+
+It writes to the study's directory:
+
+    models/<cell>/          the training, see vtbench_training.finetune
+    runs/<cell>/<name>/     one run of vtbench for each entry of `measurement_runs`
+    tokens/<cell>.json      t-SNE panel of its visual tokens
+
+Called as `python -m vtbench_study.model_job DIRECTORY CELL DEVICE` in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import vtbench
+from vtbench.console import Listener
+from vtbench.errors import VtbenchError
+from vtbench.store import write_file
+from vtbench.stored import runs
+from vtbench_study.model_results import finished_run
+from vtbench_study.plan import Cell, Plan
+
+BATCH_SIZE = 32
+"""Samples in a batch; fixed, because an automatic size changes the last digits from run to run."""
+PANEL_TOKENS = 1500
+"""Tokens in the t-SNE panel."""
+
+
+def train_and_measure(directory: Path, cell: Cell, plan: Plan, device: str = "auto") -> None:
+    """Train and measure a model; steps that are finished already are skipped.
+
+    Raises:
+        VtbenchError: see `finetune` and `vtbench.run`.
+    """
+    checkpoint = _train(directory, cell, plan, device)
+    for name, fields in measurement_runs(cell, plan, checkpoint):
+        _run_once(directory / "runs" / cell.name / name, fields | {"device": device})
+    panel = directory / "tokens" / f"{cell.name}.json"
+    if not panel.exists():
+        panel.parent.mkdir(exist_ok=True)
+        write_file(panel, json.dumps(_token_panel(directory / "runs" / cell.name / "cues")) + "\n")
+
+
+def measurement_runs(cell: Cell, plan: Plan, checkpoint: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the runs that measure a model: a name, and the fields of a `RunConfig`."""
+    model = {"model": "llava", "model_args": {"pretrained": checkpoint}}
+    answers = ["accuracy", "rank_accuracy", "scene_graph"]
+    yield "answers", model | {"tasks": list(plan.families), "metrics": answers, "limit": plan.items}
+    tokens = ["redundancy", "redundancy_layers", "carriers", "token_use", "geometry"]
+    yield "probe", model | {"tasks": ["probe"], "metrics": tokens, "limit": plan.images}
+    yield "cues", model | {"tasks": ["probe"], "metrics": ["cues"], "limit": plan.probed}
+    families = cell.families or list(plan.families)
+    yield "own", model | {"tasks": families, "metrics": ["redundancy"], "limit": plan.images}
+    if cell.families:
+        blind = {"model": "blind", "model_args": {"model": "llava", "pretrained": checkpoint}}
+        yield "blind", blind | {"tasks": families, "metrics": answers, "limit": plan.items}
+        yield "drop", model | {"tasks": families, "metrics": ["drop_curve"], "limit": plan.dropped}
+
+
+def _train(directory: Path, cell: Cell, plan: Plan, device: str) -> str:
+    """Return the checkpoint of a cell, which is trained unless it is the base."""
+    from vtbench_training.bases import checkpoint_of
+    from vtbench_training.finetune import finetune
+
+    if cell.kind == "base":
+        return checkpoint_of(plan.base)
+    home = directory / "models" / cell.name
+    checkpoint = finetune(plan.settings(cell), home, device, save_every=100, guard_images=0)
+    (home / "finetune.pt").unlink(missing_ok=True)  # the resume state: four times the size of the model
+    return str(checkpoint)
+
+
+def _run_once(parent: Path, fields: dict[str, Any]) -> None:
+    """Run or resume a measurement, unless it is finished."""
+    if finished_run(parent) is None:
+        resume = bool(runs(parent))
+        settings = {"output": str(parent), "resume": resume, "report": False, "batch_size": BATCH_SIZE}
+        vtbench.run(**fields, **settings, listener=Listener())
+
+
+def _token_panel(parent: Path) -> dict[str, Any]:
+    from vtbench_probes.sections import stored_panel
+
+    path = finished_run(parent)
+    assert path is not None
+    return stored_panel(path, "probe", tokens=PANEL_TOKENS)
+
+
+def main(directory: Path, name: str, device: str) -> int:
+    """Run the job of one cell; on failure the last line on standard error has the reason."""
+    from vtbench_hf.allocator import keep_freed_memory
+
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    keep_freed_memory()
+    plan = Plan.from_document(json.loads((directory / "plan.json").read_text(encoding="utf-8"))["plan"])
+    try:
+        train_and_measure(directory, plan.cell(name), plan, device)
+    except VtbenchError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _exit_with_parent() -> None:
+    """Exit when standard input closes: the study that started this process has ended, and may be started again."""
+    while os.read(0, 1):  # not sys.stdin: a forked data worker would wait for its lock
+        pass
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

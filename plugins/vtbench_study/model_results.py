@@ -1,0 +1,183 @@
+"""The results of one model: read from its stored runs, and reduced to the numbers that a study compares.
+
+Reading copies scores with their interval, standard error and flags, and computes nothing. `MEASURES` then has one
+function per number, from a model's results to a value and its standard error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vtbench.report.pictures import Album, Pictures
+from vtbench.stored import read_records, read_run, runs
+from vtbench_probes import retention_matrix
+from vtbench_probes.matrix import STAGES
+from vtbench_study.plan import Cell
+from vtbench_study.statistics import SeedMean, mean_of_independent, mean_over_seeds
+
+ModelResults = Mapping[str, Any]
+"""What `read_model_results` returns of one model; `summary.summarise` adds `before`, the base's RS by family."""
+Value = tuple[float | None, float | None]
+"""A value and its standard error over images."""
+
+SCORE_FIELDS = ("value", "stderr", "low", "high", "chance", "n", "flags")
+REDUNDANCY_SCORES = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")
+TOKEN_SCORES = ("carriers", "uncarried", "unique", "dead", "sink", "effective_rank_rel", "participation_rel",
+                "stable_rank_rel", "cosine_excess", "norm_gini_excess")  # fmt: skip
+
+
+def finished_run(parent: Path) -> Path | None:
+    """Return the finished run in a directory of runs; None if there is none."""
+    finished = [run for run in runs(parent) if run.get("finished")]
+    return Path(finished[0]["path"]) if finished else None
+
+
+def read_model_results(directory: Path, cell: Cell) -> dict[str, Any] | None:
+    """Return everything that was measured of a model; None if it is not finished.
+
+    Returns:
+        `name`, `arm`, `kind`, `seed`, and `own`: the families it was trained on; `accuracy`, `ranking` and `blind`
+        (image replaced by grey) by family; `redundancy` on the probe set and `redundancy_own` by training family, each
+        with `information` in nats; `layers`: RS by layer; `tokens`: further scores of the token set; `carriers`:
+        information of each token (row) about each patch (column); `drop` by training family; `cues`: rows of the
+        retention matrix; `panel`: t-SNE of the tokens.
+    """
+    home, panel = directory / "runs" / cell.name, directory / "tokens" / f"{cell.name}.json"
+    names = ["answers", "probe", "cues", "own", *(["blind", "drop"] if cell.families else [])]
+    found = {name: _results(home / name) for name in names}
+    if not panel.exists() or any(results is None for results in found.values()):
+        return None
+    results = {name: document for name, document in found.items() if document is not None}
+    by_family = {name: results.get(name, {"scores": {}})["scores"] for name in ("answers", "own", "blind", "drop")}
+    probe = results["probe"]["scores"]["probe"]
+    return {
+        "name": cell.name,
+        "arm": cell.arm,
+        "kind": cell.kind,
+        "seed": cell.seed,
+        "own": cell.families,
+        "accuracy": {family: main_score(scores) for family, scores in by_family["answers"].items()},
+        "ranking": {
+            family: _score(scores["rank_acc"])
+            for family, scores in by_family["answers"].items()
+            if scores.get("rank_acc", {}).get("value") is not None
+        },
+        "blind": {family: main_score(scores) for family, scores in by_family["blind"].items()},
+        "redundancy": _redundancy(probe),
+        "redundancy_own": {family: _redundancy(scores) for family, scores in by_family["own"].items()},
+        "layers": _layers(probe),
+        "tokens": {name: _score(probe[name]) for name in TOKEN_SCORES if name in probe},
+        "carriers": probe["carriers"]["detail"].get("map"),
+        "drop": {family: _drop_scores(scores) for family, scores in by_family["drop"].items()},
+        "cues": [row for row in retention_matrix(results["cues"]) if row["probe"]],
+        "panel": json.loads(panel.read_text(encoding="utf-8")),
+    }
+
+
+def example_image(directory: Path) -> str | None:
+    """Return an image of the probe set as a data URI; None if no run has one, or it cannot be generated again."""
+    for home in sorted((directory / "runs").glob("*/probe")):
+        if path := finished_run(home):
+            record = next(record for record in read_records(path, "probe") if record.error is None)
+            album = Album()
+            Pictures(read_run(path), "probe", album).of(record)
+            return album.uris[0] if album.uris else None
+    return None
+
+
+def main_score(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a family's main score with its name: tuple F1 if answers are scene graphs, else accuracy."""
+    graph = scores.get("tuple_f1")
+    name = "tuple_f1" if graph is not None and graph["value"] is not None else "acc"
+    return {"score": name, **_score(scores[name])}
+
+
+def _score(score: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = score["interval"] or (None, None)
+    flat = {**score, "low": low, "high": high}
+    return {key: flat[key] for key in SCORE_FIELDS}
+
+
+def _redundancy(scores: Mapping[str, Any]) -> dict[str, Any]:
+    information = scores["rs"]["detail"].get("information_joint")
+    return {name: _score(scores[name]) for name in REDUNDANCY_SCORES} | {"information": information}
+
+
+def _layers(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return RS by layer, in the order of the forward pass."""
+    by_layer = {s["detail"]["layer"]: _score(s) for name, s in scores.items() if name.startswith("rs_")}
+    return dict(sorted(by_layer.items(), key=lambda item: STAGES.index(item[0])))
+
+
+def _drop_scores(scores: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("drop_area", "drop_area_grid", "drop_area_downsample", "drop_f95")
+    return {name: _score(scores[name]) for name in names} | {"curve": scores["drop_area"]["detail"].get("curve")}
+
+
+def _results(parent: Path) -> dict[str, Any] | None:
+    path = finished_run(parent)
+    if path is None:
+        return None
+    document: dict[str, Any] = json.loads((path / "results.json").read_text(encoding="utf-8"))
+    return document
+
+
+def _value(score: Mapping[str, Any] | None) -> Value:
+    return (None, None) if score is None else (score["value"], score["stderr"])
+
+
+def _over_families(results: ModelResults, part: str, name: str | None = None) -> Value:
+    """Return the mean over the families that a model was trained on; their images are independent samples."""
+    by_family = [results[part][family] for family in results["own"]]
+    values = [_value(scores if name is None else scores[name]) for scores in by_family]
+    return mean_of_independent([value for value, _ in values], [stderr for _, stderr in values])
+
+
+def _rs_change(results: ModelResults) -> Value:
+    """Return RS on images of the training families, minus the base's RS on the same images.
+
+    It has no standard error: that over images mostly cancels, as both models see the same.
+    """
+    before = results.get("before")
+    changes = []
+    for family in results["own"]:
+        after = results["redundancy_own"][family]["rs"]["value"]
+        if before is None or after is None or before.get(family) is None:
+            return None, None
+        changes.append(after - before[family])
+    return (sum(changes) / len(changes), None) if changes else (None, None)
+
+
+MEASURES: Mapping[str, Callable[[ModelResults], Value]] = {
+    "rs_probe": lambda results: _value(results["redundancy"]["rs"]),
+    "rs_own": lambda results: _over_families(results, "redundancy_own", "rs"),
+    "rs_own_change": _rs_change,
+    "delta_rs": lambda results: _value(results["redundancy"]["delta_rs"]),
+    "n_eff": lambda results: _value(results["redundancy"]["n_eff"]),
+    "discarded": lambda results: _value(results["redundancy"]["discarded"]),
+    "information": lambda results: (results["redundancy"]["information"], None),
+    "accuracy": lambda results: _over_families(results, "accuracy"),
+    "blind": lambda results: _over_families(results, "blind"),
+    "drop_area": lambda results: _over_families(results, "drop", "drop_area"),
+    "drop_f95": lambda results: _over_families(results, "drop", "drop_f95"),
+    "clusters": lambda results: (results["panel"]["numbers"]["object"]["silhouette"], None),
+    "purity": lambda results: (results["panel"]["numbers"]["object"]["purity"], None),
+    "unique": lambda results: _value(results["tokens"].get("unique")),
+    "dead": lambda results: _value(results["tokens"].get("dead")),
+    "carriers": lambda results: _value(results["tokens"].get("carriers")),
+}
+"""The compared numbers by name, which is a key of study.json. `OF_TRAINED_FAMILIES` are means over the families that a
+model was trained on, all others are on the probe set."""
+OF_TRAINED_FAMILIES = frozenset({"rs_own", "rs_own_change", "accuracy", "blind", "drop_area", "drop_f95"})
+"""The base has none of these."""
+FRACTIONS = frozenset({"discarded", "accuracy", "blind", "unique", "dead"})
+"""Measures in [0, 1]."""
+
+
+def mean_over_models(models: Sequence[ModelResults], measure: str) -> SeedMean:
+    """Return a measure's mean over the models of one arm."""
+    values = [MEASURES[measure](results) for results in models]
+    return mean_over_seeds([value for value, _ in values], [stderr for _, stderr in values], measure in FRACTIONS)

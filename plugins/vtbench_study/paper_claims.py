@@ -1,0 +1,210 @@
+"""The paper's claims and advice, and the tests of both on a study's models.
+
+The paper's numbers are those of public summaries of arXiv 2602.06914. They are tested here, never reported as ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from vtbench_study.model_results import MEASURES, ModelResults, mean_over_models
+from vtbench_study.plan import Plan
+from vtbench_study.statistics import (
+    jonckheere,
+    jonckheere_p,
+    mean_of_known,
+    smallest_jonckheere_p,
+    trend_correlation,
+    welch_p,
+)
+from vtbench_training.guard import ACCURACY_LOST, INFORMATION_KEPT, verdict
+
+SOURCE = "Hannan, Cooper, White and Watkins, arXiv 2602.06914 (2026), as public summaries give it"
+SIGNIFICANCE_LEVEL = 0.05
+Verdict = Literal["reproduced", "not reproduced", "reversed", "cannot tell"]
+Direction = Literal["falls", "rises"]
+Arms = Mapping[str, Sequence[ModelResults]]
+"""The finished models of each arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaperRow:
+    """The paper's row for one family: RS, and accuracy as a fraction."""
+
+    rs: float
+    accuracy: float
+
+
+PAPER = {
+    "coarse": PaperRow(0.78, 0.92),
+    "attribute": PaperRow(0.62, 0.84),
+    "relational": PaperRow(0.48, 0.71),
+    "scene_graph": PaperRow(0.35, 0.58),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim about the families in order of rising complexity.
+
+    Attributes:
+        measure: the tested number, a key of `model_results.MEASURES`.
+        direction: the paper's.
+        text: the claim as a sentence.
+    """
+
+    measure: str
+    direction: Direction
+    text: str
+
+
+CLAIMS = (
+    Claim("rs_probe", "falls", "Training on more complex families makes visual tokens less redundant: RS falls, on the "
+          "same probe images for every model."),
+    Claim("rs_own", "falls", "The same, each model on images of the family that it was trained on."),
+    Claim("rs_own_change", "falls", "The same, less what the base already has on the same images: what training did, "
+          "not the images."),
+    Claim("accuracy", "falls", "Accuracy on its own family falls as the family becomes more complex."),
+    Claim("discarded", "falls", "Simple families encourage compression: complex ones leave less of the image "
+          "discarded."),
+    Claim("clusters", "falls", "Tokens of one kind of object cluster tightly after simple families, and less after "
+          "complex ones: silhouette in the embedding space."),
+    Claim("drop_area", "falls", "Where tokens say different things, answers need more of them: less is kept of what "
+          "the image adds as tokens are dropped."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The test of a claimed order. The field names are keys of study.json.
+
+    Attributes:
+        claimed: the paper's direction.
+        verdict: see `trend_test`.
+        statistic: Jonckheere's J: of `pairs` pairs of models of two families, those whose value rises with complexity.
+        pairs: number of such pairs.
+        p: exact two-sided p-value of J; None if no p-value below 0.05 is possible with so few models.
+        rho: Spearman's rank correlation of value and complexity.
+        rho_p: its two-sided permutation p-value.
+        means_ordered: whether the families' means are strictly in the claimed order.
+    """
+
+    claimed: Direction
+    verdict: Verdict
+    statistic: float | None
+    pairs: int
+    p: float | None
+    rho: float | None
+    rho_p: float | None
+    means_ordered: bool
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON-able data."""
+        return asdict(self)
+
+
+def trend_test(groups: Sequence[Sequence[float | None]], claimed: Direction) -> Trend:
+    """Test whether values move with the order of their groups.
+
+    Args:
+        groups: the values of each family, from the simplest to the most complex; None if unknown.
+        claimed: the paper's direction.
+
+    Returns:
+        The verdict is `reproduced` if Jonckheere's test has p < 0.05 and the values move as claimed, `reversed` if
+        they move the other way, `not reproduced` for a larger p, and `cannot tell` if no p < 0.05 is possible.
+
+    >>> trend_test([[0.9, 0.8], [0.7, 0.75], [0.5, 0.6], [0.4, 0.3]], "falls").verdict
+    'reproduced'
+    >>> trend_test([[0.9, 0.8], [0.7, 0.75], [0.5, 0.6], [0.4, 0.3]], "rises").verdict
+    'reversed'
+    """
+    known = [[value for value in group if value is not None] for group in groups]
+    known = [group for group in known if group]
+    sizes = [len(group) for group in known]
+    if len(known) < 2 or len(known) < len(groups) or smallest_jonckheere_p(sizes) >= SIGNIFICANCE_LEVEL:
+        return Trend(claimed, "cannot tell", None, 0, None, None, None, False)
+    statistic, pairs = jonckheere(known)
+    p = jonckheere_p(statistic, sizes)
+    rho, rho_p = trend_correlation(known)
+    direction = "rises" if statistic > pairs / 2 else "falls"
+    result: Verdict = (
+        "not reproduced" if p >= SIGNIFICANCE_LEVEL else "reproduced" if direction == claimed else "reversed"
+    )
+    steps = np.diff([np.mean(group) for group in known])
+    ordered = bool((steps < 0).all() if claimed == "falls" else (steps > 0).all())
+    return Trend(claimed, result, statistic, pairs, p, rho, rho_p, ordered)
+
+
+def claim_rows(families: Sequence[Sequence[ModelResults]]) -> list[dict[str, Any]]:
+    """Return one row for each claim, with its `Trend` over the models of each family in order of complexity."""
+    return [
+        {"measure": claim.measure, "text": claim.text}
+        | trend_test([_values(models, claim.measure) for models in families], claim.direction).document()
+        for claim in CLAIMS
+    ]
+
+
+def advice_rows(plan: Plan, arms: Arms) -> list[dict[str, Any]]:
+    """Test the paper's advice to mix families, and redundancy penalties.
+
+    Returns:
+        One row for each mix and each family in it, and for each penalty and its control arm, as far as both arms are
+        finished. `helps` is true if RS is lower with p < 0.05 (Welch's t-test over seeds) and neither information nor
+        accuracy is lost.
+    """
+    rows = []
+    for name, mix in plan.mixes.items():
+        for family in plan.families:
+            if mix.get(family, 0) > 0 and name in arms and family in arms:
+                rows.append({"kind": "mix"} | _comparison(arms, name, family, [family]))
+    for cell in plan.cells():
+        if cell.kind == "penalty" and cell.seed == plan.seeds[0] and cell.arm in arms and cell.control_arm in arms:
+            comparison = _comparison(arms, cell.arm, str(cell.control_arm), cell.families)
+            rows.append({"kind": "penalty", "penalty": cell.penalty} | comparison)
+    return rows
+
+
+def _comparison(arms: Arms, arm: str, control: str, families: Sequence[str]) -> dict[str, Any]:
+    """Compare two arms by RS, information, and accuracy on `families`, each a mean over seeds."""
+    before, after = _means(arms[control], families), _means(arms[arm], families)
+    rs_before, rs_after = (
+        [value for value in _values(arms[name], "rs_probe") if value is not None] for name in (control, arm)
+    )
+    lost = verdict(before, after)
+    difference = None if before["rs"] is None or after["rs"] is None else after["rs"] - before["rs"]
+    p = welch_p(rs_after, rs_before)
+    return {
+        "arm": arm,
+        "beside": control,
+        "rs": after["rs"],
+        "rs_beside": before["rs"],
+        "rs_difference": difference,
+        "rs_p": p,
+        "information": after["information"],
+        "information_beside": before["information"],
+        "accuracy": after["accuracy"],
+        "accuracy_beside": before["accuracy"],
+        "lost": lost,
+        "helps": difference is not None and difference < 0 and p is not None and p < SIGNIFICANCE_LEVEL and not lost,
+        "rule": f"RS lower with p < 0.05, {100 * INFORMATION_KEPT:.0f} % of the information left, no accuracy lower by "
+        f"more than {100 * ACCURACY_LOST:.0f} points",
+    }
+
+
+def _means(models: Sequence[ModelResults], families: Sequence[str]) -> dict[str, Any]:
+    return {
+        "rs": mean_over_models(models, "rs_probe").mean,
+        "information": mean_over_models(models, "information").mean,
+        "accuracy": {
+            family: mean_of_known([results["accuracy"][family]["value"] for results in models]) for family in families
+        },
+    }
+
+
+def _values(models: Sequence[ModelResults], measure: str) -> list[float | None]:
+    return [MEASURES[measure](results)[0] for results in models]

@@ -1,0 +1,115 @@
+"""A study's document as text: its verdicts as sentences, and its tables on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from vtbench.console import number
+from vtbench.executor import Ended
+from vtbench_study.paper_claims import SIGNIFICANCE_LEVEL
+
+
+def print_progress(ended: Ended, done: int, total: int) -> None:
+    """Print to standard error that a model is done, or why it failed."""
+    outcome = f"failed: {ended.error}" if ended.error else f"done in {ended.seconds / 60:.1f} min"
+    print(f"{done}/{total}  {ended.name}: {outcome}", file=sys.stderr, flush=True)
+
+
+def print_study(document: Mapping[str, Any]) -> None:
+    """Print the table with the paper's numbers beside ours, accuracy by family, and the verdicts."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    quick = " (quick: too small to conclude from)" if document["plan"]["quick"] else ""
+    rows = Table(title=f"Redundancy Score and accuracy{quick}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("trained on", "RS", "95 %", "own images", "accuracy", "95 %", "paper claims", "flags"):
+        rows.add_column(column, justify="left" if column in ("trained on", "flags") else "right")
+    for row in document["table"]:
+        accuracy, rs_own, paper = row.get("accuracy"), row.get("rs_own"), document["paper"].get(row["arm"])
+        rows.add_row(
+            escape(row["arm"]), number(row["rs_probe"]["mean"], False), interval_text(row["rs_probe"], False),
+            number(rs_own["mean"], False) if rs_own else "", number(accuracy["mean"], True) if accuracy else "",
+            interval_text(accuracy, True) if accuracy else "",
+            f"{paper['rs']:.2f}, {100 * paper['accuracy']:.0f} %" if paper else "", " ".join(row["flags"]),
+        )  # fmt: skip
+    console.print(rows)
+    families = document["plan"]["families"]
+    rows = Table(
+        title="Accuracy by family (tuple F1 for scene graphs)", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+    )
+    rows.add_column("trained on")
+    for family in families:
+        rows.add_column(escape(family), justify="right")
+    for arm, cells in document["transfer"].items():
+        rows.add_row(escape(arm), *(number(cells[f]["mean"], True) if f in cells else "" for f in families))
+    console.print(rows)
+    for claim in document["claims"]:
+        console.print(f"{claim['verdict']:>15}  {claim['text']} {trend_text(claim)}", highlight=False, markup=False)
+    for row in document["advice"]:
+        console.print(
+            f"{'helps' if row['helps'] else 'does not help':>15}  {advice_text(row)}", highlight=False, markup=False
+        )
+
+
+def interval_text(mean: Mapping[str, Any], percent: bool) -> str:
+    """Format the 95 % interval of a mean over seeds; empty if there is none."""
+    return "" if mean["low"] is None else f"{number(mean['low'], percent)} – {number(mean['high'], percent)}"
+
+
+def p_text(p: float) -> str:
+    """Format a p-value.
+
+    >>> p_text(0.04213), p_text(1e-9)
+    ('p = 0.042', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def trend_text(claim: Mapping[str, Any]) -> str:
+    """Format the test of a claim."""
+    if claim["p"] is None:
+        return "(too few models for any p under 0.05)"
+    rho = "" if claim["rho"] is None else f", Spearman {claim['rho']:+.2f}"
+    return f"(Jonckheere {claim['statistic']:g} of {claim['pairs']} pairs rise, {p_text(claim['p'])}{rho})"
+
+
+def advice_text(row: Mapping[str, Any]) -> str:
+    """Describe in one line what a mix or a penalty changed."""
+    difference = "unknown" if row["rs_difference"] is None else f"{row['rs_difference']:+.3f}"
+    p = "" if row["rs_p"] is None else f" ({p_text(row['rs_p'])})"
+    lost = f"; {'; '.join(row['lost'])}" if row["lost"] else "; information and accuracy hold"
+    return f"{row['arm']} beside {row['beside']}: RS {difference}{p}{lost}"
+
+
+def learning_text(row: Mapping[str, Any]) -> str:
+    """Say whether training on a family raised its accuracy, and whether the model needs the image for its answers."""
+    raised = "raised over the base" if row["raised"] else "not significantly raised over the base"
+    if row["sees"]:
+        return f"{raised}; better than the same models with a grey image"
+    return f"{raised}; not better than the same models with a grey image: they learned the form of answers alone"
+
+
+def headline(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the verdict on the paper's first claim, and a sentence that gives the numbers behind it."""
+    claim = document["claims"][0]
+    families = document["plan"]["families"]
+    means = {row["arm"]: row["rs_probe"]["mean"] for row in document["table"]}
+    order = ", ".join(f"{f} {means[f]:.3f}" for f in families if means.get(f) is not None)
+    n_seeds = len(document["plan"]["seeds"])
+    over = f"means over {n_seeds} seeds" if n_seeds > 1 else "one seed"
+    if claim["verdict"] == "cannot tell":
+        text = f"RS on the probe set ({over}): {order}. Too few models of each family are finished to test a trend."
+    else:
+        change = {"reproduced": "falls", "reversed": "rises", "not reproduced": "does not move"}[claim["verdict"]]
+        text = (
+            f"RS on the probe set {change} with the complexity of what a model was trained on ({over}): {order}. "
+            f"Jonckheere's trend test, two-sided: p = {claim['p']:.3g}, at significance level {SIGNIFICANCE_LEVEL}."
+        )
+    return {"verdict": claim["verdict"].capitalize(), "text": text}
