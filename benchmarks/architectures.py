@@ -29,7 +29,7 @@ from vtbench.runs.provenance import strict
 from vtbench.runs.reader import read_records, runs
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
-from vtbench_analysis.comparing import compare
+from vtbench_analysis import compare
 from vtbench_redundancy import Protocol, redundancy_score
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from vtbench.catalog import find_task_files
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion")
 SIDE, GAP, TEXT, COLUMNS = 150, 10, 66, 6

@@ -19,8 +19,6 @@ from vtbench.plugin import lazy_exports
 from vtbench.version import __version__
 
 if TYPE_CHECKING:
-    from vtbench_analysis.compare import Comparison
-
     from vtbench.adapter import Adapter, BaseAdapter, BudgetAdapter
     from vtbench.budget import Budget, FittedBudget
     from vtbench.config import RunConfig
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from vtbench.runs.results import RunResult
     from vtbench.tracker import Summary, Tracker
     from vtbench.types import Capability, Observation, Output, Record, Sample, Score, Task, VisualTokens
+    from vtbench_analysis.comparison.run_comparison import RunComparison
 
 _HOMES = {
     "Adapter": "adapter",
@@ -210,12 +209,12 @@ def run_many(
     return run_each(models, registry=registry, listener=listener or Silent, **fields)
 
 
-def compare(runs: Sequence[str | Path]) -> Comparison:
+def compare(runs: Sequence[str | Path]) -> RunComparison:
     """Compare finished runs on the samples that they share, by paired tests: `vtbench.compare([one, other])`.
 
     Raises:
         VtbenchError: a run has no results, or the runs share no sample.
     """
-    from vtbench_analysis.compare import compare as compare_runs
+    from vtbench_analysis import compare as compare_runs
 
     return compare_runs(runs)

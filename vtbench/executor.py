@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from vtbench.types import Capability, Record, Task
+from vtbench.types import Capability, Preview, Record, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +59,8 @@ class BatchResult:
     records: tuple[Record, ...]
     failures: tuple[str | None, ...]
     """For each record the type of the error behind it, None where it was answered."""
+    previews: tuple[Preview, ...] = ()
+    """Of the samples that the report will show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,10 @@ class WorkerPool(Protocol):
 
 
 class Work(Protocol):
-    """A run as an executor sees it. It can be pickled, and is then resolved anew where it arrives."""
+    """A run as an executor sees it.
+
+    It can be pickled; its tasks are then resolved anew where it arrives, when they are first used.
+    """
 
     @property
     def tasks(self) -> Sequence[Task]:

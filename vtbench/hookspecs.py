@@ -7,7 +7,7 @@ Registering must be free: a hook returns named factories, and only calling a fac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vtbench.budget import Budget
     from vtbench.executor import Executor
     from vtbench.metric import Metric
-    from vtbench.runs.results import RunResult
+    from vtbench.scenes.family import FamilyFactory
     from vtbench.tracker import Tracker
     from vtbench.types import Task
 
@@ -74,6 +74,15 @@ def vtbench_task_sources() -> dict[str, Callable[..., Task]]:  # type: ignore[em
 
 
 @hookspec
+def vtbench_scene_families() -> dict[str, FamilyFactory]:  # type: ignore[empty-body]
+    """Scene families by name, as a task file's `family:` names them.
+
+    A factory takes no arguments and returns a `vtbench.scenes.family.SceneFamily`. The first line of its docstring is
+    what `vtbench ls families` shows.
+    """
+
+
+@hookspec
 def vtbench_trackers() -> dict[str, Callable[..., Tracker]]:  # type: ignore[empty-body]
     """Trackers of experiments by name, as `--track NAME:setting=value` takes them.
 
@@ -108,9 +117,10 @@ def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:  # typ
 
 
 @hookspec
-def vtbench_run_tables() -> dict[str, Callable[[RunResult], Iterable[RenderableType]]]:  # type: ignore[empty-body]
+def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]]:  # type: ignore[empty-body]
     """Further parts of what `vtbench run` prints, by name.
 
-    A part is called with a finished run, and yields lines or `rich` renderables to print below the table of scores;
-    nothing where it has nothing to say. One that fails becomes a line that says so.
+    A part is called with a finished run's directory and what its results.json holds, and yields lines or `rich`
+    renderables to print below the table of scores; nothing where it has nothing to say. One that fails becomes a line
+    that says so.
     """

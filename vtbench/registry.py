@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from vtbench.budget import Budget
     from vtbench.executor import Executor
     from vtbench.metric import Metric
-    from vtbench.runs.results import RunResult
     from vtbench.tracker import Tracker
 
 _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
@@ -229,7 +228,7 @@ class Registry:
         sections = self._factories("vtbench_report_sections", "report section")
         return {name: named.factory for name, named in sections.items()}
 
-    def run_tables(self) -> dict[str, Callable[[RunResult], Iterable[RenderableType]]]:
+    def run_tables(self) -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]]:
         """Parts that plugins print below a finished run's table of scores, by name."""
         return {name: named.factory for name, named in self._factories("vtbench_run_tables", "run table").items()}
 

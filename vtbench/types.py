@@ -134,6 +134,17 @@ class Record:
     cost: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a report shows of one sample beside its record."""
+
+    index: int
+    images: tuple[tuple[str, str], ...] = ()
+    """(sha256, data URI of a thumbnail) of each image."""
+    cues: tuple[tuple[str, str], ...] = ()
+    """(cue, word) of the scene's objects, each once, e.g. `("colour", "red")`; empty without a scene."""
+
+
 class Task(Protocol):
     """A benchmark that makes its samples by index: any slice is a shard, in any order, in any process."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from vtbench.scenes.scene import Scene, Thing
+from vtbench.scenes.scene import Scene, SceneObject
 
 TWO_THINGS: tuple[tuple[str, str], ...] = (
     (r"left\b.*\bright|right\b.*\bleft", "x"),
@@ -40,19 +40,19 @@ def _mentions(text: str, words: str) -> int:
     return match.start() if match else -1
 
 
-def named_pair(text: str, scene: Scene) -> tuple[Thing, Thing] | None:
+def named_pair(text: str, scene: Scene) -> tuple[SceneObject, SceneObject] | None:
     """Return the two things that a question relates, the one it asks about first; None where it relates no two."""
     found = sorted(
-        (at, thing.id) for thing in scene.things if (at := _mentions(text, f"{thing.colour} {thing.shape}")) >= 0
+        (at, thing.id) for thing in scene.objects if (at := _mentions(text, f"{thing.colour} {thing.shape}")) >= 0
     )
     if len(found) != 2:
         return None
-    things = {thing.id: thing for thing in scene.things}
+    things = {thing.id: thing for thing in scene.objects}
     first, second = (things[number] for _, number in found)
     return (second, first) if re.search(r"side of the", text) else (first, second)
 
 
-def towards(a: Thing, b: Thing) -> str:
+def towards(a: SceneObject, b: SceneObject) -> str:
     """Return on which side of b the centre of a lies, along the axis on which they are further apart."""
     dx, dy = a.cx - b.cx, a.cy - b.cy
     if abs(dx) >= abs(dy):
@@ -60,7 +60,7 @@ def towards(a: Thing, b: Thing) -> str:
     return "above" if dy < 0 else "below"
 
 
-def _related(what: str, a: Thing, b: Thing) -> str:
+def _related(what: str, a: SceneObject, b: SceneObject) -> str:
     if what == "where":
         return towards(a, b)
     if what == "x":
@@ -80,7 +80,7 @@ def _related(what: str, a: Thing, b: Thing) -> str:
 
 def graph(scene: Scene, places: bool = True) -> str:
     """Return the scene as a line: every object, and for every pair (with `places`) on which side one lies."""
-    things = sorted(scene.things, key=lambda t: (t.cy, t.cx) if places else (t.shape, t.colour, t.id))
+    things = sorted(scene.objects, key=lambda t: (t.cy, t.cx) if places else (t.shape, t.colour, t.id))
     objects = [f"{i} {t.size} {t.colour} {t.texture} {t.shape}" for i, t in enumerate(things, 1)]
     relations = [
         f"{i + 1} {towards(things[i], things[j])} {j + 1}" for j in range(len(things)) for i in range(j) if places
@@ -105,8 +105,8 @@ def read(prompt: str, scene: Scene, places: bool = True) -> str | None:
     if what == "background":
         return scene.background.colour
     if what == "shape":
-        return scene.things[0].shape if len(scene.things) == 1 else None
-    named = [thing for thing in scene.things if _mentions(text, thing.shape) >= 0]
+        return scene.objects[0].shape if len(scene.objects) == 1 else None
+    named = [thing for thing in scene.objects if _mentions(text, thing.shape) >= 0]
     if what in ("colour", "texture") and len(named) == 1:
         return str(getattr(named[0], what))
     return None

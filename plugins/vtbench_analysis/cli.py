@@ -48,6 +48,6 @@ def diagnose(run: str, output: str | None, as_json: bool) -> None:
 
 def _write(output: str | None, page: Callable[[], str]) -> None:
     if output:
-        from vtbench.store import write_file
+        from vtbench.runs.writer import write_file
 
         click.echo(f"written  {write_file(Path(output), page())}", err=True)

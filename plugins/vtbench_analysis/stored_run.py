@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vtbench.stored import read_records, read_run
+from vtbench.runs.reader import read_records, read_run
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
 
@@ -70,7 +70,7 @@ def open_run(path: Path) -> StoredRun:
     """Open the run at `path`.
 
     Raises:
-        StoreError: there is no run.
+        ResultsError: there is no run.
         AnalysisError: the run is not finished.
     """
     facts = read_run(path)

@@ -5,8 +5,9 @@ What a budget is says `vtbench.budget`. Importing this package imports no numpy;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import vtbench
 from vtbench.plugin import lazy_exports
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from vtbench.budget import Budget
     from vtbench.metric import Metric
-    from vtbench.runs.results import RunResult
     from vtbench_budgets.complexity import Complexity, ComplexityAtMean
     from vtbench_budgets.farthest_point import FarthestPoint
     from vtbench_budgets.merging import Merge
@@ -65,7 +65,7 @@ def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
 
 
 @vtbench.hookimpl
-def vtbench_run_tables() -> dict[str, Callable[[RunResult], Iterable[RenderableType]]]:
+def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]]:
     """The budget of each task, and the frontier where there is one."""
     from vtbench_budgets.tables import run_tables
 

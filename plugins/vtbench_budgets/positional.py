@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.types import VisualTokens
 from vtbench_budgets.token_count import TokenCount
 
@@ -34,7 +34,7 @@ class RandomKeep:
         """Draw for each key."""
         total = visual.tokens.shape[1]
         return [
-            kept(Draws("budget", self.seed, key).sample(range(total), self.amount.of(total, key)), total)
+            kept(HashRng("budget", self.seed, key).sample(range(total), self.amount.of(total, key)), total)
             for key in keys
         ]
 

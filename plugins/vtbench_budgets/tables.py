@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtbench.console.formatting import number
@@ -13,15 +14,13 @@ from vtbench_budgets.frontier_points import RIVALS
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from vtbench.runs.results import RunResult
 
-
-def run_tables(result: RunResult) -> Iterator[RenderableType]:
+def run_tables(path: Path, document: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Yield the budget of each task, and the frontier where there is one."""
     from rich.markup import escape
 
-    yield from used(read_run(result.path).get("budgets", {}))
-    for task, scores in result.document["scores"].items():
+    yield from used(read_run(path).get("budgets", {}))
+    for task, scores in document["scores"].items():
         points = {
             name.removeprefix("frontier."): score for name, score in scores.items() if name.startswith("frontier.")
         }

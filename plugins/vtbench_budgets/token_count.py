@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from vtbench.errors import VtbenchError
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 
 _SHARES = 1 << 30
 
@@ -66,7 +66,7 @@ class TokenCount:
             return max(1, round(self.fraction * total)) if self.fraction > 0 else 0
         if self.mean is not None:
             whole = int(self.mean)
-            more = Draws("budget mean", key).below(_SHARES) < (self.mean - whole) * _SHARES
+            more = HashRng("budget mean", key).below(_SHARES) < (self.mean - whole) * _SHARES
             return at_most(whole + more, total)
         assert self.count is not None
         return at_most(self.count, total)

@@ -20,7 +20,7 @@ def ray(
     cpus_per_worker: float = 1,
     gpus_per_worker: float | None = None,
 ) -> Executor:
-    """A Ray cluster: `--address HOST:PORT`, or the one running on this machine, or the cores of this machine alone.
+    """A Ray cluster: ray:address=HOST:PORT,workers=N; without address the one here, or this machine's cores.
 
     Args:
         address: of the head node; default: RAY_ADDRESS, else the cluster that this machine belongs to, else a local

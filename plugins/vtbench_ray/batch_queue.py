@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vtbench.executor import Answered
+from vtbench.executor import BatchResult
 
 
 @dataclass(eq=False, slots=True)
@@ -39,7 +39,7 @@ class BatchQueue:
     _n_samples_cut: int = 0
     _n_batches_cut: int = 0
     _requeued: deque[QueuedBatch] = field(default_factory=deque)
-    _results: dict[int, Answered] = field(default_factory=dict)
+    _results: dict[int, BatchResult] = field(default_factory=dict)
     _n_returned: int = 0
 
     def get(self) -> QueuedBatch | None:
@@ -57,7 +57,7 @@ class BatchQueue:
         """Take back batches whose worker died before it returned them."""
         self._requeued = deque(sorted([*self._requeued, *batches], key=lambda batch: batch.number))
 
-    def complete(self, batch: QueuedBatch, result: Answered) -> Iterator[Answered]:
+    def complete(self, batch: QueuedBatch, result: BatchResult) -> Iterator[BatchResult]:
         """Store the result of a batch, and yield every result whose predecessors have all been yielded."""
         self._results[batch.number] = result
         while self._n_returned in self._results:

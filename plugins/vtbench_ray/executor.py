@@ -12,13 +12,10 @@ from time import monotonic
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from vtbench.batching import FIRST_SIZE
-from vtbench.config import RunConfig
+from vtbench.engine.batching import FIRST_SIZE
+from vtbench.engine.process import failure_reason, start_job
 from vtbench.errors import VtbenchError
-from vtbench.executing.process import begin, why
-from vtbench.executor import Ended, Job, Say
-from vtbench.registry import Registry
-from vtbench.types import Task
+from vtbench.executor import Job, JobResult, Notify, Work
 from vtbench_ray.cluster import Connection, WorkerResources
 from vtbench_ray.errors import first_line
 from vtbench_ray.worker_pool import RayWorkerPool
@@ -43,7 +40,7 @@ class RayExecutor:
             )
         self._address, self._workers, self._cpus, self._gpus = address, workers, cpus, gpus
 
-    def crew(self, config: RunConfig, tasks: Sequence[Task], registry: Registry, say: Say) -> RayWorkerPool:
+    def start(self, work: Work, notify: Notify) -> RayWorkerPool:
         """Start the workers of a run, each of which loads the model.
 
         Raises:
@@ -52,15 +49,15 @@ class RayExecutor:
         """
         connection = Connection(self._address)
         try:
-            resources = self._resources(connection, config.device)
-            useful = max(1, sum(map(len, tasks)) // FIRST_SIZE)  # more could not all be busy
+            resources = self._resources(connection, work.device)
+            useful = max(1, sum(map(len, work.tasks)) // FIRST_SIZE)  # more could not all be busy
             count = self._workers or min(connection.capacity(resources), useful)
-            return RayWorkerPool(connection, resources, count, config, tasks, registry, say)
+            return RayWorkerPool(connection, resources, count, work, notify)
         except BaseException:
             connection.close()
             raise
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ended]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
         """Yield each job's outcome when it ends. Closing the iterator early kills the running jobs.
 
         Raises:
@@ -84,7 +81,7 @@ class JobKilled(Exception):
     """A signal ended a job's process: the job is restarted, and resumes its own work."""
 
 
-def run_job(job: Job, directory: str, driver_python: str, threads: int, last_try: bool) -> Ended:
+def run_job(job: Job, directory: str, driver_python: str, threads: int, last_try: bool) -> JobResult:
     """Run a job to its end on the node that Ray chose.
 
     Args:
@@ -98,16 +95,16 @@ def run_job(job: Job, directory: str, driver_python: str, threads: int, last_try
         JobKilled: a signal ended the process, and `last_try` is false.
     """
     if not os.path.isdir(directory):
-        return Ended(job.name, 0.0, f"{directory} does not exist on {os.uname().nodename}: put it on a shared disk")
+        return JobResult(job.name, 0.0, f"{directory} does not exist on {os.uname().nodename}: put it on a shared disk")
     command = tuple(sys.executable if word == driver_python else word for word in job.command)
     start = monotonic()
-    status = begin(replace(job, command=command), threads, directory).wait()
+    status = start_job(replace(job, command=command), threads, directory).wait()
     if status < 0 and not last_try:
-        raise JobKilled(why(job, status))
-    return Ended(job.name, monotonic() - start, why(job, status))
+        raise JobKilled(failure_reason(job, status))
+    return JobResult(job.name, monotonic() - start, failure_reason(job, status))
 
 
-def _run_jobs(jobs: Sequence[Job], resources: WorkerResources, workers: int) -> Iterator[Ended]:
+def _run_jobs(jobs: Sequence[Job], resources: WorkerResources, workers: int) -> Iterator[JobResult]:
     """Run `workers` jobs at a time as Ray tasks, restart killed ones, and yield each outcome."""
     remote_job = ray.remote(run_job).options(
         num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0, scheduling_strategy="SPREAD"
@@ -129,7 +126,7 @@ def _run_jobs(jobs: Sequence[Job], resources: WorkerResources, workers: int) -> 
                 if isinstance(error, RayTaskError) and not isinstance(error.cause, JobKilled):
                     raise error.cause from error
                 if not restarts_left:
-                    yield Ended(job.name, 0.0, f"killed {MAX_RESTARTS + 1} times; last error: {first_line(error)}")
+                    yield JobResult(job.name, 0.0, f"killed {MAX_RESTARTS + 1} times; last error: {first_line(error)}")
                 else:
                     waiting.append((job, restarts_left - 1))
     finally:

@@ -14,12 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import vtbench
-from vtbench.config import RunConfig
-from vtbench.executing.worker import Worker
-from vtbench.executor import Answered, Basis, Fitting
-from vtbench.provenance import strict
-from vtbench.registry import Registry
-from vtbench.selection import load_tasks
+from vtbench.executor import BatchResult, FitResult, State, Work, WorkerPool
+from vtbench.runs.provenance import strict
 from vtbench.types import Capability, Task
 from vtbench_ray.errors import WorkerError
 
@@ -61,43 +57,45 @@ class WorkerActor:
     The model is loaded by a method, not by the constructor: Ray keeps the original exception only for methods.
     """
 
-    def load(self, setup: tuple[RunConfig, Registry, str]) -> WorkerInfo:
-        """Load the tasks and the model of a config, in the driver's working directory where this node has it."""
-        config, registry, directory = setup
+    def load(self, setup: tuple[Work, str]) -> WorkerInfo:
+        """Load the tasks and the model of a run, in the driver's working directory where this node has it.
+
+        The tasks are resolved here, when they are first used.
+        """
+        work, directory = setup
         if Path(directory).is_dir():
             os.chdir(directory)
-        tasks, _ = load_tasks(config, registry)
-        self._worker = Worker(config, tasks, registry)
+        self._worker: WorkerPool = work.worker()
         model = self._worker.model
         return WorkerInfo(
             capabilities=model.capabilities,
             image_size=model.image_size,
             layers=tuple(model.layers),
             description=strict(model.describe()),
-            task_settings=task_settings(tasks),
+            task_settings=task_settings(work.tasks),
             location=f"{socket.gethostname()}, process {os.getpid()}",
         )
 
-    def fit(self, task: str, wanted: Collection[str], size: int) -> Fitting:
+    def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
         """See `Worker.fit`."""
         return self._worker.fit(task, wanted, size)
 
-    def begin(self, task: str, bases: Mapping[str, Basis]) -> Mapping[str, Any]:
-        """See `Worker.begin`."""
+    def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
+        """See `Worker.load_states`."""
         self._current_task = ""
-        facts = dict(self._worker.begin(task, bases))
+        facts = dict(self._worker.load_states(task, states))
         self._current_task = task
         return facts
 
-    def answer(self, task: str, indices: Sequence[int]) -> Answered:
+    def run_batch(self, task: str, indices: Sequence[int]) -> BatchResult:
         """Run one batch.
 
         Raises:
-            WorkerError: `begin` failed for this task, so that its metrics have no fitted state.
+            WorkerError: `load_states` failed for this task, so that its metrics have no fitted state.
         """
         if task != self._current_task:
             raise WorkerError(f"the worker on {socket.gethostname()} could not load the fitted state of {task}")
-        (result,) = self._worker.answer(task, indices, repeat(len(indices)))
+        (result,) = self._worker.run_batches(task, indices, repeat(len(indices)))
         return result
 
     def close(self) -> None:

@@ -11,11 +11,8 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 
-from vtbench.config import RunConfig
-from vtbench.executor import Answered, Basis, Fitting, Say
-from vtbench.provenance import differing
-from vtbench.registry import Registry
-from vtbench.types import Task
+from vtbench.executor import BatchResult, FitResult, Notify, State, Work
+from vtbench.runs.provenance import differing
 from vtbench_ray.batch_queue import BatchQueue, QueuedBatch
 from vtbench_ray.cluster import Connection, WorkerResources
 from vtbench_ray.errors import ClusterError, WorkerError, first_line
@@ -55,10 +52,8 @@ class RayWorkerPool:
         connection: closed together with the pool.
         resources: reserved for each worker.
         count: number of workers.
-        config: of the run.
-        tasks: as loaded by the driver; every worker must load the same.
-        registry: sent to the workers.
-        say: receives messages on which workers run where, and which died.
+        work: the run, sent to the workers, which resolve it anew; every worker must find the same tasks.
+        notify: receives messages on which workers run where, and which died.
 
     Raises:
         WorkerError: the workers keep dying, or differ from each other.
@@ -70,14 +65,12 @@ class RayWorkerPool:
         connection: Connection,
         resources: WorkerResources,
         count: int,
-        config: RunConfig,
-        tasks: Sequence[Task],
-        registry: Registry,
-        say: Say,
+        work: Work,
+        notify: Notify,
     ) -> None:
-        self._connection, self._resources, self._count, self._say = connection, resources, count, say
-        self._setup = ray.put((config, registry, os.getcwd()))
-        self._task_settings = task_settings(tasks)
+        self._connection, self._resources, self._count, self._notify = connection, resources, count, notify
+        self._setup = ray.put((work, os.getcwd()))
+        self._task_settings = task_settings(work.tasks)
         options: dict[str, Any] = {
             "num_cpus": resources.cpus,
             "num_gpus": resources.gpus,
@@ -90,7 +83,7 @@ class RayWorkerPool:
         self._reference: WorkerInfo | None = None  # of the first worker that loaded; all others must match it
         try:
             self._spawn()
-            self._say(f"workers  {count} with {resources} each, on the Ray cluster {connection.address}")
+            self._notify(f"workers  {count} with {resources} each, on the Ray cluster {connection.address}")
             self._any_loaded()
         except BaseException:
             self._shutdown()
@@ -102,24 +95,24 @@ class RayWorkerPool:
         assert self._reference is not None
         return self._reference
 
-    def fit(self, task: str, wanted: Collection[str], size: int) -> Fitting:
+    def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
         """Fit metrics on the task's first samples, on one worker."""
         if not wanted:
-            return Fitting({}, ())
-        result: Fitting = self._call_any(lambda actor: actor.fit.remote(task, list(wanted), size), f"fitting {task}")
+            return FitResult({}, ())
+        result: FitResult = self._call_any(lambda actor: actor.fit.remote(task, list(wanted), size), f"fitting {task}")
         return result
 
-    def begin(self, task: str, bases: Mapping[str, Basis]) -> Mapping[str, Any]:
+    def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
         """Send the fitted states to all workers; those that are spawned later get them after loading."""
-        self._current = current = task, ray.put(dict(bases))
+        self._current = current = task, ray.put(dict(states))
         for worker in [worker for worker in self._workers if worker.info][1:]:
-            worker.actor.begin.remote(*current)
+            worker.actor.load_states.remote(*current)
         facts: Mapping[str, Any] = self._call_any(
-            lambda actor: actor.begin.remote(*current), f"loading the fitted state of {task}"
+            lambda actor: actor.load_states.remote(*current), f"loading the fitted state of {task}"
         )
         return facts
 
-    def answer(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[Answered]:
+    def run_batches(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:
         """Run samples in batches, and yield the batches in the order of `indices`."""
         queue = BatchQueue(indices, sizes, max_pending=2 * BATCHES_PER_WORKER * self._count)
         while not queue.done:
@@ -160,7 +153,7 @@ class RayWorkerPool:
         for depth in range(BATCHES_PER_WORKER):
             for worker in loaded:
                 if len(worker.batches) == depth and (batch := queue.get()):
-                    worker.batches[worker.actor.answer.remote(task, list(batch.indices))] = batch
+                    worker.batches[worker.actor.run_batch.remote(task, list(batch.indices))] = batch
 
     def _poll(self, queue: BatchQueue | None = None) -> list[tuple[WorkerHandle, ray.ObjectRef]]:
         """Wait for results, handle workers that finished loading, and return the batches that are done."""
@@ -193,7 +186,7 @@ class RayWorkerPool:
         else:
             self._check_identical(info, self._reference.identity, f"the worker on {self._reference.location}")
         if self._current:
-            worker.actor.begin.remote(*self._current)
+            worker.actor.load_states.remote(*self._current)
 
     @staticmethod
     def _check_identical(info: WorkerInfo, other: Mapping[str, Any], owner: str) -> None:
@@ -233,7 +226,7 @@ class RayWorkerPool:
         if (running is not None and running.deaths > MAX_DEATHS) or self._deaths > MAX_DEATHS * self._count:
             raise WorkerError(f"workers keep dying during {action}; last error: {reason}. {RESUME_HINT}")
         location = f" on {worker.info.location}" if worker.info else ""
-        self._say(f"worker{location} died ({reason}); repeating {action}")
+        self._notify(f"worker{location} died ({reason}); repeating {action}")
         self._spawn()
 
     def _any_loaded(self) -> WorkerHandle:

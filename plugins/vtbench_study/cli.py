@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vtbench.config import EXECUTOR
 from vtbench.errors import VtbenchError
 
 if TYPE_CHECKING:
@@ -43,12 +42,11 @@ if TYPE_CHECKING:
 @click.option("--items", type=int, help="Items of every family that each model answers. [500]")
 @click.option("--images", type=int, help="Images on which redundancy is measured. [2000]")
 @click.option(
-    "--executor", default="local", show_default=True, help="Executor that runs the models; see `vtbench ls executors`."
+    "--executor",
+    default="local",
+    show_default=True,
+    help="Where the models run, NAME:setting=value; `vtbench ls executors`.",
 )
-@click.option("--address", metavar="HOST:PORT", help="Address of the executor's cluster. [one that runs here]")
-@click.option("--workers", type=int, help="Number of models at once. [local: one per core, at most four]")
-@click.option("--cpus-per-worker", type=float, help="CPU cores per model on a cluster. [1]")
-@click.option("--gpus-per-worker", type=float, help="GPUs per model on a cluster. [1 if the cluster has any]")
 @click.option("--device", default="auto", show_default=True, help="Device of the models: `cpu`, `cuda`, or `auto`.")
 @click.option("--output", help="Output directory. [results/study, with --quick results/study-quick]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
@@ -66,7 +64,7 @@ def study(
         from vtbench_study.text_report import print_progress, print_study
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: pip install 'vtbench[train,probes]'") from error
-    runner = registry.executor(executor, _pop_executor_settings(options))
+    runner = registry.executor(executor)
     plan = Plan(**{**(QUICK if quick else {}), **_plan_fields(options)})
     directory = Path(output or ("results/study-quick" if quick else "results/study"))
     document = run_study(plan, directory, runner, device, print_progress)
@@ -75,11 +73,6 @@ def study(
         return
     print_study(document)
     click.echo(f"written  {directory / 'report.html'}")
-
-
-def _pop_executor_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """Remove the executor's settings from the options, and return those that were given."""
-    return {key: value for key in EXECUTOR if (value := options.pop(key)) is not None}
 
 
 def _plan_fields(options: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 import vtbench
 from vtbench.report.charts import Series, line_chart, matrix, scatter, token_map
-from vtbench.report.pages import environment
+from vtbench.report.page import environment
 from vtbench_probes.sections import separated
 from vtbench_study.text_report import advice_text, headline, interval_text, learning_text, p_text, trend_text
 

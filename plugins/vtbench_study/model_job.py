@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import vtbench
-from vtbench.console import Listener
+from vtbench.console.progress import Listener
 from vtbench.errors import VtbenchError
-from vtbench.store import write_file
-from vtbench.stored import runs
+from vtbench.runs.reader import runs
+from vtbench.runs.writer import write_file
 from vtbench_study.model_results import finished_run
 from vtbench_study.plan import Cell, Plan
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vtbench.report.pictures import Album, Pictures
-from vtbench.stored import read_records, read_run, runs
+from vtbench.report.thumbnails import Album, Pictures
+from vtbench.runs.reader import read_records, read_run, runs
 from vtbench_probes import retention_matrix
 from vtbench_probes.matrix import STAGES
 from vtbench_study.plan import Cell

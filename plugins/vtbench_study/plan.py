@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError, nearest
+from vtbench.task.catalog import find_task_files
 from vtbench_study.errors import StudyError
 from vtbench_training.settings import FineTune, parse_penalty
 

@@ -19,12 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vtbench.executing.local import Local
-from vtbench.executor import Ended, Executor, Job
-from vtbench.provenance import differing, git_commit, strict, versions
+from vtbench.engine.local import Local
+from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
+from vtbench.runs.provenance import differing, git_commit, strict, versions
+from vtbench.runs.writer import disk, write_file
 from vtbench.scenes.items import BENCHMARK
-from vtbench.store import disk, write_file
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
 from vtbench_study.model_results import example_image, read_model_results
@@ -33,7 +33,7 @@ from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
 from vtbench_training.bases import checkpoint_of
 
-OnProgress = Callable[[Ended, int, int], None]
+OnProgress = Callable[[JobResult, int, int], None]
 """Called with the outcome of a model's job, the number of models done, and the number of all models."""
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vtbench.console import number
+from vtbench.console.formatting import number
 from vtbench_study.model_results import MEASURES
 from vtbench_study.text_report import interval_text, p_text, trend_text
 

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from vtbench.console import number
-from vtbench.executor import Ended
+from vtbench.console.formatting import number
+from vtbench.executor import JobResult
 from vtbench_study.paper_claims import SIGNIFICANCE_LEVEL
 
 
-def print_progress(ended: Ended, done: int, total: int) -> None:
+def print_progress(ended: JobResult, done: int, total: int) -> None:
     """Print to standard error that a model is done, or why it failed."""
     outcome = f"failed: {ended.error}" if ended.error else f"done in {ended.seconds / 60:.1f} min"
     print(f"{done}/{total}  {ended.name}: {outcome}", file=sys.stderr, flush=True)

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.render import render
 from vtbench.scenes.scene import Scene
-from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES
+from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES
 from vtbench.task.loading import builtin_source
 from vtbench_hf.loading import load
 from vtbench_training.captions import CUES, PROMPTS, Caption, caption
@@ -116,7 +116,7 @@ def _read(
 ) -> None:
     """Add what the model makes of a batch."""
     rows = [
-        [Worded(Draws("prompt", scene.hash, seed).choice(PROMPTS), c.text) for seed, c in enumerate(row)]
+        [Worded(HashRng("prompt", scene.hash, seed).choice(PROMPTS), c.text) for seed, c in enumerate(row)]
         for scene, row in zip(scenes, said, strict=True)
     ]
     batch = {"pictures": pictures, **packer.batch(rows)}

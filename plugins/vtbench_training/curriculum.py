@@ -12,11 +12,11 @@ from itertools import permutations
 from string import Formatter
 
 from vtbench.scenes import questions as ask
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.questions import Question
-from vtbench.scenes.scene import CANVAS, INVERSE, Scene, Thing
-from vtbench.scenes.spec import RelationSpec, SceneSpec
-from vtbench.scenes.truth import depth, direction, offset
+from vtbench.scenes.scene import CANVAS, INVERSE, Scene, SceneObject
+from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
+from vtbench.scenes.relations import depth_relations, direction, offset
 
 LEAST_OFFSET = 0.005
 """Smallest offset, as a fraction of the canvas, that is asked about."""
@@ -46,12 +46,12 @@ class Worded:
 
 
 class Curriculum:
-    """Draws questions about scenes."""
+    """HashRng questions about scenes."""
 
-    def __init__(self, wording: Mapping[str, Sequence[str]], rules: RelationSpec, spec: SceneSpec) -> None:
+    def __init__(self, wording: Mapping[str, Sequence[str]], rules: RelationSettings, spec: SceneSettings) -> None:
         self.wording, self.rules, self.spec = wording, rules, spec
 
-    def questions(self, scene: Scene, draws: Draws, count: int, graph_percent: int) -> list[Worded]:
+    def questions(self, scene: Scene, draws: HashRng, count: int, graph_percent: int) -> list[Worded]:
         """Return up to `count` different short questions, and in `graph_percent` of all calls the scene graph too."""
         groups = self._askable(scene)
         turns = [name for name, weight in GROUPS.items() for _ in range(weight) if groups[name]]
@@ -64,10 +64,10 @@ class Curriculum:
             chosen.append((Question("graph", ask.describe(scene, self.rules).text), {}))
         return [self._word(question, things, draws) for question, things in chosen]
 
-    def _askable(self, scene: Scene) -> dict[str, list[tuple[Question, dict[str, Thing]]]]:
-        spec, things = self.spec, scene.things
+    def _askable(self, scene: Scene) -> dict[str, list[tuple[Question, dict[str, SceneObject]]]]:
+        spec, things = self.spec, scene.objects
         shapes = [t.shape for t in things]
-        groups: dict[str, list[tuple[Question, dict[str, Thing]]]] = {name: [] for name in GROUPS}
+        groups: dict[str, list[tuple[Question, dict[str, SceneObject]]]] = {name: [] for name in GROUPS}
         for thing in things:
             if shapes.count(thing.shape) == 1:
                 groups["bind"] += [
@@ -85,7 +85,7 @@ class Curriculum:
                     groups["offset"].append((ask.ask_offset(a, b, axis, positive=distance > 0), both))
         return groups
 
-    def _relations(self, a: Thing, b: Thing) -> list[Question]:
+    def _relations(self, a: SceneObject, b: SceneObject) -> list[Question]:
         found = []
         word = direction(a, b, self.rules)
         if word:
@@ -94,12 +94,12 @@ class Curriculum:
                 ask.ask_holds(a, b, word, True),
                 ask.ask_holds(a, b, INVERSE[word], False),
             ]
-        front = depth(a, b, self.rules)["front"]
+        front = depth_relations(a, b, self.rules)["front"]
         if front is not None:
             found += [ask.ask_holds(a, b, "front", front)] * 2
         return found
 
-    def _word(self, question: Question, things: Mapping[str, Thing], draws: Draws) -> Worded:
+    def _word(self, question: Question, things: Mapping[str, SceneObject], draws: HashRng) -> Worded:
         template = draws.choice(self.wording[question.kind])
         prompt, places = "", []
         for text, slot, _, _ in Formatter().parse(template):
@@ -110,6 +110,6 @@ class Curriculum:
         return Worded(prompt, question.target, tuple(places))
 
 
-def named(end: int, thing: Thing) -> Named:
+def named(end: int, thing: SceneObject) -> Named:
     """Return that words which end at `end` name a thing."""
     return Named(end, 2 * thing.cx / CANVAS - 1, 2 * thing.cy / CANVAS - 1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench_training.curriculum import Curriculum
 from vtbench_training.loop import Schedule
 from vtbench_training.packing import IGNORE, Packer
@@ -45,7 +45,7 @@ class AnswerStream(StepStream):
         for number in range(step * self.batch_size, (step + 1) * self.batch_size):
             scene = self.scenery.scene(number)
             pictures.append(self.scenery.picture(scene, self.recipe.sizes.image_size))
-            draws = Draws("questions", self.scenery.seed, number)
+            draws = HashRng("questions", self.scenery.seed, number)
             rows.append(self.curriculum.questions(scene, draws, self.recipe.questions, self.recipe.graph_percent))
         return {"pictures": torch.from_numpy(np.stack(pictures)), **self.packer.batch(rows)}
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from vtbench.scenes.render import id_mask
 from vtbench.scenes.scene import CANVAS, Scene
-from vtbench.scenes.spec import SceneSpec
-from vtbench.scenes.truth import overlap
+from vtbench.scenes.scene_settings import SceneSettings
+from vtbench.scenes.relations import overlap
 
 IGNORE = -100
 DENSE = {"object": 2, "shape": 8, "colour": 8, "texture": 4, "size": 2, "depth": 3, "background": 8}
@@ -18,7 +18,7 @@ COVER = 0.12
 """Share of a patch that an object must fill to be what the patch shows."""
 
 
-def dense_labels(scene: Scene, spec: SceneSpec, grid: int) -> tuple[np.ndarray, np.ndarray]:
+def dense_labels(scene: Scene, spec: SceneSettings, grid: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels of each patch, row by row.
 
     Returns:
@@ -30,10 +30,10 @@ def dense_labels(scene: Scene, spec: SceneSpec, grid: int) -> tuple[np.ndarray, 
     classes = np.full((len(DENSE), grid * grid), IGNORE, dtype=np.int64)
     classes[6] = colours.index(scene.background.colour)
     centres = np.full((2, grid * grid), np.nan, dtype=np.float32)
-    shares = np.stack([(mask == thing.id).mean(1) for thing in scene.things])
+    shares = np.stack([(mask == thing.id).mean(1) for thing in scene.objects])
     owner, seen = shares.argmax(0), shares.max(0) >= COVER
     classes[0] = seen
-    for i, thing in enumerate(scene.things):
+    for i, thing in enumerate(scene.objects):
         here = seen & (owner == i)
         classes[1:6, here] = np.array(
             [
@@ -49,8 +49,8 @@ def dense_labels(scene: Scene, spec: SceneSpec, grid: int) -> tuple[np.ndarray, 
 
 
 def _depth(scene: Scene, i: int) -> int:
-    thing = scene.things[i]
-    for other in scene.things:
+    thing = scene.objects[i]
+    for other in scene.objects:
         if other is not thing and overlap(thing, other) > 0:
             return 1 if thing.z > other.z else 2
     return 0

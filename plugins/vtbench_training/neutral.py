@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
-from vtbench.scenes.spec import SceneSpec
+from vtbench.scenes.scene_settings import SceneSettings
 from vtbench_training.captions import PROMPTS, caption
 from vtbench_training.curriculum import Worded
 from vtbench_training.loop import Schedule
@@ -61,7 +61,7 @@ class CaptionStream(StepStream):
         room = ROOM
         for seed in range(first_seed, first_seed + self.recipe.questions):
             told = caption(scene, seed, self.directions)
-            worded = Worded(Draws("prompt", scene.hash, seed).choice(PROMPTS), told.text, told=told.named)
+            worded = Worded(HashRng("prompt", scene.hash, seed).choice(PROMPTS), told.text, told=told.named)
             room -= len(self.packer.encode(worded).ids)
             if row and room < 0:
                 break
@@ -82,7 +82,7 @@ class Captioning(nn.Module):
         super().__init__()
         self.pupil, self.model = pupil, pupil.model
         self.places = Places(pupil.model) if pointing else None
-        spec = SceneSpec()
+        spec = SceneSettings()
         words = {"shape": spec.shapes, "colour": spec.colours, "texture": spec.textures, "size": spec.sizes}
         self.words = {cue: torch.tensor([packer.first(word) for word in group]) for cue, group in words.items()}
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from vtbench.errors import VtbenchError
-from vtbench.scenes.spec import RelationSpec, SceneSpec
+from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 from vtbench_training.curriculum import Curriculum
 from vtbench_training.decoder import Answering, AnswerStream
 from vtbench_training.loop import train
@@ -60,7 +60,7 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: Show, 
         "directions": pointing,
     }
     precision = choose_precision("auto", device)
-    curriculum = Curriculum(all_wording(), RelationSpec(), SceneSpec())
+    curriculum = Curriculum(all_wording(), RelationSettings(), SceneSettings())
     for number, stage in enumerate(recipe.stages, 1):
         if isinstance(stage, TakenTower):
             take_tower(learns.model, stage.tower_of)

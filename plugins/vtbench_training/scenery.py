@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.items import ItemSource
 from vtbench.scenes.render import render
 from vtbench.scenes.scene import Scene
@@ -24,7 +24,7 @@ class Scenery:
     def scene(self, number: int) -> Scene:
         """Return scene `number`; every number has one, the same on every machine."""
         # Two neighbours share a family, so that both members of a minimal pair are used and made once.
-        family = Draws("scenery", self.seed, number // 2).choice(self._turns)
+        family = HashRng("scenery", self.seed, number // 2).choice(self._turns)
         return self._sources[family].item(number).scene
 
     def picture(self, scene: Scene, size: int) -> np.ndarray:

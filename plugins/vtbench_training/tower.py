@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vtbench.scenes.spec import SceneSpec
+from vtbench.scenes.scene_settings import SceneSettings
 from vtbench_training.labels import DENSE, IGNORE, dense_labels
 from vtbench_training.loop import Schedule
 from vtbench_training.pupils.base import Pupil
@@ -31,7 +31,7 @@ class DenseStream(StepStream):
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the batch of one step."""
-        spec = SceneSpec()
+        spec = SceneSettings()
         pictures, classes, centres = [], [], []
         for number in range(step * self.batch_size, (step + 1) * self.batch_size):
             scene = self.scenery.scene(number)

@@ -94,21 +94,21 @@ class Seen:
     """Sum of visual tokens, centred on a mean that is fitted on the first samples."""
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
-    warmup = 5
+    fit_samples = 5
     layers: tuple[str, ...] = ("connector",)
 
     def __init__(self) -> None:
         self.mean: np.ndarray | None = None
         self.shown: list[np.ndarray] = []
 
-    def warm(self, batch: Batch) -> None:
+    def partial_fit(self, batch: Batch) -> None:
         self.shown += list(np.asarray(batch.visual["connector"].tokens))
 
-    def basis(self) -> Mapping[str, np.ndarray]:
+    def state(self) -> Mapping[str, np.ndarray]:
         return {"mean": np.mean(self.shown, axis=0)}
 
-    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        self.mean = basis["mean"]
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.mean = state["mean"]
 
     def observe(self, batch: Batch) -> list[Observation]:
         assert self.mean is not None

@@ -12,8 +12,8 @@ import pytest
 from executor_fakes import questions, registry
 
 import vtbench
+from vtbench.engine.local import Local
 from vtbench.errors import VtbenchError
-from vtbench.executing.local import Local
 from vtbench.executor import Job
 
 
@@ -66,13 +66,13 @@ def test_closing_early_kills_running_jobs_and_starts_no_more(tmp_path: Path) -> 
 def test_a_local_run_has_one_worker(tmp_path: Path) -> None:
     task = questions(tmp_path, 4)
     given = {"model": "batch_dependent", "tasks": [task], "output": str(tmp_path / "out"), "registry": registry()}
-    with pytest.raises(VtbenchError, match="--workers 2: a run here has one worker; --executor ray spreads it"):
-        vtbench.run(**given, workers=2)
-    with pytest.raises(VtbenchError, match="--address: the executor 'local' has no such setting"):
-        vtbench.run(**given, address="head:6379")
+    with pytest.raises(VtbenchError, match="local:workers=2: a run here has one worker; --executor ray has more"):
+        vtbench.run(**given, executor="local:workers=2")
+    with pytest.raises(VtbenchError, match="executor 'local:address=head' has no setting 'address'"):
+        vtbench.run(**given, executor="local:address=head")
     with pytest.raises(VtbenchError, match=r"unknown executor 'rai'\. Did you mean 'ray'\?"):
         vtbench.run(**given, executor="rai")
-    assert vtbench.run(**given, workers=1).exit_status == 0
+    assert vtbench.run(**given, executor="local:workers=1").exit_status == 0
 
 
 def test_a_missing_package_is_named_with_its_install_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,9 @@ def test_a_missing_package_is_named_with_its_install_command(tmp_path: Path, mon
 
 def test_listing_executors_does_not_import_ray() -> None:
     code = "import sys, vtbench_ray; from vtbench.registry import Registry\n"
-    code += "assert list(Registry({'r': vtbench_ray}).executors()) == ['local', 'ray']; print('ray' in sys.modules)"
+    code += (
+        "assert list(Registry({'r': vtbench_ray}).named('executor')) == ['local', 'ray']; print('ray' in sys.modules)"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -9,7 +9,7 @@ import pytest
 from fake_ray import Cluster, install_fake_ray
 
 from vtbench.errors import VtbenchError
-from vtbench.executor import Ended, Executor, Job
+from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
 
 
@@ -22,14 +22,14 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cluster:
 def executor(**settings: float) -> Executor:
     import vtbench_ray
 
-    return Registry({"ray": vtbench_ray}).executor("ray", settings)
+    return Registry({"ray": vtbench_ray}).create("executor", "ray", settings)
 
 
 def job(name: str, code: str) -> Job:
     return Job(name, (sys.executable, "-c", code), Path("logs", f"{name}.log"))
 
 
-def ended(jobs: list[Job], **settings: float) -> dict[str, Ended]:
+def ended(jobs: list[Job], **settings: float) -> dict[str, JobResult]:
     return {end.name: end for end in executor(**settings).run(jobs)}
 
 

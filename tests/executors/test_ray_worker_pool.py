@@ -12,8 +12,8 @@ from executor_fakes import BatchDependent, questions, registry
 from fake_ray import Cluster, install_fake_ray
 
 import vtbench
-from vtbench.errors import AdapterError, StoreError, VtbenchError
-from vtbench.results import RunResult
+from vtbench.errors import AdapterError, ResultsError, VtbenchError
+from vtbench.runs.results import RunResult
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_no_image_leaves_a_worker(tmp_path: Path, cluster: Cluster, monkeypatch:
         return packed[-1]
 
     monkeypatch.setattr(fake_ray, "pack", pack)
-    go(questions(tmp_path, 24, metrics="[right]"), executor="ray", workers=2)
+    go(questions(tmp_path, 24, metrics="[right]"), executor="ray:workers=2")
     assert packed
     assert not any(b"PIL" in each for each in packed)
     assert max(map(len, packed)) < 64 * 64 * 3, "smaller than one image"
@@ -73,7 +73,14 @@ def test_no_image_leaves_a_worker(tmp_path: Path, cluster: Cluster, monkeypatch:
 
 @pytest.mark.parametrize(
     "deaths",
-    [{"answer": {3}}, {"answer": {1, 2, 3}}, {"load": {1}}, {"fit": {1}}, {"begin": {1}}, {"load": {2}, "answer": {5}}],
+    [
+        {"run_batch": {3}},
+        {"run_batch": {1, 2, 3}},
+        {"load": {1}},
+        {"fit": {1}},
+        {"load_states": {1}},
+        {"load": {2}, "run_batch": {5}},
+    ],
 )
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(
     tmp_path: Path, cluster: Cluster, deaths: dict[str, set[int]]
@@ -81,18 +88,18 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(
     task = questions(tmp_path, 40)
     here = go(task)
     cluster.deaths = deaths
-    there = go(task, executor="ray", workers=2)
+    there = go(task, executor="ray:workers=2")
     assert content(there.path) == content(here.path)
     assert len(cluster.actors) > 2
 
 
 def test_a_batch_that_kills_every_worker_aborts_the_run_and_keeps_the_rest(tmp_path: Path, cluster: Cluster) -> None:
     task = questions(tmp_path, 40)
-    cluster.deaths = {"answer": set(range(5, 100))}
+    cluster.deaths = {"run_batch": set(range(5, 100))}
     with pytest.raises(
         VtbenchError, match=r"workers keep dying during quiz \d+ to \d+; last error: The actor died .* --resume"
     ):
-        go(task, executor="ray", workers=1)
+        go(task, executor="ray:workers=1")
     (path,) = (tmp_path / "out").iterdir()
     assert len((path / "samples.jsonl").read_text().splitlines()) == 16
     assert not cluster.connected
@@ -144,7 +151,7 @@ def test_errors_of_a_worker_are_raised_by_the_driver(tmp_path: Path, cluster: Cl
     assert not cluster.connected
     with pytest.raises(VtbenchError, match="each of the first 8 samples failed alike: refused"):
         go(task, executor="ray", model_args={"fails_on": ["*"]}, metrics=["right"])
-    with pytest.raises(StoreError, match=r"differs in limit"):
+    with pytest.raises(ResultsError, match=r"differs in limit"):
         go(task, executor="ray", limit=5, resume=str(path))
 
 
@@ -157,22 +164,22 @@ def test_workers_that_differ_are_rejected(tmp_path: Path, cluster: Cluster, monk
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("settings", "message"),
     [
-        ({"workers": 0}, "workers must be at least 1, not 0"),
-        ({"cpus_per_worker": 3}, r"no node of here:6379 has 3 CPUs for a worker \(they have 2 CPUs\)"),
-        ({"gpus_per_worker": 1}, "no node of here:6379 has 1 CPU and 1 GPU for a worker"),
-        ({"cpus_per_worker": 0}, "more than 0 CPUs"),
-        ({"address": "ray://head:10001"}, "give HOST:PORT of the head"),
-        ({"address": "head"}, "'head' is not an address; write HOST:PORT"),
-        ({"address": "127.0.0.1:1"}, "no Ray cluster answers at 127.0.0.1:1: Connection refused"),
+        ("workers=0", "workers must be at least 1, not 0"),
+        ("cpus_per_worker=3", r"no node of here:6379 has 3 CPUs for a worker \(they have 2 CPUs\)"),
+        ("gpus_per_worker=1", "no node of here:6379 has 1 CPU and 1 GPU for a worker"),
+        ("cpus_per_worker=0", "more than 0 CPUs"),
+        ("address=ray://head:10001", "give HOST:PORT of the head"),
+        ("address=head", "'head' is not an address; write HOST:PORT"),
+        ("address=127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1: Connection refused"),
     ],
 )
 def test_invalid_settings_are_rejected_before_anything_is_written(
-    tmp_path: Path, cluster: Cluster, fields: dict[str, Any], message: str
+    tmp_path: Path, cluster: Cluster, settings: str, message: str
 ) -> None:
     with pytest.raises(VtbenchError, match=message):
-        go(questions(tmp_path, 8), executor="ray", **fields)
+        go(questions(tmp_path, 8), executor=f"ray:{settings}")
     assert not (tmp_path / "out").exists()
     assert not cluster.connected
 
@@ -183,7 +190,7 @@ def test_gpus_are_used_if_there_are_any(tmp_path: Path, monkeypatch: pytest.Monk
     go(task, executor="ray")
     assert (cluster.options["num_gpus"], len(cluster.actors)) == (1.0, 2)
     cluster = install_fake_ray(monkeypatch, [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}])
-    go(task, executor="ray", device="cpu", cpus_per_worker=2)
+    go(task, executor="ray:cpus_per_worker=2", device="cpu")
     assert (cluster.options["num_gpus"], len(cluster.actors)) == (0.0, 6)
 
 
@@ -198,4 +205,4 @@ def test_several_models_one_after_another(tmp_path: Path, cluster: Cluster) -> N
         assert content(there.results[model].path) == content(here.results[model].path)
     assert len(cluster.actors) == 6
     with pytest.raises(VtbenchError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
-        vtbench.run_many(["batch_dependent", "other"], **where, executor="ray", address="127.0.0.1:1")
+        vtbench.run_many(["batch_dependent", "other"], **where, executor="ray:address=127.0.0.1:1")

@@ -155,7 +155,7 @@ class Seen:
     """Visual tokens on a fitted mean: float64 arrays that must come back bit for bit."""
 
     needs = frozenset({"visual_tokens"})
-    warmup = 5
+    fit_samples = 5
     layers: tuple[str, ...] = ("connector",)
 
     def __init__(self) -> None:
@@ -186,7 +186,7 @@ class Layers:
     """How many of the layers it would like it gets: it learns that from the first samples."""
 
     needs = frozenset({"visual_tokens"})
-    warmup = 8
+    fit_samples = 8
     layers = ("connector", "encoder", "decoder_50")
 
     def __init__(self) -> None:

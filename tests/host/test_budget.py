@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import vtbench.budget
+import vtbench.plugin
+import vtbench.registry
 import vtbench_budgets.positional
 import vtbench_budgets.token_count
 from vtbench.budget import Budget, checked_weights
@@ -180,7 +181,8 @@ def test_the_policy_of_the_page_is_one():
 
 
 @pytest.mark.parametrize(
-    ("module", "examples"), [(vtbench.budget, 1), (vtbench_budgets.token_count, 2), (vtbench_budgets.positional, 2)]
+    ("module", "examples"),
+    [(vtbench.registry, 1), (vtbench.plugin, 3), (vtbench_budgets.token_count, 2), (vtbench_budgets.positional, 2)],
 )
 def test_the_examples_in_the_docstrings_are_right(module, examples):
     assert doctest.testmod(module) == (0, examples)
@@ -268,13 +270,13 @@ def test_budgets_are_read_from_text(text, budget):
         ("", "unknown budget ''"),
         ("random", "budget 'random': how many tokens is said once: k=COUNT"),
         ("grid:k=3,f=0.5", "is said once"),
-        ("grid:k=3,seed=1", "grid has no setting 'seed'"),
+        ("grid:k=3,seed=1", "budget 'grid:k=3,seed=1' has no setting 'seed'"),
         ("grid:k=2.5", "k must be a whole number, not 2.5"),
         ("grid:f=true", "f must be a number, not True"),
         ("grid:f=1.5", "between 0 and 1, not 1.5"),
         ("grid:16", "settings of the budget 'grid' are written k=v"),
         ("random:k=3,seed=x", "seed must be a whole number, not 'x'"),
-        ("saliency", "saliency needs 'p'; write saliency:p="),
+        ("saliency", "budget 'saliency' needs 'p'; write saliency:p="),
         ("saliency:p=1.5", "p must be between 0 and 1, not 1.5"),
         ("saliency:p=0.9,by=size", "by has no 'size'"),
         ("merge:t=2", "t must be between -1 and 1, not 2"),

@@ -21,7 +21,7 @@ from vtbench.hookspecs import hookimpl
 from vtbench.plugin import split_specs
 from vtbench.registry import Registry
 from vtbench.runs.results import RunResult
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.types import Output, Sample, VisualTokens
 from vtbench_budgets import frontier, frontier_points, tables
 
@@ -29,7 +29,7 @@ TOKENS = 16
 
 
 def holder(sample: Sample) -> int:
-    return Draws("holder", sample.id).below(TOKENS)
+    return HashRng("holder", sample.id).below(TOKENS)
 
 
 class Holder:
@@ -227,7 +227,7 @@ def test_a_sweep_tells_who_beats_random_and_who_loses(tmp_path: Path) -> None:
 
 
 def test_the_curve_has_a_point_for_every_budget_and_rival(tmp_path: Path) -> None:
-    result = go(quiz(tmp_path, 30), budget_sweep="saliency:p=0.5,spread:k=4,merge:t=0.9")
+    result = go(quiz(tmp_path, 30), budget_sweep="saliency:p=0.5,farthest_point:k=4,merge:t=0.9")
     curve = result.scores["quiz"]["frontier.all"].detail["curve"]
     lines = {
         policy: sorted(row["tokens"] for row in curve if row["policy"] == policy)
@@ -251,7 +251,7 @@ def test_rivals_keep_as_many_on_average_as_a_budget_whose_counts_differ(tmp_path
 
 def test_budgets_that_are_one_are_asked_once(tmp_path: Path) -> None:
     plugin = Plugin()
-    go(quiz(tmp_path, 4), batch_size=4, budget_sweep="random:k=4,spread:k=4", registry=registry(plugin))
+    go(quiz(tmp_path, 4), batch_size=4, budget_sweep="random:k=4,farthest_point:k=4", registry=registry(plugin))
     assert plugin.model
     assert len(plugin.model.asked) == len(set(plugin.model.asked)) == 5, "all, none, random, grid, spread"
 
@@ -296,7 +296,7 @@ def test_bad_budgets_are_one_line(tmp_path: Path, fields: dict[str, Any], says: 
 def test_metrics_of_their_own_budgets_are_left_out_under_one(tmp_path: Path) -> None:
     result = go(quiz(tmp_path, 4, metrics="[accuracy, budget_frontier]"), budget="grid:k=4")
     assert result.document["left_out"]["quiz"] == {
-        "budget_frontier": "it compares with the whole picture, which a run under --budget never shows"
+        "budget_frontier": "it compares with the whole image, which a run under --budget never shows"
     }
 
 
@@ -323,7 +323,7 @@ def test_the_command_line_prints_the_budget_the_frontier_and_the_verdicts(
     assert status([*words, "--budget", "complexity:mean=6"], registry()) == 0
     out, _ = capsys.readouterr()
     assert "tokens_kept" in out
-    assert "fitted on 40 pictures, of which the mean is" in out
+    assert "fitted on 40 images, of which the mean is" in out
     assert status([*words, "--budget-sweep", "saliency:p=0.5,shortest"], registry()) == 0
     out, _ = capsys.readouterr()
     assert "accuracy against visual tokens · quiz" in out

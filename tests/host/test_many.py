@@ -111,7 +111,7 @@ def test_one_model_that_fails_is_named_and_the_others_are_run(tmp_path: Path, ca
     [
         ("fake,moddy", [], "unknown model 'moddy'. Did you mean 'moody'?"),
         ("fake,needy", [], "model 'needy': No module named 'torch_of_another_world'; install it with: pip install"),
-        ("fake,moody", ["--model-args", "fits=3"], "model 'moody' takes no argument 'fits'"),
+        ("fake,moody", ["--model-args", "fits=3"], "model 'moody' has no setting 'fits'"),
         ("fake,moody,fake", [], "'fake' is named twice"),
         ("fake,moody", ["--resume", "x"], "a path is one model's run"),
         ("fake,moody", ["--check-batching"], "one model at a time"),
@@ -119,7 +119,7 @@ def test_one_model_that_fails_is_named_and_the_others_are_run(tmp_path: Path, ca
         ("fake,moody", ["--resume"], "no run here to go on with"),
         (",", [], "--model is missing"),
         ("fake,moody", ["--executor", "rai"], "unknown executor 'rai'"),
-        ("fake,moody", ["--address", "head:1"], "the executor 'local' has no such setting"),
+        ("fake,moody", ["--executor", "local:address=head"], "executor 'local:address=head' has no setting 'address'"),
         ("fake", ["--check-batching", "--executor", "ray"], "answers are compared here; leave --executor out"),
     ],
 )

@@ -30,11 +30,12 @@ def plugin(**hooks: Any) -> types.SimpleNamespace:
 
 
 def test_names_factories_and_their_first_line() -> None:
-    found = registry().adapters()
+    found = registry().named("model")
     assert list(found) == sorted(found)
     assert found["fake"].summary == "A model by hash."
     assert found["fake"].plugin.name == "fakes"
-    assert set(registry().metrics()) == {"hits", "ranked", "seen", "layers", "deep", "frugal", "thrifty"}
+    own = {name for name, named in registry().named("metric").items() if named.plugin.name == "fakes"}
+    assert own == {"hits", "ranked", "seen", "layers", "deep", "frugal", "thrifty"}
 
 
 @pytest.mark.parametrize("hook", ["vtbench_adapters", "vtbench_metrics"])
@@ -65,9 +66,9 @@ def test_a_broken_hook_is_one_warning_and_stops_no_other() -> None:
         },
         warn=warnings.append,
     )
-    assert "fake" in found.adapters()
-    assert "m" not in found.metrics()
-    found.adapters()
+    assert "fake" in found.named("model")
+    assert "m" not in found.named("metric")
+    found.named("model")
     assert len(warnings) == 2
     assert "'bad'" in warnings[1]
     assert "RuntimeError: no flux" in warnings[1]
@@ -82,7 +83,7 @@ def test_a_broken_hook_is_one_warning_and_stops_no_other() -> None:
 def test_what_is_unknown_gets_the_nearest_names() -> None:
     with pytest.raises(VtbenchError, match=r"unknown metric 'hit'. Did you mean 'hits'"):
         registry().metric("hit")
-    with pytest.raises(VtbenchError, match=r"'absent' takes no argument 'pretraine'. Did you mean 'pretrained'"):
+    with pytest.raises(VtbenchError, match=r"'absent' has no setting 'pretraine'. Did you mean 'pretrained'"):
         registry().adapter("absent", {"pretraine": 1})
     with pytest.raises(AdapterError, match="nowhere: no such checkpoint"):
         registry().adapter("absent", {"pretrained": "nowhere"})

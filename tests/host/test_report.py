@@ -14,7 +14,7 @@ import pytest
 from host_fakes import CHOICES, FakeModel, quiz, registry
 
 import vtbench
-from vtbench.errors import StoreError
+from vtbench.errors import ResultsError
 from vtbench.report import render
 from vtbench.report.sample_table import STATIC_ROWS
 from vtbench.types import Output
@@ -147,7 +147,7 @@ def test_other_runs_stand_beside_it(evil: Path, tmp_path: Path) -> None:
     assert "B asked other samples than A" in text
     assert "Beside other runs" not in render(evil)
     (other / "results.json").write_text("{")
-    with pytest.raises(StoreError, match=r"results\.json: broken"):
+    with pytest.raises(ResultsError, match=r"results\.json: broken"):
         render(evil, [other])
 
 

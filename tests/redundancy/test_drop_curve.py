@@ -20,7 +20,7 @@ from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch, BudgetMetric
 from vtbench.registry import Registry
 from vtbench.runs.results import RunResult
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.types import Output, Record, Sample, Score, VisualTokens
 from vtbench_redundancy import drop
 from vtbench_redundancy.drop import PARTS, area, f95, has_signal, jackknife, sure_area, sure_f95, sure_mean
@@ -58,7 +58,7 @@ class Copies:
         return [self._answer(sample, rows) for sample, rows in zip(samples, weights, strict=True)]
 
     def _answer(self, sample: Sample, rows: np.ndarray) -> Output:
-        holders = Draws("copies", sample.id).sample(range(TOKENS), self.copies)
+        holders = HashRng("copies", sample.id).sample(range(TOKENS), self.copies)
         text = sample.target if self.sees and rows[:, holders].any() else "no"
         return Output(text, tokens_in=WORDS + len(rows) if self.counts else None)
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtbench.catalog import find_task_files
 from vtbench.report.previews import (
     Preview,
     PreviewMaker,
@@ -27,7 +26,8 @@ from vtbench.report.previews import (
     read_previews,
 )
 from vtbench.report.thumbnails import SIDES, Album, byte_limit, thumbnail
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench.types import Record, Sample
 
 RELATIONAL = find_task_files()["relational"]

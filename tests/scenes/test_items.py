@@ -20,7 +20,7 @@ from vtbench.scenes.relations import MASK_SIZE, all_relations, areas, direction,
 from vtbench.scenes.render import id_mask, silhouette
 from vtbench.scenes.scene import Scene
 from vtbench.scenes.splits import SPLITS, held_out, quantised, split_of
-from vtbench.task import builtin_source, builtin_spec
+from vtbench.task.loading import builtin_source, builtin_spec
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion")
 GOLDEN = Path(__file__).parent / "golden_hashes.json"

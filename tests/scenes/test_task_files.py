@@ -10,9 +10,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from vtbench.catalog import find_task_files, summary
 from vtbench.errors import SampleError, TaskError
-from vtbench.task import json_schema, load_task
+from vtbench.task.catalog import find_task_files, summary
+from vtbench.task.loading import load_task
+from vtbench.task.schema import json_schema
 
 FILES = find_task_files()
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtbench.errors import SampleError
-from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES
+from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES
 from vtbench.scoring import normalise as module
 from vtbench.scoring.answers import exact_match, rank_credit, true_choice
 from vtbench.scoring.normalise import SYNONYMS, normalise, parse_answer, plain

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vtbench.registry import Registry
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import CANVAS
-from vtbench.scenes.spec import RelationSpec, SceneSpec
+from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 from vtbench.scenes.splits import split_of
 from vtbench.types import Sample
 from vtbench_training.curriculum import Curriculum
@@ -25,12 +25,12 @@ def test_only_train_scenes_are_used() -> None:
 
 
 def test_every_answer_is_what_the_oracle_says() -> None:
-    scenery, curriculum = Scenery(MIX, seed=3), Curriculum(all_wording(), RelationSpec(), SceneSpec())
+    scenery, curriculum = Scenery(MIX, seed=3), Curriculum(all_wording(), RelationSettings(), SceneSettings())
     oracle = Registry().adapter("oracle", {})
     asked = 0
     for number in range(60):
         scene = scenery.scene(number)
-        for worded in curriculum.questions(scene, Draws("test", number), 6, 50):
+        for worded in curriculum.questions(scene, HashRng("test", number), 6, 50):
             sample = Sample("x", 0, (), worded.prompt, worded.answer, scene=scene)
             (said,) = oracle.generate([sample], 99)
             objects, _, relations = worded.answer.partition(" | ")
@@ -43,21 +43,21 @@ def test_every_answer_is_what_the_oracle_says() -> None:
 
 
 def test_named_objects_stand_where_it_says() -> None:
-    scenery, curriculum = Scenery(MIX, seed=4), Curriculum(all_wording(), RelationSpec(), SceneSpec())
+    scenery, curriculum = Scenery(MIX, seed=4), Curriculum(all_wording(), RelationSettings(), SceneSettings())
     for number in range(30):
         scene = scenery.scene(number)
-        for worded in curriculum.questions(scene, Draws("test", number), 6, 0):
+        for worded in curriculum.questions(scene, HashRng("test", number), 6, 0):
             for named in worded.named:
                 word = worded.prompt[: named.end].split()[-1]
-                near = [t for t in scene.things if abs(2 * t.cx / CANVAS - 1 - named.x) < 1e-9]
+                near = [t for t in scene.objects if abs(2 * t.cx / CANVAS - 1 - named.x) < 1e-9]
                 assert word in {t.shape for t in near}
 
 
 def test_no_question_is_asked_twice_of_one_picture_in_the_same_words() -> None:
-    scenery, curriculum = Scenery(MIX, seed=5), Curriculum(all_wording(), RelationSpec(), SceneSpec())
+    scenery, curriculum = Scenery(MIX, seed=5), Curriculum(all_wording(), RelationSettings(), SceneSettings())
     for number in range(30):
         scene = scenery.scene(number)
-        questions = curriculum.questions(scene, Draws("test", number), 8, 50)
+        questions = curriculum.questions(scene, HashRng("test", number), 8, 50)
         # "in front of" is offered twice, so that this rare kind is asked often enough.
         plain = [q.prompt for q in questions if not any(w in q.prompt for w in ("front", "cover", "nearer"))]
         assert len(set(plain)) == len(plain)
@@ -65,7 +65,7 @@ def test_no_question_is_asked_twice_of_one_picture_in_the_same_words() -> None:
 
 @pytest.mark.parametrize("grid", [4, 8])
 def test_dense_labels_agree_with_the_scene(grid: int) -> None:
-    scenery, spec = Scenery(MIX, seed=6), SceneSpec()
+    scenery, spec = Scenery(MIX, seed=6), SceneSettings()
     for number in range(20):
         scene = scenery.scene(number)
         classes, centres = dense_labels(scene, spec, grid)
@@ -75,5 +75,5 @@ def test_dense_labels_agree_with_the_scene(grid: int) -> None:
         assert not np.isnan(centres[:, seen]).any()
         assert np.isnan(centres[:, ~seen]).all()
         assert (classes[1:6, ~seen] == IGNORE).all()
-        present = {(spec.shapes.index(t.shape), list(spec.colours).index(t.colour)) for t in scene.things}
+        present = {(spec.shapes.index(t.shape), list(spec.colours).index(t.colour)) for t in scene.objects}
         assert set(zip(classes[1, seen].tolist(), classes[2, seen].tolist(), strict=True)) <= present

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtbench.console.formatting import number, spending
@@ -83,12 +84,14 @@ def show_scores(result: RunResult, stderr: bool) -> None:
 
 
 def show_plugin_tables(
-    tables: Mapping[str, Callable[[RunResult], Iterable[RenderableType]]], result: RunResult, stderr: bool
+    tables: Mapping[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]],
+    result: RunResult,
+    stderr: bool,
 ) -> None:
     """Print what plugins add below the table of scores; one that fails becomes a line that says so."""
     for name, table in tables.items():
         try:
-            found = list(table(result))
+            found = list(table(result.path, result.document))
         except Exception as error:  # whatever a third party's table raises must not cost the result
             found = [f"{name}: {' '.join(f'{type(error).__name__}: {error}'.split())}"]
         for part in found:

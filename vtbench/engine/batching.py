@@ -9,10 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vtbench.errors import OutOfMemory, SampleError, VtbenchError
-from vtbench.types import Sample, Task
+from vtbench.types import Preview, Sample, Task
+
+if TYPE_CHECKING:
+    from vtbench.report.previews import PreviewMaker
 
 FIRST_SIZE, LARGEST_SIZE = 8, 256
 GAIN = 1.1
@@ -136,22 +139,35 @@ class PreparedSample:
     index: int
     sample: Sample | Failure
     image_sha256: tuple[str, ...] = ()
+    preview: Preview | None = None
+    """What the report will show of it, if it will."""
 
 
-def prepare_sample(task: Task, index: int, image_size: int | None) -> PreparedSample:
+def prepare_sample(
+    task: Task, index: int, image_size: int | None, preview: PreviewMaker | None = None
+) -> PreparedSample:
     """Make one sample. Any error of the task on this sample alone is the sample's failure."""
     try:
         sample = task.sample(index, image_size)
     except SampleError as error:
         return PreparedSample(index, Failure(error))
-    return PreparedSample(index, sample, tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in sample.images))
+    image_sha256 = tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in sample.images)
+    shown = None if preview is None else preview(task.name, sample, image_sha256)
+    return PreparedSample(index, sample, image_sha256, shown)
 
 
 class Prefetcher:
     """Prepares samples in one thread while the model works, in the order given, at most one batch ahead."""
 
-    def __init__(self, task: Task, indices: Iterable[int], image_size: int | None, pool: ThreadPoolExecutor) -> None:
-        self._start = lambda index: pool.submit(prepare_sample, task, index, image_size)
+    def __init__(
+        self,
+        task: Task,
+        indices: Iterable[int],
+        image_size: int | None,
+        pool: ThreadPoolExecutor,
+        preview: PreviewMaker | None = None,
+    ) -> None:
+        self._start = lambda index: pool.submit(prepare_sample, task, index, image_size, preview)
         self._indices = iter(indices)
         self._waiting: list[Future[PreparedSample]] = []
 

@@ -57,7 +57,7 @@ def run(
     trackers = {spec: registry.tracker(spec) for spec in config.track}
     executor = registry.executor(config.executor)
     plan = RunPlan.resolve(config, registry)
-    pool = executor.start(RunWork(plan), listener.note)
+    pool = executor.start(RunWork(config, registry, plan), listener.note)
     try:
         selection = plan.select_metrics(pool.model)
         facts = run_facts(
@@ -107,6 +107,7 @@ def run_task(
                 size.out_of_memory(part)
             if not batch.out_of_memory:
                 size.took(n, batch.seconds)
+            writer.append_previews(task.name, batch.previews)
             writer.append(fail_fast.passed(batch.records, batch.failures))
             listener.advance(task.name, n, sum(failure is not None for failure in batch.failures))
     writer.append(fail_fast.rest())

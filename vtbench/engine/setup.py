@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from vtbench.errors import AdapterError, VtbenchError, nearest
 from vtbench.executor import Model
 from vtbench.metric import Metric, TaskWithMetrics, VisualMetric
 from vtbench.registry import Registry
+from vtbench.report.previews import PreviewMaker
 from vtbench.task.catalog import find_task_files, summary
 from vtbench.task.locations import absolute_location, open_task, split_location
 from vtbench.types import Task
@@ -66,10 +68,7 @@ class MetricSelection:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run with everything that is known before its model is loaded.
-
-    Pickled, it is resolved anew where it arrives: task files and plugins are those of that machine.
-    """
+    """A run with everything that is known before its model is loaded."""
 
     config: RunConfig
     registry: Registry
@@ -107,9 +106,10 @@ class RunPlan:
                 plan.create_metric(spec, task)  # unknown or unusable ones end the run before the model is loaded
         return plan
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle the config and the registry alone."""
-        return RunPlan.resolve, (self.config, self.registry)
+    @cached_property
+    def preview_maker(self) -> PreviewMaker | None:
+        """Makes what the report shows of a sample while its image is at hand; None where there is no report."""
+        return PreviewMaker({task.name: len(task) for task in self.tasks}) if self.config.report else None
 
     def create_metric(self, spec: str, task: Task) -> Metric:
         """Make a metric: the task's own, or a plugin's."""

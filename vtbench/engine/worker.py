@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from vtbench.adapter import Adapter
+from vtbench.config import RunConfig
 from vtbench.engine.batching import AutoBatchSize, Prefetcher, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.inference import fit_on_first, query, to_records
 from vtbench.engine.setup import RunPlan
 from vtbench.executor import BatchResult, FitResult, State
 from vtbench.metric import Fittable, VisualMetric
+from vtbench.registry import Registry
 from vtbench.types import Task
 
 BUDGET = "--budget"
@@ -33,6 +35,7 @@ class Worker:
 
     def __init__(self, plan: RunPlan) -> None:
         self._tasks = {task.name: task for task in plan.tasks}
+        self._preview_maker = plan.preview_maker
         self._adapter = plan.create_adapter()
         try:
             self._metrics = plan.select_metrics(self._adapter).metrics
@@ -75,7 +78,7 @@ class Worker:
         source = self._tasks[task]
         ask = partial(query, adapter=self._adapter, metrics=self._metrics[task], task=source)
         with one_thread() as pool:
-            prefetcher = Prefetcher(source, indices, self._adapter.image_size, pool)
+            prefetcher = Prefetcher(source, indices, self._adapter.image_size, pool, self._preview_maker)
             while batch := prefetcher.take(next(sizes)):
                 halved: list[int] = []
                 began = time.perf_counter()
@@ -88,6 +91,7 @@ class Worker:
                     tuple(halved),
                     tuple(replace(record, seconds=each) for record, _ in pairs),
                     tuple(None if error is None else type(error).__name__ for _, error in pairs),
+                    tuple(prepared.preview for prepared in batch if prepared.preview is not None),
                 )
 
     def close(self) -> None:
@@ -95,11 +99,24 @@ class Worker:
         self._adapter.close()
 
 
-@dataclass(frozen=True, slots=True)
 class RunWork:
-    """A run as an executor sees it (`vtbench.executor.Work`)."""
+    """A run as an executor sees it (`vtbench.executor.Work`).
 
-    plan: RunPlan
+    Pickled, it is the config and the registry alone: the plan is resolved where it arrives, when it is first used.
+    """
+
+    def __init__(self, config: RunConfig, registry: Registry, plan: RunPlan | None = None) -> None:
+        self._config, self._registry, self._plan = config, registry, plan
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RunWork, (self._config, self._registry)
+
+    @property
+    def plan(self) -> RunPlan:
+        """The run's plan."""
+        if self._plan is None:
+            self._plan = RunPlan.resolve(self._config, self._registry)
+        return self._plan
 
     @property
     def tasks(self) -> Sequence[Task]:
@@ -109,7 +126,7 @@ class RunWork:
     @property
     def device(self) -> str:
         """Where the model is to run."""
-        return self.plan.config.device
+        return self._config.device
 
     def worker(self) -> Worker:
         """Create one worker in this process."""

@@ -14,13 +14,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from vtbench.errors import StoreError
+from vtbench.errors import ResultsError
 from vtbench.report.page import environment
 from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
 from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts, scores_by_kind
-from vtbench.stored import read_records, read_run
+from vtbench.runs.reader import read_records, read_run
 from vtbench.types import Task
 
 __all__ = ["environment", "render", "scores_table"]
@@ -49,7 +49,7 @@ def render(
         tasks: those of the run that are loaded already; others are loaded if images must be made again.
 
     Raises:
-        StoreError: there is no run, or it has no results yet.
+        ResultsError: there is no run, or it has no results yet.
     """
     run, document = _finished(path)
     compared = other_runs([_finished(other) for other in others])
@@ -101,9 +101,9 @@ def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         return run, json.loads((path / "results.json").read_text(encoding="utf-8"))
     except OSError as error:
-        raise StoreError(f"{path}: no results yet; finish the run with --resume {path}") from error
+        raise ResultsError(f"{path}: no results yet; finish the run with --resume {path}") from error
     except ValueError as error:
-        raise StoreError(f"{path / 'results.json'}: broken: {error}") from error
+        raise ResultsError(f"{path / 'results.json'}: broken: {error}") from error
 
 
 def _rendered(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:

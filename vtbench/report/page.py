@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtbench.console import number
+from vtbench.console.formatting import number
 
 if TYPE_CHECKING:
     import jinja2

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,11 @@ from urllib.parse import quote
 
 from vtbench.errors import SampleError, VtbenchError
 from vtbench.report.thumbnails import ALLOWANCE, byte_limit, thumbnail
-from vtbench.types import Record, Sample, Task
+from vtbench.types import Preview, Record, Sample, Task
 
 SHOWN = 2000
 """Samples on one page; of more, every task has its share."""
 CUES = ("colour", "shape", "texture")
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a report shows of one sample."""
-
-    index: int
-    images: tuple[tuple[str, str], ...] = ()
-    """(sha256, data URI) of each image."""
-    cues: tuple[tuple[str, str], ...] = ()
-    """(cue, word) of the scene's objects, each once; empty without a scene."""
 
 
 def cues(sample: Sample) -> tuple[tuple[str, str], ...]:
@@ -138,14 +126,8 @@ def read_previews(run: Path, task: str) -> dict[int, Preview]:
             uris |= {i[0]: i[1] for i in stored["images"] if len(i) > 1 and i[1].startswith("data:image/")}
             images = tuple((image[0], uris[image[0]]) for image in stored["images"])
             found[stored["index"]] = Preview(stored["index"], images, tuple((c, w) for c, w in stored["cues"]))
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            IndexError,
-            AttributeError,
-        ):  # a preview that is not there is made again
-            continue
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            continue  # a preview that is not there is made again
     return found
 
 
@@ -199,13 +181,10 @@ class PreviewSource:
 
 
 def _load(location: str, config: Mapping[str, Any]) -> Task:
-    from vtbench.places import open_task, source_of
     from vtbench.registry import Registry
-    from vtbench.task import load_task
+    from vtbench.task.locations import open_task
 
-    if source_of(location):
-        return open_task(location, Registry(warn=lambda text: None), split=config["split"], seed=config["seed"])
-    return load_task(Path(location), [Path(location).parent], split=config["split"], seed=config["seed"])
+    return open_task(location, Registry(warn=lambda text: None), split=config["split"], seed=config["seed"])
 
 
 def example_image(run: Mapping[str, Any], task: str, records: Iterable[Record]) -> str | None:

@@ -4,7 +4,8 @@
     batches.jsonl   one line a batch, before its samples: which were asked together, and how long it took
     samples.jsonl   one line a sample, as it finishes
     visual/         <task>.<metric>.jsonl: arrays of observations, each line before its sample's line;
-                    <task>.<metric>.basis.npz: what a visual metric fitted
+                    <task>.<metric>.basis.npz: what a visual metric fitted;
+                    <task>.previews: thumbnails for the report
     results.json    scores, in the shape that lm-eval writes
     report.html     the same for people
 
@@ -18,7 +19,7 @@ import errno
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from io import FileIO
@@ -29,9 +30,10 @@ from urllib.parse import quote
 import numpy as np
 
 from vtbench.errors import ResultsError
+from vtbench.report.previews import PreviewWriter, previews_path
 from vtbench.runs.provenance import HIDDEN, differing, strict
 from vtbench.runs.reader import encode, lines, read_records, read_run, runs
-from vtbench.types import Observation, Record
+from vtbench.types import Observation, Preview, Record
 
 _SHORTEST_SECRET = 6
 """Shorter strings are hidden by their key alone: replacing them everywhere would eat words."""
@@ -50,6 +52,7 @@ class RunWriter:
         self.path, self.run = path, run
         self._hidden = sorted((s for s in hidden if len(s) >= _SHORTEST_SECRET), key=len, reverse=True)
         self._files: dict[Path, FileIO] = {}
+        self._previews: dict[str, PreviewWriter] = {}
         with disk(path):
             (path / "visual").mkdir(exist_ok=True)
             for file in (path / "samples.jsonl", path / "batches.jsonl", *(path / "visual").glob("*.jsonl")):
@@ -156,6 +159,15 @@ class RunWriter:
     def _visual(self, task: str, metric: str, ending: str) -> Path:
         return self.path / "visual" / f"{quote(task, safe='')}.{quote(metric, safe='')}.{ending}"
 
+    def append_previews(self, task: str, previews: Sequence[Preview]) -> None:
+        """Write what the report shows of samples, beside them."""
+        if not previews:
+            return
+        with disk(previews_path(self.path, task)):
+            if task not in self._previews:
+                self._previews[task] = PreviewWriter(self.path, task)
+            self._previews[task].append(previews)
+
     def records(self, task: str) -> list[Record]:
         """Return the task's records by index, with the arrays of their observations."""
         return sorted(read_records(self.path, task), key=lambda record: record.index)
@@ -184,6 +196,9 @@ class RunWriter:
             with disk(path):
                 file.close()
         self._files.clear()
+        for writer in self._previews.values():
+            writer.close()
+        self._previews.clear()
 
 
 @contextmanager

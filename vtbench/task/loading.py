@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from vtbench.errors import TaskError, nearest
+from vtbench.scenes.family import FamilyFactory
 from vtbench.scenes.items import ItemSource
 from vtbench.task.catalog import find_task_files
 from vtbench.task.schema import TaskFile, read_task
@@ -14,12 +15,18 @@ from vtbench.task.sources import DataTask, MixTask, SceneTask
 from vtbench.types import Task
 
 
-def load_task(path: Path, task_dirs: Iterable[Path] = (), **overrides: Any) -> Task:
+def load_task(
+    path: Path,
+    task_dirs: Iterable[Path] = (),
+    families: Mapping[str, FamilyFactory] | None = None,
+    **overrides: Any,
+) -> Task:
     """Return the task of a file, ready to make samples.
 
     Args:
         path: a task file.
         task_dirs: directories of task files, beside the built-in ones, in which a `mix` finds its parts.
+        families: scene families that the file may name; the built-in ones by default.
         **overrides: top-level keys to replace, e.g. `split="val"`, `seed=3`; None leaves the file's value.
 
     Raises:
@@ -27,7 +34,7 @@ def load_task(path: Path, task_dirs: Iterable[Path] = (), **overrides: Any) -> T
     """
     path = Path(path)
     changed = {key: value for key, value in overrides.items() if value is not None}
-    spec = read_task(path, changed)
+    spec = read_task(path, changed, families)
     if spec.family:
         return SceneTask(spec, spec.source())
     if spec.data:
@@ -42,7 +49,7 @@ def load_task(path: Path, task_dirs: Iterable[Path] = (), **overrides: Any) -> T
         if name == spec.task:
             raise TaskError(f"{path}, mix: a task cannot contain itself")
     passed_on = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
-    return MixTask(spec, [load_task(files[name], task_dirs, **passed_on) for name in spec.mix])
+    return MixTask(spec, [load_task(files[name], task_dirs, families, **passed_on) for name in spec.mix])
 
 
 def _parents() -> set[Path]:

@@ -56,4 +56,5 @@ def open_task(
         return task
     from vtbench.task.loading import load_task
 
-    return load_task(Path(location), registry.task_dirs(), split=split, seed=seed)
+    families = {name: named.factory for name, named in registry.named("scene family").items()}
+    return load_task(Path(location), registry.task_dirs(), families, split=split, seed=seed)

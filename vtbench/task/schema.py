@@ -6,25 +6,24 @@ tasks in turn), or `data` (a user's own images and questions).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
 from vtbench.errors import TaskError, nearest
-from vtbench.scenes.families import KINDS, Plan
+from vtbench.scenes.builtin import builtin_families
+from vtbench.scenes.family import FamilyFactory, FamilySettings, SceneFamily, create_family
 from vtbench.scenes.items import ItemSource
 from vtbench.scenes.questions import SLOTS
-from vtbench.scenes.spec import Knobs, RelationSpec, SceneSpec
+from vtbench.scenes.scene_settings import RelationSettings, SceneSettings, StrictModel
 from vtbench.scenes.splits import Split
 from vtbench.task.yaml_lines import line_of, load_yaml
 
-Family = Literal["coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion"]
 
-
-class DataSpec(Knobs):
+class DataSpec(StrictModel):
     """A user's own images and questions: one row a sample."""
 
     path: str
@@ -45,7 +44,7 @@ class DataSpec(Knobs):
     """Column with the row's own name."""
 
 
-class TaskFile(Knobs):
+class TaskFile(StrictModel):
     """A vtbench task."""
 
     task: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -56,8 +55,8 @@ class TaskFile(Knobs):
     """One line for listings."""
     groups: tuple[str, ...] = ()
     """Groups that `--tasks` can name, `all` for example."""
-    family: Family | None = None
-    """Which kind of scene vtbench draws."""
+    family: str | None = None
+    """Which family of scenes vtbench draws; `vtbench ls families` lists them."""
     mix: tuple[str, ...] = ()
     """Names of other tasks that take turns here."""
     data: DataSpec | None = None
@@ -70,9 +69,9 @@ class TaskFile(Knobs):
     """Another seed gives other scenes of the same split."""
     image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     """Side of the images in pixels; without it, the size that the model sees."""
-    scene: SceneSpec = SceneSpec()
+    scene: SceneSettings = SceneSettings()
     """What scenes are made of."""
-    relations: RelationSpec = RelationSpec()
+    relations: RelationSettings = RelationSettings()
     """When a spatial statement is true."""
     kinds: dict[str, Annotated[int, Field(ge=0)]] | None = None
     """Weight of each kind of question of the family."""
@@ -83,69 +82,85 @@ class TaskFile(Knobs):
     max_new_tokens: int = Field(8, ge=1, le=4096)
     """How long an answer may be, in tokens."""
     metrics: tuple[str, ...] = Field(("accuracy",), min_length=1)
-    """Names of metrics, as `vtbench ls metrics` shows them."""
+    """Metrics as NAME or NAME:setting=value; `vtbench ls metrics` lists them."""
+    _family: SceneFamily | None = PrivateAttr(None)
 
     @model_validator(mode="after")
-    def _one_source(self) -> TaskFile:
+    def _one_source(self, info: ValidationInfo) -> TaskFile:
         given = [name for name in ("family", "mix", "data") if getattr(self, name)]
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
             raise ValueError(f"needs exactly one of family, mix, data; found {found}")
         if self.family:
-            self._check_questions(self.family)
+            families: Mapping[str, FamilyFactory] = (info.context or {}).get("families") or builtin_families()
+            try:
+                self._family = create_family(self.family, families)
+            except TaskError as error:
+                raise ValueError(f"family: {error}") from None
+            self._check_questions(self._family)
         return self
 
-    def _check_questions(self, family: str) -> None:
-        weights = self.weights
-        unknown = sorted(set(weights) - set(KINDS[family]))
-        if unknown:
-            raise ValueError(f"kinds: {family} has no kind {unknown[0]!r}.{nearest(unknown[0], list(KINDS[family]))}")
+    def _check_questions(self, family: SceneFamily) -> None:
+        weights, slots = self.weights, {**SLOTS, **family.placeholders}
+        if unknown := sorted(set(weights) - set(family.kinds)):
+            near = nearest(unknown[0], list(family.kinds))
+            raise ValueError(f"kinds: {family.name} has no kind {unknown[0]!r}.{near}")
         if not weights:
             raise ValueError("kinds: every weight is 0, nothing is left to ask")
         for kind in weights:
             if kind not in self.questions:
                 raise ValueError(f"questions: nothing for the kind {kind!r}")
         for kind, texts in self.questions.items():
-            if kind not in SLOTS:
-                raise ValueError(f"questions: there is no kind {kind!r}.{nearest(kind, list(SLOTS))}")
+            if kind not in slots:
+                raise ValueError(f"questions: there is no kind {kind!r}.{nearest(kind, list(slots))}")
             for text in texts:
-                self._check_template(kind, text)
-
-    @staticmethod
-    def _check_template(kind: str, text: str) -> None:
-        try:
-            found = {field for _, field, _, _ in Formatter().parse(text) if field is not None}
-        except ValueError as problem:
-            raise ValueError(f"questions.{kind}: {text!r}: {problem}") from None
-        if found != set(SLOTS[kind]):
-            wanted = ", ".join(f"{{{slot}}}" for slot in SLOTS[kind]) or "no placeholder"
-            raise ValueError(f"questions.{kind}: {text!r} must contain {wanted}")
+                _check_template(kind, text, slots[kind])
 
     @property
     def weights(self) -> dict[str, int]:
         """Kinds of question with their weights, those of weight 0 left out."""
-        chosen = self.kinds if self.kinds is not None else KINDS[self.family or "coarse"]
+        own = self._family.kinds if self._family is not None else {}
+        chosen = self.kinds if self.kinds is not None else own
         return {kind: weight for kind, weight in chosen.items() if weight}
 
     def source(self) -> ItemSource:
         """Return the items of a `family` task."""
-        assert self.family is not None
+        assert self._family is not None
         scene = self.scene
         if self.split == "background" and scene.background == "plain":
             scene = scene.model_copy(update={"background": "mixed"})
-        plan = Plan(scene, self.relations, self.weights, self.offsets, comp=self.split == "comp")
-        return ItemSource(self.family, self.split, self.seed, plan, self.questions)
+        settings = FamilySettings(scene, self.relations, self.weights, self.offsets, comp=self.split == "comp")
+        return ItemSource(self._family, self.split, self.seed, settings, self.questions)
 
 
-def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> TaskFile:
-    """Read and check a task file; `overrides` replace top-level keys.
+def _check_template(kind: str, text: str, slots: Sequence[str]) -> None:
+    try:
+        found = {field for _, field, _, _ in Formatter().parse(text) if field is not None}
+    except ValueError as problem:
+        raise ValueError(f"questions.{kind}: {text!r}: {problem}") from None
+    if found != set(slots):
+        wanted = ", ".join(f"{{{slot}}}" for slot in slots) or "no placeholder"
+        raise ValueError(f"questions.{kind}: {text!r} must contain {wanted}")
+
+
+def read_task(
+    path: Path,
+    overrides: Mapping[str, Any] | None = None,
+    families: Mapping[str, FamilyFactory] | None = None,
+) -> TaskFile:
+    """Read and check a task file.
+
+    Args:
+        path: the file.
+        overrides: values in place of those of top-level keys.
+        families: scene families that it may name; the built-in ones by default.
 
     Raises:
         TaskError: names file, line and key.
     """
     data, node = load_yaml(Path(path), TaskError)
     try:
-        return TaskFile.model_validate({**data, **(overrides or {})})
+        return TaskFile.model_validate({**data, **(overrides or {})}, context={"families": families})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -160,7 +175,7 @@ def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> TaskFil
 
 
 def _known_keys(parents: tuple[str | int, ...]) -> list[str]:
-    models: dict[str, type[Knobs]] = {"scene": SceneSpec, "relations": RelationSpec, "data": DataSpec}
+    models: dict[str, type[StrictModel]] = {"scene": SceneSettings, "relations": RelationSettings, "data": DataSpec}
     model = models.get(str(parents[0]), TaskFile) if parents else TaskFile
     return list(model.model_fields)
 

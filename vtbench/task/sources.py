@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, UnidentifiedImageError
 
 from vtbench.errors import SampleError, TaskError
-from vtbench.scenes.corrupt import corrupt
+from vtbench.scenes.corruption import corrupt
 from vtbench.scenes.items import BENCHMARK, ItemSource
 from vtbench.scenes.render import render
 from vtbench.types import Sample, Task

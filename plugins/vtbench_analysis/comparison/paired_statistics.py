@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest, norm, t
 
-from vtbench.scoring.statistics import Estimate, ratio
+from vtbench.stats import Estimate, ratio
 from vtbench_redundancy.drop import jackknife
 
 Z95 = float(norm.ppf(0.975))
@@ -50,7 +50,7 @@ class Difference:
 
 
 def ratio_estimate(terms: RatioTerms) -> Estimate:
-    """Return one run's ratio with its cluster-robust standard error and interval (`vtbench.scoring.statistics`)."""
+    """Return one run's ratio with its cluster-robust standard error and interval (`vtbench.stats`)."""
     return ratio(terms.numerators.tolist(), terms.denominators.tolist(), terms.clusters)
 
 

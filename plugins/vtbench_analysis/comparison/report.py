@@ -6,7 +6,7 @@ from string import ascii_uppercase
 from typing import Any
 
 import vtbench
-from vtbench.console import number
+from vtbench.console.formatting import number
 from vtbench.report import environment
 from vtbench_analysis.comparison.paired_statistics import Difference
 from vtbench_analysis.comparison.run_comparison import RunComparison, TaskComparison

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from vtbench.provenance import strict
+from vtbench.runs.provenance import strict
 from vtbench_analysis.comparison.paired_statistics import holm
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
 from vtbench_analysis.comparison.score_rows import ScoreRow, cost_rows, drop_curve_rows, ratio_rows, untested_rows
@@ -56,7 +56,7 @@ def compare(paths: Sequence[str | Path]) -> RunComparison:
         paths: directories of two finished runs or more.
 
     Raises:
-        StoreError: there is no run at a path.
+        ResultsError: there is no run at a path.
         AnalysisError: fewer than two runs, an unfinished one, or runs that share no task or sample.
     """
     if not 2 <= len(paths) <= MAX_RUNS:

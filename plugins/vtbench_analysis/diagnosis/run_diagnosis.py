@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vtbench.provenance import strict
+from vtbench.runs.provenance import strict
 from vtbench_analysis.diagnosis.evidence import AnswerGroup, CueProbe, Evidence, collect_evidence
 from vtbench_analysis.diagnosis.explanations import Recommendation, headline, recommendations, supporting_numbers
 from vtbench_analysis.diagnosis.rules import Finding, find_causes
@@ -53,7 +53,7 @@ def diagnose(path: str | Path) -> RunDiagnosis:
         path: directory of a finished run.
 
     Raises:
-        StoreError: there is no run.
+        ResultsError: there is no run.
         AnalysisError: the run is not finished.
     """
     run = open_run(Path(path))
