@@ -134,12 +134,12 @@ def test_it_says_what_serves_it(adapter, llava):
     ("arguments", "says"),
     [
         ({"tensor_paralel_size": 2}, "Did you mean 'tensor_parallel_size'"),
-        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization=lots is not what"),
+        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization: input should be a valid number"),
         ({"logprobs_mode": "raw_logits"}, "leave it out"),
         ({"pretrained": "./no/such/directory"}, "there is no directory './no/such/directory'"),
         ({"dtype": "float31"}, "dtype=float31 is unknown"),
         ({"max_model_len": 10**6, "visual_tokens": False}, "max_model_len"),
-        ({"visual_tokens": "no way"}, "is not a switch"),
+        ({"visual_tokens": "no way"}, "visual_tokens: input should be a valid boolean"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -150,7 +150,7 @@ def test_what_cannot_be_served_is_one_line(arguments, says):
 
 
 def test_another_device_is_refused():
-    with pytest.raises(AdapterError, match=r"device=cuda:1 cannot be used: this vLLM runs on cpu"):
+    with pytest.raises(AdapterError, match=r"device: this vLLM runs on cpu, not on cuda:1"):
         Registry().adapter("vllm", {}, device="cuda:1")
 
 
