@@ -1,7 +1,7 @@
 """The `lmms` adapter: any model registered in lmms-eval, in a process of its own.
 
 lmms-eval changes the process that imports it: it resets loguru, turns warnings off, sets TF32, and sets an NCCL timeout
-of 24 hours. Its models also need other versions of transformers than vtbench does. So the model runs in a worker process,
+of 24 hours. Its models also need other versions of transformers than vtbench. So a model runs in a worker process,
 under this interpreter or another one: `worker_script` loads and queries it, `worker_process` exchanges lines of JSON
 with the script over pipes, and `adapter` turns samples into requests and replies into outputs.
 """

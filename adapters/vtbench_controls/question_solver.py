@@ -1,7 +1,8 @@
-"""A question's text and a scene in, the answer out: by the scene's geometry, with nothing of how questions are made.
+"""Answers to questions about a scene, from its geometry and the question's words.
 
-What is asked and about what is read off the words of the question; relations are read off centres and drawing order.
-None stands for "cannot tell": an object that the question names is not in the scene, say.
+The solver is independent of the code that generates the questions: it parses the words of a question, and derives
+relations from the objects' centres and drawing order. It returns None if the scene does not determine the answer, for
+example because an object that the question names is not in the scene.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 
 from vtbench.scenes.scene import Scene, Thing
 
-TWO_THINGS: tuple[tuple[str, str], ...] = (
+PAIR_QUESTIONS: tuple[tuple[str, str], ...] = (
     (r"left\b.*\bright|right\b.*\bleft", "x"),
     (r"(?:above|higher)\b.*\b(?:below|lower)|(?:below|lower)\b.*\b(?:above|higher)", "y"),
     (r"where|which side", "where"),
@@ -21,7 +22,7 @@ TWO_THINGS: tuple[tuple[str, str], ...] = (
     (r"above|higher", "above"),
     (r"below|lower", "below"),
 )
-ONE_THING: tuple[tuple[str, str], ...] = (
+OBJECT_QUESTIONS: tuple[tuple[str, str], ...] = (
     (r"describe|scene graph|list the objects", "graph"),
     (r"background", "background"),
     (r"texture|pattern", "texture"),
@@ -34,16 +35,16 @@ def _first(patterns: tuple[tuple[str, str], ...], text: str) -> str | None:
     return next((what for pattern, what in patterns if re.search(rf"\b(?:{pattern})", text)), None)
 
 
-def _mentions(text: str, words: str) -> int:
-    """Return where `words` stand in the text, or -1."""
+def _find_words(text: str, words: str) -> int:
+    """Return the position of `words` in the text, or -1."""
     match = re.search(rf"\b{re.escape(words.lower())}\b", text)
     return match.start() if match else -1
 
 
 def named_pair(text: str, scene: Scene) -> tuple[Thing, Thing] | None:
-    """Return the two things that a question relates, the one it asks about first; None where it relates no two."""
+    """Return the two objects that a question relates, the one it asks about first; None if it does not relate two."""
     found = sorted(
-        (at, thing.id) for thing in scene.things if (at := _mentions(text, f"{thing.colour} {thing.shape}")) >= 0
+        (at, thing.id) for thing in scene.things if (at := _find_words(text, f"{thing.colour} {thing.shape}")) >= 0
     )
     if len(found) != 2:
         return None
@@ -52,8 +53,8 @@ def named_pair(text: str, scene: Scene) -> tuple[Thing, Thing] | None:
     return (second, first) if re.search(r"side of the", text) else (first, second)
 
 
-def towards(a: Thing, b: Thing) -> str:
-    """Return on which side of b the centre of a lies, along the axis on which they are further apart."""
+def direction(a: Thing, b: Thing) -> str:
+    """Return the side of b on which the centre of a lies, along the axis of their larger distance."""
     dx, dy = a.cx - b.cx, a.cy - b.cy
     if abs(dx) >= abs(dy):
         return "left" if dx < 0 else "right"
@@ -62,7 +63,7 @@ def towards(a: Thing, b: Thing) -> str:
 
 def _related(what: str, a: Thing, b: Thing) -> str:
     if what == "where":
-        return towards(a, b)
+        return direction(a, b)
     if what == "x":
         return "left" if a.cx < b.cx else "right"
     if what == "y":
@@ -78,35 +79,40 @@ def _related(what: str, a: Thing, b: Thing) -> str:
     return "yes" if holds else "no"
 
 
-def graph(scene: Scene, places: bool = True) -> str:
-    """Return the scene as a line: every object, and for every pair (with `places`) on which side one lies."""
-    things = sorted(scene.things, key=lambda t: (t.cy, t.cx) if places else (t.shape, t.colour, t.id))
+def scene_graph(scene: Scene, positions: bool = True) -> str:
+    """Return the scene graph as one line: all objects, and with `positions` the direction of every pair."""
+    things = sorted(scene.things, key=lambda t: (t.cy, t.cx) if positions else (t.shape, t.colour, t.id))
     objects = [f"{i} {t.size} {t.colour} {t.texture} {t.shape}" for i, t in enumerate(things, 1)]
     relations = [
-        f"{i + 1} {towards(things[i], things[j])} {j + 1}" for j in range(len(things)) for i in range(j) if places
+        f"{i + 1} {direction(things[i], things[j])} {j + 1}" for j in range(len(things)) for i in range(j) if positions
     ]
     return " ; ".join(objects) + (" | " + " ; ".join(relations) if relations else "")
 
 
-def read(prompt: str, scene: Scene, places: bool = True) -> str | None:
-    """Answer a question about a scene; with `places` off, from what the objects look like alone.
+def solve(prompt: str, scene: Scene, positions: bool = True) -> str | None:
+    """Answer a question about a scene.
+
+    Args:
+        prompt: the question.
+        scene: what it is about.
+        positions: use the objects' positions and drawing order; without, only their appearance is known.
 
     Returns:
-        The answer, or None where the scene does not tell it.
+        The answer, or None if the scene does not determine it.
     """
     text = prompt.lower()
     pair = named_pair(text, scene)
     if pair:
-        what = _first(TWO_THINGS, text)
-        return _related(what, *pair) if what and places else None
-    what = _first(ONE_THING, text)
+        what = _first(PAIR_QUESTIONS, text)
+        return _related(what, *pair) if what and positions else None
+    what = _first(OBJECT_QUESTIONS, text)
     if what == "graph":
-        return graph(scene, places)
+        return scene_graph(scene, positions)
     if what == "background":
         return scene.background.colour
     if what == "shape":
         return scene.things[0].shape if len(scene.things) == 1 else None
-    named = [thing for thing in scene.things if _mentions(text, thing.shape) >= 0]
+    named = [thing for thing in scene.things if _find_words(text, thing.shape) >= 0]
     if what in ("colour", "texture") and len(named) == 1:
         return str(getattr(named[0], what))
     return None
