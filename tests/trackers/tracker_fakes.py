@@ -1,4 +1,4 @@
-"""A finished run to tell trackers of: four questions about one picture, and a model that says yes."""
+"""A finished run for trackers: four questions about one image, and a model that answers yes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vtbench.tracking import Summary
 
 
 class Keyed:
-    """The echo model behind a key, as an endpoint's adapter would have it."""
+    """The echo model with a key as argument."""
 
     @hookimpl
     def vtbench_adapters(self) -> dict[str, Any]:
@@ -30,7 +30,7 @@ class Keyed:
 
 
 class Ledger:
-    """Keeps summaries, or fails with `error`."""
+    """A tracker that keeps summaries, or fails with `error`."""
 
     def __init__(self, error: str = "") -> None:
         self.error, self.summaries = error, list[Summary]()
