@@ -30,7 +30,7 @@ def help_texts(settings: type) -> dict[str, str]:
     hints = get_type_hints(settings, include_extras=True)
     return {
         field.name: next(text for text in hints[field.name].__metadata__ if isinstance(text, str))
-        for field in fields(settings)  # type: ignore[arg-type]  # the class is a dataclass
+        for field in fields(settings)
     }
 
 

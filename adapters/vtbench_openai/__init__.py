@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtbench.hookspecs import hookimpl
 from vtbench.settings import accepts
-from vtbench_openai.settings import EndpointArguments
+from vtbench_openai.arguments import EndpointArguments
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
@@ -28,7 +28,7 @@ def openai(**arguments: Any) -> Adapter:
         AdapterError: an argument is invalid, the endpoint does not respond, or it refuses the key or the model.
     """
     from vtbench_openai.adapter import OpenAIAdapter
-    from vtbench_openai.settings import api_key, checked_arguments
+    from vtbench_openai.arguments import api_key, checked_arguments
 
     settings = checked_arguments(arguments)
     return OpenAIAdapter(settings, api_key(settings))

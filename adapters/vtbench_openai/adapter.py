@@ -11,13 +11,13 @@ from PIL import Image
 
 from vtbench.errors import AdapterError, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
+from vtbench_openai.arguments import EndpointArguments
 from vtbench_openai.batch_cache import BatchCache
 from vtbench_openai.endpoint import Endpoint
 from vtbench_openai.event_loop import EventLoopThread, gather_outcomes
 from vtbench_openai.probe import Probe
 from vtbench_openai.request import generation_request, scoring_request, user_message
 from vtbench_openai.response import Response, answer_text, choice_likelihoods, parse_response, ranking_problem
-from vtbench_openai.settings import EndpointArguments
 
 
 class OpenAIAdapter:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from vtbench.errors import AdapterError, SampleError, VtbenchError
-from vtbench_openai.settings import EndpointArguments
+from vtbench_openai.arguments import EndpointArguments
 
 _MESSAGE_LENGTH = 200
 

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from vtbench.types import Sample
-from vtbench_openai.settings import EndpointArguments
+from vtbench_openai.arguments import EndpointArguments
 
 
 def data_url(image: Image.Image) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from vtbench.hookspecs import hookimpl
 from vtbench.settings import accepts
 from vtbench.tracking import Tracker
-from vtbench_trackers.settings import MlflowSettings, TensorboardSettings, WandbSettings, checked_settings
+from vtbench_trackers.tracker_settings import MlflowSettings, TensorboardSettings, WandbSettings, checked_settings
 
 
 @accepts(WandbSettings)

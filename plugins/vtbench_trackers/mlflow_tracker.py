@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from vtbench.errors import VtbenchError
 from vtbench.tracking import Summary
-from vtbench_trackers.settings import MlflowSettings
+from vtbench_trackers.tracker_settings import MlflowSettings
 
 _TAG = "vtbench.run"
 _MAX_PARAM_LENGTH = 500

@@ -18,7 +18,7 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from vtbench.tracking import Summary
-from vtbench_trackers.settings import TensorboardSettings
+from vtbench_trackers.tracker_settings import TensorboardSettings
 
 
 class TensorboardTracker:

@@ -12,7 +12,7 @@ import wandb
 
 from vtbench.errors import VtbenchError
 from vtbench.tracking import Summary
-from vtbench_trackers.settings import WandbSettings
+from vtbench_trackers.tracker_settings import WandbSettings
 
 _QUIET = wandb.Settings(
     silent=True,
