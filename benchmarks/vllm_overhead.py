@@ -1,13 +1,14 @@
-"""What the harness costs over bare vLLM: `vtbench run` beside one `LLM.generate` of the same items, in turn.
+"""Overhead of the harness over bare vLLM: `vtbench run` and one `LLM.generate` of the same items, alternating.
 
     .venv-vllm/bin/python benchmarks/vllm_overhead.py [--items 512] [--batch-size 256] [--rounds 3] [--width 1024]
 
-The model is the embedded one, of 3 million parameters; --width makes one of that width and 12 layers, with random
-weights, as the harness's share depends on how much there is to compute.
+The model is the embedded one with 3 million parameters. --width creates a model of that width with 12 layers and random
+weights, because the relative overhead depends on the cost of the model.
 
-Both draw the pictures and ask the same engine for the same greedy answers. The bare way makes a prompt of text and a
-picture each, hands all of them to `LLM.generate` and keeps the text; `vtbench run` does it with its accuracy metric,
-its records and its results. Starting the engine is left out of both; vLLM's caches are emptied before each.
+Both render the images and use the same engine for the same greedy answers. The bare variant makes a prompt of text and
+one image for each item, passes all of them to `LLM.generate` and keeps the texts; `vtbench run` also computes its
+accuracy metric and writes its records and results. Engine start-up is excluded from both, and vLLM's caches are emptied
+before each.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ import torch
 from transformers import LlavaProcessor
 
 import vtbench
-from vtbench.console.progress import Listener
+from vtbench.catalog import find_task_files
+from vtbench.console import Listener
 from vtbench.hookspecs import hookimpl
 from vtbench.registry import Registry
 from vtbench.scoring import plugin
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
+from vtbench.task import load_task
 from vtbench_hf.prompting import prompt_text
 from vtbench_llava import WEIGHTS
 from vtbench_llava.build import build_llava
@@ -39,43 +40,43 @@ from vtbench_llava.layout import save_published
 TASK = "relational"
 
 
-class Clock(Listener):
-    """Times a run from its first sample to its end."""
+class Stopwatch(Listener):
+    """Measures a run from its first sample to its end."""
 
     began = ended = 0.0
 
     def begin(self, *_: object) -> None:
-        """Start the clock."""
+        """Record the start."""
         self.began = time.perf_counter()
 
     def end(self) -> None:
-        """Stop the clock."""
+        """Record the end."""
         self.ended = time.perf_counter()
 
 
-class Kept:
-    """Offers an adapter that is there, and outlives its runs."""
+class ExistingAdapter:
+    """A plugin that offers an existing adapter, which stays open after a run."""
 
     def __init__(self, adapter: Any) -> None:
         self.adapter = adapter
 
     @hookimpl
     def vtbench_adapters(self) -> dict[str, Any]:
-        """Offer it as `kept`."""
-        kept = self.adapter
+        """Offer it as `existing`."""
+        adapter = self.adapter
 
         class View:
             def __getattr__(self, name: str) -> Any:
-                return getattr(kept, name)
+                return getattr(adapter, name)
 
             def close(self) -> None:
                 pass
 
-        return {"kept": View}
+        return {"existing": View}
 
 
 def bare(adapter: Any, items: int) -> tuple[float, list[str]]:
-    """Return the seconds of one `LLM.generate`, and its answers."""
+    """Return the wall seconds of one `LLM.generate`, and its answers."""
     from vllm import SamplingParams
 
     llm, processor = adapter._engine._llm, adapter._checkpoint.processor
@@ -96,11 +97,11 @@ def bare(adapter: Any, items: int) -> tuple[float, list[str]]:
 
 
 def harness(adapter: Any, items: int, batch_size: int | str) -> tuple[float, list[str]]:
-    """Return the seconds of `vtbench run`, and its answers."""
-    registry, clock = Registry({"scoring": plugin, "kept": Kept(adapter)}), Clock()
+    """Return the wall seconds of `vtbench run`, and its answers."""
+    registry, stopwatch = Registry({"scoring": plugin, "existing": ExistingAdapter(adapter)}), Stopwatch()
     with tempfile.TemporaryDirectory() as output:
         result = vtbench.run(
-            model="kept",
+            model="existing",
             tasks=[TASK],
             limit=items,
             metrics=["accuracy"],
@@ -108,32 +109,32 @@ def harness(adapter: Any, items: int, batch_size: int | str) -> tuple[float, lis
             report=False,
             output=output,
             registry=registry,
-            listener=clock,
+            listener=stopwatch,
         )
         lines = (Path(result.path) / "samples.jsonl").read_text().splitlines()
-    return clock.ended - clock.began, [json.loads(line)["output"] for line in lines]
+    return stopwatch.ended - stopwatch.began, [json.loads(line)["output"] for line in lines]
 
 
-def fresh(adapter: Any) -> None:
-    """Empty the caches that would spare the second asker the work of the first."""
+def clear_caches(adapter: Any) -> None:
+    """Empty vLLM's caches, so that the second variant repeats all work of the first."""
     engine = adapter._engine._llm.llm_engine
     engine.reset_prefix_cache()
     engine.reset_mm_cache()
     engine.reset_encoder_cache()
 
 
-def cpu() -> float:
-    """Return the CPU seconds of this process and the engine's so far: they do not mind what else the machine does."""
+def cpu_seconds() -> float:
+    """Return the CPU seconds so far of this process and its children, the engine's included."""
     me = psutil.Process()
     times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
     return sum(t.user + t.system for t in times)
 
 
-def timed(ask: Any, *arguments: Any) -> tuple[float, float, list[str]]:
+def timed(variant: Any, *arguments: Any) -> tuple[float, float, list[str]]:
     """Return wall seconds, CPU seconds and answers."""
-    before = cpu()
-    seconds, texts = ask(*arguments)
-    return seconds, cpu() - before, texts
+    before = cpu_seconds()
+    seconds, texts = variant(*arguments)
+    return seconds, cpu_seconds() - before, texts
 
 
 def main() -> None:
@@ -146,12 +147,12 @@ def main() -> None:
     size = given.batch_size if given.batch_size == "auto" else int(given.batch_size)
     engine = {"enforce_eager": True, "max_model_len": 512, "kv_cache_memory_bytes": 2**29, "visual_tokens": False}
     with tempfile.TemporaryDirectory() as scratch:
-        checkpoint = {"pretrained": wide(given.width, Path(scratch) / "model")} if given.width else {}
+        checkpoint = {"pretrained": save_random_llava(given.width, Path(scratch) / "model")} if given.width else {}
         measure(Registry().adapter("vllm", {**engine, **checkpoint}), given.items, size, given.rounds)
 
 
-def wide(width: int, directory: Path) -> str:
-    """Write a LLaVA of that width with random weights and the embedded one's processor; return where it lies."""
+def save_random_llava(width: int, directory: Path) -> str:
+    """Write a LLaVA of that width with random weights and the embedded model's processor; return its directory."""
     processor = LlavaProcessor.from_pretrained(WEIGHTS)
     sizes = {"hidden": width, "layers": 12, "heads": width // 64, "kv_heads": width // 64, "intermediate": 4 * width}
     model = build_llava(**sizes, vocab_size=len(processor.tokenizer))
@@ -161,19 +162,19 @@ def wide(width: int, directory: Path) -> str:
 
 
 def measure(adapter: Any, items: int, batch_size: int | str, rounds: int) -> None:
-    """Ask in turn, print each round, and close the adapter."""
+    """Run both variants alternately, print each round, and close the adapter."""
     try:
         bare(adapter, 16)
         pairs = []
         for _ in range(rounds):
-            fresh(adapter)
+            clear_caches(adapter)
             plain, plain_cpu, texts = timed(bare, adapter, items)
-            fresh(adapter)
-            ours, ours_cpu, same = timed(harness, adapter, items, batch_size)
+            clear_caches(adapter)
+            ours, ours_cpu, our_texts = timed(harness, adapter, items, batch_size)
             pairs.append((ours / plain - 1, ours_cpu / plain_cpu - 1))
             print(
                 f"bare {plain:.2f} s (CPU {plain_cpu:.2f}), vtbench {ours:.2f} s (CPU {ours_cpu:.2f}): "
-                f"wall {pairs[-1][0]:+.1%}, CPU {pairs[-1][1]:+.1%}; answers alike: {texts == same}",
+                f"wall {pairs[-1][0]:+.1%}, CPU {pairs[-1][1]:+.1%}; same answers: {texts == our_texts}",
                 flush=True,
             )
         for what, found in zip(("wall", "CPU"), zip(*pairs, strict=True), strict=True):

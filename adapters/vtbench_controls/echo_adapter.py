@@ -1,6 +1,6 @@
-"""The smallest adapter, with every capability of a model: for tests, and to read before writing one.
+"""A minimal adapter with every capability of a model: for tests, and as an example for adapter authors.
 
-In: samples. Out: the question itself or a fixed text, and the pictures' patches as visual tokens.
+Its answer is the question itself or a fixed text; its visual tokens are the pixels of the image's patches.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from PIL import Image
 from vtbench.budget import Budget, checked_weights
 from vtbench.errors import AdapterError
 from vtbench.types import Capability, Output, Sample, VisualTokens
-from vtbench_controls.readers import believe
+from vtbench_controls.symbolic import choice_logprobs
 
 GRID = 8
 PATCH = 4
-"""Each of the 8 x 8 tokens is its patch at 4 x 4 pixels: d = 48."""
+"""Each of the 8 x 8 tokens is a patch of 4 x 4 RGB pixels: d = 48."""
 
 
 def patches(image: Image.Image) -> np.ndarray:
-    """Return an RGB picture as (64, 48) floats in [0, 1], row by row from the top left."""
+    """Return an RGB image as patches of shape (64, 48), floats in [0, 1], row by row from the top left."""
     side = GRID * PATCH
     small = np.asarray(image.resize((side, side), Image.Resampling.BOX), dtype=np.float32) / 255
     grid = small.reshape(GRID, PATCH, GRID, PATCH, 3).transpose(0, 2, 1, 3, 4)
@@ -31,21 +31,21 @@ def patches(image: Image.Image) -> np.ndarray:
 
 
 class Echo:
-    """Gives the question back, or a fixed text."""
+    """Answers with the question itself, or with a fixed text."""
 
     capabilities: frozenset[Capability] = frozenset({"generate", "rank", "visual_tokens", "budget"})
     image_size: int | None = None
     layers: tuple[str, ...] = ("connector",)
 
     def __init__(self, text: object = None) -> None:
-        # On the command line, `text=yes` and `text=3` arrive as what they are in YAML.
+        # The command line reads values as YAML: `text=yes` arrives as True, `text=3` as 3.
         self._text = {True: "yes", False: "no"}[text] if isinstance(text, bool) else text if text is None else str(text)
 
-    def _says(self, sample: Sample) -> str:
+    def _answer(self, sample: Sample) -> str:
         return sample.prompt if self._text is None else self._text
 
-    def _read(self, samples: Sequence[Sample], budget: Budget | None) -> list[Output]:
-        """Count the visual tokens that a budget leaves, and with them the words of each question."""
+    def _token_counts(self, samples: Sequence[Sample], budget: Budget | None) -> list[Output]:
+        """Return outputs with token counts: the visual tokens that a budget keeps, plus the words of the question."""
         kept = [GRID * GRID] * len(samples)
         if budget is not None:
             (visual,) = self.visual_tokens(samples, ["connector"])
@@ -56,26 +56,26 @@ class Echo:
         ]
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
-        """Say it."""
-        read = self._read(samples, budget)
-        return [replace(output, text=self._says(sample)) for sample, output in zip(samples, read, strict=True)]
+        """Return the text."""
+        counted = self._token_counts(samples, budget)
+        return [replace(output, text=self._answer(sample)) for sample, output in zip(samples, counted, strict=True)]
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
-        """Believe in the choice that the text gives; all alike where it gives none."""
+        """Return log-probabilities with most of the mass on the choice in the text; uniform if it names none."""
         return [
             replace(
                 output,
-                logprobs=believe(self._says(sample), sample.choices),
+                logprobs=choice_logprobs(self._answer(sample), sample.choices),
                 logprob_tokens=(1,) * len(sample.choices),
             )
-            for sample, output in zip(samples, self._read(samples, budget), strict=True)
+            for sample, output in zip(samples, self._token_counts(samples, budget), strict=True)
         ]
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        """Return the patches of each sample's first picture.
+        """Return the patches of each sample's first image.
 
         Raises:
-            AdapterError: a layer that it does not have.
+            AdapterError: there is no such layer.
         """
         if unknown := [layer for layer in layers if layer not in self.layers]:
             raise AdapterError(f"echo has no layer {unknown[0]!r}; it has {', '.join(self.layers)}.")
@@ -85,8 +85,8 @@ class Echo:
         return [VisualTokens(layer, tokens, boxes) for layer in layers]
 
     def describe(self) -> Mapping[str, Any]:
-        """Name it."""
+        """Return the name of the control and its text."""
         return {"checkpoint": "control:Echo", "parameters": 0, "device": "cpu", "text": self._text}
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing."""

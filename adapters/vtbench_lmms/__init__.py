@@ -1,8 +1,9 @@
 """The `lmms` adapter: any model registered in lmms-eval, in a process of its own.
 
-lmms-eval changes the process that imports it (it resets loguru, turns warnings off, sets TF32 and a 24 hour NCCL
-time-out), and its models want other versions of transformers than vtbench does. So it runs in a worker that talks in
-lines of JSON over pipes (`worker.py`), by this interpreter or by another one.
+lmms-eval changes the process that imports it: it resets loguru, turns warnings off, sets TF32, and sets an NCCL timeout
+of 24 hours. Its models also need other versions of transformers than vtbench. So a model runs in a worker process,
+under this interpreter or another one: `worker_script` loads and queries it, `worker_process` exchanges lines of JSON
+with the script over pipes, and `adapter` turns samples into requests and replies into outputs.
 """
 
 from __future__ import annotations
@@ -11,37 +12,26 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vtbench.hookspecs import hookimpl
+from vtbench.settings import accepts
+from vtbench_lmms.arguments import LmmsArguments
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
 
 
-def lmms(
-    model: str | None = None,
-    python: str | None = None,
-    image_size: int | None = None,
-    force_simple: bool = False,
-    device: str = "auto",
-    dtype: str = "auto",
-    **model_args: Any,
-) -> Adapter:
+@accepts(LmmsArguments, others=True)
+def lmms(**arguments: Any) -> Adapter:
     """Any model of lmms-eval: `model=huggingface,pretrained=<directory or hub name>`.
 
-    Args:
-        model: its name in lmms-eval.
-        python: interpreter of an environment that has lmms-eval; by default the one that runs vtbench.
-        image_size: side in pixels of the pictures that tasks draw; by default what the checkpoint's config says.
-        force_simple: take the older, `simple` class of a model that has two.
-        device: `auto` leaves it to lmms-eval on a GPU, and says `cpu` where there is none.
-        dtype: handed on to models that take one.
-        **model_args: the model's own arguments, `pretrained` and `batch_size` among them.
+    The arguments are the fields of `LmmsArguments` and those of the model in lmms-eval.
 
     Raises:
-        AdapterError: lmms-eval is missing, has no such model, or cannot load it; one line that says why.
+        AdapterError: lmms-eval is missing, has no such model, or cannot load it.
     """
     from vtbench_lmms.adapter import start
+    from vtbench_lmms.arguments import checked_arguments
 
-    return start(model, python, image_size, force_simple, device, dtype, model_args)
+    return start(*checked_arguments(arguments))
 
 
 @hookimpl

@@ -1,4 +1,7 @@
-"""Samples to the worker, its answers back as outputs; an empty answer is an error, as lmms-eval hides errors so."""
+"""The adapter: requests to the worker process, outputs from its replies.
+
+An empty answer counts as an error, because models of lmms-eval return one when they catch an exception.
+"""
 
 from __future__ import annotations
 
@@ -12,49 +15,52 @@ from typing import Any
 from PIL.Image import Image
 
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError, nearest
-from vtbench.runs.provenance import secrets
+from vtbench.provenance import secrets
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf.fingerprint import fingerprint
-from vtbench_lmms.checkpoint import found
-from vtbench_lmms.process import Worker
+from vtbench_lmms.arguments import LmmsArguments
+from vtbench_lmms.worker_process import WorkerProcess
 
 
-def start(
-    model: str | None,
-    python: str | None,
-    image_size: int | None,
-    force_simple: bool,
-    device: str,
-    dtype: str,
-    model_args: Mapping[str, Any],
-) -> LmmsAdapter:
-    """Start a worker and load the model in it; see `vtbench_lmms.lmms`."""
-    if not model:
-        raise AdapterError("--model lmms needs a model of lmms-eval: --model-args model=huggingface,pretrained=DIR")
-    arguments = dict(model_args)
-    if isinstance(arguments.get("pretrained"), str):
-        arguments["pretrained"] = found(arguments["pretrained"])
-    worker = Worker(python or sys.executable, secrets(arguments))
+def start(settings: LmmsArguments, model_args: Mapping[str, Any]) -> LmmsAdapter:
+    """Start a worker process and load the model in it.
+
+    Args:
+        settings: the adapter's own arguments.
+        model_args: those of the model, `pretrained` and `batch_size` among them.
+
+    Raises:
+        AdapterError: lmms-eval is missing, has no such model, or cannot load it.
+    """
+    model = settings.model or ""
+    worker = WorkerProcess(settings.python or sys.executable, secrets(dict(model_args)))
     try:
-        reply = worker.ask(
-            {"model": model, "arguments": arguments, "force_simple": force_simple, "device": device, "dtype": dtype}
+        reply = worker.request(
+            {
+                "model": model,
+                "arguments": dict(model_args),
+                "force_simple": settings.force_simple,
+                "device": settings.device,
+                "dtype": settings.dtype,
+            }
         )
         if error := reply.get("error"):
-            raise _refusal(model, python, error, worker)
+            raise _load_error(model, settings.python, error, worker)
     except BaseException:
         worker.close()
         raise
-    return LmmsAdapter(worker, model, str(arguments.get("pretrained", model)), reply["facts"], image_size)
+    checkpoint = str(model_args.get("pretrained", model))
+    return LmmsAdapter(worker, model, checkpoint, reply["facts"], settings.image_size)
 
 
 class LmmsAdapter:
-    """A model of lmms-eval. It generates; lmms-eval has no right way to ask for log-probabilities or visual tokens."""
+    """A model of lmms-eval. It only generates: lmms-eval gives no sums of log-probabilities and no visual tokens."""
 
     capabilities: frozenset[Capability] = frozenset({"generate"})
     layers: tuple[str, ...] = ()
 
     def __init__(
-        self, worker: Worker, model: str, checkpoint: str, facts: Mapping[str, Any], image_size: int | None
+        self, worker: WorkerProcess, model: str, checkpoint: str, facts: Mapping[str, Any], image_size: int | None
     ) -> None:
         self.image_size: int | None = image_size or facts["image_size"]
         self._worker, self._model, self._checkpoint, self._facts = worker, model, checkpoint, facts
@@ -63,29 +69,32 @@ class LmmsAdapter:
         """Answer greedily, in batches as large as the model's own `batch_size`.
 
         Raises:
-            SampleError: the model failed, or an answer is empty; with the last line that it printed.
+            SampleError: the model failed, or an answer is empty; the message has the last line that it printed.
+            OutOfMemory: the batch does not fit into memory.
         """
-        asked = [{"prompt": s.prompt, "images": [_png(image) for image in s.images]} for s in samples]
-        reply = self._worker.ask({"samples": asked, "max_new_tokens": max_new_tokens})
+        requests = [{"prompt": s.prompt, "images": [_png(image) for image in s.images]} for s in samples]
+        reply = self._worker.request({"samples": requests, "max_new_tokens": max_new_tokens})
         if error := reply.get("error"):
             kind = OutOfMemory if error["kind"] == "memory" else SampleError
-            raise kind(f"lmms-eval's {self._model!r} failed: {self._worker.clean(error['text'])}")
+            raise kind(f"lmms-eval's {self._model!r} failed: {self._worker.redact(error['text'])}")
         texts = [text.strip() for text in reply["texts"]]
         if not all(texts):
-            said = self._worker.printed("; it last printed: ")
-            raise SampleError(f"lmms-eval's {self._model!r} gave an empty answer, as its models do on an error{said}")
+            printed = self._worker.last_printed("; it last printed: ")
+            raise SampleError(
+                f"lmms-eval's {self._model!r} gave an empty answer, as its models do on an error{printed}"
+            )
         return [Output(text=text) for text in texts]
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         """Refuse: lmms-eval's `loglikelihood` returns a mean loss, and few of its models have it."""
-        raise AdapterError("--model lmms cannot rank answers")
+        raise AdapterError("model 'lmms' cannot rank answers")
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        """Refuse: lmms-eval shows none."""
-        raise AdapterError("--model lmms gives no visual tokens")
+        """Refuse: lmms-eval gives none."""
+        raise AdapterError("model 'lmms' gives no visual tokens")
 
     def describe(self) -> Mapping[str, Any]:
-        """Say which model of lmms-eval this is."""
+        """Return the facts that identify the model of lmms-eval."""
         facts = {key: value for key, value in self._facts.items() if key != "image_size"}
         return {
             "checkpoint": self._checkpoint,
@@ -100,22 +109,22 @@ class LmmsAdapter:
 
 
 def _png(image: Image) -> str:
-    """Encode a picture without loss; it is small and travels once, so speed goes before size."""
+    """Return an image as base64 PNG: lossless, with fast compression rather than a small size."""
     file = io.BytesIO()
     image.save(file, format="PNG", compress_level=1)
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _refusal(model: str, python: str | None, error: Mapping[str, Any], worker: Worker) -> VtbenchError:
-    """Turn the worker's reason for not loading a model into one line that says what to do."""
-    text = worker.clean(error["text"])
+def _load_error(model: str, python: str | None, error: Mapping[str, Any], worker: WorkerProcess) -> VtbenchError:
+    """Return the error for the worker's reason why it cannot load a model, with what to do about it."""
+    text = worker.redact(error["text"])
     pip = f"{python} -m pip install" if python else "pip install"
     match error["kind"]:
         case "missing":
             package = "'lmms-eval>=0.7'" if python else "'vtbench[lmms]'"
-            return AdapterError(f"--model lmms needs lmms-eval; install it with: {pip} {package}")
+            return AdapterError(f"model 'lmms' needs lmms-eval; install it with: {pip} {package}")
         case "old":
-            return AdapterError(f"--model lmms needs lmms-eval 0.7 or newer ({text})")
+            return AdapterError(f"model 'lmms' needs lmms-eval 0.7 or newer ({text})")
         case "unknown_model":
             return AdapterError(f"lmms-eval has no model {model!r}.{nearest(model, error['names'])}")
         case "unknown_argument":

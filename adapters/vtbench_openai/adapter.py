@@ -1,179 +1,161 @@
-"""A model behind an HTTP endpoint: samples in, outputs out; visual tokens from a local checkpoint, if one is named."""
+"""The adapter: outputs from the endpoint, visual tokens from a local checkpoint if one is named."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from vtbench.errors import AdapterError, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
-from vtbench_openai import messages
-from vtbench_openai.background import Background
+from vtbench_openai.arguments import EndpointArguments
+from vtbench_openai.batch_cache import BatchCache
 from vtbench_openai.endpoint import Endpoint
-from vtbench_openai.memo import Memo
-from vtbench_openai.ranking import scores, why_not
-from vtbench_openai.replies import Reply, parsed, text
-from vtbench_openai.settings import Settings
-
-if TYPE_CHECKING:
-    from vtbench_openai.probe import Probe
+from vtbench_openai.event_loop import EventLoopThread, gather_outcomes
+from vtbench_openai.probe import Probe
+from vtbench_openai.request import generation_request, scoring_request, user_message
+from vtbench_openai.response import Response, answer_text, choice_likelihoods, parse_response, ranking_problem
 
 
 class OpenAIAdapter:
-    """Asks about all samples of a batch side by side.
+    """Queries the endpoint about all samples of a batch concurrently.
 
-    Where some of them fail, the others' answers are kept until the loop asks for them one by one: no request that was
-    answered, or was given up, is sent again.
+    If some samples fail, the outcomes of the whole batch are kept until the engine repeats it sample by sample: no
+    request that was answered or given up is sent again.
 
     Args:
-        settings: how the endpoint is asked.
-        make_probe: makes what gives visual tokens, or nothing. Called when the endpoint has answered.
+        settings: how the endpoint is queried.
+        key: the API key, if any.
 
     Raises:
-        AdapterError: the endpoint, the key or the model's name cannot be used.
+        AdapterError: the endpoint, the key, the model's name or the probe cannot be used.
     """
 
-    def __init__(self, settings: Settings, make_probe: Callable[[], Probe | None]) -> None:
-        self._settings, self._memo = settings, Memo()
-        self._background = Background()
-        self._endpoint = Endpoint(settings)
+    def __init__(self, settings: EndpointArguments, key: str | None) -> None:
+        self._settings, self._cache = settings, BatchCache()
+        self._event_loop = EventLoopThread()
+        self._endpoint = Endpoint(settings, key)
         self._probe: Probe | None = None
         try:
-            self._served = self._background.run(self._check_model())
-            self._why_no_rank = self._background.run(self._try_ranking())
-            self._probe = make_probe()
+            self._served = self._event_loop.run(self._check_model())
+            self._cannot_rank = self._event_loop.run(self._try_ranking())
+            if settings.probe:
+                self._probe = Probe(settings.probe, settings.device, settings.dtype)
         except BaseException:
             self.close()
             raise
         self.capabilities: frozenset[Capability] = frozenset({"generate"})
-        self.capabilities |= {"rank"} if self._why_no_rank is None else set()
+        self.capabilities |= {"rank"} if self._cannot_rank is None else set()
         self.capabilities |= {"visual_tokens"} if self._probe else set()
         self.layers: tuple[str, ...] = self._probe.layers if self._probe else ()
         self.image_size = settings.image_size or (self._probe.image_size if self._probe else None)
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         """Answer, at temperature 0."""
-        return self._each(samples, f"{max_new_tokens} tokens", lambda sample: self._answer(sample, max_new_tokens))
+        return self._query(samples, f"{max_new_tokens} tokens", lambda sample: self._answer(sample, max_new_tokens))
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
-        """Score each sample's choices: a request for each, and one more where the sample was not answered before."""
+        """Return log-likelihoods of each sample's choices.
+
+        This takes one request for each choice, and one more for the prompt's length unless the sample was answered.
+        """
         if "rank" not in self.capabilities:
-            raise AdapterError(f"model 'openai' cannot rank here: {self._why_no_rank}")
-        return self._each(samples, "rank", self._rank)
+            raise AdapterError(f"model 'openai' cannot rank here: {self._cannot_rank}")
+        return self._query(samples, "rank", self._rank)
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        """Return what the probe's vision tower and connector make of the pictures."""
+        """Return the visual tokens that the probe computes."""
         if self._probe is None:
-            raise AdapterError("an endpoint shows no visual tokens; name what it serves with probe=<checkpoint>")
+            raise AdapterError("an endpoint gives no visual tokens; name the checkpoint it serves: probe=<checkpoint>")
         return self._probe.visual_tokens(samples, layers)
 
     def describe(self) -> Mapping[str, Any]:
-        """Say which model this is, as far as an endpoint tells."""
+        """Return the facts that identify the model, as far as the endpoint tells them."""
         return {
-            "checkpoint": self._settings.model,
+            "checkpoint": self._settings.model or "",
             "endpoint": self._settings.base_url,
             "served_from": self._served.get("root"),
             "parameters": None,
             "device": "endpoint",
-            "cannot_rank": self._why_no_rank,
+            "cannot_rank": self._cannot_rank,
             "probe": None if self._probe is None else self._probe.describe(),
             "versions": {"httpx2": metadata.version("httpx2")},
         }
 
     def close(self) -> None:
-        """Close connections, the thread behind them, and the probe."""
-        self._memo.clear()
-        self._background.run(self._endpoint.close())
-        self._background.close()
+        """Close the connections, the event loop's thread, and the probe."""
+        self._cache.clear()
+        self._event_loop.run(self._endpoint.close())
+        self._event_loop.close()
         if self._probe:
             self._probe.close()
 
     async def _check_model(self) -> Mapping[str, Any]:
-        """Return what the endpoint says of the model; nothing where it lists none."""
+        """Return the endpoint's entry of the model; an empty one if the endpoint has no list of models."""
         settings, served = self._settings, await self._endpoint.models()
         if served is None and settings.model:
             return {}
         names = [entry["id"] for entry in served or ()]
         if not settings.model:
-            has = f"one of {', '.join(sorted(names))}" if names else "the name of a model that it serves"
-            raise AdapterError(f"model 'openai': {settings.base_url} wants model=NAME: {has}")
+            hint = f"one of {', '.join(sorted(names))}" if names else "the name of a model that it serves"
+            raise AdapterError(f"model 'openai': {settings.base_url} needs model=NAME: {hint}")
         if settings.model not in names:
-            has = f"It has: {', '.join(sorted(names))}." if len(names) <= 20 else nearest(settings.model, names)
-            raise AdapterError(f"model 'openai': {settings.base_url} has no model {settings.model!r}. {has}".strip())
+            hint = f"It has: {', '.join(sorted(names))}." if len(names) <= 20 else nearest(settings.model, names)
+            raise AdapterError(f"model 'openai': {settings.base_url} has no model {settings.model!r}. {hint}".strip())
         return next(entry for entry in served or () if entry["id"] == settings.model)
 
     async def _try_ranking(self) -> str | None:
-        """Return why the endpoint cannot rank, None if it can: it is asked about a grey picture."""
+        """Return why the endpoint cannot rank, None if it can; found out with a question about a grey image."""
         grey = Image.new("RGB", (64, 64), (128, 128, 128))
-        asked = messages.question(Sample("probe", 0, (grey,), "Is it grey?", "yes", ("yes",)))
+        message = user_message(Sample("probe", 0, (grey,), "Is it grey?", "yes", ("yes",)))
         try:
-            replied = [
-                await self._ask(request)
-                for request in (
-                    messages.scoring(self._settings, asked),
-                    messages.scoring(self._settings, asked, "yes"),
-                )
-            ]
+            bare = await self._send(scoring_request(self._settings, message))
+            prefilled = await self._send(scoring_request(self._settings, message, "yes"))
         except SampleError:
-            return "the endpoint does not take prompt_logprobs"
-        return why_not(*replied)
+            return "the endpoint does not accept prompt_logprobs"
+        return ranking_problem(bare, prefilled)
 
-    def _each(self, samples: Sequence[Sample], what: str, ask: Callable[[Sample], Awaitable[Output]]) -> list[Output]:
-        """Ask about every sample of a batch that was not asked about before.
+    def _query(
+        self, samples: Sequence[Sample], kind: str, query: Callable[[Sample], Awaitable[Output]]
+    ) -> list[Output]:
+        """Query the endpoint about every sample of a batch that has no outcome yet.
 
         Raises:
-            SampleError: at least one of them failed; the answers to the others are kept.
+            SampleError: at least one sample failed; the outcomes of the others are kept.
         """
-        new = self._memo.new(samples, what)
-        for sample, outcome in zip(new, self._background.run(_side_by_side(ask, new)), strict=True):
-            self._memo.keep(sample, what, outcome)
-        return self._memo.outputs(samples, what)
+        missing = self._cache.missing(samples, kind)
+        for sample, outcome in zip(missing, self._event_loop.run(gather_outcomes(query, missing)), strict=True):
+            self._cache.store(sample, kind, outcome)
+        return self._cache.outputs(samples, kind)
 
     async def _answer(self, sample: Sample, max_tokens: int) -> Output:
-        asked = await asyncio.to_thread(messages.question, sample)
-        reply = await self._ask(messages.generation(self._settings, asked, max_tokens))
+        message = await asyncio.to_thread(user_message, sample)
+        response = await self._send(generation_request(self._settings, message, max_tokens))
         return Output(
-            text=text(reply), tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, cost=self._cost([reply])
+            text=answer_text(response),
+            tokens_in=response.tokens_in,
+            tokens_out=response.tokens_out,
+            cost=self._cost([response]),
         )
 
     async def _rank(self, sample: Sample) -> Output:
-        asked = await asyncio.to_thread(messages.question, sample)
-        requests = [messages.scoring(self._settings, asked, choice) for choice in sample.choices]
-        length = self._memo.prompt_length(sample)
+        message = await asyncio.to_thread(user_message, sample)
+        requests = [scoring_request(self._settings, message, choice) for choice in sample.choices]
+        length = self._cache.prompt_length(sample)
         if length is None:
-            requests.append(messages.generation(self._settings, asked, 1))
-        replied = await asyncio.gather(*map(self._ask, requests))
-        length = length or replied[-1].tokens_in or 0
-        logprobs, counts = scores(length, replied[: len(sample.choices)])
-        return Output(logprobs=logprobs, logprob_tokens=counts, tokens_in=length, cost=self._cost(replied))
+            requests.append(generation_request(self._settings, message, 1))
+        responses = await asyncio.gather(*map(self._send, requests))
+        length = length or responses[-1].tokens_in or 0
+        logprobs, counts = choice_likelihoods(length, responses[: len(sample.choices)])
+        return Output(logprobs=logprobs, logprob_tokens=counts, tokens_in=length, cost=self._cost(responses))
 
-    async def _ask(self, fields: Mapping[str, Any]) -> Reply:
-        return parsed(await self._endpoint.post("chat/completions", fields))
+    async def _send(self, fields: Mapping[str, Any]) -> Response:
+        return parse_response(await self._endpoint.post("chat/completions", fields))
 
-    def _cost(self, replied: Sequence[Reply]) -> float | None:
-        """Return what requests cost by the prices that were given, None without prices."""
-        costs = [self._settings.cost(reply.tokens_in or 0, reply.tokens_out or 0) for reply in replied]
+    def _cost(self, responses: Sequence[Response]) -> float | None:
+        """Return the price of the requests, None if no prices were given."""
+        costs = [self._settings.cost(response.tokens_in or 0, response.tokens_out or 0) for response in responses]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
-
-
-async def _side_by_side(
-    ask: Callable[[Sample], Awaitable[Output]], samples: Sequence[Sample]
-) -> list[Output | SampleError]:
-    """Ask about all samples at once; what ends the run ends the questions that are still out."""
-
-    async def outcome(sample: Sample) -> Output | SampleError:
-        try:
-            return await ask(sample)
-        except SampleError as error:
-            return error
-
-    tasks = [asyncio.ensure_future(outcome(sample)) for sample in samples]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -1,8 +1,7 @@
-"""One endpoint over HTTP: a path and a request's fields in, the reply's text out, asked again while that may help.
+"""HTTP client of one endpoint: sends a request until it is answered, refused or given up.
 
-httpx2 does HTTP: the client that transformers' own hub client brings, asynchronous, with pooled connections and
-certificates of the system. When a request is sent again is decided here and in `retrying`, as a client library's own
-retries would hide a `Retry-After` of more than a minute and count nothing.
+The client is httpx2, which transformers' hub client also uses. Retries are decided here and in `retry`: those of a
+client library would not honour a `Retry-After` of more than a minute, and would not be counted.
 """
 
 from __future__ import annotations
@@ -16,93 +15,98 @@ from typing import Any
 
 import httpx2
 
-from vtbench.errors import AdapterError, SampleError
-from vtbench.runs.provenance import HIDDEN
-from vtbench_openai.refusals import is_out_of_quota, message, refusal
-from vtbench_openai.retrying import may_pass, wait_before
-from vtbench_openai.settings import Settings
+from vtbench.errors import AdapterError, SampleError, VtbenchError
+from vtbench.provenance import HIDDEN
+from vtbench_openai.arguments import EndpointArguments
+from vtbench_openai.errors import error_message, is_out_of_quota, response_error
+from vtbench_openai.retry import backoff_seconds, is_transient
 
 CONNECT_SECONDS = 10.0
 
 
 class Endpoint:
-    """Sends requests, `concurrency` of them at once.
+    """An endpoint with at most `settings.concurrency` requests at once.
 
-    Once a request was lost although it was sent again as often as allowed, the endpoint counts as down: later requests
-    are tried once, until one is answered. So an outage costs one round of waiting, not one for every sample.
+    After a request was lost in spite of all retries, the endpoint counts as down: later requests are tried once, until
+    one is answered. An outage therefore costs one round of waiting, not one round for every sample.
+
+    Args:
+        settings: URL, concurrency, retries and timeout.
+        key: the API key, if any.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: EndpointArguments, key: str | None) -> None:
+        self._settings, self._key = settings, key
         self._client = httpx2.AsyncClient(
-            headers={"Authorization": f"Bearer {settings.key}"} if settings.key else {},
+            headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx2.Timeout(None, connect=min(CONNECT_SECONDS, settings.timeout)),
             limits=httpx2.Limits(max_connections=settings.concurrency),
         )
-        self._free = asyncio.Semaphore(settings.concurrency)
+        self._slots = asyncio.Semaphore(settings.concurrency)
         self._down = False
 
     async def models(self) -> list[Mapping[str, Any]] | None:
-        """Return what the endpoint serves, None where it does not say. Asked once: an endpoint that is down is said so.
+        """Return the endpoint's list of models; None if it has no list. The request is not repeated.
 
         Raises:
-            AdapterError: it does not answer, is broken, refuses the key, or is none.
+            AdapterError: the endpoint does not respond, is not ready, refuses the key, or is no such endpoint.
         """
         url = f"{self._settings.base_url}/models"
         try:
-            reply = await self._send("GET", url)
+            response = await self._send("GET", url)
         except (httpx2.RequestError, httpx2.InvalidURL, TimeoutError) as error:
             raise AdapterError(
-                f"model 'openai': {self._settings.base_url} does not answer ({_reason(error)});"
+                f"model 'openai': {self._settings.base_url} does not respond ({_cause(error)});"
                 " start the server, or correct base_url="
             ) from error
-        if reply.status_code in (404, 405, 429, 501):
+        status, body = response.status_code, self._body(response)
+        if status in (404, 405, 429, 501):
             return None
-        if reply.status_code >= 500:
-            said = message(self._body(reply))
-            raise AdapterError(f"model 'openai': {url} is not ready ({reply.status_code}): {said}")
-        if reply.status_code >= 300:
-            refused = refusal(self._settings, reply.status_code, url, self._body(reply))
+        if status >= 500:
+            raise AdapterError(f"model 'openai': {url} is not ready ({status}): {error_message(body)}")
+        if status >= 300:
+            refused = self._error(status, url, body)
             raise refused if isinstance(refused, AdapterError) else AdapterError(f"model 'openai': {url}: {refused}")
         try:
-            listed = json.loads(self._body(reply))["data"]
+            listed = json.loads(body)["data"]
             return [entry for entry in listed if isinstance(entry["id"], str)]
         except (ValueError, KeyError, TypeError) as error:
-            kind = reply.headers.get("content-type", "something unnamed").partition(";")[0]
+            kind = response.headers.get("content-type", "no content type").partition(";")[0]
             raise AdapterError(
                 f"model 'openai': {url} gives {kind} and no list of models; base_url usually ends in /v1"
             ) from error
 
     async def post(self, path: str, fields: Mapping[str, Any]) -> str:
-        """Send a request until it is answered, and return the reply.
+        """Send a request until it is answered, and return the body of the response.
 
         Raises:
-            SampleError: it was refused, or not answered after all retries.
-            AdapterError: no request can be answered: a wrong key, address or model.
+            SampleError: the request was refused, or was not answered after all retries.
+            AdapterError: no request can be answered: the key, the URL or the model is wrong.
         """
         url, began, attempt = f"{self._settings.base_url}/{path}", time.monotonic(), 0
-        async with self._free:
+        async with self._slots:
             while True:
                 retry_after = None
                 try:
-                    reply = await self._send("POST", url, fields)
+                    response = await self._send("POST", url, fields)
                 except (httpx2.RequestError, TimeoutError) as error:
-                    problem, lost = _reason(error), True
+                    problem, lost = _cause(error), True
                 else:
-                    status, retry_after = reply.status_code, reply.headers.get("retry-after")
+                    status, retry_after = response.status_code, response.headers.get("retry-after")
                     lost = status >= 500
                     self._down = self._down and lost
+                    body = self._body(response)
                     if status < 300:
-                        return self._body(reply)
-                    if not may_pass(status) or is_out_of_quota(self._body(reply)):
-                        raise refusal(self._settings, status, url, self._body(reply))
-                    problem = f"{status} {message(self._body(reply))}"
+                        return body
+                    if not is_transient(status) or is_out_of_quota(body):
+                        raise self._error(status, url, body)
+                    problem = f"{status} {error_message(body)}"
                 if attempt == self._settings.retries or self._down:
                     self._down = self._down or lost
                     tries = f"{attempt + 1} tries" if attempt else "one try"
                     seconds = time.monotonic() - began
                     raise SampleError(f"no answer after {tries} in {seconds:.0f} s: {problem}")
-                await asyncio.sleep(wait_before(attempt, retry_after))
+                await asyncio.sleep(backoff_seconds(attempt, retry_after))
                 attempt += 1
 
     async def _send(self, method: str, url: str, fields: Mapping[str, Any] | None = None) -> httpx2.Response:
@@ -113,22 +117,25 @@ class Endpoint:
         except TimeoutError:
             raise TimeoutError(f"no answer within {seconds:g} s") from None
 
-    def _body(self, reply: httpx2.Response) -> str:
-        """Return the text of a reply. An endpoint may repeat the key in it: from here on it is hidden."""
-        return reply.text.replace(self._settings.key, HIDDEN) if self._settings.key else reply.text
+    def _body(self, response: httpx2.Response) -> str:
+        """Return the text of a response without the key, which an endpoint may repeat."""
+        return response.text.replace(self._key, HIDDEN) if self._key else response.text
+
+    def _error(self, status: int, url: str, body: str) -> VtbenchError:
+        return response_error(self._settings, status, url, body, key_sent=self._key is not None)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
 
-def _reason(error: Exception) -> str:
-    """Say why nothing came back, in a few words."""
+def _cause(error: Exception) -> str:
+    """Return in a few words why there is no response."""
     inner: BaseException = error
-    while inner.__cause__ or inner.__context__:  # the operating system's own words are innermost
+    while inner.__cause__ or inner.__context__:  # the operating system's error is innermost
         inner = inner.__cause__ or inner.__context__ or inner
     if isinstance(inner, ConnectionError) and inner.errno:
-        return os.strerror(inner.errno).lower()  # asyncio's own words name no reason
+        return os.strerror(inner.errno).lower()  # asyncio's own message names no cause
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror.lower()
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The vision half of what an endpoint serves, from a local checkpoint: samples in, visual tokens out."""
+"""Visual tokens of the model that an endpoint serves, computed from a local copy of its checkpoint."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from vtbench.registry import Registry
 from vtbench.types import Sample, VisualTokens
 
 LAYERS = ("connector", "encoder")
-"""What does not depend on how the decoder is served."""
+"""Layers before the decoder: what they give does not depend on how the decoder is served."""
 
 
 class Probe:
-    """The adapter of the checkpoint's own family, asked for visual tokens alone. It loads the checkpoint in whole.
+    """The adapter of the checkpoint's model family, used for visual tokens only. It loads the whole checkpoint.
 
     Args:
         checkpoint: directory or hub name, or a name that the `llava` adapter knows (`embedded`, `neutral`).
@@ -24,7 +24,7 @@ class Probe:
         dtype: of its weights.
 
     Raises:
-        AdapterError: it cannot be loaded, or shows no visual tokens.
+        AdapterError: the checkpoint cannot be loaded, or its adapter gives no visual tokens.
     """
 
     def __init__(self, checkpoint: str, device: str, dtype: str) -> None:
@@ -36,21 +36,25 @@ class Probe:
         self.image_size = self._inner.image_size
         if not self.layers:
             self._inner.close()
-            raise AdapterError(f"model 'openai': probe={checkpoint} shows no visual tokens; leave probe= out")
+            raise AdapterError(f"model 'openai': probe: {checkpoint} gives no visual tokens; leave probe= out")
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        """Return the batch's visual tokens at each of `layers`."""
+        """Return the batch's visual tokens at each of `layers`.
+
+        Raises:
+            AdapterError: the probe does not have one of the layers.
+        """
         if unknown := [layer for layer in layers if layer not in self.layers]:
             raise AdapterError(f"the probe has no layer {unknown[0]!r}.{nearest(unknown[0], list(self.layers))}")
         return self._inner.visual_tokens(samples, layers)
 
     def describe(self) -> Mapping[str, Any]:
-        """Say which checkpoint it is."""
-        about = self._inner.describe()
-        return {key: about.get(key) for key in ("checkpoint", "revision", "fingerprint", "architecture", "dtype")}
+        """Return the facts that identify the checkpoint."""
+        facts = self._inner.describe()
+        return {key: facts.get(key) for key in ("checkpoint", "revision", "fingerprint", "architecture", "dtype")}
 
     def close(self) -> None:
-        """Drop the checkpoint."""
+        """Free the checkpoint."""
         self._inner.close()
 
 
@@ -64,5 +68,5 @@ def _model_type(checkpoint: str) -> str:
         try:
             return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
         except (ValueError, KeyError, TypeError):
-            return ""  # the adapter says what is wrong with it
+            return ""  # the adapter reports what is wrong with the config
     return ""

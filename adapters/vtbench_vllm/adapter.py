@@ -1,6 +1,6 @@
-"""The vLLM adapter: samples in; answers and rankings from the engine, visual tokens from the vision half out.
+"""The adapter: answers and log-likelihoods from vLLM's engine, visual tokens from the checkpoint's vision model.
 
-Prompts and the tokens of choices are made as the `hf` adapter makes them, and go to the engine as tokens.
+Prompts and the tokens of choices are those of the `hf` adapter, and are passed to the engine as token ids.
 """
 
 from __future__ import annotations
@@ -17,64 +17,74 @@ from vtbench.errors import AdapterError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf.prompting import ChoiceTokens, adds_special_tokens, prompt_text
 from vtbench_vllm.checkpoint import Checkpoint
-from vtbench_vllm.engine import Engine, Prompt, Reply, vllm
-from vtbench_vllm.vision import half_layers
+from vtbench_vllm.engine import Completion, Engine, Prompt, import_vllm
+from vtbench_vllm.vision_model import vision_layers
 
 
 class VllmAdapter:
     """A checkpoint in vLLM's engine."""
 
-    def __init__(self, checkpoint: Checkpoint, engine: Engine, half: Adapter | None, device: str) -> None:
-        """Join what is loaded.
+    def __init__(self, checkpoint: Checkpoint, engine: Engine, vision_model: Adapter | None, device: str) -> None:
+        """Combine the loaded parts.
 
         Args:
-            checkpoint: of both.
-            engine: answers and ranks.
-            half: shows visual tokens; None: nobody does.
+            checkpoint: of the engine and the vision model.
+            engine: generates and scores.
+            vision_model: gives visual tokens; None: the adapter has none.
             device: `cpu`, `cuda`, ...
         """
-        self._checkpoint, self._engine, self._half, self._device = checkpoint, engine, half, device
+        self._checkpoint, self._engine, self._device = checkpoint, engine, device
+        self._vision_model = vision_model
         self._tokenizer = checkpoint.processor.tokenizer
         self._choice_tokens = ChoiceTokens(self._tokenizer)
         capabilities: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")
-        self.capabilities: frozenset[Capability] = frozenset(capabilities if half else capabilities[:2])
-        self.layers = half_layers(half) if half else ()
-        self.image_size = half.image_size if half else checkpoint.image_size
+        self.capabilities: frozenset[Capability] = frozenset(capabilities if vision_model else capabilities[:2])
+        self.layers = vision_layers(vision_model) if vision_model else ()
+        self.image_size = vision_model.image_size if vision_model else checkpoint.image_size
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         """Answer greedily."""
-        replies = self._engine.answer([self._prompt(sample) for sample in samples], max_new_tokens)
-        texts = self._tokenizer.batch_decode([reply.tokens for reply in replies], skip_special_tokens=True)
-        return [self._read(Output(text=text.strip()), reply) for text, reply in zip(texts, replies, strict=True)]
+        completions = self._engine.generate([self._prompt(sample) for sample in samples], max_new_tokens)
+        texts = self._tokenizer.batch_decode(
+            [completion.tokens for completion in completions], skip_special_tokens=True
+        )
+        return [
+            self._with_counts(Output(text=text.strip()), completion)
+            for text, completion in zip(texts, completions, strict=True)
+        ]
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
-        """Score each sample's choices."""
+        """Return the log-likelihoods of each sample's choices."""
         prompts = [self._prompt(sample) for sample in samples]
         choices = [
             [self._choice_tokens(prompt.tokens, choice) for choice in sample.choices]
             for prompt, sample in zip(prompts, samples, strict=True)
         ]
-        asked = [(prompt, tokens) for prompt, row in zip(prompts, choices, strict=True) for tokens in row]
-        scored = iter(self._engine.score([prompt for prompt, _ in asked], [tokens for _, tokens in asked]))
+        pairs = [(prompt, tokens) for prompt, row in zip(prompts, choices, strict=True) for tokens in row]
+        scored = iter(self._engine.score([prompt for prompt, _ in pairs], [tokens for _, tokens in pairs]))
         outputs = []
         for row in choices:
-            mine = [next(scored) for _ in row]
-            output = Output(logprobs=tuple(total for _, total in mine), logprob_tokens=tuple(map(len, row)))
-            outputs.append(self._read(output, mine[0][0]) if mine else output)
+            results = [next(scored) for _ in row]
+            output = Output(logprobs=tuple(total for _, total in results), logprob_tokens=tuple(map(len, row)))
+            outputs.append(self._with_counts(output, results[0][0]) if results else output)
         return outputs
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        """Return the batch's visual tokens at each of `layers`, from the vision half."""
-        if self._half is None:
-            raise AdapterError("visual_tokens=false: the vision half was not loaded")
+        """Return the batch's visual tokens at each of `layers`, from the vision model.
+
+        Raises:
+            AdapterError: the vision model was not loaded, or it does not have one of the layers.
+        """
+        if self._vision_model is None:
+            raise AdapterError("visual_tokens=false: the vision model was not loaded")
         if unknown := [name for name in layers if name not in self.layers]:
             raise AdapterError(
                 f"there is no layer {unknown[0]!r} to take visual tokens at.{nearest(unknown[0], [*self.layers])}"
             )
-        return self._half.visual_tokens(samples, layers)
+        return self._vision_model.visual_tokens(samples, layers)
 
     def describe(self) -> Mapping[str, Any]:
-        """Say which model this is, and what serves it."""
+        """Return the facts that identify the checkpoint and the engine."""
         return {
             "checkpoint": self._checkpoint.name,
             "revision": getattr(self._checkpoint.config, "_commit_hash", None),
@@ -84,26 +94,26 @@ class VllmAdapter:
             "device": self._device,
             **self._engine.facts,
             "versions": {
-                "vllm": vllm().__version__,
+                "vllm": import_vllm().__version__,
                 "torch": torch.__version__,
                 "transformers": transformers.__version__,
             },
         }
 
     def close(self) -> None:
-        """End the engine and drop the vision half."""
+        """End the engine and free the vision model."""
         try:
             self._engine.close()
         finally:
-            if self._half is not None:
-                self._half.close()
+            if self._vision_model is not None:
+                self._vision_model.close()
 
     def _prompt(self, sample: Sample) -> Prompt:
         text = prompt_text(self._checkpoint.processor, sample)
         special = adds_special_tokens(self._tokenizer, text)
         return Prompt(self._tokenizer.encode(text, add_special_tokens=special), sample.images)
 
-    def _read(self, output: Output, reply: Reply) -> Output:
-        """Return the output with the prompt's length and the number of visual tokens in it."""
+    def _with_counts(self, output: Output, completion: Completion) -> Output:
+        """Return the output with the length of the prompt and its number of visual tokens."""
         placeholder = getattr(self._checkpoint.config, "image_token_id", None)
-        return replace(output, tokens_in=len(reply.prompt), visual_tokens_in=reply.prompt.count(placeholder))
+        return replace(output, tokens_in=len(completion.prompt), visual_tokens_in=completion.prompt.count(placeholder))

@@ -1,71 +1,98 @@
-"""Checks of what goes to vLLM's engine: names and values in, the same values read as their types out, or one line.
+"""The arguments of `--model vllm` and their checks: the adapter's own, and those of vLLM's engine.
 
-The fields and types are those of vLLM's own `EngineArgs`, whatever its version has.
+The engine's names and types are read from the dataclass `EngineArgs` of the installed vLLM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, get_args
-
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from typing import Annotated, Any, get_args
 
 from vtbench.errors import AdapterError, nearest
+from vtbench.settings import check_value, checked
 
-OURS: Mapping[str, str] = {
+RESERVED: Mapping[str, str] = {
     "model": "pretrained= names the checkpoint",
-    "tokenizer": "the prompts are tokenised with the checkpoint's own",
+    "tokenizer": "prompts are tokenised with the checkpoint's own tokenizer",
     "runner": "the adapter needs a model that generates",
-    "logprobs_mode": "the ranking needs log-probabilities as the model gives them",
+    "logprobs_mode": "ranking needs the log-probabilities of the model without processing",
 }
-"""Fields of EngineArgs that the adapter decides, and why."""
+"""Fields of EngineArgs that the adapter sets, and why."""
 
 
-def checked(given: Mapping[str, Any], engine_args: type) -> dict[str, Any]:
-    """Return the arguments as their fields' types, `"2"` as 2 where a number is meant.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VllmArguments:
+    """Which checkpoint is served, and what is loaded beside the engine."""
+
+    pretrained: Annotated[
+        str | None,
+        "Directory of a checkpoint in the transformers format, or its name on the hub; by default the model that ships"
+        " with vtbench, and `neutral` is the second one that ships.",
+    ] = None
+    revision: Annotated[str | None, "Branch, tag or commit on the hub."] = None
+    dtype: Annotated[str, "`auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`."] = "auto"
+    device: Annotated[
+        str, "`auto`, or the kind of device this vLLM was built for; CUDA_VISIBLE_DEVICES selects among several."
+    ] = "auto"
+    trust_remote_code: Annotated[bool, "Run code that comes with the checkpoint."] = False
+    chat_template: Annotated[str | None, "A Jinja template, or a file that holds one, in place of the processor's."] = (
+        None
+    )
+    visual_tokens: Annotated[
+        bool,
+        "Load the vision model beside the engine, which exposes no visual tokens; `false` saves its memory, and the run"
+        " has answers only.",
+    ] = True
+
+
+def checked_arguments(arguments: Mapping[str, Any]) -> tuple[VllmArguments, dict[str, Any]]:
+    """Check all arguments of the adapter.
+
+    Returns:
+        The adapter's own arguments, and those of the engine with values of their fields' types.
+
+    Raises:
+        ImportError: vLLM is not installed.
+        AdapterError: names the argument that is invalid.
+    """
+    from vtbench_vllm.engine import engine_args_class
+
+    own = {field.name for field in fields(VllmArguments)}
+    engine = {name: value for name, value in arguments.items() if name not in own}
+    checked_engine = checked_engine_arguments(engine, engine_args_class())
+    given = {name: value for name, value in arguments.items() if name in own}
+    return checked(VllmArguments, given, _label, AdapterError), checked_engine
+
+
+def checked_engine_arguments(given: Mapping[str, Any], engine_args: type) -> dict[str, Any]:
+    """Return the engine's arguments as their fields' types: `"2"` as 2 where a number is declared.
 
     Args:
-        given: by the name of the field.
+        given: by name of the field.
         engine_args: vLLM's dataclass `EngineArgs`.
 
     Raises:
-        AdapterError: there is no such field, it is not the user's to set, or the value is not of its type.
+        AdapterError: there is no such field, the adapter sets it, or the value does not have its type.
     """
-    kinds = {field.name: field.type for field in fields(engine_args) if not field.name.startswith("_")}
+    types = {field.name: field.type for field in fields(engine_args) if not field.name.startswith("_")}
     for name in given:
-        if name in OURS:
-            raise AdapterError(f"--model vllm sets the engine's {name} itself: {OURS[name]}; leave it out")
-        if name not in kinds:
-            raise AdapterError(f"vLLM's engine takes no argument {name!r}.{nearest(name, [*kinds])}")
-    return {name: _read(name, value, kinds[name]) for name, value in given.items()}
+        if name in RESERVED:
+            raise AdapterError(f"{_label(name)}: the adapter sets it ({RESERVED[name]}); leave it out")
+        if name not in types:
+            raise AdapterError(f"{_label(name)}: vLLM's engine takes no such argument.{nearest(name, [*types])}")
+    return {name: _engine_value(name, value, types[name]) for name, value in given.items()}
 
 
-def _read(name: str, value: Any, kind: Any) -> Any:
-    for choice in (kind, *get_args(kind)):  # pydantic knows an enum by its values, people know it by its names
+def _engine_value(name: str, value: Any, kind: Any) -> Any:
+    for choice in (kind, *get_args(kind)):  # pydantic reads an enum by its values, users write its names
         if isinstance(choice, type) and issubclass(choice, Enum) and str(value) in choice.__members__:
             return choice[value]
-    try:
-        read = _adapter(kind).validate_python(value)
-    except ValidationError as error:
-        raise AdapterError(f"{name}={value} is not what vLLM's engine takes: {reason(error)}") from error
-    except PydanticUserError:  # a type of vLLM's that pydantic cannot make out: the engine has the last word anyway
-        return value
-    # Settings written as a mapping stay one, as the engine builds its own object of them.
+    read = check_value(kind, value, _label(name), AdapterError)
+    # A mapping stays one: the engine builds its own object from it.
     return value if isinstance(value, Mapping) else read
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    try:
-        return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticUserError:  # a pydantic model or dataclass brings a config of its own
-        return TypeAdapter(kind)
-
-
-def reason(error: ValidationError) -> str:
-    """Return what is wrong first in one line: `gpu_memory_utilization: input should be less than or equal to 1`."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    message = " ".join(first["msg"].removeprefix("Value error, ").split())
-    return f"{place}: {message}" if place else message
+def _label(name: str) -> str:
+    return f"model 'vllm': {name}"

@@ -1,6 +1,6 @@
-"""A checkpoint before any weight is loaded: `pretrained` in, its directory, config and processor out.
+"""A checkpoint before its weights are loaded: its directory, config and processor.
 
-The engine and the vision half are both made from the directory, so they cannot be of two revisions.
+The engine and the vision model are both loaded from that directory, so they are always of one revision.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from vtbench_hf.memory import first_line
 from vtbench_hf.processors import load_processor
 from vtbench_llava import SHIPPED
 
-_BELOW = ["*/*"]
-_TEXT = ["*.json", "*.jinja", "*.txt", "*.model", "*.py"]
+_SUBDIRECTORIES = ["*/*"]
+_TEXT_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a checkpoint lies and how it wants to be asked."""
+    """Directory, config and processor of a checkpoint."""
 
     name: str
-    """As the user gave it."""
+    """Name or path that the user gave."""
     directory: Path
     config: Any
     processor: Any
     trust_remote_code: bool = False
 
     def engine_arguments(self, dtype: str, device: str) -> dict[str, Any]:
-        """Return what the engine must be told of it.
+        """Return the engine's arguments that follow from the checkpoint.
 
         Args:
             dtype: as `--dtype` takes it.
@@ -50,16 +50,16 @@ class Checkpoint:
 
     @property
     def image_size(self) -> int | None:
-        """Side of the pictures that the vision tower sees, in pixels; None where it sees several."""
+        """Side of the vision encoder's input images in pixels; None if it takes several sizes."""
         size = getattr(getattr(self.config, "vision_config", None), "image_size", None)
         return size if isinstance(size, int) else None
 
     def fingerprint(self) -> str | None:
-        """Return the sha256 of its weights, as `--model hf` gives it."""
+        """Return the SHA-256 of its weights, computed as by `--model hf`."""
         return Loaded(None, self.processor, self.name, self.directory).fingerprint()
 
     def parameters(self) -> int | None:
-        """Return how many parameters the whole model has; None where transformers does not know its architecture."""
+        """Return the number of parameters of the whole model; None if transformers does not know its architecture."""
         try:
             with torch.device("meta"):
                 model = transformers.AutoModelForImageTextToText.from_config(
@@ -80,14 +80,14 @@ def open_checkpoint(
     """Find a checkpoint and read its config and processor.
 
     Args:
-        pretrained: directory, hub name, or the name of one that ships; the embedded one by default.
-        revision: on the hub.
+        pretrained: directory, hub name, or the name of a checkpoint that ships with vtbench; by default `embedded`.
+        revision: branch, tag or commit on the hub.
         trust_remote_code: run code that comes with it.
-        chat_template: in place of the processor's.
-        token: for the hub.
+        chat_template: used in place of the processor's.
+        token: access token of the hub.
 
     Raises:
-        AdapterError: there is none, or it is broken; one line that says where.
+        AdapterError: there is no such checkpoint, or it is broken; names the file.
     """
     name = "embedded" if pretrained is None else pretrained
     given = SHIPPED.get(name, Path(name).expanduser())
@@ -108,21 +108,25 @@ def open_checkpoint(
 
 
 def _from_hub(name: str, revision: str | None, token: str | bool | None) -> Path:
-    """Return the directory of a hub checkpoint, downloaded once: of its weights, safetensors where it has any."""
+    """Return the directory of a hub checkpoint, downloaded once; of its weights, safetensors if there are any."""
     try:
         for weights in ("*.safetensors", "*.bin"):
             found = snapshot_download(
-                name, revision=revision, token=token, allow_patterns=[*_TEXT, weights], ignore_patterns=_BELOW
+                name,
+                revision=revision,
+                token=token,
+                allow_patterns=[*_TEXT_FILES, weights],
+                ignore_patterns=_SUBDIRECTORIES,
             )
             if any(Path(found).glob(weights)):
                 break
     except HFValidationError as error:
         raise AdapterError(
-            f"--model vllm: there is no directory {name!r}; pretrained= takes a checkpoint's directory or a hub name"
+            f"model 'vllm': pretrained: there is no directory {name!r}; give a checkpoint's directory or a hub name"
         ) from error
     except (OSError, HfHubHTTPError) as error:
         raise AdapterError(
-            f"--model vllm: there is no directory {name!r}, and the hub does not give a checkpoint of that name"
-            f" ({first_line(error)})"
+            f"model 'vllm': pretrained: there is no directory {name!r}, and the hub gives no checkpoint of"
+            f" that name ({first_line(error)})"
         ) from error
     return Path(found)

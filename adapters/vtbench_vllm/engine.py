@@ -1,7 +1,7 @@
-"""vLLM's engine in this process: prompts as tokens and pictures in, new tokens and log-probabilities out.
+"""vLLM's engine in this process: prompts of token ids and images in, new tokens and log-probabilities out.
 
-The only module that knows vLLM, which is imported when an engine is wanted. It writes to standard error, and little:
-VLLM_LOGGING_LEVEL=INFO in the environment makes it say more.
+The only module that imports vLLM, and only when an engine is created. vLLM logs errors to standard error;
+VLLM_LOGGING_LEVEL=INFO in the environment makes it log more.
 """
 
 from __future__ import annotations
@@ -15,40 +15,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from vtbench.errors import AdapterError, SampleError
+from vtbench.settings import reason
 from vtbench_hf.memory import first_line
-from vtbench_vllm.arguments import checked, reason
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _ENVIRONMENT = {"VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
-"""Where the user says nothing else: vLLM's defaults write to standard output, and report its use to its authors."""
+"""Set unless the user's environment has them: vLLM logs to standard output and sends usage statistics by default."""
 _DEFAULTS = {"use_tqdm_on_load": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model reads."""
+    """Input of the model."""
 
     tokens: Sequence[int]
-    """With one placeholder a picture, which the engine replaces by as many as it has visual tokens."""
+    """Token ids with one placeholder for each image, which the engine expands to its number of visual tokens."""
     images: Sequence[Image]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a model says to a prompt."""
+class Completion:
+    """Output of the model for a prompt."""
 
     prompt: Sequence[int]
-    """The prompt's tokens, one placeholder a visual token."""
+    """Token ids of the prompt, with one placeholder for each visual token."""
     tokens: Sequence[int]
-    """The new tokens, without the one that ends them."""
+    """Ids of the new tokens, without the end token."""
 
 
-def vllm() -> Any:
+def import_vllm() -> Any:
     """Import vLLM and return it.
 
     Raises:
@@ -59,8 +57,8 @@ def vllm() -> Any:
         os.environ.setdefault(name, value)
     try:
         import vllm
-        from vllm import LLM  # noqa: F401 (the package imports its parts when they are asked for)
-    except Exception as error:  # a torch or torchvision that does not fit it fails in any way
+        from vllm import LLM  # noqa: F401 (the package imports its parts lazily)
+    except Exception as error:  # an incompatible torch or torchvision raises errors of any class
         if isinstance(error, ImportError) and error.name == "vllm":
             raise
         raise AdapterError(
@@ -69,34 +67,31 @@ def vllm() -> Any:
     return vllm
 
 
-def place(device: str) -> str:
+def engine_device(device: str) -> str:
     """Return the kind of device that the engine runs on: `cpu`, `cuda`, ...
 
     Raises:
-        AdapterError: another one is asked for.
+        AdapterError: `device` names another one.
     """
-    vllm()
+    import_vllm()
     from vllm.platforms import current_platform
 
     kind = str(current_platform.device_type)
     if device not in ("auto", kind):
         raise AdapterError(
-            f"device={device} cannot be used: this vLLM runs on {kind or 'no device here'}, and it picks among several"
-            " by itself (CUDA_VISIBLE_DEVICES names those that it may have)"
+            f"model 'vllm': device: this vLLM runs on {kind or 'no device here'}, not on {device}; CUDA_VISIBLE_DEVICES"
+            " selects among several devices"
         )
     return kind
 
 
-def arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments of the engine, checked against vLLM's own list of them.
-
-    Raises:
-        AdapterError: there is no such argument, or it takes no such value.
-    """
-    vllm()
+def engine_args_class() -> type:
+    """Import vLLM and return its dataclass of the engine's arguments."""
+    import_vllm()
     from vllm.engine.arg_utils import EngineArgs
 
-    return checked(given, EngineArgs)
+    args: type = EngineArgs
+    return args
 
 
 class Engine:
@@ -112,49 +107,53 @@ class Engine:
         Raises:
             AdapterError: it does not start.
         """
-        try:
-            with _standard_output_as_error():
-                self._llm = vllm().LLM(model=str(model), **{**_DEFAULTS, **settings})
-        except ValidationError as error:
-            raise AdapterError(f"vLLM's engine refuses its arguments: {reason(error)}") from error
-        except Exception as error:  # from the model's code, the device, other processes: of any class
-            raise AdapterError(f"vLLM's engine does not start: {first_line(error)}") from error
+        from pydantic import ValidationError
 
-    def answer(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Reply]:
+        try:
+            with _stdout_to_stderr():
+                self._llm = import_vllm().LLM(model=str(model), **{**_DEFAULTS, **settings})
+        except ValidationError as error:
+            raise AdapterError(f"model 'vllm': the engine refuses its arguments: {reason(error)}") from error
+        except Exception as error:  # the model's code, the device and other processes raise errors of any class
+            raise AdapterError(f"model 'vllm': the engine does not start: {first_line(error)}") from error
+
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Completion]:
         """Answer greedily, all prompts at once.
 
         Raises:
-            SampleError: the engine refuses one of them (too long, a broken picture).
+            SampleError: the engine refuses one of them (too long, a broken image).
             AdapterError: the engine died.
         """
-        said = self._run(prompts, max_tokens=max_new_tokens)
-        return [Reply(output.prompt_token_ids, _before_stop(output.outputs[0])) for output in said]
+        outputs = self._run(prompts, max_tokens=max_new_tokens)
+        return [Completion(output.prompt_token_ids, _without_end_token(output.outputs[0])) for output in outputs]
 
-    def score(self, prompts: Sequence[Prompt], tails: Sequence[Sequence[int]]) -> list[tuple[Reply, float]]:
-        """Return log p of each tail behind its prompt, in nats, summed over its tokens; and the prompt as read.
+    def score(
+        self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[int]]
+    ) -> list[tuple[Completion, float]]:
+        """Return the log-likelihood of each continuation of its prompt, in nats, with the prompt as the model read it.
 
-        Every tail is read behind its own copy of the prompt, all at once.
+        Every continuation is appended to its own copy of the prompt; all of them run at once.
 
         Raises:
             SampleError, AdapterError: as above.
         """
-        grown = [Prompt([*p.tokens, *tail], p.images) for p, tail in zip(prompts, tails, strict=True)]
+        extended = [Prompt([*p.tokens, *new], p.images) for p, new in zip(prompts, continuations, strict=True)]
         scored = []
-        for output, tail in zip(self._run(grown, max_tokens=1, prompt_logprobs=0), tails, strict=True):
-            steps = output.prompt_logprobs[-len(tail) :]
-            total = math.fsum(step[token].logprob for step, token in zip(steps, tail, strict=True))
-            scored.append((Reply(output.prompt_token_ids[: -len(tail)], ()), total))
+        for output, new in zip(self._run(extended, max_tokens=1, prompt_logprobs=0), continuations, strict=True):
+            steps = output.prompt_logprobs[-len(new) :]
+            total = math.fsum(step[token].logprob for step, token in zip(steps, new, strict=True))
+            scored.append((Completion(output.prompt_token_ids[: -len(new)], ()), total))
         return scored
 
     def close(self) -> None:
-        """End the engine's processes and give back what they hold."""
+        """End the engine's processes and free their memory."""
         self._llm.llm_engine.engine_core.shutdown()
         self._llm.llm_engine.renderer.shutdown()
         del self._llm
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the engine made of its settings: `dtype`, `tensor_parallel_size`, ..., JSON-able."""
+        """Settings that the engine resolved (`dtype`, `tensor_parallel_size`, ...), as JSON values."""
         config = self._llm.llm_engine.vllm_config
         return {
             "dtype": str(config.model_config.dtype).removeprefix("torch."),
@@ -168,32 +167,34 @@ class Engine:
         from vllm.exceptions import VLLMClientError
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        params = vllm().SamplingParams(temperature=0.0, detokenize=False, **sampling)
+        params = import_vllm().SamplingParams(temperature=0.0, detokenize=False, **sampling)
         try:
-            outputs: list[Any] = self._llm.generate([_asked(prompt) for prompt in prompts], params, use_tqdm=False)
+            outputs: list[Any] = self._llm.generate(
+                [_vllm_prompt(prompt) for prompt in prompts], params, use_tqdm=False
+            )
         except EngineDeadError as error:
             raise AdapterError(
-                "vLLM's engine died; what it said last stands above. If it ran out of memory, a smaller max_num_seqs or"
-                " max_model_len helps; --resume goes on from here"
+                "model 'vllm': the engine died; its last messages are above. If it ran out of memory, lower"
+                " max_num_seqs or max_model_len; --resume continues the run"
             ) from error
         except (VLLMClientError, ValueError) as error:
-            raise SampleError(f"vLLM refuses a prompt or picture: {first_line(error)}") from error
+            raise SampleError(f"vLLM refuses a prompt or image: {first_line(error)}") from error
         return outputs
 
 
-def _asked(prompt: Prompt) -> dict[str, Any]:
-    asked: dict[str, Any] = {"prompt_token_ids": list(prompt.tokens)}
-    return asked | {"multi_modal_data": {"image": list(prompt.images)}} if prompt.images else asked
+def _vllm_prompt(prompt: Prompt) -> dict[str, Any]:
+    fields: dict[str, Any] = {"prompt_token_ids": list(prompt.tokens)}
+    return fields | {"multi_modal_data": {"image": list(prompt.images)}} if prompt.images else fields
 
 
-def _before_stop(completion: Any) -> list[int]:
+def _without_end_token(completion: Any) -> list[int]:
     tokens = list(completion.token_ids)
     return tokens[:-1] if completion.finish_reason == "stop" else tokens
 
 
 @contextmanager
-def _standard_output_as_error() -> Iterator[None]:
-    """Let the engine's processes inherit standard error as their output: `--json` owns the real one."""
+def _stdout_to_stderr() -> Iterator[None]:
+    """Let the engine's processes inherit standard error as their standard output, which `--json` reserves."""
     sys.stdout.flush()
     before = os.dup(1)
     os.dup2(2, 1)

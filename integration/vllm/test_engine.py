@@ -1,7 +1,7 @@
-"""The `vllm` adapter on a real engine: what it says of the embedded checkpoint is what `llava` says of it here.
+"""The `vllm` adapter with a real engine gives the outputs of `llava` for the embedded checkpoint.
 
-One engine serves every test but the last, which runs the command. The reference is `llava` in this same environment,
-in float32 as the engine is.
+All tests but the last, which runs the command, share one engine. The reference is `llava` in the same environment, in
+float32 like the engine.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from vtbench.types import Sample
 from vtbench_hf.prompting import prompt_text
 
 SMALL = {"enforce_eager": True, "max_model_len": 512, "kv_cache_memory_bytes": 2**27}
-"""Compiling this model takes longer than all that it is asked; its prompts have about 90 tokens, of 9 KiB each."""
+"""Compiling this model takes longer than all requests; its prompts have about 90 tokens, 9 KiB of cache each."""
 NATS = 1e-4
-"""How far two log-probabilities of one choice may be apart. Both are of float32 weights and activations, summed in
-another order by other kernels: logits of size 10 are good to about 1e-5, and measured are 2e-5."""
+"""Largest difference of two log-probabilities of one choice. Both come from float32 weights and activations, summed in
+different order by different kernels: logits of size 10 are exact to about 1e-5, and 2e-5 was measured."""
 
 
 @pytest.fixture(scope="module")
 def adapter() -> Iterator[Adapter]:
-    """The adapter; when it is closed, its processes must be gone."""
+    """The adapter. Closing it must end its processes."""
     before = _processes()
     made = Registry().adapter("vllm", SMALL)
     engine = _processes() - before
@@ -45,7 +45,7 @@ def adapter() -> Iterator[Adapter]:
 
 
 def _processes() -> set[psutil.Process]:
-    """Return what runs for this process, but for Python's own helper, which stays till the end."""
+    """Return the children of this process, without Python's resource tracker, which stays till the end."""
     running = psutil.Process().children(recursive=True)
     return {process for process in running if "resource_tracker" not in " ".join(process.cmdline())}
 
@@ -54,7 +54,7 @@ def _parts(samples: Sequence[Sample], size: int) -> list[Sequence[Sample]]:
     return [samples[start : start + size] for start in range(0, len(samples), size)]
 
 
-def test_greedy_answers_are_llavas_but_for_ties(adapter, llava, samples, answers):
+def test_greedy_answers_are_those_of_llava_but_for_ties(adapter, llava, samples, answers):
     expected = [output for part in _parts(samples, 20) for output in llava.generate(part, NEW_TOKENS)]
     differ = [i for i in range(len(samples)) if answers[i].text != expected[i].text]
     print(f"\n{len(differ)} of {len(samples)} greedy answers differ")
@@ -64,11 +64,11 @@ def test_greedy_answers_are_llavas_but_for_ties(adapter, llava, samples, answers
     assert len(differ) <= 0.01 * len(samples)
     for part in ("tokens_in", "visual_tokens_in"):
         assert [getattr(output, part) for output in answers] == [getattr(output, part) for output in expected]
-    assert len({output.text for output in answers}) > 10, "answers that are all alike show nothing"
+    assert len({output.text for output in answers}) > 10, "identical answers would show nothing"
 
 
 def _gap(llava: Adapter, sample: Sample, one: str, other: str) -> float:
-    """Return how much likelier, in nats, `llava` finds the token of `one` where its answer parts from `other`."""
+    """Return log p of the token of `one` minus that of `other` under `llava`, in nats, where the two first differ."""
     tokenizer, text = llava.tokenizer, prompt_text(llava.processor, sample)
     a, b = (
         [*tokenizer.encode(" " + answer, add_special_tokens=False), tokenizer.eos_token_id] for answer in (one, other)
@@ -95,7 +95,7 @@ def test_choices_are_ranked_as_by_llava(adapter, llava, samples):
     assert max(n for output in mine for n in output.logprob_tokens) > 3, "choices of several tokens are the harder case"
 
 
-def test_visual_tokens_are_llavas(adapter, llava, samples):
+def test_visual_tokens_are_those_of_llava(adapter, llava, samples):
     assert adapter.layers == ("connector", "encoder")
     for mine, theirs in zip(
         adapter.visual_tokens(samples[:64], adapter.layers),
@@ -106,7 +106,7 @@ def test_visual_tokens_are_llavas(adapter, llava, samples):
         np.testing.assert_array_equal(mine.boxes, theirs.boxes)
 
 
-def test_the_batch_does_not_matter(adapter, samples, answers):
+def test_outputs_do_not_depend_on_the_batch(adapter, samples, answers):
     some = samples[60:140:5]
     alone = [output for sample in some for output in adapter.generate([sample], NEW_TOKENS)]
     assert [output.text for output in alone] == [output.text for output in answers[60:140:5]]
@@ -122,7 +122,7 @@ def test_a_prompt_that_is_too_long_fails_alone(adapter, samples, answers):
     assert adapter.generate(samples[1:3], NEW_TOKENS) == answers[1:3]
 
 
-def test_it_says_what_serves_it(adapter, llava):
+def test_describe_names_the_checkpoint_and_the_engine(adapter, llava):
     described = json.loads(json.dumps(adapter.describe()))
     for same in ("checkpoint", "fingerprint", "architecture", "parameters", "device", "dtype"):
         assert described[same] == llava.describe()[same], same
@@ -134,23 +134,23 @@ def test_it_says_what_serves_it(adapter, llava):
     ("arguments", "says"),
     [
         ({"tensor_paralel_size": 2}, "Did you mean 'tensor_parallel_size'"),
-        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization=lots is not what"),
+        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization: input should be a valid number"),
         ({"logprobs_mode": "raw_logits"}, "leave it out"),
         ({"pretrained": "./no/such/directory"}, "there is no directory './no/such/directory'"),
         ({"dtype": "float31"}, "dtype=float31 is unknown"),
         ({"max_model_len": 10**6, "visual_tokens": False}, "max_model_len"),
-        ({"visual_tokens": "no way"}, "is not a switch"),
+        ({"visual_tokens": "no way"}, "visual_tokens: input should be a valid boolean"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_served_is_one_line(arguments, says):
+def test_an_invalid_argument_is_one_line(arguments, says):
     with pytest.raises(AdapterError, match=r"^[^\n]*$") as caught:
         Registry().adapter("vllm", arguments)
     assert says in str(caught.value)
 
 
 def test_another_device_is_refused():
-    with pytest.raises(AdapterError, match=r"device=cuda:1 cannot be used: this vLLM runs on cpu"):
+    with pytest.raises(AdapterError, match=r"device: this vLLM runs on cpu, not on cuda:1"):
         Registry().adapter("vllm", {}, device="cuda:1")
 
 

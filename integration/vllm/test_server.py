@@ -1,6 +1,6 @@
-"""The `openai` adapter against vLLM's server: what comes over HTTP is what `llava` says of the same checkpoint here.
+"""The `openai` adapter with vLLM's server gives the outputs of `llava` for the embedded checkpoint.
 
-In: the address of a server that has the embedded checkpoint as `llava`. The reference is `llava` in float32.
+The server has the checkpoint under the name `llava`. The reference is `llava` in float32.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from vtbench.types import Output, Sample
 from vtbench_openai import openai
 
 RANKED = slice(80, 120)
-"""Some of both tasks: a request for every choice takes its time on a CPU."""
+"""Some items of both tasks: a request for every choice is slow on a CPU."""
 NATS = 1e-3
-"""How far two log-probabilities of one choice may be apart: float32 sums in another order, as in test_engine.py."""
+"""Largest difference of two log-probabilities of one choice: float32 sums in different order, as in test_engine.py."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def _by_llava(llava: Adapter, samples: list[Sample], how: str) -> list[Output]:
     return [output for part in parts for output in asks[how](part)]
 
 
-def test_greedy_answers_are_llavas(llava, samples, answers):
+def test_greedy_answers_are_those_of_llava(llava, samples, answers):
     expected = _by_llava(llava, samples, "generate")
     differ = [i for i in range(len(samples)) if answers[i].text != expected[i].text]
     print(f"\n{len(differ)} of {len(samples)} greedy answers differ")
@@ -49,7 +49,7 @@ def test_greedy_answers_are_llavas(llava, samples, answers):
         print(f"  {samples[i].id}: llava {expected[i].text!r}, over HTTP {answers[i].text!r}")
     assert len(differ) <= 0.01 * len(samples)
     assert [output.tokens_in for output in answers] == [output.tokens_in for output in expected]
-    assert len({output.text for output in answers}) > 10, "answers that are all alike show nothing"
+    assert len({output.text for output in answers}) > 10, "identical answers would show nothing"
 
 
 def test_choices_are_ranked_as_by_llava(adapter, llava, samples):
@@ -65,7 +65,7 @@ def test_choices_are_ranked_as_by_llava(adapter, llava, samples):
     assert all(output.logprob_tokens[-1] > 1 for output in mine), "choices of several tokens are the harder case"
 
 
-def test_a_probe_shows_llavas_visual_tokens(adapter, llava, samples):
+def test_a_probe_gives_the_visual_tokens_of_llava(adapter, llava, samples):
     assert adapter.image_size == llava.image_size
     for mine, theirs in zip(
         adapter.visual_tokens(samples[:16], adapter.layers),
@@ -83,7 +83,7 @@ def test_a_prompt_that_is_too_long_fails_alone(adapter, samples, answers):
     assert adapter.generate([batch[0]], NEW_TOKENS) == answers[1:2]
 
 
-def test_a_model_that_is_not_there_is_answered_with_the_one_that_is(server):
+def test_an_unknown_model_is_refused_with_the_served_one(server):
     with pytest.raises(AdapterError, match=r"has no model 'lava'. It has: llava\."):
         openai(base_url=server, model="lava")
     with pytest.raises(AdapterError, match="base_url usually ends in /v1"):

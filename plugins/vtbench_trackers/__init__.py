@@ -1,39 +1,48 @@
-"""Trackers of experiments that `vtbench run --track` tells of a finished run, each through the tracker's own package.
+"""Experiment trackers that `vtbench run --track` sends a finished run to, each through the tracker's own package.
 
-The training loop reaches its trackers through accelerate. A run does not: accelerate needs torch, which a run against
-an endpoint has no use for, and it passes on numbers but no files.
+`vtbench train` reaches its trackers through accelerate. A run does not, because accelerate needs torch, which a run
+against an endpoint does not use, and because it logs numbers but no files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from vtbench.hookspecs import hookimpl
-from vtbench.tracker import Tracker
+from vtbench.settings import accepts
+from vtbench.tracking import Tracker
+from vtbench_trackers.tracker_settings import MlflowSettings, TensorboardSettings, WandbSettings, checked_settings
 
 
-def wandb() -> Tracker:
+@accepts(WandbSettings)
+def wandb(**settings: Any) -> Tracker:
     """Weights & Biases: numbers, and the report as an artifact. WANDB_MODE=offline, WANDB_PROJECT."""
-    from vtbench_trackers.weights_and_biases import WeightsAndBiases
+    checked = checked_settings("wandb", WandbSettings, settings)
+    from vtbench_trackers.wandb_tracker import WandbTracker
 
-    return WeightsAndBiases()
+    return WandbTracker(checked)
 
 
-def mlflow() -> Tracker:
+@accepts(MlflowSettings)
+def mlflow(**settings: Any) -> Tracker:
     """MLflow: numbers, and the report as an artifact. MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME."""
-    from vtbench_trackers.mlflow_runs import MlflowRuns
+    checked = checked_settings("mlflow", MlflowSettings, settings)
+    from vtbench_trackers.mlflow_tracker import MlflowTracker
 
-    return MlflowRuns()
+    return MlflowTracker(checked)
 
 
-def tensorboard() -> Tracker:
+@accepts(TensorboardSettings)
+def tensorboard(**settings: Any) -> Tracker:
     """TensorBoard: event files in the run's directory, for `tensorboard --logdir results`."""
-    from vtbench_trackers.event_files import EventFiles
+    checked = checked_settings("tensorboard", TensorboardSettings, settings)
+    from vtbench_trackers.tensorboard_tracker import TensorboardTracker
 
-    return EventFiles()
+    return TensorboardTracker(checked)
 
 
 @hookimpl
-def vtbench_trackers() -> dict[str, Callable[[], Tracker]]:
-    """The three."""
+def vtbench_trackers() -> dict[str, Callable[..., Tracker]]:
+    """Offer `mlflow`, `tensorboard` and `wandb`."""
     return {"mlflow": mlflow, "tensorboard": tensorboard, "wandb": wandb}

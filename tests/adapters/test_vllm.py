@@ -1,4 +1,4 @@
-"""The `vllm` adapter without its engine: arguments, errors, the vision half, and what is asked of whatever serves."""
+"""The `vllm` adapter without vLLM: arguments, errors, the vision model, and the calls of a stand-in engine."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from vtbench.registry import Registry
 from vtbench_hf.serving import server_of
 from vtbench_hf.visual import QUARTERS
 from vtbench_vllm.adapter import VllmAdapter
-from vtbench_vllm.arguments import checked
+from vtbench_vllm.arguments import checked_arguments, checked_engine_arguments
 from vtbench_vllm.checkpoint import open_checkpoint
-from vtbench_vllm.engine import Engine, Prompt, Reply
-from vtbench_vllm.vision import half_layers, load_half
+from vtbench_vllm.engine import Completion, Engine, Prompt
+from vtbench_vllm.vision_model import load_vision_model, vision_layers
 
 SAMPLES = tiny_models.batch()
 
@@ -53,34 +53,50 @@ EngineArgs = dataclasses.make_dataclass(
 
 def test_arguments_are_read_as_the_engines_types():
     given = {"tensor_parallel_size": "2", "attention_backend": "EAGER", "limit_mm_per_prompt": {"image": 1}}
-    assert checked(given, EngineArgs) == given | {"tensor_parallel_size": 2, "attention_backend": Backend.EAGER}
+    assert checked_engine_arguments(given, EngineArgs) == given | {
+        "tensor_parallel_size": 2,
+        "attention_backend": Backend.EAGER,
+    }
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"tensor_paralel_size": 2}, "no argument 'tensor_paralel_size'. Did you mean 'tensor_parallel_size'"),
-        ({"tensor_parallel_size": "two"}, "tensor_parallel_size=two is not what vLLM's engine takes: input should be"),
-        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization=lots"),
-        ({"enforce_eager": "maybe"}, "enforce_eager=maybe"),
+        (
+            {"tensor_paralel_size": 2},
+            "tensor_paralel_size: vLLM's engine takes no such argument. Did you mean 'tensor_parallel_size'",
+        ),
+        ({"tensor_parallel_size": "two"}, "model 'vllm': tensor_parallel_size: input should be a valid integer"),
+        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization: input should be a valid number"),
+        ({"enforce_eager": "maybe"}, "enforce_eager: input should be a valid boolean"),
         ({"model": "org/other"}, "pretrained= names the checkpoint"),
-        ({"_private": 1}, "no argument '_private'"),
+        ({"_private": 1}, "_private: vLLM's engine takes no such argument"),
     ],
 )
 def test_wrong_arguments_are_one_line(given, says):
     with pytest.raises(AdapterError, match=r"^[^\n]*$") as caught:
-        checked(given, EngineArgs)
+        checked_engine_arguments(given, EngineArgs)
     assert says.lower() in str(caught.value).lower()
 
 
-def _ask_for_it(**arguments: Any) -> Adapter:
+def _create(**arguments: Any) -> Adapter:
     return Registry({"vllm": vtbench_vllm}).adapter("vllm", arguments)
+
+
+def test_wrong_arguments_of_the_adapter_are_one_line_too(monkeypatch):
+    monkeypatch.setattr(vtbench_vllm.engine, "engine_args_class", lambda: EngineArgs)
+    own, engine = checked_arguments({"pretrained": "org/model", "tensor_parallel_size": "2", "visual_tokens": False})
+    assert (own.pretrained, own.visual_tokens, engine) == ("org/model", False, {"tensor_parallel_size": 2})
+    with pytest.raises(
+        AdapterError, match=r"^model 'vllm': visual_tokens: input should be a valid boolean, .*'no way'$"
+    ):
+        checked_arguments({"visual_tokens": "no way"})
 
 
 def test_a_missing_engine_says_which_extra_brings_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(AdapterError, match=r"pip install 'vtbench\[vllm\]'"):
-        _ask_for_it()
+        _create()
 
 
 def test_an_engine_that_does_not_import_says_why(monkeypatch):
@@ -94,29 +110,29 @@ def test_an_engine_that_does_not_import_says_why(monkeypatch):
 
     broken.__getattr__ = fail  # type: ignore[method-assign]
     with pytest.raises(AdapterError, match=r"cannot be imported \(operator torchvision::nms does not exist\)"):
-        _ask_for_it()
+        _create()
 
 
 @pytest.fixture
 def engine_module(monkeypatch):
-    """Install a vLLM of a few lines, whose engine says what it is told to; give its settings."""
-    told = SimpleNamespace(outputs=[], error=None, asked=None, sampling=None, closed=0, start=None)
+    """Install a stand-in for vLLM whose engine returns given outputs; yield its settings and calls."""
+    fake = SimpleNamespace(outputs=[], error=None, asked=None, sampling=None, closed=0, start=None)
 
     class LLM:
         def __init__(self, model: str, **settings: Any) -> None:
-            if told.start:
-                raise told.start
+            if fake.start:
+                raise fake.start
             os.write(1, b"a worker's banner\n")
-            told.settings = {"model": model, **settings}
-            close = SimpleNamespace(shutdown=lambda: setattr(told, "closed", told.closed + 1))
+            fake.settings = {"model": model, **settings}
+            close = SimpleNamespace(shutdown=lambda: setattr(fake, "closed", fake.closed + 1))
             self.llm_engine = SimpleNamespace(engine_core=close, renderer=close)
 
         def generate(self, prompts: list[dict[str, Any]], params: dict[str, Any], use_tqdm: bool) -> list[Any]:
             assert not use_tqdm
-            told.asked, told.sampling = prompts, params
-            if told.error:
-                raise told.error
-            return told.outputs
+            fake.asked, fake.sampling = prompts, params
+            if fake.error:
+                raise fake.error
+            return fake.outputs
 
     class EngineDeadError(Exception):
         pass
@@ -133,48 +149,48 @@ def engine_module(monkeypatch):
         modules[name].__path__ = []
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    told.dead, told.refusal = EngineDeadError(), VLLMClientError("prompt is too long\nby far")
-    return told
+    fake.dead, fake.refusal = EngineDeadError(), VLLMClientError("prompt is too long\nby far")
+    return fake
 
 
-def test_prompts_go_to_the_engine_as_tokens_and_pictures(engine_module, tmp_path):
-    picture = SAMPLES[0].images[0]
+def test_prompts_go_to_the_engine_as_token_ids_and_images(engine_module, tmp_path):
+    image = SAMPLES[0].images[0]
     engine_module.outputs = [
         SimpleNamespace(
             prompt_token_ids=[1, 3, 3, 7], outputs=[SimpleNamespace(token_ids=(9, 8, 2), finish_reason="stop")]
         ),
         SimpleNamespace(prompt_token_ids=[1], outputs=[SimpleNamespace(token_ids=(9, 8), finish_reason="length")]),
     ]
-    replies = Engine(tmp_path, {}).answer([Prompt([1, 3, 7], (picture,)), Prompt([1], ())], 3)
+    completions = Engine(tmp_path, {}).generate([Prompt([1, 3, 7], (image,)), Prompt([1], ())], 3)
     assert engine_module.asked == [
-        {"prompt_token_ids": [1, 3, 7], "multi_modal_data": {"image": [picture]}},
+        {"prompt_token_ids": [1, 3, 7], "multi_modal_data": {"image": [image]}},
         {"prompt_token_ids": [1]},
     ]
     assert engine_module.sampling == {"temperature": 0.0, "max_tokens": 3, "detokenize": False}
-    assert [list(reply.tokens) for reply in replies] == [[9, 8], [9, 8]]
+    assert [list(completion.tokens) for completion in completions] == [[9, 8], [9, 8]]
 
 
-def test_a_tail_is_scored_by_its_own_tokens_alone(engine_module, tmp_path):
+def test_a_continuation_is_scored_by_its_own_tokens_only(engine_module, tmp_path):
     steps = [None, *({token: SimpleNamespace(logprob=-(2.0**-token))} for token in (3, 3, 7, 5, 6))]
     output = SimpleNamespace(prompt_token_ids=[1, 3, 3, 7, 5, 6], prompt_logprobs=steps)
     engine_module.outputs = [output]
-    ((reply, total),) = Engine(tmp_path, {}).score([Prompt([1, 3, 7], ())], [[5, 6]])
+    ((completion, total),) = Engine(tmp_path, {}).score([Prompt([1, 3, 7], ())], [[5, 6]])
     assert engine_module.asked == [{"prompt_token_ids": [1, 3, 7, 5, 6]}]
     assert total == -(2.0**-5) - 2.0**-6
-    assert list(reply.prompt) == [1, 3, 3, 7]
+    assert list(completion.prompt) == [1, 3, 3, 7]
 
 
-def test_what_the_engine_does_wrong_is_told_apart(engine_module, tmp_path):
+def test_errors_of_the_engine_are_told_apart(engine_module, tmp_path):
     engine = Engine(tmp_path, {})
     for error, kind, says in [
         (engine_module.dead, AdapterError, "engine died"),
         (engine_module.refusal, SampleError, r"too long$"),
-        (ValueError("a broken picture"), SampleError, "broken picture"),
+        (ValueError("a broken image"), SampleError, "broken image"),
         (RuntimeError("a bug"), RuntimeError, "a bug"),
     ]:
         engine_module.error = error
         with pytest.raises(kind, match=says):
-            engine.answer([Prompt([1], ())], 1)
+            engine.generate([Prompt([1], ())], 1)
     engine_module.start = RuntimeError("Engine core initialization failed.\nmuch more")
     with pytest.raises(AdapterError, match=r"does not start: Engine core initialization failed\.$"):
         Engine(tmp_path, {})
@@ -194,7 +210,7 @@ def test_the_engine_keeps_off_standard_output_and_closes(engine_module, tmp_path
 
 
 class InTransformers:
-    """Stands in for the engine: plain transformers, one prompt at a time."""
+    """Stand-in for the engine: plain transformers, one prompt at a time."""
 
     def __init__(self, model: Any, processor: Any) -> None:
         self.model, self.processor = model, processor
@@ -207,15 +223,15 @@ class InTransformers:
         ids = torch.tensor([tokens])
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels}
 
-    def answer(self, prompts, max_new_tokens):
+    def generate(self, prompts, max_new_tokens):
         read = [self._inputs(prompt) for prompt in prompts]
-        return [Reply(r["input_ids"][0].tolist(), plain.greedy(self.model, r, max_new_tokens)[0]) for r in read]
+        return [Completion(r["input_ids"][0].tolist(), plain.greedy(self.model, r, max_new_tokens)[0]) for r in read]
 
-    def score(self, prompts, tails):
+    def score(self, prompts, continuations):
         read = [self._inputs(prompt) for prompt in prompts]
         return [
-            (Reply(r["input_ids"][0].tolist(), ()), plain.likelihood(self.model, r, tail))
-            for r, tail in zip(read, tails, strict=True)
+            (Completion(r["input_ids"][0].tolist(), ()), plain.likelihood(self.model, r, new))
+            for r, new in zip(read, continuations, strict=True)
         ]
 
     def close(self):
@@ -229,15 +245,15 @@ def llava_directory(tmp_path_factory):
 
 @pytest.fixture
 def both(llava_directory):
-    """Give the `llava` adapter of a checkpoint, and the `vllm` adapter of it with transformers as its engine."""
+    """Yield the `llava` adapter of a checkpoint, and its `vllm` adapter with transformers as the engine."""
     llava = Registry().adapter("llava", {"pretrained": str(llava_directory)}, device="cpu", dtype="float32")
     checkpoint = open_checkpoint(str(llava_directory), None, False, None)
-    half = load_half(checkpoint, "cpu", "float32")
-    yield llava, VllmAdapter(checkpoint, InTransformers(llava.model, llava.processor), half, "cpu")
-    half.close()
+    vision = load_vision_model(checkpoint, "cpu", "float32")
+    yield llava, VllmAdapter(checkpoint, InTransformers(llava.model, llava.processor), vision, "cpu")
+    vision.close()
 
 
-def test_it_says_what_llava_says(both):
+def test_it_answers_and_ranks_as_llava(both):
     llava, adapter = both
     assert isinstance(adapter, Adapter)
     assert adapter.capabilities == {"generate", "rank", "visual_tokens"}
@@ -248,7 +264,7 @@ def test_it_says_what_llava_says(both):
         assert dataclasses.replace(mine, logprobs=None) == dataclasses.replace(theirs, logprobs=None)
 
 
-def test_describe_is_llavas_and_the_engines(both, monkeypatch):
+def test_describe_has_the_facts_of_llava_and_of_the_engine(both, monkeypatch):
     llava, adapter = both
     monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(__version__="0.1", LLM=None))
     mine, theirs = json.loads(json.dumps(adapter.describe())), llava.describe()
@@ -257,7 +273,7 @@ def test_describe_is_llavas_and_the_engines(both, monkeypatch):
     assert mine["versions"] == {**theirs["versions"], "vllm": "0.1"}
 
 
-def test_visual_tokens_need_the_half(both):
+def test_visual_tokens_need_the_vision_model(both):
     _, adapter = both
     with pytest.raises(AdapterError, match=r"'decoder_50'.*'encoder'"):
         adapter.visual_tokens(SAMPLES, ["decoder_50"])
@@ -268,40 +284,40 @@ def test_visual_tokens_need_the_half(both):
 
 
 @pytest.mark.parametrize("name", ["llava", "idefics3", "qwen2_vl", "blip-2", "gemma3"])
-def test_the_vision_half_shows_what_the_whole_does(name, tmp_path):
+def test_the_vision_model_gives_the_tokens_of_the_whole_model(name, tmp_path):
     directory = tiny_models.save(name, tmp_path / "tiny")
     config = json.loads((directory / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": "awq", "bits": 4}  # the decoder's, whose weights are not read
+    config["quantization_config"] = {"quant_method": "awq", "bits": 4}  # of the decoder, whose weights are not read
     checkpoint = open_checkpoint(str(directory), None, False, None)
     (directory / "config.json").write_text(json.dumps(config))
     quantised = open_checkpoint(str(directory), None, False, None)
-    half, other = load_half(checkpoint, "cpu", "float32"), load_half(quantised, "cpu", "float32")
+    vision, other = load_vision_model(checkpoint, "cpu", "float32"), load_vision_model(quantised, "cpu", "float32")
     del config["quantization_config"]
     (directory / "config.json").write_text(json.dumps(config))
     whole = Registry().adapter(
         server_of(checkpoint.config.model_type), {"pretrained": str(directory)}, "cpu", "float32"
     )
-    layers = half_layers(half)
+    layers = vision_layers(vision)
     assert layers == tuple(name for name in whole.layers if name not in QUARTERS)
     side = whole.image_size or 56
     samples = tiny_models.batch((side, side))
     expected = whole.visual_tokens(samples, layers)
-    for adapter in (half, other):
+    for adapter in (vision, other):
         for mine, theirs in zip(adapter.visual_tokens(samples, layers), expected, strict=True):
             assert torch.equal(mine.tokens, theirs.tokens)
             np.testing.assert_array_equal(mine.boxes, theirs.boxes)
-    assert half.image_size == whole.image_size
+    assert vision.image_size == whole.image_size
     decoder = whole.model.get_decoder()
     words = decoder.get_input_embeddings().weight.numel()
-    stubs = 2  # a weight each in the place of the words' embeddings
-    assert half.model.num_parameters() <= whole.model.num_parameters() - words - _layers_of(decoder) + stubs
+    stubs = 2  # one weight in place of each embedding matrix
+    assert vision.model.num_parameters() <= whole.model.num_parameters() - words - _layers_of(decoder) + stubs
 
 
 def _layers_of(decoder: torch.nn.Module) -> int:
     return sum(w.numel() for name, w in decoder.named_parameters() if ".layers." in f".{name}")
 
 
-def test_checkpoints_that_ship_are_known_by_name():
+def test_shipped_checkpoints_are_known_by_name():
     from vtbench_llava import SHIPPED
 
     for given, name in ((None, "embedded"), ("neutral", "neutral")):
@@ -309,7 +325,7 @@ def test_checkpoints_that_ship_are_known_by_name():
         assert (checkpoint.name, checkpoint.directory) == (name, SHIPPED[name])
 
 
-def test_a_checkpoint_that_is_not_one_is_named(tmp_path, monkeypatch, llava_directory):
+def test_a_missing_or_broken_checkpoint_is_named(tmp_path, monkeypatch, llava_directory):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     for missing in ("no/such", str(tmp_path / "nowhere")):
         with pytest.raises(AdapterError, match=f"^[^\n]*no directory '{missing}'[^\n]*$"):
@@ -323,7 +339,7 @@ def test_a_checkpoint_that_is_not_one_is_named(tmp_path, monkeypatch, llava_dire
         open_checkpoint(str(tmp_path), None, False, None)
 
 
-def test_a_half_that_cannot_be_loaded_says_where_and_how_to_do_without(tmp_path, llava_directory):
+def test_a_vision_model_that_cannot_be_loaded_names_the_checkpoint(tmp_path, llava_directory):
     from safetensors.torch import load_file, save_file
 
     for path in llava_directory.iterdir():
@@ -333,5 +349,5 @@ def test_a_half_that_cannot_be_loaded_says_where_and_how_to_do_without(tmp_path,
         {k: w for k, w in weights.items() if "projector" not in k}, tmp_path / "model.safetensors", {"format": "pt"}
     )
     with pytest.raises(AdapterError, match=rf"^{tmp_path} lacks .*projector.*visual_tokens=false") as caught:
-        load_half(open_checkpoint(str(tmp_path), None, False, None), "cpu", "float32")
+        load_vision_model(open_checkpoint(str(tmp_path), None, False, None), "cpu", "float32")
     assert "vtbench-" not in str(caught.value)

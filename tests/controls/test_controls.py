@@ -1,4 +1,4 @@
-"""The controls keep the benchmark honest: the oracle is perfect, and who does not see does not score."""
+"""The controls score as expected: the oracle is perfect, and controls that do not see are at chance."""
 
 import math
 from dataclasses import replace
@@ -9,17 +9,16 @@ from PIL import Image
 
 import vtbench_controls
 from vtbench.adapter import Adapter
+from vtbench.catalog import find_task_files
 from vtbench.errors import AdapterError, SampleError, VtbenchError
 from vtbench.metric import Batch
 from vtbench.registry import Registry
 from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import builtin_source, load_task
+from vtbench.task import builtin_source, load_task
 from vtbench.types import Record, Sample
-from vtbench_controls import wrapped as wrapped_module
-from vtbench_controls.readers import Blind, Oracle, guess
-from vtbench_controls.swap import Swap
-from vtbench_controls.wrapped import grey
+from vtbench_controls import perturbation
+from vtbench_controls.perturbation import SwappedImages, grey_images
+from vtbench_controls.symbolic import Blind, Oracle, guess
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion", "probe")
 FACTS = ("id", "index", "prompt", "target", "choices", "kind", "cluster", "meta")
@@ -31,7 +30,7 @@ def samples_of(task, n, **overrides):
 
 
 def scenes_of(task, n, start=0):
-    """Return samples without their pictures: controls read scenes."""
+    """Return samples without their images: symbolic controls use scenes."""
     source = builtin_source(task)
     items = (source.item(i) for i in range(start, start + n))
     return [
@@ -72,8 +71,8 @@ def test_the_oracle_is_perfect_on_every_split(split):
 
 @pytest.fixture
 def registered(monkeypatch):
-    """Let the controls find each other whether or not vtbench is installed."""
-    monkeypatch.setattr(wrapped_module, "Registry", lambda: Registry({"controls": vtbench_controls}))
+    """Register the controls whether or not vtbench is installed."""
+    monkeypatch.setattr(perturbation, "Registry", lambda: Registry({"controls": vtbench_controls}))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +81,7 @@ def relational():
 
 
 @pytest.mark.parametrize("control", ["blind", "bag_of_objects", "majority"])
-def test_who_does_not_see_places_is_at_chance_on_relations(control, relational):
+def test_controls_without_positions_are_at_chance_on_relations(control, relational):
     found = scores(getattr(vtbench_controls, control)(), relational)
     for name in ("acc", "rank_acc"):
         assert abs(found[name].value - found[name].chance) < 0.03
@@ -100,7 +99,7 @@ def test_a_guess_that_differs_within_pairs_is_at_the_chance_of_pairs(relational)
 
 
 def test_words_of_a_question_do_not_tell_its_answer(relational):
-    """A naive Bayes reader of the question, trained on 2,000 other items, stays at chance on the test items."""
+    """A naive Bayes classifier of the question, trained on 2,000 other items, stays at chance on the test items."""
     training = scenes_of("relational", 2000, start=2000)
     for kind in sorted({s.kind for s in relational}):
         seen = [s for s in training if s.kind == kind]
@@ -120,12 +119,12 @@ def test_words_of_a_question_do_not_tell_its_answer(relational):
 
 
 @pytest.mark.parametrize(("task", "n"), [("coarse", 600), ("attribute", 600), ("relational", 200)])
-def test_another_picture_tells_nothing(task, n):
+def test_shuffled_is_at_chance(task, n):
     score = scores(vtbench_controls.shuffled(), samples_of(task, n))["acc"]
     assert abs(score.value - score.chance) < 4 * max(score.stderr, 0.01)
 
 
-def test_a_bag_of_objects_knows_everything_but_places():
+def test_a_bag_of_objects_knows_everything_but_positions():
     samples = scenes_of("scene_graph", 200)
     found = scores(vtbench_controls.bag_of_objects(), samples)
     assert found["object_f1"].value == found["attribute_acc"].value == 1.0
@@ -133,11 +132,11 @@ def test_a_bag_of_objects_knows_everything_but_places():
     assert scores(vtbench_controls.bag_of_objects(), scenes_of("attribute", 200))["acc"].value == 1.0
 
 
-def test_the_oracle_says_what_it_cannot_do():
+def test_the_oracle_refuses_what_it_cannot_answer():
     sample = scenes_of("coarse", 1)[0]
     with pytest.raises(SampleError, match="cannot read the question"):
         Oracle().generate([replace(sample, prompt="Why?")], 8)
-    with pytest.raises(SampleError, match="none behind it"):
+    with pytest.raises(SampleError, match="this sample has none"):
         Oracle().generate([replace(sample, scene=None)], 8)
 
 
@@ -158,7 +157,7 @@ def test_every_control_answers_and_ranks_alike(name):
     adapter.close()
 
 
-def test_echo_shows_the_picture_as_tokens():
+def test_echo_gives_the_image_as_tokens():
     left_half_red = Image.new("RGB", (64, 64), (255, 0, 0))
     left_half_red.paste((0, 0, 255), (32, 0, 64, 64))
     sample = replace(samples_of("coarse", 1)[0], images=(left_half_red,))
@@ -179,9 +178,9 @@ def test_echo_says_a_text_in_the_form_it_was_written(text, said):
     assert vtbench_controls.echo(text).generate([sample], 8)[0].text == said
 
 
-def test_shuffled_takes_the_picture_of_another_cluster_whatever_the_batch():
+def test_shuffled_takes_the_image_of_another_cluster_in_any_order():
     samples = samples_of("relational", 30)
-    first, again = [Swap()(s) for s in samples], [Swap()(s) for s in reversed(samples)][::-1]
+    first, again = [SwappedImages()(s) for s in samples], [SwappedImages()(s) for s in reversed(samples)][::-1]
     for before, after, after2 in zip(samples, first, again, strict=True):
         assert after.scene.hash == after2.scene.hash != before.scene_hash
         assert after.images[0].tobytes() != before.images[0].tobytes()
@@ -192,7 +191,7 @@ def test_shuffled_never_shows_the_other_of_a_pair(tmp_path):
     text = find_task_files()["relational"].read_text(encoding="utf-8")
     small = text.replace("task: relational", "task: small").replace("items: 2000", "items: 4")
     (tmp_path / "small.yaml").write_text(small, encoding="utf-8")
-    task, swap = load_task(tmp_path / "small.yaml"), Swap(str(tmp_path))
+    task, swap = load_task(tmp_path / "small.yaml"), SwappedImages(str(tmp_path))
     scenes = [task.sample(i, 16) for i in range(4)]
     for sample in scenes:
         shown = swap(sample).scene.hash
@@ -200,9 +199,9 @@ def test_shuffled_never_shows_the_other_of_a_pair(tmp_path):
 
 
 def test_shuffled_finds_the_task_of_a_mixed_item_and_refuses_others():
-    assert Swap()(samples_of("probe", 1)[0]).scene is not None
-    with pytest.raises(SampleError, match="draws its own pictures"):
-        Swap()(replace(samples_of("coarse", 1)[0], id="mine/3"))
+    assert SwappedImages()(samples_of("probe", 1)[0]).scene is not None
+    with pytest.raises(SampleError, match="renders its own images"):
+        SwappedImages()(replace(samples_of("coarse", 1)[0], id="mine/3"))
 
 
 @pytest.mark.usefixtures("registered")
@@ -212,13 +211,13 @@ def test_blind_wraps_a_model_and_shows_it_grey():
     assert wrapped.generate([sample], 8)[0].text == "No"
     (visual,) = wrapped.visual_tokens([sample], ["connector"])
     assert np.unique(visual.tokens) == pytest.approx([128 / 255])
-    assert grey(sample).images[0].size == sample.images[0].size
+    assert grey_images(sample).images[0].size == sample.images[0].size
     assert wrapped.describe()["control"] == "blind"
     assert wrapped.layers == ("connector",)
 
 
 @pytest.mark.usefixtures("registered")
-def test_shuffled_wraps_a_model_and_shows_it_another_picture():
+def test_shuffled_wraps_a_model_and_shows_it_another_image():
     wrapped, plain = vtbench_controls.shuffled(model="echo"), vtbench_controls.echo()
     sample = samples_of("coarse", 1)[0]
     assert not np.array_equal(

@@ -1,4 +1,4 @@
-"""Samples, and where the stand-ins for lmms-eval are: one with models, one of an environment without it."""
+"""Samples, and the directories of two stand-ins for lmms-eval: one with models, one that is not installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRESENT, ABSENT = (str(Path(__file__).parent / "fakes" / name) for name in ("pre
 
 
 def samples(*prompts: str) -> list[Sample]:
-    """Return questions about pictures of different colours."""
+    """Return questions about images of different colours."""
     return [
         Sample(f"t/{i}", i, (Image.new("RGB", (4, 4), (10 * i, 0, 7)),), prompt, "x")
         for i, prompt in enumerate(prompts)

@@ -1,4 +1,4 @@
-"""The `lmms` adapter on a stand-in for lmms-eval: what comes back, what is an error, and what its line says."""
+"""The `lmms` adapter with a stand-in for lmms-eval: its outputs, its errors and their messages."""
 
 import io
 import json
@@ -11,8 +11,8 @@ import pytest
 from lmms_fakes import ABSENT, PRESENT, samples
 
 import vtbench_lmms
-from vtbench.engine.loop import run
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError
+from vtbench.loop import run
 from vtbench.registry import Registry
 from vtbench.scoring import plugin
 from vtbench_hf.loading import Loaded
@@ -22,7 +22,7 @@ REGISTRY = Registry({"lmms": vtbench_lmms})
 
 @pytest.fixture
 def start(monkeypatch):
-    """Return a function that starts `--model lmms` on the stand-in; what it started ends with the test."""
+    """Return a function that starts `--model lmms` with the stand-in and closes it after the test."""
     monkeypatch.setenv("PYTHONPATH", PRESENT)
     started = []
 
@@ -39,17 +39,17 @@ def texts(adapter, *prompts: str) -> list[str]:
     return [output.text for output in adapter.generate(samples(*prompts), 9)]
 
 
-def test_each_sample_is_answered_on_its_own_picture(start):
+def test_each_sample_is_answered_about_its_own_image(start):
     adapter = start(model="dummy")
     assert texts(adapter, "first", "second") == ["1 pictures, (0, 0, 7), first", "1 pictures, (10, 0, 7), second"]
-    assert texts(adapter, "third") == ["1 pictures, (0, 0, 7), third"], "a number is not used twice"
+    assert texts(adapter, "third") == ["1 pictures, (0, 0, 7), third"], "document numbers are not reused"
 
 
-def test_models_of_the_older_kind_get_theirs(start):
+def test_models_of_the_simple_class_get_their_arguments(start):
     assert texts(start(model="simple"), "first", "second") == ["1 pictures, first", "1 pictures, second"]
 
 
-def test_settings_are_each_requests_own(start):
+def test_each_request_has_settings_of_its_own(start):
     assert texts(start(model="mutating"), "a", "b", "c") == ["[9, 0, False]"] * 3
 
 
@@ -61,7 +61,7 @@ def test_what_lmms_eval_prints_stays_out_of_the_answers(start):
     assert "lmms_eval" not in sys.modules
 
 
-def test_an_empty_answer_is_an_error_that_says_what_was_printed(start):
+def test_an_empty_answer_is_an_error_with_the_last_printed_line(start):
     adapter = start(model="swallowing")
     assert texts(adapter, "good") == ["fine"]
     with pytest.raises(SampleError, match=r"'swallowing' gave an empty answer.* printed: Error CUDA is on fire in"):
@@ -70,8 +70,8 @@ def test_an_empty_answer_is_an_error_that_says_what_was_printed(start):
 
 
 def test_a_run_fails_the_one_sample_whose_answer_is_empty(start, tmp_path):
-    samples("x")[0].images[0].save(tmp_path / "picture.png")
-    rows = [{"image": "picture.png", "prompt": prompt, "target": "fine"} for prompt in ("good", "bad", "good too")]
+    samples("x")[0].images[0].save(tmp_path / "image.png")
+    rows = [{"image": "image.png", "prompt": prompt, "target": "fine"} for prompt in ("good", "bad", "good too")]
     (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "own.yaml").write_text("task: own\ndata: {path: own.jsonl}\nmetrics: [accuracy]\n")
     result = run(
@@ -93,21 +93,21 @@ def test_an_error_is_the_samples_and_takes_one_line(start):
         texts(start(model="raising"), "a")
 
 
-def test_a_batch_that_does_not_fit_is_asked_in_smaller_parts(start):
+def test_a_batch_that_does_not_fit_is_out_of_memory(start):
     adapter = start(model="hungry")
     with pytest.raises(OutOfMemory):
         texts(adapter, "a", "b", "c")
     assert len(texts(adapter, "a", "b")) == 2
 
 
-def test_an_answer_too_few_is_not_shifted_onto_the_next_question(start):
+def test_a_missing_answer_is_an_error(start):
     with pytest.raises(SampleError, match="1 answers to 2 questions"):
         texts(start(model="short"), "a", "b")
 
 
-def test_a_worker_that_dies_says_how_and_what_it_printed_last(start):
+def test_a_worker_that_dies_is_an_error_with_the_signal_and_the_last_line(start):
     adapter = start(model="dying")
-    with pytest.raises(AdapterError, match=r"was ended by SIGSEGV\. It last printed: Segmentation fault in a kernel"):
+    with pytest.raises(AdapterError, match=r"was killed by SIGSEGV\. It last printed: Segmentation fault in a kernel"):
         texts(adapter, "a")
     with pytest.raises(AdapterError, match="SIGSEGV"):
         texts(adapter, "a")
@@ -124,17 +124,17 @@ def test_closing_ends_the_worker(start):
 @pytest.mark.parametrize(
     ("model_args", "line"),
     [
-        ({}, "--model lmms needs a model of lmms-eval: --model-args model=huggingface"),
+        ({}, "model 'lmms' needs a model of lmms-eval: --model-args model=huggingface"),
         ({"model": "dumy"}, "lmms-eval has no model 'dumy'. Did you mean 'dummy'?"),
         ({"model": "dummy", "pretrained": "x"}, "lmms-eval's 'dummy' takes no argument 'pretrained'."),
         ({"model": "checkpoint", "pretraned": "x"}, "no argument 'pretraned'. Did you mean 'pretrained'?"),
-        ({"model": "checkpoint", "pretrained": "/no/such/place"}, "pretrained=/no/such/place is not a directory"),
+        ({"model": "checkpoint", "pretrained": "/no/such/place"}, "pretrained: /no/such/place is not a directory"),
         ({"model": "typed", "other": 3}, "lmms-eval's 'typed' cannot be loaded: AssertionError: Unexpected kwargs"),
         ({"model": "needing"}, "needs 'decord_of_no_package', which is not installed: pip install decord_of_no"),
-        ({"model": "dummy", "python": "/no/python"}, "python=/no/python cannot be run (No such file or directory)"),
+        ({"model": "dummy", "python": "/no/python"}, "python: /no/python cannot be run (No such file or directory)"),
     ],
 )
-def test_what_cannot_be_started_says_why(start, model_args, line):
+def test_a_model_that_cannot_be_started_is_one_line(start, model_args, line):
     with pytest.raises(VtbenchError) as caught:
         start(**model_args)
     assert line in str(caught.value)
@@ -161,16 +161,16 @@ def test_dtype_goes_to_models_that_take_one(start):
         start(model="checkpoint", dtype="float32")
 
 
-def test_it_says_which_checkpoint_it_is(start, tmp_path):
+def test_describe_names_the_checkpoint(start, tmp_path):
     (tmp_path / "b.safetensors").write_bytes(b"weights")
     (tmp_path / "a.safetensors").write_bytes(b"more")
     described = start(model="checkpoint", pretrained=str(tmp_path)).describe()
     assert (described["checkpoint"], described["lmms_model"]) == (str(tmp_path), "checkpoint")
-    assert described["fingerprint"] == Loaded(None, None, "", tmp_path).fingerprint(), "as other adapters say it"
+    assert described["fingerprint"] == Loaded(None, None, "", tmp_path).fingerprint(), "as other adapters compute it"
 
 
-def test_a_worker_outlives_no_vtbench(start):
-    """Its input ends with the process that holds the other end; so does the worker."""
+def test_the_worker_ends_with_its_parent(start):
+    """Its input ends when the parent process ends, and the worker exits."""
     adapter = start(model="dummy")
     process = adapter._worker._process
     process.stdin.close()

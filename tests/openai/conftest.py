@@ -1,4 +1,4 @@
-"""An endpoint, and vtbench's command line with the adapter that asks it."""
+"""Fixtures: a local endpoint, its adapter, and the command line that runs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import vtbench_openai
 from vtbench.cli import status
 from vtbench.registry import Registry
 from vtbench.scoring import plugin as scoring
-from vtbench_openai import retrying
+from vtbench_openai import retry
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, no proxy between the test and its endpoint, and little waiting."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(retrying, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
 
 
 @pytest.fixture

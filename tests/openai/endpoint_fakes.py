@@ -1,7 +1,7 @@
-"""A small endpoint in a thread: it speaks OpenAI's chat completions, and breaks down on command.
+"""A local endpoint in a thread that serves OpenAI chat completions and fails on demand.
 
-Its model reads characters, answers "yes" or "no" by the hash of what it is shown, and gives log-probabilities of
-prompts, as vLLM's server does, where `scores` is set.
+Its tokens are characters. Its answer is "yes" or "no" by a hash of the message. With `scores` it returns
+log-probabilities of prompts, as vLLM's server does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """What goes over the wire, instead of the model's own answer. Status 0 hangs up without a word."""
+    """An HTTP response in place of the model's answer. Status 0 closes the connection without one."""
 
     status: int = 200
     body: str = ""
@@ -30,26 +30,26 @@ class Reply:
 
 
 def error(status: int, said: str = "no", **headers: str) -> Reply:
-    """An error as such endpoints word it; `retry_after="1"` is a header."""
+    """Return an error in the format of OpenAI; `retry_after="1"` is a header."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status, json.dumps({"error": {"message": said, "code": said}}), names)
 
 
 @dataclass
 class FakeEndpoint:
-    """What it is like, and what it was asked."""
+    """Behaviour of the endpoint, and the requests it received."""
 
     models: tuple[str, ...] | None = ("tiny", "large")
-    """None: it has no list of them."""
+    """None: the endpoint has no list of models."""
     key: str | None = None
     scores: bool = False
     delay: float = 0.0
     opening: str = ""
-    """What the template writes before an answer, but not before one that is begun."""
+    """Text that the chat template inserts before an answer, but not before a prefilled one."""
     page: bool = False
-    """It shows a page to people where the list of models should be."""
+    """Serve a web page in place of the list of models."""
     odd: Callable[[str, int], Reply | None] = lambda question, time: None
-    """For a question asked for the n-th time, from 1: another reply than the model's."""
+    """Given a question and how often it was asked, from 1: a reply in place of the model's, or None."""
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     """Bodies of the requests, in their order."""
@@ -57,14 +57,14 @@ class FakeEndpoint:
     """When each came, in seconds."""
     keys: set[str | None] = field(default_factory=set)
     most: int = 0
-    """So many requests were being answered at once."""
+    """Largest number of concurrent requests."""
     stop: Callable[[], None] = lambda: None
-    """Die: nobody listens there any more, and what was asked is not answered."""
+    """Stop serving; pending requests are not answered."""
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def questions(self) -> Counter[str]:
-        """How often each question was put, ranking left out."""
+        """Return how often each question was asked, ranking left out."""
         return Counter(question(body) for body in self.asked if "prompt_logprobs" not in body)
 
     def answer(self, body: dict[str, Any]) -> Reply:
@@ -109,7 +109,7 @@ def question(body: dict[str, Any]) -> str:
 
 
 def number(*parts: str) -> float:
-    """A number in [0, 1) that follows from the parts."""
+    """Return a number in [0, 1) that is a hash of the parts."""
     return int.from_bytes(sha256("|".join(parts).encode()).digest()[:6], "big") / 2**48
 
 
@@ -151,7 +151,7 @@ def serve(endpoint: FakeEndpoint) -> Iterator[FakeEndpoint]:
             pass
 
         def handle(self) -> None:
-            with suppress(ConnectionError):  # the other side has given up waiting
+            with suppress(ConnectionError):  # the client has given up
                 super().handle()
 
     gone = threading.Event()

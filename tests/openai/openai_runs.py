@@ -1,4 +1,4 @@
-"""Questions for an endpoint, and what a command left that asked them."""
+"""Samples for an endpoint, and the results of a command that queried it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY = "sk-very-secret-0123456789"
 
 
 def samples(n: int) -> list[Sample]:
-    """Questions about pictures of one colour each."""
+    """Return questions about images of one colour each."""
     return [
         Sample(f"s{i}", i, (Image.new("RGB", (8, 8), (20 * i, 0, 0)),), f"question {i}?", "yes", ("yes", "no", "none"))
         for i in range(n)
@@ -24,7 +24,7 @@ def samples(n: int) -> list[Sample]:
 
 @dataclass
 class Ran:
-    """What a command left."""
+    """Exit status, output and run directory of a command."""
 
     status: int
     out: str
@@ -40,7 +40,7 @@ class Ran:
         return json.loads((self._run() / "run.json").read_text())
 
     def text(self) -> str:
-        """Everything that was printed or written."""
+        """Return everything that was printed or written."""
         files = (path for path in self.directory.rglob("*") if path.is_file())
         return self.out + self.err + "".join(path.read_text(errors="replace") for path in files)
 

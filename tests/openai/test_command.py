@@ -1,4 +1,4 @@
-"""The command line against an endpoint that works, and against all the ways in which one does not."""
+"""`vtbench run --model openai` against an endpoint that works, and against endpoints that fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from endpoint_fakes import FakeEndpoint, Reply, error
 from openai_runs import KEY, Ran
 
-from vtbench_openai import retrying
+from vtbench_openai import retry
 
 Run = Callable[..., Ran]
 
@@ -50,7 +50,7 @@ def test_one_refused_sample_is_status_1_and_the_others_are_asked_once(run: Run, 
     assert "quiz: 1 samples failed" in ran.out
 
 
-def test_dying_in_the_middle_is_failed_samples_and_status_1(run: Run, endpoint: FakeEndpoint) -> None:
+def test_an_endpoint_that_dies_fails_samples_with_status_1(run: Run, endpoint: FakeEndpoint) -> None:
     def die(question: str, _: int) -> None:
         if question == "question 9?":
             endpoint.stop()
@@ -65,11 +65,11 @@ def test_dying_in_the_middle_is_failed_samples_and_status_1(run: Run, endpoint: 
     assert set(failed.values()) == {"no answer after one try in 0 s: connection refused"}
 
 
-def test_a_model_that_is_not_there_is_answered_with_those_that_are(run: Run, endpoint: FakeEndpoint) -> None:
+def test_an_unknown_model_is_refused_with_the_served_ones(run: Run, endpoint: FakeEndpoint) -> None:
     ran = run(model="huge")
     assert ran.status == 2
     assert ran.err.strip().endswith("has no model 'huge'. It has: large, tiny.")
-    assert "wants model=NAME: one of large, tiny" in run(model=None).err
+    assert "needs model=NAME: one of large, tiny" in run(model=None).err
     endpoint.models = None
     assert run().status == 0, "a server need not list its models"
 
@@ -91,7 +91,9 @@ def test_a_wrong_key_stops_at_once_and_is_nowhere(
         monkeypatch.setenv("OPENAI_API_KEY", given)
     ran = run()
     assert ran.status == 2
-    assert ("refuses the key in OPENAI_API_KEY (401)" if given else "wants a key (401): set OPENAI_API_KEY") in ran.err
+    assert (
+        "refuses the key in OPENAI_API_KEY (401)" if given else "requires a key (401): set OPENAI_API_KEY"
+    ) in ran.err
     assert ran.err.count("\n") == 1
     assert KEY not in ran.text()
     assert not endpoint.asked
@@ -117,7 +119,7 @@ def test_a_key_as_an_argument_is_refused(run: Run) -> None:
     assert KEY not in ran.text()
 
 
-def test_a_page_instead_of_an_endpoint_is_said(run: Run, endpoint: FakeEndpoint) -> None:
+def test_a_web_page_in_place_of_an_endpoint_is_refused(run: Run, endpoint: FakeEndpoint) -> None:
     endpoint.page = True
     ran = run()
     assert ran.status == 2
@@ -127,8 +129,8 @@ def test_a_page_instead_of_an_endpoint_is_said(run: Run, endpoint: FakeEndpoint)
 def test_an_endpoint_that_never_answers_ends_the_run(
     run: Run, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retrying, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
     endpoint.odd = lambda *_: Reply(body="<html>")
     ran = run()
     assert ran.status == 2
-    assert "each of the first 8 samples failed alike: the reply is no chat completion (it is not JSON)" in ran.err
+    assert "each of the first 8 samples failed alike: the response is no chat completion (it is not JSON)" in ran.err

@@ -1,4 +1,4 @@
-"""Visual tokens of what an endpoint serves, from a local checkpoint; and the places in which a run may begin."""
+"""Visual tokens from a local checkpoint beside the endpoint, and use inside a running event loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Make = Callable[..., Any]
 
 
 @pytest.mark.parametrize("checkpoint", ["embedded", str(WEIGHTS)])
-def test_a_probe_shows_what_its_own_adapter_shows(make: Make, checkpoint: str) -> None:
+def test_the_probe_gives_the_tokens_of_its_own_adapter(make: Make, checkpoint: str) -> None:
     adapter, llava = make(probe=checkpoint, device="cpu"), Registry().adapter("llava", {}, "cpu")
     assert "visual_tokens" in adapter.capabilities
     assert adapter.layers == ("connector", "encoder")
@@ -43,7 +43,7 @@ def test_without_a_probe_there_are_no_visual_tokens(make: Make) -> None:
         adapter.visual_tokens(samples(1), ["connector"])
 
 
-def test_a_probe_that_cannot_be_loaded_is_said(make: Make, tmp_path: Path) -> None:
+def test_a_broken_probe_is_refused(make: Make, tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match=r"has no config\.json"):
         make(probe=str(tmp_path))
 

@@ -1,4 +1,4 @@
-"""A finished run is told to trackers, each read back with its own package; what they cannot do costs no run."""
+"""Summaries of finished runs in trackers, read back with each tracker's package; a failing tracker costs no run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tracker_fakes import Ledger, finished, quiz, registry
 
+import vtbench_trackers
 from vtbench.cli import status
 from vtbench.errors import PluginError, VtbenchError
 
@@ -41,22 +42,22 @@ def wandb_records(file: Path) -> Iterator[Any]:
             parts = b""
 
 
-def test_a_summary_has_scores_with_intervals_speed_and_what_was_run(tmp_path: Path) -> None:
+def test_a_summary_has_scores_with_intervals_speed_and_the_config(tmp_path: Path) -> None:
     ledger = Ledger()
     result = finished(tmp_path, ledger, track=["ledger"])
     (summary,) = ledger.summaries
     score = result.scores["quiz"]["acc"]
     assert score.value == 0.75
     assert score.interval is not None
-    told = [summary.numbers[f"quiz/acc{end}"] for end in ("", "_low", "_high", "_stderr", "_n")]
-    assert told == [0.75, *score.interval, score.stderr, 4]
+    values = [summary.numbers[f"quiz/acc{end}"] for end in ("", "_low", "_high", "_stderr", "_n")]
+    assert values == [0.75, *score.interval, score.stderr, 4]
     assert summary.numbers["quiz/samples_per_second"] > 0
     assert summary.numbers["quiz/failed"] == 0
     assert summary.config["config.model"] == "keyed"
     assert {path.name for path in summary.files} == {"report.html", "results.json", "run.json"}
 
 
-def test_a_run_told_again_keeps_its_id(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:
     ledger = Ledger()
     first = finished(tmp_path, ledger, track=["ledger"])
     finished(tmp_path, ledger, track=["ledger"], resume=True)
@@ -70,9 +71,9 @@ def test_a_key_reaches_no_summary_and_no_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOME_API_KEY", "key-of-the-environment")
-    told, broken = Ledger(), Ledger(f"{SECRET} at https://me:pass@host and key-of-the-environment")
-    finished(tmp_path, told, track=["ledger"], model_args={"api_key": SECRET})
-    assert SECRET not in str(told.summaries)
+    working, broken = Ledger(), Ledger(f"{SECRET} at https://me:pass@host and key-of-the-environment")
+    finished(tmp_path, working, track=["ledger"], model_args={"api_key": SECRET})
+    assert SECRET not in str(working.summaries)
     finished(tmp_path, broken, track=["ledger"], model_args={"api_key": SECRET})
     said = capsys.readouterr().err
     assert "ConnectionError: *** at https://***@host and ***" in said
@@ -104,8 +105,7 @@ def test_a_missing_package_ends_the_command_before_the_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    for module in [module for module in sys.modules if module.startswith("vtbench_trackers.")]:
-        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delitem(sys.modules, f"vtbench_trackers.{name}_tracker", raising=False)
     with pytest.raises(PluginError, match=f"tracker '{name}': .*{name}.*pip install '?(vtbench\\[)?{name}"):
         finished(tmp_path, track=[name])
     assert not (tmp_path / "out").exists()
@@ -122,7 +122,7 @@ def test_trackers_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["mlflow", "tensorboard", "wandb"]
 
 
-def test_tensorboard_reads_what_was_written_once(tmp_path: Path) -> None:
+def test_tensorboard_reads_one_event_file_after_a_resume(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -138,7 +138,36 @@ def test_tensorboard_reads_what_was_written_once(tmp_path: Path) -> None:
     assert SECRET.encode() not in text_of(result.path)
 
 
-def test_mlflow_reads_what_was_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_writes_to_a_directory_that_is_given(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    ledger = Ledger()
+    finished(tmp_path, ledger, track=["ledger"])
+    (summary,) = ledger.summaries
+    where = vtbench_trackers.tensorboard(directory=str(tmp_path / "logs")).publish(summary)
+    assert where == str(tmp_path / "logs" / summary.name)
+    assert len(list(Path(where).iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("wandb", {"projekt": "x"}, "tracker 'wandb': projekt: unknown setting. Did you mean 'project'?"),
+        ("wandb", {"project": ["x"]}, "tracker 'wandb': project: input should be a valid string, not ['x']"),
+        ("mlflow", {"experiment": ""}, "tracker 'mlflow': experiment: string should have at least 1 character, not ''"),
+        (
+            "tensorboard",
+            {"directory": True},
+            "tracker 'tensorboard': directory: input should be a valid string, not True",
+        ),
+    ],
+)
+def test_an_invalid_setting_is_named(name: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(VtbenchError) as caught:
+        vtbench_trackers.vtbench_trackers()[name](**settings)
+    assert str(caught.value) == message
+
+
+def test_mlflow_reads_one_run_after_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
@@ -174,7 +203,7 @@ def test_mlflow_file_store_works_where_it_is_allowed_and_is_refused_before_the_r
 
 
 def run_in_a_process(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run with wandb, which keeps its mode and its login for as long as a process lives; the key is an argument."""
+    """Run with wandb in a process of its own, as wandb caches its mode and login; the key is an argument."""
     homes = {key: str(tmp_path / "home") for key in ("HOME", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")}
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
     code = "import sys, tracker_fakes, vtbench.cli as cli; sys.exit(cli.status(sys.argv[1:], tracker_fakes.registry()))"
@@ -188,7 +217,7 @@ def run_in_a_process(tmp_path: Path, **environment: str) -> subprocess.Completed
     )
 
 
-def test_wandb_offline_reads_what_was_written(tmp_path: Path) -> None:
+def test_wandb_offline_has_numbers_config_and_files(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     done = run_in_a_process(tmp_path, WANDB_MODE="offline", WANDB_API_KEY=SECRET.ljust(40, "x"))
     assert done.returncode == 0, done.stderr
@@ -205,7 +234,7 @@ def test_wandb_offline_reads_what_was_written(tmp_path: Path) -> None:
     assert SECRET.encode() not in text_of(tmp_path)
 
 
-def test_wandb_that_nobody_is_logged_in_to_is_refused_before_the_run(tmp_path: Path) -> None:
+def test_wandb_without_a_login_is_refused_before_the_run(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     done = run_in_a_process(tmp_path, WANDB_MODE="online")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""A finished run to tell trackers of: four questions about one picture, and a model that says yes."""
+"""A finished run for trackers: four questions about one image, and a model that answers yes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from PIL import Image
 import vtbench_controls
 import vtbench_trackers
 from vtbench import hookimpl
-from vtbench.engine.loop import run
+from vtbench.loop import run
 from vtbench.registry import Registry
-from vtbench.runs.results import RunResult
+from vtbench.results import RunResult
 from vtbench.scoring import plugin as scoring
-from vtbench.tracker import Summary
+from vtbench.tracking import Summary
 
 
 class Keyed:
-    """The echo model behind a key, as an endpoint's adapter would have it."""
+    """The echo model with a key as argument."""
 
     @hookimpl
     def vtbench_adapters(self) -> dict[str, Any]:
@@ -30,7 +30,7 @@ class Keyed:
 
 
 class Ledger:
-    """Keeps summaries, or fails with `error`."""
+    """A tracker that keeps summaries, or fails with `error`."""
 
     def __init__(self, error: str = "") -> None:
         self.error, self.summaries = error, list[Summary]()

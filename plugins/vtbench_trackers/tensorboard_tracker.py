@@ -1,13 +1,14 @@
-"""A summary in, TensorBoard's event files out, in `tensorboard/` of the run's directory.
+"""TensorBoard: writes the summary of a run as event files.
 
-Scalars have their interval as description; what was run is there as text and as hyperparameters. TensorBoard keeps no
-files, so the report stays beside them. Neither torch nor TensorFlow is needed.
+A scalar has its 95 % interval as description; the config is written as text and as hyperparameters. TensorBoard stores
+no files, so the report stays in the run's directory. Neither torch nor TensorFlow is needed.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary as Proto
@@ -16,15 +17,24 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from vtbench.tracker import Summary
+from vtbench.tracking import Summary
+from vtbench_trackers.tracker_settings import TensorboardSettings
 
 
-class EventFiles:
-    """TensorBoard."""
+class TensorboardTracker:
+    """Writes event files.
+
+    Args:
+        settings: where they are written.
+    """
+
+    def __init__(self, settings: TensorboardSettings) -> None:
+        self._settings = settings
 
     def publish(self, summary: Summary) -> str:
-        """Write the summary's event file in place of an earlier one, and return the directory."""
-        directory = summary.directory / "tensorboard"
+        """Write the event file of a run, in place of an earlier one of the same run, and return its directory."""
+        parent = self._settings.directory
+        directory = Path(parent).expanduser() / summary.name if parent else summary.directory / "tensorboard"
         for old in directory.glob("events.out.tfevents.*"):
             old.unlink()
         writer = EventFileWriter(str(directory))
@@ -39,9 +49,9 @@ class EventFiles:
 def _protos(summary: Summary) -> Iterator[Proto]:
     numbers = summary.numbers
     for name, value in numbers.items():
-        ends = [numbers.get(f"{name}{end}") for end in ("_low", "_high")]
-        about = f"95 %: {ends[0]:.4f} to {ends[1]:.4f}" if None not in ends else None
-        yield scalar_pb(name, value, description=about)
+        interval = [numbers.get(f"{name}{end}") for end in ("_low", "_high")]
+        description = f"95 %: {interval[0]:.4f} to {interval[1]:.4f}" if None not in interval else None
+        yield scalar_pb(name, value, description=description)
     rows = "".join(f"|{key}|{str(value).replace('|', '&#124;')}|\n" for key, value in summary.config.items())
     yield text_pb("run", f"|{summary.name}||\n|-|-|\n{rows}")
     yield hparams_pb(dict(summary.config), trial_id=summary.id)

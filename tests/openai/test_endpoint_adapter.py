@@ -1,4 +1,4 @@
-"""What the adapter sends, what it makes of the answers, and how many requests it takes for that."""
+"""Requests of the adapter, its outputs, and the number of requests that they take."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from vtbench.errors import AdapterError, SampleError
 Make = Callable[..., Any]
 
 
-def test_a_request_holds_the_very_pixels_and_the_bare_question(make: Make, endpoint: FakeEndpoint) -> None:
+def test_a_request_has_the_exact_pixels_and_the_prompt_alone(make: Make, endpoint: FakeEndpoint) -> None:
     (sample,) = samples(1)
     make(extra={"seed": 7, "temperature": None}).generate([sample], 5)
     (body,) = endpoint.asked
-    picture, question = body.pop("messages")[0]["content"]
+    image, question = body.pop("messages")[0]["content"]
     assert body == {"model": "tiny", "max_tokens": 5, "seed": 7}
     assert question == {"type": "text", "text": sample.prompt}
-    scheme, _, data = picture["image_url"]["url"].partition(",")
+    scheme, _, data = image["image_url"]["url"].partition(",")
     assert scheme == "data:image/png;base64"
     assert Image.open(BytesIO(base64.b64decode(data))).tobytes() == sample.images[0].tobytes()
 
 
-def test_answers_come_in_the_order_of_the_batch_with_their_tokens(make: Make, endpoint: FakeEndpoint) -> None:
+def test_outputs_have_the_order_of_the_batch_and_token_counts(make: Make, endpoint: FakeEndpoint) -> None:
     batch = samples(12)
     endpoint.odd = lambda question, _: Reply(after=0.1, body=said(question)) if question == "question 0?" else None
     outputs = make(price_in=1, price_out=1e6).generate(batch, 5)
@@ -52,20 +52,20 @@ def said(text: str | None, reason: str = "stop", tokens: int = 1) -> str:
 
 
 @pytest.mark.parametrize("limit", [1, 5])
-def test_so_many_requests_at_once_and_no_more(make: Make, endpoint: FakeEndpoint, limit: int) -> None:
+def test_concurrency_bounds_the_requests(make: Make, endpoint: FakeEndpoint, limit: int) -> None:
     endpoint.delay = 0.1
     make(concurrency=limit).generate(samples(12), 5)
     assert endpoint.most == limit
 
 
-def test_a_failure_is_one_samples_and_nothing_is_asked_twice(make: Make, endpoint: FakeEndpoint) -> None:
+def test_a_failure_concerns_one_sample_and_nothing_is_sent_twice(make: Make, endpoint: FakeEndpoint) -> None:
     endpoint.scores = True
     endpoint.odd = lambda question, _: error(400, "too long") if question == "question 2?" else None
     adapter, batch = make(), samples(4)
     with pytest.raises(SampleError, match=r"refuses the request \(400\): too long"):
         adapter.generate(batch, 5)
     assert len(endpoint.asked) == 4
-    for sample in batch:  # as the loop does then
+    for sample in batch:  # as the engine does then
         if sample.prompt == "question 2?":
             with pytest.raises(SampleError, match="too long"):
                 adapter.generate([sample], 5)
@@ -99,13 +99,13 @@ def test_an_empty_answer_is_the_models_own_or_none(
         (said(None, "content_filter"), "content_filter"),
     ],
 )
-def test_what_is_no_answer_fails_and_says_why(make: Make, endpoint: FakeEndpoint, body: str, what: str) -> None:
+def test_a_response_without_an_answer_is_an_error(make: Make, endpoint: FakeEndpoint, body: str, what: str) -> None:
     endpoint.odd = lambda *_: Reply(body=body)
     with pytest.raises(SampleError, match=what):
         make().generate(samples(1), 5)
 
 
-def test_ranking_sums_the_tokens_behind_the_question(make: Make, endpoint: FakeEndpoint) -> None:
+def test_ranking_sums_the_tokens_after_the_prompt(make: Make, endpoint: FakeEndpoint) -> None:
     endpoint.scores = True
     adapter, (sample,) = make(price_in=1e6), samples(1)
     alone = adapter.rank([sample])[0]
@@ -129,11 +129,11 @@ def test_ranking_sums_the_tokens_behind_the_question(make: Make, endpoint: FakeE
     [
         (False, "", None, "no log-probabilities"),
         (True, "", None, None),
-        (True, " <think>", None, "does not follow the prompt"),
-        (True, "", error(400, "Unrecognized argument: prompt_logprobs"), "does not take prompt_logprobs"),
+        (True, " <think>", None, "does not directly follow the prompt"),
+        (True, "", error(400, "Unrecognized argument: prompt_logprobs"), "does not accept prompt_logprobs"),
     ],
 )
-def test_ranking_is_offered_where_a_try_gave_it(
+def test_rank_is_a_capability_if_the_endpoint_returns_prompt_logprobs(
     make: Make, endpoint: FakeEndpoint, scores: bool, opening: str, odd: Reply | None, why: str | None
 ) -> None:
     endpoint.scores, endpoint.opening, endpoint.odd = scores, opening, lambda *_: odd
@@ -145,7 +145,9 @@ def test_ranking_is_offered_where_a_try_gave_it(
             adapter.rank(samples(1))
 
 
-def test_the_key_is_sent_and_nowhere_kept(make: Make, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_sent_and_stored_nowhere(
+    make: Make, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     endpoint.key = KEY
     monkeypatch.setenv("MY_KEY", KEY)
     adapter = make(key_env="MY_KEY")

@@ -1,9 +1,9 @@
-"""The worker: a model of lmms-eval, asked in lines of JSON on standard input, answering in lines on standard output.
+"""The program of the worker process: loads a model of lmms-eval and answers requests, as lines of JSON over pipes.
 
-In: first `{"model", "arguments", "force_simple", "device", "dtype"}`, then any number of `{"samples": [{"prompt",
-"images": [PNG as base64]}], "max_new_tokens"}`. Out: one line each, `{"facts"}` or `{"texts"}`, or `{"error": {"kind",
-"text"}}`. It ends with its input. It is run as a file by an interpreter that has lmms-eval, so it imports nothing of
-vtbench.
+Requests on standard input: first `{"model", "arguments", "force_simple", "device", "dtype"}`, then any number of
+`{"samples": [{"prompt", "images": [PNG as base64]}], "max_new_tokens"}`. Replies on standard output, a line for each:
+`{"facts"}`, then `{"texts"}`; or `{"error": {"kind", "text"}}`. The process exits when its input ends. An interpreter
+that has lmms-eval runs this file, so it imports nothing of vtbench.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MEDIA = frozenset({"images", "videos", "audios"})
 
 
 class Refused(Exception):
-    """What the caller asked for cannot be had."""
+    """A request that cannot be met, as the `error` of a reply."""
 
     def __init__(self, kind: str, text: str = "", **more: Any) -> None:
         super().__init__(text)
@@ -32,7 +32,7 @@ class Refused(Exception):
 
 
 class Model:
-    """A loaded model, asked as lmms-eval's evaluator would ask it."""
+    """A loaded model, called as lmms-eval's evaluator calls it."""
 
     def __init__(self, model: str, arguments: dict[str, Any], force_simple: bool, device: str, dtype: str) -> None:
         try:
@@ -40,15 +40,15 @@ class Model:
             from lmms_eval.models import get_model, list_available_models
         except ImportError as error:
             if not (error.name or "").startswith("lmms_eval"):
-                raise  # something that lmms-eval needs
+                raise  # a dependency of lmms-eval is missing
             raise Refused("missing" if error.name == "lmms_eval" else "old", str(error)) from error
         names = list_available_models(include_aliases=True)
         if model not in names:
             raise Refused("unknown_model", names=names)
         kind = get_model(model, force_simple=force_simple)
         if model == "huggingface":
-            mend(sys.modules[kind.__module__])
-        arguments = {**placed(kind, device, dtype, arguments), **arguments}
+            patch_auto_model(sys.modules[kind.__module__])
+        arguments = {**device_arguments(kind, device, dtype, arguments), **arguments}
         parameters = inspect.signature(kind.__init__).parameters
         takes = [name for name, p in parameters.items() if name != "self" and p.kind is not p.VAR_KEYWORD]
         takes_any = len(takes) + 1 < len(parameters)
@@ -59,10 +59,10 @@ class Model:
         if model == "huggingface":
             self.lm.processor.__class__ = without_empty_media(type(self.lm.processor))
         self._instance, self._text = Instance, unwrap_generation_output
-        self._asked = 0
+        self._count = 0
 
     def facts(self) -> dict[str, Any]:
-        """Say what was loaded."""
+        """Return the facts that identify the loaded model."""
         model = vars(self.lm).get("_model", vars(self.lm).get("model"))
         size = getattr(getattr(getattr(model, "config", None), "vision_config", None), "image_size", None)
         if isinstance(size, (list, tuple)) and len(set(size)) == 1:
@@ -77,19 +77,19 @@ class Model:
             "versions": versions("lmms-eval", "torch", "transformers"),
         }
 
-    def ask(self, samples: list[dict[str, Any]], max_new_tokens: int) -> list[str]:
+    def generate(self, samples: list[dict[str, Any]], max_new_tokens: int) -> list[str]:
         """Answer greedily.
 
-        The samples are documents of a task; their numbers never come again, so nothing that a model remembers by
-        number is another picture's.
+        The samples become documents of a task. Document numbers are never reused, so whatever a model caches by number
+        belongs to the same image.
         """
         from PIL import Image
 
         docs: dict[int, dict[str, Any]] = {}
         for sample in samples:
-            pictures = [Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB") for png in sample["images"]]
-            docs[self._asked + len(docs)] = {"prompt": sample["prompt"], "images": pictures}
-        self._asked += len(docs)
+            images = [Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB") for png in sample["images"]]
+            docs[self._count + len(docs)] = {"prompt": sample["prompt"], "images": images}
+        self._count += len(docs)
         self.lm.task_dict[TASK] = {SPLIT: docs}
         greedy = {"max_new_tokens": max_new_tokens, "do_sample": False, "temperature": 0, "num_beams": 1}
         requests = [self._request(number, doc, copy.deepcopy(greedy)) for number, doc in docs.items()]
@@ -103,64 +103,64 @@ class Model:
         simple = getattr(self.lm, "is_simple", True)
         return self._instance(
             request_type="generate_until",
-            arguments=(doc["prompt"], settings, pictures_of, *where)
+            arguments=(doc["prompt"], settings, document_images, *where)
             if simple
-            else (doc["prompt"], messages_of, settings, *where),
+            else (doc["prompt"], document_messages, settings, *where),
             idx=0,
             metadata={"task": TASK, "doc_id": number, "repeats": 1},
         )
 
 
-def pictures_of(doc: dict[str, Any]) -> list[Any]:
-    """Return a document's pictures: models call the first request's function on every document."""
+def document_images(doc: dict[str, Any]) -> list[Any]:
+    """Return a document's images. Models call the function of the first request on every document."""
     return list(doc["images"])
 
 
-def messages_of(doc: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a document as one message, its pictures first."""
-    pictures = [{"type": "image", "url": picture} for picture in doc["images"]]
-    return [{"role": "user", "content": [*pictures, {"type": "text", "text": doc["prompt"]}]}]
+def document_messages(doc: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a document as one message, its images first."""
+    images = [{"type": "image", "url": image} for image in doc["images"]]
+    return [{"role": "user", "content": [*images, {"type": "text", "text": doc["prompt"]}]}]
 
 
-def placed(kind: type, device: str, dtype: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return device and dtype under the names that a model has for them; lmms-eval's own default is a GPU."""
+def device_arguments(kind: type, device: str, dtype: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return device and dtype under the model's names for them. lmms-eval's own default is a GPU."""
     parameters = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
-    places = [name for name in ("device", "device_map") if name in parameters]
-    kinds = [name for name in ("dtype", "torch_dtype") if name in parameters]
-    if dtype != "auto" and not kinds and not {"dtype", "torch_dtype"} & given.keys():
+    devices = [name for name in ("device", "device_map") if name in parameters]
+    dtypes = [name for name in ("dtype", "torch_dtype") if name in parameters]
+    if dtype != "auto" and not dtypes and not {"dtype", "torch_dtype"} & given.keys():
         raise Refused("no_dtype")
-    if places and device == "auto":
+    if devices and device == "auto":
         import torch
 
         device = "auto" if torch.cuda.is_available() else "cpu"
-    chosen = {} if device == "auto" else dict.fromkeys(places, device)
-    return chosen if dtype == "auto" else {**chosen, **dict.fromkeys(kinds, dtype)}
+    chosen = {} if device == "auto" else dict.fromkeys(devices, device)
+    return chosen if dtype == "auto" else {**chosen, **dict.fromkeys(dtypes, dtype)}
 
 
-def mend(huggingface: Any) -> None:
+def patch_auto_model(huggingface: Any) -> None:
     """Let lmms-eval 0.7.3's `huggingface` load image-text checkpoints.
 
-    It looks for their type among classes, finds none, and takes AutoModel, which makes models that cannot generate.
+    It looks up their model type among classes, finds none, and falls back to AutoModel, whose models cannot generate.
     """
     from transformers import AutoConfig, AutoModelForImageTextToText
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
 
-    anything = huggingface.AutoModel
+    fallback = huggingface.AutoModel
 
     class AutoModel:
         @staticmethod
         def from_pretrained(name: str, **settings: Any) -> Any:
             config = AutoConfig.from_pretrained(name, trust_remote_code=settings["trust_remote_code"])
-            auto = AutoModelForImageTextToText if config.model_type in KNOWN else anything
+            auto = AutoModelForImageTextToText if config.model_type in KNOWN else fallback
             return auto.from_pretrained(name, **settings)
 
     huggingface.AutoModel = AutoModel
 
 
 def without_empty_media(kind: type) -> type:
-    """Return a processor class that is not told of media of which there are none.
+    """Return a subclass of a processor class that ignores empty lists of media.
 
-    `huggingface` passes `audios=[]` with every picture, a keyword that transformers 5 refuses.
+    `huggingface` passes `audios=[]` with every image, a keyword that transformers 5 refuses.
     """
 
     def call(self: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -171,7 +171,7 @@ def without_empty_media(kind: type) -> type:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Return the versions of the packages that are there."""
+    """Return the versions of those packages that are installed."""
     found = {}
     for package in packages:
         try:
@@ -181,8 +181,8 @@ def versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def told(error: BaseException) -> dict[str, Any]:
-    """Say an error in one line, with the place in lmms-eval that it comes from."""
+def error_reply(error: BaseException) -> dict[str, Any]:
+    """Return an error in one line, with the file and line that raised it."""
     if isinstance(error, Refused):
         return error.error
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -196,11 +196,11 @@ def told(error: BaseException) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve until the input ends."""
-    # What lmms-eval and its models print goes to standard error, whoever prints it: the channel is for replies alone.
+    """Answer requests until the input ends."""
+    # Whatever lmms-eval and its models print goes to standard error: standard output carries replies only.
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    sys.path.pop(0)  # this file's own directory, whose modules are nobody else's business
+    sys.path.pop(0)  # the directory of this file, whose modules must not shadow others
     model: Model | None = None
     for line in sys.stdin:
         request = json.loads(line)
@@ -209,10 +209,10 @@ def main() -> None:
                 model = Model(**request)
                 reply: dict[str, Any] = {"facts": model.facts()}
             else:
-                reply = {"texts": model.ask(**request)}
-        except (Exception, SystemExit) as error:  # whatever a stranger's model raises, the caller is told
+                reply = {"texts": model.generate(**request)}
+        except (Exception, SystemExit) as error:  # a model may raise anything; the parent gets it as a reply
             traceback.print_exc()
-            reply = {"error": told(error)}
+            reply = {"error": error_reply(error)}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 

@@ -1,6 +1,6 @@
-"""A summary in, a run of MLflow out: its numbers as metrics, what was run as parameters, the report as an artifact.
+"""MLflow: stores the summary of a run with its numbers as metrics, its config as parameters, its files as artifacts.
 
-It goes through `MlflowClient`, which adds no facts of its own about the process, as `mlflow.start_run` would.
+It uses `MlflowClient`, which unlike `mlflow.start_run` adds no facts about the process, such as its command line.
 """
 
 from __future__ import annotations
@@ -13,38 +13,43 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from vtbench.errors import VtbenchError
-from vtbench.tracker import Summary
+from vtbench.tracking import Summary
+from vtbench_trackers.tracker_settings import MlflowSettings
 
 _TAG = "vtbench.run"
-_LONGEST = 500
-"""Characters that every MLflow server takes in a parameter."""
-_AT_ONCE = 100
-"""Parameters that a server takes in one request; it takes 1,000 metrics."""
+_MAX_PARAM_LENGTH = 500
+"""Length of a parameter in characters that every MLflow server accepts."""
+_BATCH = 100
+"""Parameters that a server accepts in one request; it accepts 1,000 metrics."""
 
 
-class MlflowRuns:
-    """MLflow.
+class MlflowTracker:
+    """Stores runs in an MLflow experiment.
+
+    Args:
+        settings: the experiment.
 
     Raises:
-        VtbenchError: its store cannot be used.
+        VtbenchError: the tracking store cannot be used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: MlflowSettings) -> None:
+        self._settings = settings
         try:
             self._client = MlflowClient()
         except MlflowException as error:
             raise VtbenchError(f"tracker 'mlflow': {error}") from error
 
     def publish(self, summary: Summary) -> str:
-        """Write the summary's run in place of an earlier one, and return where it is."""
+        """Store the run, in place of an earlier one of the same id, and return its id and experiment."""
         client, experiment = self._client, self._experiment()
         found = client.search_runs([experiment], filter_string=f"tags.`{_TAG}` = '{summary.id}'", max_results=1)
         run = found[0] if found else client.create_run(experiment, run_name=summary.name, tags={_TAG: summary.id})
         now, key = int(time.time() * 1000), run.info.run_id
-        params = [Param(name, str(value)[:_LONGEST]) for name, value in summary.config.items()]
+        params = [Param(name, str(value)[:_MAX_PARAM_LENGTH]) for name, value in summary.config.items()]
         metrics = [Metric(name, value, now, 0) for name, value in summary.numbers.items()]
-        for start in range(0, max(len(params), len(metrics)), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
+        for start in range(0, max(len(params), len(metrics)), _BATCH):
+            part = slice(start, start + _BATCH)
             client.log_batch(key, metrics=metrics[part], params=params[part])
         for file in summary.files:
             client.log_artifact(key, str(file))
@@ -52,7 +57,7 @@ class MlflowRuns:
         return f"run {key} of experiment {experiment}"
 
     def _experiment(self) -> str:
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "vtbench")
+        name = self._settings.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME", "vtbench")
         found = self._client.get_experiment_by_name(name)
         experiment: str = found.experiment_id if found else self._client.create_experiment(name)
         return experiment

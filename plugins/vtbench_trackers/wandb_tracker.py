@@ -1,6 +1,6 @@
-"""A summary in, a run of Weights & Biases out: numbers, what was run, and the report as an artifact.
+"""Weights & Biases: stores the summary of a run with its numbers, its config, and its files as an artifact.
 
-wandb would note by itself the command line, which may hold a key, and the console, the machine and the code: all of
+By default wandb also records the command line, which may hold a key, the console, the machine and the code. All of
 that is turned off.
 """
 
@@ -11,7 +11,8 @@ import os
 import wandb
 
 from vtbench.errors import VtbenchError
-from vtbench.tracker import Summary
+from vtbench.tracking import Summary
+from vtbench_trackers.tracker_settings import WandbSettings
 
 _QUIET = wandb.Settings(
     silent=True,
@@ -26,14 +27,18 @@ _QUIET = wandb.Settings(
 )
 
 
-class WeightsAndBiases:
-    """Weights & Biases.
+class WandbTracker:
+    """Stores runs in a project of Weights & Biases.
+
+    Args:
+        settings: the project and its owner.
 
     Raises:
-        VtbenchError: it is online, and nobody is logged in.
+        VtbenchError: wandb is online and nobody is logged in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: WandbSettings) -> None:
+        self._settings = settings
         online = wandb.setup(_QUIET).settings.mode == "online"
         if online and not wandb.login(prompt=False, verify=False):
             raise VtbenchError(
@@ -41,9 +46,11 @@ class WeightsAndBiases:
             )
 
     def publish(self, summary: Summary) -> str:
-        """Write the summary's run, or go on with the earlier one, and return its address or directory."""
+        """Store the run, or update the earlier one of the same id, and return its URL or directory."""
         run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", "vtbench"),
+            project=self._settings.project or os.environ.get("WANDB_PROJECT", "vtbench"),
+            entity=self._settings.entity,
+            group=self._settings.group,
             id=summary.id,
             name=summary.name,
             resume="allow",

@@ -1,4 +1,4 @@
-"""When a request is sent again: what the header says, how the waits grow, and that they are kept."""
+"""When a request is repeated: `Retry-After`, exponential backoff, and errors that end the run."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from endpoint_fakes import FakeEndpoint, Reply, error
 from openai_runs import samples
 
 from vtbench.errors import AdapterError, SampleError
-from vtbench_openai import retrying
+from vtbench_openai import retry
 
 Make = Callable[..., Any]
 
 
 def test_a_retry_after_is_seconds_or_a_date() -> None:
-    assert retrying.seconds_of("1.5") == 1.5
-    assert retrying.seconds_of(formatdate(time.time() + 30, usegmt=True)) == pytest.approx(30, abs=1.1)
-    assert retrying.seconds_of(formatdate(time.time() - 30, usegmt=True)) == 0
-    assert retrying.seconds_of("-3") == 0
+    assert retry.parse_retry_after("1.5") == 1.5
+    assert retry.parse_retry_after(formatdate(time.time() + 30, usegmt=True)) == pytest.approx(30, abs=1.1)
+    assert retry.parse_retry_after(formatdate(time.time() - 30, usegmt=True)) == 0
+    assert retry.parse_retry_after("-3") == 0
     for nothing in (None, "", "soon", "nan"):
-        assert retrying.seconds_of(nothing) is None
+        assert retry.parse_retry_after(nothing) is None
 
 
-def test_waits_double_with_chance_in_them_and_end_at_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_WAIT", 0.5)
+def test_waits_double_with_jitter_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.5)
     for attempt, longest in enumerate((0.5, 1, 2, 4, 8, 16, 32, 60, 60)):
-        waits = [retrying.wait_before(attempt) for _ in range(200)]
+        waits = [retry.backoff_seconds(attempt) for _ in range(200)]
         assert longest / 2 <= min(waits) < 0.6 * longest
         assert 0.9 * longest < max(waits) <= longest
-    assert retrying.wait_before(0, "7") == 7
-    assert retrying.wait_before(5, "0.1") >= 8, "the server asks for less than we would wait anyway"
-    assert retrying.wait_before(0, "86400") == 60
+    assert retry.backoff_seconds(0, "7") == 7
+    assert retry.backoff_seconds(5, "0.1") >= 8, "the server asks for less than we would wait anyway"
+    assert retry.backoff_seconds(0, "86400") == 60
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 529])
-def test_what_may_pass_is_tried_again(make: Make, endpoint: FakeEndpoint, status: int) -> None:
+def test_a_transient_status_is_retried(make: Make, endpoint: FakeEndpoint, status: int) -> None:
     endpoint.odd = lambda _, time: error(status) if time < 3 else None
     assert make(retries=2).generate(samples(1), 5)[0].text in ("yes", "no")
     assert len(endpoint.asked) == 3
 
 
 @pytest.mark.parametrize("header", ["1", "date"])
-def test_a_retry_after_is_waited_for(make: Make, endpoint: FakeEndpoint, header: str) -> None:
+def test_retry_after_is_honoured(make: Make, endpoint: FakeEndpoint, header: str) -> None:
     def busy(_: str, count: int) -> Reply | None:
         when = header if header != "date" else formatdate(time.time() + 2, usegmt=True)
         return error(429, "slow down", Retry_After=when) if count == 1 else None
@@ -57,14 +57,14 @@ def test_a_retry_after_is_waited_for(make: Make, endpoint: FakeEndpoint, header:
     assert 0.9 < second - first < 20
 
 
-def test_a_hang_up_and_a_time_out_are_tried_again(make: Make, endpoint: FakeEndpoint) -> None:
+def test_a_lost_connection_and_a_timeout_are_retried(make: Make, endpoint: FakeEndpoint) -> None:
     adapter = make(timeout=2)
     endpoint.odd = lambda _, count: (Reply(status=0), Reply(after=4), None)[min(count, 3) - 1]
     assert adapter.generate(samples(1), 5)[0].text in ("yes", "no")
     assert len(endpoint.asked) == 3
 
 
-def test_a_time_out_that_stays_says_so(make: Make, endpoint: FakeEndpoint) -> None:
+def test_a_persistent_timeout_is_the_error(make: Make, endpoint: FakeEndpoint) -> None:
     adapter = make(timeout=1, retries=1)
     endpoint.odd = lambda *_: Reply(after=3)
     with pytest.raises(SampleError, match=r"no answer after 2 tries in \d+ s: no answer within 1 s"):
@@ -72,7 +72,7 @@ def test_a_time_out_that_stays_says_so(make: Make, endpoint: FakeEndpoint) -> No
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_refusal_is_not_tried_again(make: Make, endpoint: FakeEndpoint, status: int) -> None:
+def test_a_refusal_is_not_retried(make: Make, endpoint: FakeEndpoint, status: int) -> None:
     adapter = make()
     endpoint.odd = lambda *_: error(status)
     with pytest.raises(SampleError, match=str(status)):
@@ -83,11 +83,11 @@ def test_a_refusal_is_not_tried_again(make: Make, endpoint: FakeEndpoint, status
 @pytest.mark.parametrize(
     ("reply", "what"),
     [
-        (error(401), "wants a key"),
+        (error(401), "requires a key"),
         (error(402, "no money"), "cannot pay"),
         (error(429, "insufficient_quota"), "cannot pay"),
         (error(404, "no such route"), "gives 404: no such route; base_url usually ends in /v1"),
-        (Reply(307, headers={"Location": "http://elsewhere/"}), "sends us elsewhere"),
+        (Reply(307, headers={"Location": "http://elsewhere/"}), "redirects"),
     ],
 )
 def test_what_concerns_every_request_ends_the_run(make: Make, endpoint: FakeEndpoint, reply: Reply, what: str) -> None:

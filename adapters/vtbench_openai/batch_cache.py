@@ -1,0 +1,54 @@
+"""Outcomes of the last batch: after a failure the engine repeats the batch sample by sample, and none is sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vtbench.errors import SampleError
+from vtbench.types import Output, Sample
+
+
+class BatchCache:
+    """Outcomes by sample and kind of query.
+
+    Samples are identified by `id()`. The cache holds references to them, so an identity is never reused.
+    """
+
+    def __init__(self) -> None:
+        self._batch: dict[int, Sample] = {}
+        self._outcomes: dict[tuple[int, str], Output | SampleError] = {}
+
+    def missing(self, samples: Sequence[Sample], query: str) -> list[Sample]:
+        """Return the samples without an outcome. A sample that is not of the last batch clears the cache."""
+        if any(id(sample) not in self._batch for sample in samples):
+            self.clear()
+            self._batch = {id(sample): sample for sample in samples}
+        return [sample for sample in samples if (id(sample), query) not in self._outcomes]
+
+    def store(self, sample: Sample, query: str, outcome: Output | SampleError) -> None:
+        """Keep an outcome."""
+        self._outcomes[id(sample), query] = outcome
+
+    def outputs(self, samples: Sequence[Sample], query: str) -> list[Output]:
+        """Return the output of each sample.
+
+        Raises:
+            SampleError: that of the first sample that failed.
+        """
+        outputs = []
+        for sample in samples:
+            outcome = self._outcomes[id(sample), query]
+            if isinstance(outcome, SampleError):
+                raise outcome
+            outputs.append(outcome)
+        return outputs
+
+    def prompt_length(self, sample: Sample) -> int | None:
+        """Return the number of tokens of a sample's prompt; None if no output of it is known."""
+        outcomes = (outcome for (key, _), outcome in self._outcomes.items() if key == id(sample))
+        return next((outcome.tokens_in for outcome in outcomes if isinstance(outcome, Output)), None)
+
+    def clear(self) -> None:
+        """Drop the batch and its outcomes."""
+        self._batch = {}
+        self._outcomes = {}

@@ -1,0 +1,81 @@
+"""The vision model of a checkpoint: encoder and connector without the decoder, for engines without visual tokens.
+
+It is the adapter of the checkpoint's model family, loaded from a directory with the checkpoint's files and a
+config.json whose language model has no layers. So every family's adapter can be used, and only the weights of the
+encoder and the connector are read.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vtbench.adapter import Adapter
+from vtbench.errors import AdapterError
+from vtbench.registry import Registry
+from vtbench_hf.serving import server_of
+from vtbench_hf.visual import QUARTERS
+from vtbench_vllm.checkpoint import Checkpoint
+
+
+def load_vision_model(checkpoint: Checkpoint, device: str, dtype: str) -> Adapter:
+    """Load the vision model with the adapter of the checkpoint's family.
+
+    Args:
+        checkpoint: of the whole model.
+        device: `cpu`, `cuda`, ...
+        dtype: as `--dtype` takes it.
+
+    Raises:
+        AdapterError: it cannot be loaded; the message tells how to run without it.
+    """
+    family = server_of(checkpoint.config.model_type)
+    arguments = {"trust_remote_code": True} if checkpoint.trust_remote_code and family == "hf" else {}
+    with tempfile.TemporaryDirectory(prefix="vtbench-") as scratch:
+        directory = Path(scratch) / "vision"
+        write_vision_checkpoint(checkpoint, directory)
+        try:
+            adapter = Registry(warn=lambda _: None).adapter(
+                family, {"pretrained": str(directory), **arguments}, device, dtype
+            )
+        except AdapterError as error:
+            message = str(error).replace(str(directory), str(checkpoint.directory))
+            raise AdapterError(f"{message} (visual_tokens=false runs without the vision model)") from error
+    _drop_embeddings(getattr(adapter, "model", None))
+    return adapter
+
+
+def vision_layers(vision_model: Adapter) -> tuple[str, ...]:
+    """Return the names of the layers before the decoder, which are those of a vision model."""
+    return tuple(name for name in vision_model.layers if name not in QUARTERS)
+
+
+def write_vision_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
+    """Make a directory of links to the checkpoint's files, with a config without decoder layers."""
+    config = deepcopy(checkpoint.config)
+    decoder = config.get_text_config(decoder=True)
+    decoder.num_hidden_layers = 0
+    if getattr(decoder, "layer_types", None):
+        decoder.layer_types = []
+    vars(config).pop("quantization_config", None)  # usually applies to the decoder only
+    directory.mkdir()
+    for path in checkpoint.directory.iterdir():
+        if path.name != "config.json":
+            (directory / path.name).symlink_to(path.resolve())
+    config.save_pretrained(directory)
+
+
+def _drop_embeddings(model: Any) -> None:
+    """Free the token embeddings, which may be larger than the vision encoder and which images do not use."""
+    if model is None:
+        return
+    place = {"device": model.device, "dtype": model.dtype}
+    if model.get_output_embeddings() is not None:
+        model.set_output_embeddings(torch.nn.Linear(1, 1, bias=False, **place))
+    model.set_input_embeddings(torch.nn.Embedding(1, 1, **place))
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

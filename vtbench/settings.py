@@ -1,0 +1,122 @@
+"""Settings as dataclasses: each field declared once, with its type, help text and bounds, and checked in one place.
+
+A field is `name: Annotated[TYPE, "help text"] = default`; bounds are those of `annotated_types`:
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class WorkerArguments:
+        workers: Annotated[int, "Worker processes.", Ge(1)] = 1
+
+Declaring settings imports no pydantic, so that `vtbench --help` stays fast; checking values does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+from vtbench.errors import VtbenchError, nearest
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def help_texts(settings: type) -> dict[str, str]:
+    """Return the help text of every field of a settings dataclass, by name."""
+    hints = get_type_hints(settings, include_extras=True)
+    return {
+        field.name: next(text for text in hints[field.name].__metadata__ if isinstance(text, str))
+        for field in fields(settings)
+    }
+
+
+def accepts(settings: type, *, others: bool = False) -> Callable[[F], F]:
+    """Declare that a factory `f(**arguments)` accepts the fields of a settings dataclass.
+
+    `inspect.signature(f)` then lists them, so the registry refuses a misspelled argument before it calls the factory.
+
+    Args:
+        settings: the dataclass.
+        others: further arguments are accepted as well, for the factory to check.
+    """
+
+    def declare(factory: F) -> F:
+        signature = inspect.signature(settings)
+        rest = [inspect.Parameter("arguments", inspect.Parameter.VAR_KEYWORD)] if others else []
+        vars(factory)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), *rest])
+        return factory
+
+    return declare
+
+
+def checked(
+    settings: type[T],
+    values: Mapping[str, Any],
+    label: Callable[[str], str] = str,
+    error: type[VtbenchError] = VtbenchError,
+) -> T:
+    """Check values against a settings dataclass and return an instance of it.
+
+    Args:
+        settings: the dataclass.
+        values: by field name; fields that are left out keep their defaults.
+        label: what an error calls a field, given its name.
+        error: the class of error to raise.
+
+    Raises:
+        VtbenchError: of class `error`, one line: a name is unknown, a required field is missing, or a value does not
+            have the field's type or exceeds its bounds.
+    """
+    hints = get_type_hints(settings, include_extras=True)
+    parameters = inspect.signature(settings).parameters
+    for name in values:
+        if name not in parameters:
+            raise error(f"{label(name)}: unknown setting.{nearest(name, list(parameters))}")
+    for name, parameter in parameters.items():
+        if name not in values and parameter.default is parameter.empty:
+            raise error(f"{label(name)} is missing")
+    return settings(**{name: check_value(hints[name], value, label(name), error) for name, value in values.items()})
+
+
+def check_value(kind: Any, value: Any, label: str, error: type[VtbenchError] = VtbenchError) -> Any:
+    """Return a value as the type `kind`: `"2"` as 2 where a number is declared, 2 as `"2"` where a text is.
+
+    Args:
+        kind: a type, as an annotation writes it.
+        value: to check.
+        label: what the error calls the value.
+        error: the class of error to raise.
+
+    Raises:
+        VtbenchError: of class `error`, one line: the value does not have this type.
+    """
+    from pydantic import PydanticUserError, ValidationError
+
+    try:
+        return _validator(kind).validate_python(value)
+    except ValidationError as refused:
+        raise error(f"{label}: {reason(refused)}, not {value!r}") from refused
+    except PydanticUserError:  # pydantic cannot validate this type: whoever declared it checks the value
+        return value
+
+
+def reason(error: ValidationError) -> str:
+    """Return the first problem that pydantic found, on one line: `image: input should be a valid integer`."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    message = " ".join(first["msg"].removeprefix("Value error, ").split())
+    message = message[:1].lower() + message[1:]
+    return f"{place}: {message}" if place else message
+
+
+def _validator(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
+    try:
+        return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True))
+    except PydanticUserError:  # a pydantic model or dataclass has a config of its own
+        return TypeAdapter(kind)
