@@ -15,10 +15,10 @@ import time
 
 from PIL import Image, ImageDraw
 
-from vtbench.task.catalog import find_task_files
 from vtbench.scenes.scene import CANVAS, Scene
-from vtbench.task.sources import SceneTask
+from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
+from vtbench.task.sources import SceneTask
 
 CORNERS = {"square": 4, "triangle": 3, "diamond": 4, "star": 10, "cross": 12}
 

@@ -26,12 +26,12 @@ import torch
 from transformers import LlavaProcessor
 
 import vtbench
-from vtbench.catalog import find_task_files
-from vtbench.console import Listener
+from vtbench.console.progress import Listener
 from vtbench.hookspecs import hookimpl
 from vtbench.registry import Registry
 from vtbench.scoring import plugin
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_hf.prompting import prompt_text
 from vtbench_llava import WEIGHTS
 from vtbench_llava.build import build_llava

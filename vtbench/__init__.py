@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vtbench.plugin import lazy_exports
-from vtbench.version import __version__
+
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter, BaseAdapter, BudgetAdapter

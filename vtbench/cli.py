@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vtbench.config import LISTS, RunConfig, checked, field_help, load, model_names
+from vtbench.config import LISTS, RunConfig, checked, load, model_names
 from vtbench.console.tables import show_listing
 from vtbench.errors import VtbenchError
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
-from vtbench.version import __version__
+from vtbench.settings import help_texts
 
 if TYPE_CHECKING:
     from vtbench.console.progress import Progress
@@ -35,7 +35,7 @@ _METAVARS = {"batch_size": "N|auto", "model_args": "K=V,...", "limit": "N", "exe
 
 def run_options(command: F) -> F:
     """Give a command one option for every field of `RunConfig`."""
-    texts = field_help(RunConfig)
+    texts = help_texts(RunConfig)
     for field in reversed(fields(RunConfig)):
         name, text = "--" + field.name.replace("_", "-"), texts[field.name]
         if field.name in _OPTIONAL_VALUE:
@@ -56,7 +56,7 @@ def run_options(command: F) -> F:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="vtbench")
+@click.version_option(package_name="vtbench", prog_name="vtbench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, and of a plugin that cannot be used.")
 def app(debug: bool) -> None:
     """What a vision-language model answers, and what its visual tokens carry."""

@@ -1,21 +1,20 @@
 """One typed config: the flags of `vtbench run`, the keys of `--config run.yaml`, the arguments of `vtbench.run`.
 
-`RunConfig` is a dataclass whose fields carry their help text, `checked` makes one of a mapping. The same idiom serves
-every settings record of the project: `field_help` reads the texts, `check_fields` checks the values. pydantic is
-imported when values are checked, not by `vtbench --help`.
+`RunConfig` is a settings dataclass (`vtbench.settings`): its fields carry their help texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from vtbench import settings
 from vtbench.errors import VtbenchError, nearest
-from vtbench.plugin import parse_settings, split_specs
+from vtbench.settings import parse_settings, split_specs
 
 SCORE_KEYS = frozenset({"model", "model_args", "limit", "dtype", "split", "metrics", "seed", "budget", "budget_sweep"})
 """Fields that decide the numbers. Tasks and device enter the digest by what they turn out to be (see
@@ -24,8 +23,6 @@ OPTIONAL_KEYS = frozenset({"budget", "budget_sweep"})
 """Score keys that enter the digest only where they are given, so that runs from before them keep their digest."""
 LISTS = ("tasks", "metrics", "track")
 """Fields that hold several names; as one string they are separated by commas."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,59 +63,6 @@ class RunConfig:
     executor: Annotated[str, "Where the model is asked, NAME:setting=value; `vtbench ls executors`."] = "local"
     check_batching: Annotated[bool, "Only compare answers at batch size 1 and N on some samples of each task."] = False
     report: Annotated[bool, "Write report.html when done."] = True
-
-
-def field_help(record: type) -> dict[str, str]:
-    """Return the help text of every field of a settings dataclass, by name.
-
-    The text is the last string in the field's `Annotated[type, ..., "text"]`.
-    """
-    hints = get_type_hints(record, include_extras=True)
-    texts = {name: [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, str)] for name, hint in hints.items()}
-    return {name: found[-1] for name, found in texts.items() if found}
-
-
-def check_fields(
-    record: type[T],
-    values: Mapping[str, Any],
-    name_of: Callable[[str], str] = str,
-    error: type[VtbenchError] = VtbenchError,
-) -> T:
-    """Make a settings dataclass of values, each checked against its field's type and bounds.
-
-    Args:
-        record: a dataclass whose fields are annotated, bounds by `annotated_types`.
-        values: by field name.
-        name_of: what an error calls a field.
-        error: what is raised.
-
-    Raises:
-        error: names the first field that is unknown, missing or wrong, and what it must be.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    names = [f.name for f in fields(record)]  # type: ignore[arg-type]  # every settings record is a dataclass
-    for key in values:
-        if key not in names:
-            raise error(f"unknown setting {key!r}.{nearest(key, names)}")
-    try:
-        return TypeAdapter(record).validate_python(dict(values))
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else ""
-        if first["type"] == "missing":
-            raise error(f"{name_of(key)} is missing") from None
-        raise error(f"{name_of(key)}: {_must(first)}, not {first['input']!r}") from None
-
-
-def _must(problem: Any) -> str:
-    """Say in our words what pydantic wants."""
-    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    if key := bounds.get(problem["type"]):
-        return f"must be a number {words[key]} {problem['ctx'][key]:g}"
-    text: str = problem["msg"].removeprefix("Value error, ").lower()
-    return text.replace("input should be", "must be")
 
 
 def model_names(model: Any) -> list[Any]:
@@ -178,7 +122,7 @@ def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) 
             raise VtbenchError(f"{name_of(key)} is missing; `{hint}` lists what there is")
     if len(model_names(values["model"])) > 1:
         raise VtbenchError(f"{name_of('model')}: one run has one model; `vtbench.run_many` runs several")
-    config = check_fields(RunConfig, values, name_of)
+    config = settings.checked(RunConfig, values, name_of)
     if config.check_batching and config.executor != "local":
         raise VtbenchError(f"{name_of('check_batching')}: answers are compared here; leave {name_of('executor')} out")
     if config.budget and config.budget_sweep:

@@ -1,19 +1,15 @@
-"""What names a plugin and the things it brings: `Plugin`, `Named`, their kinds, and the grammar that asks for one.
+"""What names a plugin and the things it brings: `Plugin`, `Named`, and the kinds of things.
 
-One grammar names metrics, token budgets, executors and trackers alike: `NAME` or `NAME:key=value,key=value`, for
-example `redundancy:m=16` or `grid:k=32`. `parse_spec` reads it; `vtbench.registry.Registry.create` makes the thing.
+`vtbench.registry.Registry` finds and creates them; `vtbench.settings` has the grammar that asks for one.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
-
-from vtbench.errors import VtbenchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,55 +72,6 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 """Every kind of named thing. Report sections and commands are hooks too, but nobody asks for one by name."""
-
-
-def parse_settings(text: str, what: str = "model arguments") -> dict[str, Any]:
-    """Read `k=v,k=v`, values as YAML scalars or flow lists; a comma splits only where `k=` follows.
-
-    >>> parse_settings("pretrained=org/model,layers=[1,2],trust=false")
-    {'pretrained': 'org/model', 'layers': [1, 2], 'trust': False}
-
-    Raises:
-        VtbenchError: a part has no `=`, or its value is not YAML.
-    """
-    import yaml
-
-    found = {}
-    for part in re.split(r",(?=\s*[\w.-]+\s*=)", text) if text.strip() else []:
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip():
-            raise VtbenchError(f"{what} are written k=v,k=v; {part.strip()!r} is not")
-        try:
-            found[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise VtbenchError(f"{what}: {key.strip()}={value} is not a YAML value; quote it") from error
-    return found
-
-
-def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
-    """Read `NAME` or `NAME:key=value,...` into the name and its settings.
-
-    >>> parse_spec("redundancy:m=16,target=cues", "metric")
-    ('redundancy', {'m': 16, 'target': 'cues'})
-
-    Args:
-        text: what was asked for.
-        what: the kind of thing, for errors.
-
-    Raises:
-        VtbenchError: the settings are not written `key=value`.
-    """
-    name, _, rest = text.partition(":")
-    return name.strip(), parse_settings(rest, f"settings of the {what} {name.strip()!r}")
-
-
-def split_specs(text: str) -> list[str]:
-    """Split specs at commas, but for those between the settings of one.
-
-    >>> split_specs("random:k=16,seed=3, saliency:p=0.9,complexity")
-    ['random:k=16,seed=3', 'saliency:p=0.9', 'complexity']
-    """
-    return [part.strip() for part in re.split(r",(?!\s*\w+\s*=)", text) if part.strip()]
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:

@@ -23,7 +23,8 @@ import pluggy
 
 from vtbench import hookspecs
 from vtbench.errors import AdapterError, PluginError, VtbenchError, nearest
-from vtbench.plugin import KINDS, Named, Plugin, parse_spec
+from vtbench.plugin import KINDS, Named, Plugin
+from vtbench.settings import parse_spec
 
 if TYPE_CHECKING:
     import click

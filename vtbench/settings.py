@@ -7,11 +7,15 @@ A field is `name: Annotated[TYPE, "help text"] = default`; bounds are those of `
         workers: Annotated[int, "Worker processes.", Ge(1)] = 1
 
 Declaring settings imports no pydantic, so that `vtbench --help` stays fast; checking values does.
+
+One grammar names metrics, token budgets, executors and trackers with their settings: `NAME` or
+`NAME:key=value,key=value`, for example `redundancy:m=16` or `grid:k=32` (`parse_spec`).
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
@@ -105,12 +109,61 @@ def check_value(kind: Any, value: Any, label: str, error: type[VtbenchError] = V
 
 
 def reason(error: ValidationError) -> str:
-    """Return the first problem that pydantic found, on one line: `image: input should be a valid integer`."""
+    """Return the first problem that pydantic found, on one line: `image: must be a valid integer`."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     message = " ".join(first["msg"].removeprefix("Value error, ").split())
-    message = message[:1].lower() + message[1:]
+    message = (message[:1].lower() + message[1:]).replace("input should be", "must be")
     return f"{place}: {message}" if place else message
+
+
+def parse_settings(text: str, what: str = "model arguments") -> dict[str, Any]:
+    """Read `k=v,k=v`, values as YAML scalars or flow lists; a comma splits only where `k=` follows.
+
+    >>> parse_settings("pretrained=org/model,layers=[1,2],trust=false")
+    {'pretrained': 'org/model', 'layers': [1, 2], 'trust': False}
+
+    Raises:
+        VtbenchError: a part has no `=`, or its value is not YAML.
+    """
+    import yaml
+
+    found = {}
+    for part in re.split(r",(?=\s*[\w.-]+\s*=)", text) if text.strip() else []:
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise VtbenchError(f"{what} are written k=v,k=v; {part.strip()!r} is not")
+        try:
+            found[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise VtbenchError(f"{what}: {key.strip()}={value} is not a YAML value; quote it") from error
+    return found
+
+
+def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
+    """Read `NAME` or `NAME:key=value,...` into the name and its settings.
+
+    >>> parse_spec("redundancy:m=16,target=cues", "metric")
+    ('redundancy', {'m': 16, 'target': 'cues'})
+
+    Args:
+        text: what was asked for.
+        what: the kind of thing, for errors.
+
+    Raises:
+        VtbenchError: the settings are not written `key=value`.
+    """
+    name, _, rest = text.partition(":")
+    return name.strip(), parse_settings(rest, f"settings of the {what} {name.strip()!r}")
+
+
+def split_specs(text: str) -> list[str]:
+    """Split specs at commas, but for those between the settings of one.
+
+    >>> split_specs("random:k=16,seed=3, saliency:p=0.9,complexity")
+    ['random:k=16,seed=3', 'saliency:p=0.9', 'complexity']
+    """
+    return [part.strip() for part in re.split(r",(?!\s*\w+\s*=)", text) if part.strip()]
 
 
 def _validator(kind: Any) -> TypeAdapter[Any]:

@@ -16,10 +16,10 @@ from PIL import Image
 
 from vtbench.adapter import BudgetAdapter
 from vtbench.budget import Budget
-from vtbench.catalog import find_task_files
 from vtbench.errors import SampleError
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench.types import Capability, Output, Sample, Task, VisualTokens
 
 GREY = (128, 128, 128)

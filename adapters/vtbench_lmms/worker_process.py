@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.errors import AdapterError
-from vtbench.provenance import HIDDEN
+from vtbench.runs.provenance import HIDDEN
 
 SCRIPT = Path(__file__).with_name("worker_script.py")
 _EXIT_SECONDS = 5.0

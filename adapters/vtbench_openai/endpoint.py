@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 
 from vtbench.errors import AdapterError, SampleError, VtbenchError
-from vtbench.provenance import HIDDEN
+from vtbench.runs.provenance import HIDDEN
 from vtbench_openai.arguments import EndpointArguments
 from vtbench_openai.errors import error_message, is_out_of_quota, response_error
 from vtbench_openai.retry import backoff_seconds, is_transient

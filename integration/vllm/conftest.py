@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from vtbench.adapter import Adapter
-from vtbench.catalog import find_task_files
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench.types import Output, Sample
 from vtbench_llava import WEIGHTS
 

@@ -29,11 +29,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from vtbench.scenes.rng import HashRng
 from vtbench.scenes.placement import EDGE
+from vtbench.scenes.relations import depth_relations
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import CANVAS, Scene, SceneObject
 from vtbench.scenes.scene_settings import SIZES, RelationSettings
-from vtbench.scenes.relations import depth_relations
 
 GRID = 8
 """Cells a side of the grid in which places are told."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from vtbench.hookspecs import hookimpl
 from vtbench.settings import accepts
-from vtbench.tracking import Tracker
+from vtbench.tracker import Tracker
 from vtbench_trackers.tracker_settings import MlflowSettings, TensorboardSettings, WandbSettings, checked_settings
 
 

@@ -13,7 +13,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from vtbench.errors import VtbenchError
-from vtbench.tracking import Summary
+from vtbench.tracker import Summary
 from vtbench_trackers.tracker_settings import MlflowSettings
 
 _TAG = "vtbench.run"

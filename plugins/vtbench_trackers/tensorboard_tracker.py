@@ -17,7 +17,7 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from vtbench.tracking import Summary
+from vtbench.tracker import Summary
 from vtbench_trackers.tracker_settings import TensorboardSettings
 
 

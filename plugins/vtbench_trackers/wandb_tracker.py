@@ -11,7 +11,7 @@ import os
 import wandb
 
 from vtbench.errors import VtbenchError
-from vtbench.tracking import Summary
+from vtbench.tracker import Summary
 from vtbench_trackers.tracker_settings import WandbSettings
 
 _QUIET = wandb.Settings(

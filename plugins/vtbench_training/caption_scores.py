@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vtbench.scenes.rng import HashRng
 from vtbench.scenes.render import render
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES
 from vtbench.task.loading import builtin_source

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from string import Formatter
 
+from vtbench.scenes.relations import direction
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene, SceneObject
 from vtbench.scenes.scene_settings import RelationSettings
-from vtbench.scenes.relations import direction
 from vtbench_training.curriculum import Named, named
 
 PROMPTS = (

@@ -12,11 +12,11 @@ from itertools import permutations
 from string import Formatter
 
 from vtbench.scenes import questions as ask
-from vtbench.scenes.rng import HashRng
 from vtbench.scenes.questions import Question
+from vtbench.scenes.relations import depth_relations, direction, offset
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import CANVAS, INVERSE, Scene, SceneObject
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
-from vtbench.scenes.relations import depth_relations, direction, offset
 
 LEAST_OFFSET = 0.005
 """Smallest offset, as a fraction of the canvas, that is asked about."""

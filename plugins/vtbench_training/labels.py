@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from vtbench.scenes.relations import overlap
 from vtbench.scenes.render import id_mask
 from vtbench.scenes.scene import CANVAS, Scene
 from vtbench.scenes.scene_settings import SceneSettings
-from vtbench.scenes.relations import overlap
 
 IGNORE = -100
 DENSE = {"object": 2, "shape": 8, "colour": 8, "texture": 4, "size": 2, "depth": 3, "background": 8}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vtbench.scenes.rng import HashRng
 from vtbench.scenes.items import ItemSource
 from vtbench.scenes.render import render
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 from vtbench.task.loading import builtin_source
 

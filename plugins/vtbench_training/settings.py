@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args, get_type_hints
 
 from vtbench.budget import parse_budget
 from vtbench.errors import VtbenchError, nearest
-from vtbench.plugin import parse_settings
+from vtbench.settings import parse_settings
 
 Part = Literal["vision", "connector", "text"]
 PenaltyName = Literal["cosine", "logdet", "decorrelation"]

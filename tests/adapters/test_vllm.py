@@ -66,9 +66,9 @@ def test_arguments_are_read_as_the_engines_types():
             {"tensor_paralel_size": 2},
             "tensor_paralel_size: vLLM's engine takes no such argument. Did you mean 'tensor_parallel_size'",
         ),
-        ({"tensor_parallel_size": "two"}, "model 'vllm': tensor_parallel_size: input should be a valid integer"),
-        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization: input should be a valid number"),
-        ({"enforce_eager": "maybe"}, "enforce_eager: input should be a valid boolean"),
+        ({"tensor_parallel_size": "two"}, "model 'vllm': tensor_parallel_size: must be a valid integer"),
+        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization: must be a valid number"),
+        ({"enforce_eager": "maybe"}, "enforce_eager: must be a valid boolean"),
         ({"model": "org/other"}, "pretrained= names the checkpoint"),
         ({"_private": 1}, "_private: vLLM's engine takes no such argument"),
     ],
@@ -87,9 +87,7 @@ def test_wrong_arguments_of_the_adapter_are_one_line_too(monkeypatch):
     monkeypatch.setattr(vtbench_vllm.engine, "engine_args_class", lambda: EngineArgs)
     own, engine = checked_arguments({"pretrained": "org/model", "tensor_parallel_size": "2", "visual_tokens": False})
     assert (own.pretrained, own.visual_tokens, engine) == ("org/model", False, {"tensor_parallel_size": 2})
-    with pytest.raises(
-        AdapterError, match=r"^model 'vllm': visual_tokens: input should be a valid boolean, .*'no way'$"
-    ):
+    with pytest.raises(AdapterError, match=r"^model 'vllm': visual_tokens: must be a valid boolean, .*'no way'$"):
         checked_arguments({"visual_tokens": "no way"})
 
 

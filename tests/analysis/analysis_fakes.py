@@ -13,8 +13,8 @@ import vtbench
 from vtbench.hookspecs import hookimpl
 from vtbench.registry import Registry
 from vtbench.types import Output, Sample, VisualTokens
-from vtbench_controls.readers import believe, guess
-from vtbench_controls.reading import read
+from vtbench_controls.question_solver import solve
+from vtbench_controls.symbolic import choice_logprobs, guess
 
 GRID = 4
 
@@ -33,7 +33,7 @@ class PartialOracle:
 
     def _answer(self, sample: Sample) -> str:
         assert sample.scene is not None
-        truth = read(sample.prompt, sample.scene) or guess(sample)
+        truth = solve(sample.prompt, sample.scene) or guess(sample)
         # a pair (2k, 2k + 1) is right or wrong together: answers on one scene are correlated
         if (sample.index // 2 * 0.618034) % 1 < self.right:
             return truth
@@ -44,7 +44,7 @@ class PartialOracle:
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         ones = [(1,) * len(sample.choices) for sample in samples]
-        beliefs = [believe(self._answer(sample), sample.choices) for sample in samples]
+        beliefs = [choice_logprobs(self._answer(sample), sample.choices) for sample in samples]
         return [Output(logprobs=b, logprob_tokens=n) for b, n in zip(beliefs, ones, strict=True)]
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:

@@ -9,12 +9,12 @@ from PIL import Image
 
 import vtbench_controls
 from vtbench.adapter import Adapter
-from vtbench.catalog import find_task_files
 from vtbench.errors import AdapterError, SampleError, VtbenchError
 from vtbench.metric import Batch
 from vtbench.registry import Registry
 from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
-from vtbench.task import builtin_source, load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import builtin_source, load_task
 from vtbench.types import Record, Sample
 from vtbench_controls import perturbation
 from vtbench_controls.perturbation import SwappedImages, grey_images

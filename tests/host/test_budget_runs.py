@@ -18,10 +18,10 @@ from vtbench.budget import Budget, checked_weights
 from vtbench.cli import status
 from vtbench.errors import AdapterError, PluginError, VtbenchError
 from vtbench.hookspecs import hookimpl
-from vtbench.plugin import split_specs
 from vtbench.registry import Registry
 from vtbench.runs.results import RunResult
 from vtbench.scenes.rng import HashRng
+from vtbench.settings import split_specs
 from vtbench.types import Output, Sample, VisualTokens
 from vtbench_budgets import frontier, frontier_points, tables
 

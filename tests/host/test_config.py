@@ -9,8 +9,8 @@ import pytest
 
 from vtbench.config import SCORE_KEYS, RunConfig, checked, field_help, load
 from vtbench.errors import VtbenchError
-from vtbench.plugin import parse_settings
 from vtbench.runs.provenance import differing, redact, secrets, strict
+from vtbench.settings import parse_settings
 
 
 def test_every_field_is_documented_and_deciding_ones_exist() -> None:

@@ -43,10 +43,10 @@ def test_values_are_read_as_the_fields_types() -> None:
     [
         ({}, "--name is missing"),
         ({"name": "x", "cuont": 1}, "--cuont: unknown setting. Did you mean 'count'?"),
-        ({"name": "x", "count": 0}, "--count: input should be greater than or equal to 1, not 0"),
-        ({"name": "x", "size": 0}, "--size: input should be greater than or equal to 1, not 0"),
-        ({"name": ["x"]}, "--name: input should be a valid string, not ['x']"),
-        ({"name": "x", "extra": 3}, "--extra: input should be a valid dictionary, not 3"),
+        ({"name": "x", "count": 0}, "--count: must be greater than or equal to 1, not 0"),
+        ({"name": "x", "size": 0}, "--size: must be greater than or equal to 1, not 0"),
+        ({"name": ["x"]}, "--name: must be a valid string, not ['x']"),
+        ({"name": "x", "extra": 3}, "--extra: must be a valid dictionary, not 3"),
     ],
 )
 def test_an_invalid_value_is_one_line_that_names_the_setting(values: dict[str, Any], message: str) -> None:
@@ -69,7 +69,7 @@ def test_a_factory_has_the_signature_of_its_settings() -> None:
 def test_one_value_is_checked_by_its_type_alone() -> None:
     assert check_value(Mode, "fast", "mode") is Mode.FAST
     assert check_value(bool, "false", "switch") is False
-    with pytest.raises(VtbenchError, match=r"^mode: input should be 'fast', not 'slow'$"):
+    with pytest.raises(VtbenchError, match=r"^mode: must be 'fast', not 'slow'$"):
         check_value(Mode, "slow", "mode")
 
 

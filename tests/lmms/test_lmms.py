@@ -11,8 +11,8 @@ import pytest
 from lmms_fakes import ABSENT, PRESENT, samples
 
 import vtbench_lmms
+from vtbench.engine.loop import run
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError
-from vtbench.loop import run
 from vtbench.registry import Registry
 from vtbench.scoring import plugin
 from vtbench_hf.loading import Loaded

@@ -152,12 +152,12 @@ def test_tensorboard_writes_to_a_directory_that_is_given(tmp_path: Path) -> None
     ("name", "settings", "message"),
     [
         ("wandb", {"projekt": "x"}, "tracker 'wandb': projekt: unknown setting. Did you mean 'project'?"),
-        ("wandb", {"project": ["x"]}, "tracker 'wandb': project: input should be a valid string, not ['x']"),
+        ("wandb", {"project": ["x"]}, "tracker 'wandb': project: must be a valid string, not ['x']"),
         ("mlflow", {"experiment": ""}, "tracker 'mlflow': experiment: string should have at least 1 character, not ''"),
         (
             "tensorboard",
             {"directory": True},
-            "tracker 'tensorboard': directory: input should be a valid string, not True",
+            "tracker 'tensorboard': directory: must be a valid string, not True",
         ),
     ],
 )

@@ -11,11 +11,11 @@ from PIL import Image
 import vtbench_controls
 import vtbench_trackers
 from vtbench import hookimpl
-from vtbench.loop import run
+from vtbench.engine.loop import run
 from vtbench.registry import Registry
-from vtbench.results import RunResult
+from vtbench.runs.results import RunResult
 from vtbench.scoring import plugin as scoring
-from vtbench.tracking import Summary
+from vtbench.tracker import Summary
 
 
 class Keyed:

@@ -22,7 +22,6 @@ from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
 from vtbench.types import Task
-from vtbench.version import __version__
 
 _SECRET = re.compile(r"key|token(?!iz)|secret|password", re.IGNORECASE)
 HIDDEN = "***"
@@ -147,7 +146,7 @@ def run_id(now: datetime, model: str, tasks: list[str]) -> str:
 
 def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
     """Versions of vtbench, Python, the packages that draw and compute, and every plugin."""
-    found: dict[str, Any] = {"vtbench": __version__, "python": platform.python_version()}
+    found: dict[str, Any] = {"vtbench": metadata.version("vtbench"), "python": platform.python_version()}
     for package in ("numpy", "pillow", "scipy"):
         try:
             found[package] = metadata.version(package)
