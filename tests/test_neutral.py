@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 import vtbench
 from vtbench.cli import status
 from vtbench_llava import NEUTRAL, WEIGHTS
-from vtbench_training.caption_scores import CaptionScores, score_captions
-from vtbench_training.pretrain import recipe_digest
-from vtbench_training.recipe import RECIPES
+from vtbench_training.pretrain.caption_scores import CaptionScores, score_captions
+from vtbench_training.pretrain.pipeline import recipe_digest
+from vtbench_training.pretrain.recipe import RECIPES
 
 CARD = (NEUTRAL / "README.md").read_text(encoding="utf-8")
 CUES = re.findall(r"^\| (\w+) \| \d+ \| ([\d.]+) \| ([\d.]+) \|$", CARD, flags=re.MULTILINE)

@@ -21,15 +21,15 @@ from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES, RelationSpec, 
 from vtbench.scenes.truth import direction
 from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
-from vtbench_training.caption_scores import score_captions
-from vtbench_training.captions import CUES, PROMPTS, Caption, caption
-from vtbench_training.loop import Schedule
-from vtbench_training.neutral import ROOM, CaptionStream
-from vtbench_training.packing import Packer
-from vtbench_training.pretrain import all_wording, pretrain
-from vtbench_training.recipe import RECIPES, Recipe, Sizes, Stage, TakenTower
-from vtbench_training.scenery import Scenery
-from vtbench_training.vocabulary import train_tokenizer
+from vtbench_training.pretrain.caption_scores import score_captions
+from vtbench_training.pretrain.captions import CUES, PROMPTS, Caption, caption
+from vtbench_training.training_loop import Schedule
+from vtbench_training.pretrain.caption_stage import ROOM, CaptionStream
+from vtbench_training.pretrain.packing import Packer
+from vtbench_training.pretrain.pipeline import question_templates, pretrain
+from vtbench_training.pretrain.recipe import RECIPES, Recipe, Sizes, Stage, InitialTower
+from vtbench_training.pretrain.scene_stream import SceneStream
+from vtbench_training.small_models.tokenizer import train_tokenizer
 
 MIX = {"coarse": 1, "attribute": 1, "relational": 1, "scene_graph": 2, "occlusion": 1}
 SIDE_WORDS = {
@@ -46,9 +46,9 @@ WORDS = {"shape": SHAPES, "colour": tuple(COLOURS), "texture": TEXTURES, "size":
 
 
 def many(count: int = 400, each: int = 5, directions: bool = False) -> Iterator[tuple[Scene, Caption]]:
-    scenery = Scenery(MIX, seed=7)
+    scenes = SceneStream(MIX, seed=7)
     for number in range(count):
-        scene = scenery.scene(number)
+        scene = scenes.scene(number)
         for seed in range(each):
             yield scene, caption(scene, seed, directions)
 
@@ -70,8 +70,8 @@ def fits(thing: Thing, text: str) -> bool:
 
 
 def test_a_caption_depends_on_scene_and_seed_alone() -> None:
-    scene = Scenery(MIX, seed=7).scene(3)
-    again = Scenery(MIX, seed=7).scene(3)
+    scene = SceneStream(MIX, seed=7).scene(3)
+    again = SceneStream(MIX, seed=7).scene(3)
     assert caption(scene, 5) == caption(again, 5)
     assert len({caption(scene, seed).text for seed in range(40)}) > 35
     moved = replace(scene, things=(replace(scene.things[0], cx=scene.things[0].cx + 1), *scene.things[1:]))
@@ -174,7 +174,7 @@ def test_no_caption_is_in_the_words_of_a_family() -> None:
         re.compile(
             "".join(re.escape(text) + (slots[slot] if slot else "") for text, slot, _, _ in Formatter().parse(q))
         )
-        for texts in all_wording().values()
+        for texts in question_templates().values()
         for q in (text.lower().rstrip("?.") for text in texts)
     ]
     size, colour, texture, shape = ("|".join(WORDS[cue]) for cue in ("size", "colour", "texture", "shape"))
@@ -198,7 +198,7 @@ FEW = Schedule(steps=3, rate=1e-2, batch_size=2, warmup=1, save_every=1)
 
 
 def small_recipe(tower: Path) -> Recipe:
-    return Recipe(sizes=SMALL, questions=3, stages=(TakenTower(str(tower)), Stage("captions", FEW, MIX)))
+    return Recipe(sizes=SMALL, questions=3, stages=(InitialTower(str(tower)), Stage("captions", FEW, MIX)))
 
 
 @pytest.fixture(scope="module")
@@ -213,16 +213,16 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_batches_depend_on_their_step_alone_and_fill_their_room() -> None:
     tokenizer = train_tokenizer()
     schedule = replace(FEW, batch_size=8)
-    stream = CaptionStream(Scenery(MIX, 1), Packer(tokenizer, 64), schedule, 0, RECIPES["neutral"])
-    later = CaptionStream(Scenery(MIX, 1), Packer(tokenizer, 64), schedule, 2, RECIPES["neutral"])
+    stream = CaptionStream(SceneStream(MIX, 1), Packer(tokenizer, 64), schedule, 0, RECIPES["neutral"])
+    later = CaptionStream(SceneStream(MIX, 1), Packer(tokenizer, 64), schedule, 2, RECIPES["neutral"])
     batch = [*stream][2]
     (same,) = [*later]
     assert all(torch.equal(batch[key], same[key]) for key in batch)
-    lengths = (batch["owner"] >= 0).sum(1)
+    lengths = (batch["segments"] >= 0).sum(1)
     assert lengths.max() <= ROOM
     assert lengths.float().mean() > 0.6 * ROOM
     assert len(batch["named"])
-    assert (batch["owner"][tuple(batch["named"].T)] >= 0).all()
+    assert (batch["segments"][tuple(batch["named"].T)] >= 0).all()
 
 
 def test_a_neutral_model_keeps_the_tower_it_takes_and_learns_the_rest(tower: Path, tmp_path: Path) -> None:

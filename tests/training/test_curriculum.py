@@ -11,25 +11,25 @@ from vtbench.scenes.scene import CANVAS
 from vtbench.scenes.spec import RelationSpec, SceneSpec
 from vtbench.scenes.splits import split_of
 from vtbench.types import Sample
-from vtbench_training.curriculum import Curriculum
-from vtbench_training.labels import DENSE, IGNORE, dense_labels
-from vtbench_training.pretrain import all_wording
-from vtbench_training.scenery import Scenery
+from vtbench_training.pretrain.curriculum import Curriculum
+from vtbench_training.pretrain.vision_stage import LABEL_CLASSES, IGNORE, dense_labels
+from vtbench_training.pretrain.pipeline import question_templates
+from vtbench_training.pretrain.scene_stream import SceneStream
 
 MIX = {"coarse": 1, "attribute": 1, "relational": 2, "scene_graph": 1}
 
 
 def test_only_train_scenes_are_used() -> None:
-    scenery = Scenery(MIX, seed=3)
-    assert {split_of(scenery.scene(number)) for number in range(80)} == {"train"}
+    scenes = SceneStream(MIX, seed=3)
+    assert {split_of(scenes.scene(number)) for number in range(80)} == {"train"}
 
 
 def test_every_answer_is_what_the_oracle_says() -> None:
-    scenery, curriculum = Scenery(MIX, seed=3), Curriculum(all_wording(), RelationSpec(), SceneSpec())
+    scenes, curriculum = SceneStream(MIX, seed=3), Curriculum(question_templates(), RelationSpec(), SceneSpec())
     oracle = Registry().adapter("oracle", {})
     asked = 0
     for number in range(60):
-        scene = scenery.scene(number)
+        scene = scenes.scene(number)
         for worded in curriculum.questions(scene, Draws("test", number), 6, 50):
             sample = Sample("x", 0, (), worded.prompt, worded.answer, scene=scene)
             (said,) = oracle.generate([sample], 99)
@@ -43,9 +43,9 @@ def test_every_answer_is_what_the_oracle_says() -> None:
 
 
 def test_named_objects_stand_where_it_says() -> None:
-    scenery, curriculum = Scenery(MIX, seed=4), Curriculum(all_wording(), RelationSpec(), SceneSpec())
+    scenes, curriculum = SceneStream(MIX, seed=4), Curriculum(question_templates(), RelationSpec(), SceneSpec())
     for number in range(30):
-        scene = scenery.scene(number)
+        scene = scenes.scene(number)
         for worded in curriculum.questions(scene, Draws("test", number), 6, 0):
             for named in worded.named:
                 word = worded.prompt[: named.end].split()[-1]
@@ -54,9 +54,9 @@ def test_named_objects_stand_where_it_says() -> None:
 
 
 def test_no_question_is_asked_twice_of_one_picture_in_the_same_words() -> None:
-    scenery, curriculum = Scenery(MIX, seed=5), Curriculum(all_wording(), RelationSpec(), SceneSpec())
+    scenes, curriculum = SceneStream(MIX, seed=5), Curriculum(question_templates(), RelationSpec(), SceneSpec())
     for number in range(30):
-        scene = scenery.scene(number)
+        scene = scenes.scene(number)
         questions = curriculum.questions(scene, Draws("test", number), 8, 50)
         # "in front of" is offered twice, so that this rare kind is asked often enough.
         plain = [q.prompt for q in questions if not any(w in q.prompt for w in ("front", "cover", "nearer"))]
@@ -65,11 +65,11 @@ def test_no_question_is_asked_twice_of_one_picture_in_the_same_words() -> None:
 
 @pytest.mark.parametrize("grid", [4, 8])
 def test_dense_labels_agree_with_the_scene(grid: int) -> None:
-    scenery, spec = Scenery(MIX, seed=6), SceneSpec()
+    scenes, spec = SceneStream(MIX, seed=6), SceneSpec()
     for number in range(20):
-        scene = scenery.scene(number)
+        scene = scenes.scene(number)
         classes, centres = dense_labels(scene, spec, grid)
-        assert classes.shape == (len(DENSE), grid * grid)
+        assert classes.shape == (len(LABEL_CLASSES), grid * grid)
         seen = classes[0] == 1
         assert seen.any()
         assert not np.isnan(centres[:, seen]).any()

@@ -22,7 +22,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 import vtbench
 from vtbench.errors import StoreError, VtbenchError
-from vtbench_training.finetune import FineTune, finetune
+from vtbench_training.finetune.trainer import FineTune, finetune
 
 STEPS = 6
 
@@ -111,7 +111,7 @@ def test_a_killed_process_ends_as_if_it_had_not_been(config: FineTune, unbroken:
     code = f"""
 import sys, time
 from pathlib import Path
-from vtbench_training.finetune import FineTune, finetune
+from vtbench_training.finetune.trainer import FineTune, finetune
 def show(line):
     print(line["step"], flush=True)
     if line["step"] == 5:
@@ -134,7 +134,7 @@ def test_two_processes_train_as_one(config: FineTune, unbroken: Path, tmp_path: 
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from vtbench_training.finetune import FineTune, finetune\n"
+        "from vtbench_training.finetune.trainer import FineTune, finetune\n"
         f"finetune({config!r}, Path({str(tmp_path)!r}), 'cpu', save_every=2, log_every=1)\n"
     )
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
@@ -247,7 +247,7 @@ def test_lora_moves_linear_layers_alone_and_leaves_a_plain_checkpoint(
 def test_several_families_a_budget_and_a_penalty_train_together(config: FineTune, tmp_path: Path) -> None:
     mix = {"coarse": 1, "scene_graph": 0.5}
     full = replace(config, mix=mix, budget="random:k=4", penalty=("cosine", 0.1), steps=2)
-    model = train(full, tmp_path, guard_images=60)
+    model = train(full, tmp_path, check_images=60)
     line = json.loads((tmp_path / "finetune.jsonl").read_text().splitlines()[-1])
     assert line["loss"] == pytest.approx(line["answers"] + 0.1 * (line["penalty"] + line["floor"]), abs=2e-4)
     guard = json.loads((tmp_path / "guard.json").read_text())

@@ -19,12 +19,12 @@ from vtbench_hf import parts
 from vtbench_hf.adapter import HFAdapter
 from vtbench_llava import layout
 from vtbench_training import course, guard, settings
-from vtbench_training.bases import load_base
-from vtbench_training.family_items import FamilyItems
-from vtbench_training.item_batches import ItemEncoder, ItemStream
-from vtbench_training.learner import Learner
-from vtbench_training.packing import IGNORE
-from vtbench_training.settings import FineTune
+from vtbench_training.finetune.base_model import load_base
+from vtbench_training.finetune.family_items import FamilyItems
+from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream
+from vtbench_training.finetune.trainable import TrainableVLM
+from vtbench_training.pretrain.packing import IGNORE
+from vtbench_training.finetune.settings import FineTune
 
 MIX = {"coarse": 1.0, "attribute": 0.0, "relational": 2.0, "scene_graph": 1.0}
 
@@ -108,7 +108,7 @@ def test_a_batch_depends_on_its_step_alone_and_processes_share_it(encoder: ItemE
 
 
 def test_the_loss_is_that_of_transformers(adapter: HFAdapter, encoder: ItemEncoder) -> None:
-    items, learner = FamilyItems(MIX, 1, 56), Learner(adapter, FineTune(mix=MIX))
+    items, learner = FamilyItems(MIX, 1, 56), TrainableVLM(adapter, FineTune(mix=MIX))
     samples, each = [items.sample(number) for number in range(6)], []
     for sample in samples:
         alone = encoder([sample])
@@ -127,7 +127,7 @@ def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(adapter: HF
     dark = {**batch, "pixel_values": torch.zeros_like(batch["pixel_values"])}
 
     def loss(budget: str | None, seen: dict[str, torch.Tensor]) -> float:
-        learner = Learner(adapter, FineTune(mix=MIX, budget=budget))
+        learner = TrainableVLM(adapter, FineTune(mix=MIX, budget=budget))
         return float(learner(seen)[0].detach())
 
     assert loss("grid:f=1", batch) == pytest.approx(loss(None, batch), rel=1e-5)

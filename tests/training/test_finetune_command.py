@@ -12,8 +12,8 @@ import pytest
 from tiny_base import write_tiny_base
 
 from vtbench.cli import status
-from vtbench_training.settings import FineTune
-from vtbench_training.train_command import train
+from vtbench_training.finetune.settings import FineTune
+from vtbench_training.cli import train
 
 
 def test_every_field_has_a_flag() -> None:

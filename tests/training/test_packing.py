@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtbench_llava.build import build_llava, build_processor
-from vtbench_training.curriculum import Named, Worded
-from vtbench_training.packing import IGNORE, Packer, block_mask, prefix_mask, unpacked
-from vtbench_training.vocabulary import train_tokenizer
+from vtbench_training.pretrain.curriculum import Mention, PromptAnswer
+from vtbench_training.pretrain.packing import IGNORE, Packer, block_mask, prefix_mask, unpack
+from vtbench_training.small_models.tokenizer import train_tokenizer
 
 QUESTIONS = [
-    Worded("Where is the red circle relative to the blue square?", "left", (Named(23, 0.1, 0.2), Named(51, 0.3, 0.4))),
-    Worded("What colour is the star?", "red", (Named(23, 0.5, 0.6),)),
-    Worded("Describe the scene.", "1 large red striped circle ; 2 small blue solid square | 1 left 2", ()),
+    PromptAnswer("Where is the red circle relative to the blue square?", "left", (Mention(23, 0.1, 0.2), Mention(51, 0.3, 0.4))),
+    PromptAnswer("What colour is the star?", "red", (Mention(23, 0.5, 0.6),)),
+    PromptAnswer("Describe the scene.", "1 large red striped circle ; 2 small blue solid square | 1 left 2", ()),
 ]
 
 
@@ -53,10 +53,10 @@ def test_a_packed_question_is_tokenised_as_the_chat_template_would(tokenizer) ->
         prompt = [
             *tokenizer.encode("<s>USER: ").ids,
             tokenizer.token_to_id("<image>"),
-            *encoded.ids[: encoded.answer_from],
+            *encoded.ids[: encoded.answer_start],
         ]
         assert tokenizer.encode(chat).ids == prompt
-        answer = tokenizer.decode(encoded.ids[encoded.answer_from :], skip_special_tokens=False)
+        answer = tokenizer.decode(encoded.ids[encoded.answer_start :], skip_special_tokens=False)
         assert answer == f" {worded.answer}</s>"
 
 
@@ -83,14 +83,14 @@ def test_packing_changes_no_logit(tokenizer) -> None:
     with torch.no_grad():
         packed = language(
             inputs_embeds=torch.cat([prefix, embed(batch["ids"])], 1),
-            attention_mask=block_mask(batch["owner"], before),
+            attention_mask=block_mask(batch["segments"], before),
             position_ids=positions,
             use_cache=False,
         ).last_hidden_state[0, before:]
         for number, worded in enumerate(QUESTIONS):
             ids = torch.tensor([packer.encode(worded).ids])
             alone = language(inputs_embeds=torch.cat([prefix, embed(ids)], 1), use_cache=False).last_hidden_state
-            mine = batch["owner"][0] == number
+            mine = batch["segments"][0] == number
             torch.testing.assert_close(packed[mine], alone[0, before:], atol=1e-5, rtol=1e-4)
 
 
@@ -100,23 +100,23 @@ def test_targets_are_the_next_tokens_of_answers_alone(tokenizer) -> None:
     said = batch["targets"][0][batch["targets"][0] != IGNORE].tolist()
     assert tokenizer.decode(said, skip_special_tokens=False) == "".join(f" {q.answer}</s>" for q in QUESTIONS)
     assert (batch["targets"][1] != IGNORE).sum() == 2
-    assert (batch["owner"][1] == -1).any()
+    assert (batch["segments"][1] == -1).any()
 
 
 def test_a_batch_taken_apart_has_each_question_in_a_row_of_its_own(tokenizer) -> None:
     packer = Packer(tokenizer, 64)
     rows = [QUESTIONS, QUESTIONS[1:2], QUESTIONS[:2]]
     batch = packer.batch(rows)
-    groups = list(unpacked(batch))
+    groups = list(unpack(batch))
     assert [alone.picture.tolist() for alone in groups] == [[0, 1, 2], [0, 2], [0]]
     for number, alone in enumerate(groups):
         encoded = [packer.encode(rows[picture][number]) for picture in alone.picture]
-        assert alone.prompt.tolist() == [one.answer_from for one in encoded]
+        assert alone.prompt.tolist() == [one.answer_start for one in encoded]
         assert [ids[keep].tolist() for ids, keep in zip(alone.ids, alone.inside, strict=True)] == [
             one.ids for one in encoded
         ]
         assert torch.equal(alone.ids[alone.inside], batch["ids"][alone.texts])
-    assert torch.equal(sum(alone.texts.int() for alone in groups), (batch["owner"] >= 0).int())
+    assert torch.equal(sum(alone.texts.int() for alone in groups), (batch["segments"] >= 0).int())
 
 
 def test_a_prompt_is_read_both_ways_and_an_answer_is_not() -> None:

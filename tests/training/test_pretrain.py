@@ -12,9 +12,9 @@ import torch
 import vtbench
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
-from vtbench_training.loop import Schedule, train
-from vtbench_training.pretrain import pretrain
-from vtbench_training.recipe import Recipe, Sizes, Stage
+from vtbench_training.training_loop import Schedule, train
+from vtbench_training.pretrain.pipeline import pretrain
+from vtbench_training.pretrain.recipe import Recipe, Sizes, Stage
 
 SMALL = Sizes(
     vision_hidden=16, vision_layers=1, vision_heads=2, hidden=16, layers=2, heads=2, kv_heads=2, intermediate=16

@@ -15,19 +15,19 @@ from vtbench.cli import status
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import Sample
-from vtbench_training.curriculum import Named, Worded
-from vtbench_training.loop import Schedule
-from vtbench_training.packing import IGNORE, Packer
-from vtbench_training.pretrain import pretrain
-from vtbench_training.pupils import PUPILS, pupil
-from vtbench_training.pupils.base import Pupil
-from vtbench_training.reading import read_packed
-from vtbench_training.recipe import SIZES, Recipe, Sizes, Stage
+from vtbench_training.pretrain.curriculum import Mention, PromptAnswer
+from vtbench_training.training_loop import Schedule
+from vtbench_training.pretrain.packing import IGNORE, Packer
+from vtbench_training.pretrain.pipeline import pretrain
+from vtbench_training.small_models import SMALL_MODELS, small_model
+from vtbench_training.small_models.base import SmallVLM
+from vtbench_training.pretrain.packed_forward import packed_forward
+from vtbench_training.pretrain.recipe import SIZES, Recipe, Sizes, Stage
 
 TEXTS = [
-    Worded("Where is the red circle relative to the blue square?", "left", (Named(23, 0.1, 0.2), Named(51, 0.3, 0.4))),
-    Worded("What colour is the star?", "red", (Named(23, 0.5, 0.6),)),
-    Worded("Describe the scene.", "1 large red striped circle ; 2 small blue solid square | 1 left 2", ()),
+    PromptAnswer("Where is the red circle relative to the blue square?", "left", (Mention(23, 0.1, 0.2), Mention(51, 0.3, 0.4))),
+    PromptAnswer("What colour is the star?", "red", (Mention(23, 0.5, 0.6),)),
+    PromptAnswer("Describe the scene.", "1 large red striped circle ; 2 small blue solid square | 1 left 2", ()),
 ]
 
 
@@ -37,8 +37,8 @@ def small(name: str) -> Sizes:
     return replace(SIZES[name], hidden=32, heads=2, kv_heads=2, intermediate=32, **some)
 
 
-def packer_of(one: Pupil) -> Packer:
-    return Packer(one.tokenizer, int(one.head_positions.max()) + 1, one.wording)
+def packer_of(one: SmallVLM) -> Packer:
+    return Packer(one.tokenizer, int(one.prefix_positions.max()) + 1, one.prompt_format)
 
 
 def pictures(count: int) -> list[Image.Image]:
@@ -50,10 +50,10 @@ def as_batch(images: list[Image.Image]) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(image).transpose(2, 0, 1) for image in images]))
 
 
-@pytest.fixture(scope="module", params=sorted(PUPILS))
+@pytest.fixture(scope="module", params=sorted(SMALL_MODELS))
 def saved(request, tmp_path_factory):
-    one = pupil(request.param, small(request.param), seed=3)
-    seeing = tuple(f"{part}." for part in one.sees)
+    one = small_model(request.param, small(request.param), seed=3)
+    seeing = tuple(f"{part}." for part in one.vision_modules)
     with torch.no_grad():  # initial weights are too small to tell one picture from another
         for key, weight in one.model.named_parameters():
             if weight.ndim > 1 and not key.startswith(seeing):
@@ -77,11 +77,11 @@ def test_what_is_learned_is_what_the_adapter_asks_token_for_token(saved) -> None
         with adapter._batch([sample]):
             asked = adapter._shared_inputs([sample])["input_ids"][0].tolist()
         encoded = packer.encode(text)
-        assert [*one.head, *encoded.ids[: encoded.answer_from]] == asked, name
-        said = adapter.tokenizer.decode(encoded.ids[encoded.answer_from :], skip_special_tokens=True)
+        assert [*one.prefix_ids, *encoded.ids[: encoded.answer_start]] == asked, name
+        said = adapter.tokenizer.decode(encoded.ids[encoded.answer_start :], skip_special_tokens=True)
         assert said.strip() == text.answer
         ranked = adapter._choice_tokens(asked[-8:], text.answer)
-        assert [*ranked, adapter.tokenizer.eos_token_id] == encoded.ids[encoded.answer_from :]
+        assert [*ranked, adapter.tokenizer.eos_token_id] == encoded.ids[encoded.answer_start :]
 
 
 def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> None:
@@ -90,16 +90,16 @@ def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> 
     one.model.eval()
     one.model.set_attn_implementation("sdpa")
     images = pictures(2)
-    batch = {"pictures": as_batch(images), **packer_of(one).batch([TEXTS, TEXTS[:2]])}
+    batch = {"images": as_batch(images), **packer_of(one).batch([TEXTS, TEXTS[:2]])}
     with torch.no_grad():
-        read = one.logits(read_packed(one, batch)[-1])
+        read = one.logits(packed_forward(one, batch)[-1])
     for row, image in enumerate(images):
         for number, text in enumerate(TEXTS[: 3 - row]):
             sample = replace(samples_of(pictures(3))[number], images=(image,))
             with adapter._batch([sample]):
                 alone = adapter.model(**adapter._shared_inputs([sample])).logits[0, -1]
-            mine = (batch["owner"][row] == number).nonzero()[:, 0]
-            last = mine[packer_of(one).encode(text).answer_from - 1]
+            mine = (batch["segments"][row] == number).nonzero()[:, 0]
+            last = mine[packer_of(one).encode(text).answer_start - 1]
             torch.testing.assert_close(read[row, last], alone, atol=2e-4, rtol=1e-3, msg=f"{name}: {text.prompt}")
 
 
@@ -107,32 +107,32 @@ def test_what_is_said_depends_on_the_picture(saved) -> None:
     """By more than the difference that `test_packed_reading...` lets pass, so that it sees a picture gone wrong."""
     name, one, _ = saved
     one.model.eval()
-    batch = {"pictures": as_batch(pictures(2)), **packer_of(one).batch([TEXTS, TEXTS])}
+    batch = {"images": as_batch(pictures(2)), **packer_of(one).batch([TEXTS, TEXTS])}
     with torch.no_grad():
-        read = one.logits(read_packed(one, batch)[-1])
+        read = one.logits(packed_forward(one, batch)[-1])
     said = (batch["targets"][0] != IGNORE).nonzero()[:, 0]
     assert bool(((read[0, said] - read[1, said]).abs().amax(dim=-1) > 2e-3).all()), name
 
 
 def test_answers_of_a_prefix_model_are_read_as_its_processor_lays_them_out_for_training() -> None:
     """The prompt both ways, the answer one way; other questions about the picture change nothing."""
-    one = pupil("paligemma", small("paligemma"), seed=3)
+    one = small_model("paligemma", small("paligemma"), seed=3)
     one.model.eval()
     one.model.set_attn_implementation("sdpa")
     images, packer = pictures(1), packer_of(one)
-    batch = {"pictures": as_batch(images), **packer.batch([TEXTS])}
+    batch = {"images": as_batch(images), **packer.batch([TEXTS])}
     with torch.no_grad():
-        read = one.logits(read_packed(one, batch)[-1])[0]
+        read = one.logits(packed_forward(one, batch)[-1])[0]
         for number, text in enumerate(TEXTS):
             alone = one.processor(
                 images=[images], text=[f"<image>{text.prompt}"], suffix=[text.answer], return_tensors="pt"
             )
             alone.pop("labels")
             encoded = packer.encode(text)
-            assert alone["input_ids"][0].tolist() == [*one.head, *encoded.ids]
-            mine = read[batch["owner"][0] == number]
+            assert alone["input_ids"][0].tolist() == [*one.prefix_ids, *encoded.ids]
+            mine = read[batch["segments"][0] == number]
             torch.testing.assert_close(
-                mine, one.model(**alone).logits[0, len(one.head) :], atol=2e-4, rtol=1e-3, msg=text.prompt
+                mine, one.model(**alone).logits[0, len(one.prefix_ids) :], atol=2e-4, rtol=1e-3, msg=text.prompt
             )
 
 
@@ -142,12 +142,12 @@ def test_patches_lie_row_by_row(saved) -> None:
     grid = one.sizes.grid
     plain = torch.full((1, 3, 56, 56), 128, dtype=torch.uint8)
     with torch.no_grad():
-        before = one.patches(one.pixels(plain))
+        before = one.patch_features(one.pixel_inputs(plain))
         assert before.shape == (1, grid * grid, one.patch_width)
         for place in (1, 6, grid * grid - 2):
             changed, (row, column), side = plain.clone(), divmod(place, grid), one.sizes.patch_size
             changed[:, :, row * side : (row + 1) * side, column * side : (column + 1) * side] = 255
-            moved = (one.patches(one.pixels(changed)) - before).norm(dim=-1)[0]
+            moved = (one.patch_features(one.pixel_inputs(changed)) - before).norm(dim=-1)[0]
             assert int(moved.argmax()) == place, name
 
 
@@ -161,23 +161,23 @@ def test_targets_are_the_answers(saved) -> None:
 
 def test_answering_leaves_alone_what_sees_and_teaches_the_rest(saved) -> None:
     name, one, _ = saved
-    one.seeing(False)
-    batch = {"pictures": as_batch(pictures(1)), **packer_of(one).batch([TEXTS])}
+    one.train_vision(False)
+    batch = {"images": as_batch(pictures(1)), **packer_of(one).batch([TEXTS])}
     one.model.zero_grad()
-    one.logits(read_packed(one, batch)[-1]).square().mean().backward()
+    one.logits(packed_forward(one, batch)[-1]).square().mean().backward()
     learned = {key for key, p in one.model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-    seeing = {key for key in learned if any(key.startswith(f"{part}.") for part in one.sees)}
+    seeing = {key for key in learned if any(key.startswith(f"{part}.") for part in one.vision_modules)}
     assert bool(seeing) == (name == "fuyu")
     assert len(learned) > 10
-    one.seeing(True)
+    one.train_vision(True)
 
 
 def test_the_families_are_of_one_size() -> None:
-    counts = {name: pupil(name, SIZES[name]).model.num_parameters() for name in PUPILS}
+    counts = {name: small_model(name, SIZES[name]).model.num_parameters() for name in SMALL_MODELS}
     assert max(counts.values()) <= 1.2 * min(counts.values()), counts
 
 
-@pytest.mark.parametrize("name", sorted(PUPILS))
+@pytest.mark.parametrize("name", sorted(SMALL_MODELS))
 def test_a_short_training_ends_in_a_model_that_answers(name: str, tmp_path: Path) -> None:
     few = Schedule(steps=2, rate=1e-3, batch_size=2, warmup=1)
     stages = tuple(Stage(kind, few, {"coarse": 1, "relational": 1}) for kind in ("tower", "decoder"))
@@ -211,4 +211,4 @@ def test_the_neutral_recipe_refuses_a_family_that_cannot_begin_it(name: str, tmp
 
 def test_an_unknown_family_says_which_there_are() -> None:
     with pytest.raises(VtbenchError, match="qwen2_vl"):
-        pupil("qwen2vl", SIZES["llava"])
+        small_model("qwen2vl", SIZES["llava"])

@@ -8,7 +8,7 @@ import torch
 
 from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
-from vtbench_training.vocabulary import train_tokenizer
+from vtbench_training.small_models.tokenizer import train_tokenizer
 
 
 def write_tiny_base(directory: Path) -> Path:
