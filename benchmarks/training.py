@@ -30,11 +30,9 @@ from vtbench_hf.allocator import keep_freed_memory
 from vtbench_training.finetune.base_model import load_base
 from vtbench_training.finetune.family_items import FamilyItems
 from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream, image_side
-from vtbench_training.finetune.trainable import TrainableVLM
-from vtbench_training.training_loop import Schedule, train
-from vtbench_training.pretrain.packing import IGNORE
-from vtbench_training.training_loop import choose_precision
 from vtbench_training.finetune.settings import FineTune
+from vtbench_training.finetune.trainable import TrainableVLM
+from vtbench_training.training_loop import IGNORE, Schedule, choose_precision, train
 
 
 def stream(config: FineTune, adapter: HFAdapter) -> ItemStream:
@@ -45,14 +43,14 @@ def stream(config: FineTune, adapter: HFAdapter) -> ItemStream:
 
 def ours(config: FineTune, batches: Any, device: torch.device) -> tuple[float, float]:
     """Return the seconds that our loop takes for some batches, and their mean loss."""
-    learner = TrainableVLM(load_base("base", device), config).to(device)
+    trainable = TrainableVLM(load_base("base", device), config).to(device)
     schedule = Schedule(config.steps, config.rate, config.batch_size, config.warmup, save_every=config.steps + 1)
     precision = choose_precision(config.precision, device)
     lines: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as directory:
         began = time.perf_counter()
         train(
-            "benchmark", learner, learner, lambda first: batches, schedule, Path(directory), device, lines.append,
+            "benchmark", trainable, trainable, lambda first: batches, schedule, Path(directory), device, lines.append,
             precision=precision, log_every=config.steps,
         )  # fmt: skip
         return time.perf_counter() - began, lines[0]["loss"]

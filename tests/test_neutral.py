@@ -53,8 +53,8 @@ def test_it_describes_pictures_as_well_as_its_card_says(cue: str, right: str, gr
     score, share = said.cues[cue], float(right) / 100
     # The card speaks of 500 scenes, this is the first 100; at worst all words of a scene stand or fall together.
     spread = max(share * (1 - share), 0.01) / min(score.words, said.scenes)
-    assert abs(score.right - share) <= 3 * spread**0.5
-    assert score.right > score.grey + 0.5 * (float(right) - float(grey)) / 100
+    assert abs(score.accuracy - share) <= 3 * spread**0.5
+    assert score.accuracy > score.grey_accuracy + 0.5 * (float(right) - float(grey)) / 100
 
 
 @pytest.fixture(scope="module")

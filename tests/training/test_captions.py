@@ -19,17 +19,18 @@ from vtbench.scenes.place import Look, make_background, make_thing
 from vtbench.scenes.scene import CANVAS, Scene, Thing
 from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES, RelationSpec, SceneSpec
 from vtbench.scenes.truth import direction
-from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
 from vtbench_training.pretrain.caption_scores import score_captions
+from vtbench_training.pretrain.caption_stage import ROW_TOKENS, CaptionStream
 from vtbench_training.pretrain.captions import CUES, PROMPTS, Caption, caption
-from vtbench_training.training_loop import Schedule
-from vtbench_training.pretrain.caption_stage import ROOM, CaptionStream
 from vtbench_training.pretrain.packing import Packer
-from vtbench_training.pretrain.pipeline import question_templates, pretrain
-from vtbench_training.pretrain.recipe import RECIPES, Recipe, Sizes, Stage, InitialTower
+from vtbench_training.pretrain.pipeline import pretrain, question_templates
+from vtbench_training.pretrain.recipe import RECIPES, InitialTower, Recipe, Stage
 from vtbench_training.pretrain.scene_stream import SceneStream
+from vtbench_training.small_models.llava import build_llava, build_processor
+from vtbench_training.small_models.sizes import Sizes
 from vtbench_training.small_models.tokenizer import train_tokenizer
+from vtbench_training.training_loop import Schedule
 
 MIX = {"coarse": 1, "attribute": 1, "relational": 1, "scene_graph": 2, "occlusion": 1}
 SIDE_WORDS = {
@@ -80,17 +81,17 @@ def test_a_caption_depends_on_scene_and_seed_alone() -> None:
 
 def test_what_a_sentence_says_of_an_object_is_true() -> None:
     checked = 0
-    for scene, said in many():
-        for sentence in said.text.split(". "):
+    for scene, made in many():
+        for sentence in made.text.split(". "):
             if beside := re.fullmatch(r"the (\w+) is next to (.*)|next to the (\w+) there is (.*)", sentence):
                 name, rest = (group for group in beside.groups() if group)
                 (thing,) = [t for t in scene.things if t.shape == name]
                 others = [t for t in scene.things if t is not thing]
                 near = min(others, key=lambda t: (t.cx - thing.cx) ** 2 + (t.cy - thing.cy) ** 2)
-                assert fits(near, rest), (said.text, scene)
+                assert fits(near, rest), (made.text, scene)
             elif re.match(r"the \w+ (\w+ )?(is|has) ", sentence) and "background" not in sentence:
                 if "objects" not in sentence and not sentence.startswith("the picture"):
-                    assert sum(fits(thing, sentence) for thing in scene.things) == 1, (said.text, scene)
+                    assert sum(fits(thing, sentence) for thing in scene.things) == 1, (made.text, scene)
                 else:
                     continue
             elif found := re.search(r"(\d) objects", sentence):
@@ -121,23 +122,23 @@ def test_cue_words_are_where_it_says_and_said_for_the_first_time() -> None:
         "direction": sum(SIDE_WORDS.values(), ()),
     }
     seen = set()
-    for scene, said in [*many(100), *many(100, directions=True)]:
-        for cue in said.cues:
-            word = re.findall(r"\w+", said.text[: cue.end])[-1]
-            assert said.text[: cue.end].endswith(word)
+    for scene, made in [*many(100), *many(100, directions=True)]:
+        for cue in made.cues:
+            word = re.findall(r"\w+", made.text[: cue.end])[-1]
+            assert made.text[: cue.end].endswith(word)
             assert word in groups.get(cue.cue, sum(WORDS.values(), ()))
             seen.add(cue.cue)
-        assert [cue.end for cue in said.cues] == sorted({cue.end for cue in said.cues})
+        assert [cue.end for cue in made.cues] == sorted({cue.end for cue in made.cues})
         if len(scene.things) == 1:
-            assert all(cue.certain for cue in said.cues)
-            assert len(said.cues) <= 5
+            assert all(cue.certain for cue in made.cues)
+            assert len(made.cues) <= 5
     assert seen == set(CUES)
 
 
 def test_directions_are_true_of_the_two_objects_that_are_named() -> None:
     checked = 0
-    for scene, said in many(100, directions=True):
-        for sentence in said.text.split(". "):
+    for scene, made in many(100, directions=True):
+        for sentence in made.text.split(". "):
             if found := DIRECTION.fullmatch(sentence):
                 b, a, word = (found[i] or found[j] for i, j in ((1, 5), (2, 4), (3, 6)))
                 (first,), (second,) = ([t for t in scene.things if fits(t, name)] for name in (a, b))
@@ -149,11 +150,11 @@ def test_directions_are_true_of_the_two_objects_that_are_named() -> None:
 
 def test_captions_point_at_objects_that_their_words_single_out() -> None:
     pointed = 0
-    for scene, said in [*many(60), *many(60, directions=True)]:
-        for name in said.named:
+    for scene, made in [*many(60), *many(60, directions=True)]:
+        for name in made.mentions:
             (thing,) = [t for t in scene.things if (2 * t.cx / CANVAS - 1, 2 * t.cy / CANVAS - 1) == (name.x, name.y)]
-            last = [word for word in re.findall(r"\w+", said.text[: name.end]) if word in sum(WORDS.values(), ())][-1]
-            assert last in {thing.shape, thing.colour, thing.texture, thing.size}, (said, scene)
+            last = [word for word in re.findall(r"\w+", made.text[: name.end]) if word in sum(WORDS.values(), ())][-1]
+            assert last in {thing.shape, thing.colour, thing.texture, thing.size}, (made, scene)
             pointed += 1
     assert pointed > 300
 
@@ -162,10 +163,10 @@ def test_a_word_is_certain_only_where_words_before_it_leave_one_object() -> None
     red, blue = Look("star", "red", "striped", "small"), Look("ring", "blue", "striped", "large")
     scene = scene_of(red, blue)
     for seed in range(300):
-        said = caption(scene, seed)
-        first = next((cue for cue in said.cues if cue.cue in WORDS), None)
-        if first is not None and not any(cue.cue == "neighbour" for cue in said.cues):
-            assert first.certain == (first.cue == "texture"), said  # all that the two have in common
+        made = caption(scene, seed)
+        first = next((cue for cue in made.cues if cue.cue in WORDS), None)
+        if first is not None and not any(cue.cue == "neighbour" for cue in made.cues):
+            assert first.certain == (first.cue == "texture"), made  # all that the two have in common
 
 
 def test_no_caption_is_in_the_words_of_a_family() -> None:
@@ -180,8 +181,8 @@ def test_no_caption_is_in_the_words_of_a_family() -> None:
     size, colour, texture, shape = ("|".join(WORDS[cue]) for cue in ("size", "colour", "texture", "shape"))
     line = re.compile(rf"({size}) ({colour}) ({texture}) ({shape})|\d+ ({size})|[;|]")
     answers = re.compile(r"\b(yes|no|left|right|above|below|front|behind)\b")
-    texts = {said.text for _, said in many()}
-    directions = {said.text for _, said in many(directions=True)}
+    texts = {made.text for _, made in many()}
+    directions = {made.text for _, made in many(directions=True)}
     assert min(len(texts), len(directions)) > 1300
     for text in texts | directions | {prompt.lower() for prompt in PROMPTS}:
         assert not any(question.search(text) for question in questions), text
@@ -219,10 +220,10 @@ def test_batches_depend_on_their_step_alone_and_fill_their_room() -> None:
     (same,) = [*later]
     assert all(torch.equal(batch[key], same[key]) for key in batch)
     lengths = (batch["segments"] >= 0).sum(1)
-    assert lengths.max() <= ROOM
-    assert lengths.float().mean() > 0.6 * ROOM
-    assert len(batch["named"])
-    assert (batch["segments"][tuple(batch["named"].T)] >= 0).all()
+    assert lengths.max() <= ROW_TOKENS
+    assert lengths.float().mean() > 0.6 * ROW_TOKENS
+    assert len(batch["mentions"])
+    assert (batch["segments"][tuple(batch["mentions"].T)] >= 0).all()
 
 
 def test_a_neutral_model_keeps_the_tower_it_takes_and_learns_the_rest(tower: Path, tmp_path: Path) -> None:

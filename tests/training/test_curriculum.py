@@ -12,9 +12,10 @@ from vtbench.scenes.spec import RelationSpec, SceneSpec
 from vtbench.scenes.splits import split_of
 from vtbench.types import Sample
 from vtbench_training.pretrain.curriculum import Curriculum
-from vtbench_training.pretrain.vision_stage import LABEL_CLASSES, IGNORE, dense_labels
 from vtbench_training.pretrain.pipeline import question_templates
 from vtbench_training.pretrain.scene_stream import SceneStream
+from vtbench_training.pretrain.vision_stage import LABEL_CLASSES, dense_labels
+from vtbench_training.training_loop import IGNORE
 
 MIX = {"coarse": 1, "attribute": 1, "relational": 2, "scene_graph": 1}
 
@@ -30,14 +31,14 @@ def test_every_answer_is_what_the_oracle_says() -> None:
     asked = 0
     for number in range(60):
         scene = scenes.scene(number)
-        for worded in curriculum.questions(scene, Draws("test", number), 6, 50):
-            sample = Sample("x", 0, (), worded.prompt, worded.answer, scene=scene)
+        for text in curriculum.questions(scene, Draws("test", number), 6, 50):
+            sample = Sample("x", 0, (), text.prompt, text.answer, scene=scene)
             (said,) = oracle.generate([sample], 99)
-            objects, _, relations = worded.answer.partition(" | ")
+            objects, _, relations = text.answer.partition(" | ")
             seen, _, told = said.text.partition(" | ")
-            assert seen == objects, worded
+            assert seen == objects, text
             # The oracle has a word for every pair, the target only for those where one is true.
-            assert set(relations.split(" ; ")) - {""} <= set(told.split(" ; ")), worded
+            assert set(relations.split(" ; ")) - {""} <= set(told.split(" ; ")), text
             asked += 1
     assert asked > 200
 
@@ -46,10 +47,10 @@ def test_named_objects_stand_where_it_says() -> None:
     scenes, curriculum = SceneStream(MIX, seed=4), Curriculum(question_templates(), RelationSpec(), SceneSpec())
     for number in range(30):
         scene = scenes.scene(number)
-        for worded in curriculum.questions(scene, Draws("test", number), 6, 0):
-            for named in worded.named:
-                word = worded.prompt[: named.end].split()[-1]
-                near = [t for t in scene.things if abs(2 * t.cx / CANVAS - 1 - named.x) < 1e-9]
+        for text in curriculum.questions(scene, Draws("test", number), 6, 0):
+            for mention in text.mentions:
+                word = text.prompt[: mention.end].split()[-1]
+                near = [t for t in scene.things if abs(2 * t.cx / CANVAS - 1 - mention.x) < 1e-9]
                 assert word in {t.shape for t in near}
 
 

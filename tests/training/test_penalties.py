@@ -10,8 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtbench_training import penalties
-from vtbench_training.finetune.penalties import PENALTIES, cosine, decorrelation, logdet, penalty_and_floor, variance_floor
+from vtbench_training.finetune import penalties
+from vtbench_training.finetune.penalties import (
+    PENALTIES,
+    cosine,
+    decorrelation,
+    logdet,
+    penalty_and_floor,
+    variance_floor,
+)
 
 names = st.sampled_from(sorted(PENALTIES))
 shapes = st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(1, 9))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
+from vtbench_training.small_models.llava import build_llava, build_processor
 from vtbench_training.small_models.tokenizer import train_tokenizer
 
 

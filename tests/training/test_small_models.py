@@ -16,16 +16,19 @@ from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import Sample
 from vtbench_training.pretrain.curriculum import Mention, PromptAnswer
-from vtbench_training.training_loop import Schedule
-from vtbench_training.pretrain.packing import IGNORE, Packer
+from vtbench_training.pretrain.packed_forward import packed_forward
+from vtbench_training.pretrain.packing import Packer
 from vtbench_training.pretrain.pipeline import pretrain
+from vtbench_training.pretrain.recipe import Recipe, Stage
 from vtbench_training.small_models import SMALL_MODELS, small_model
 from vtbench_training.small_models.base import SmallVLM
-from vtbench_training.pretrain.packed_forward import packed_forward
-from vtbench_training.pretrain.recipe import SIZES, Recipe, Sizes, Stage
+from vtbench_training.small_models.sizes import SIZES, Sizes
+from vtbench_training.training_loop import IGNORE, Schedule
 
 TEXTS = [
-    PromptAnswer("Where is the red circle relative to the blue square?", "left", (Mention(23, 0.1, 0.2), Mention(51, 0.3, 0.4))),
+    PromptAnswer(
+        "Where is the red circle relative to the blue square?", "left", (Mention(23, 0.1, 0.2), Mention(51, 0.3, 0.4))
+    ),
     PromptAnswer("What colour is the star?", "red", (Mention(23, 0.5, 0.6),)),
     PromptAnswer("Describe the scene.", "1 large red striped circle ; 2 small blue solid square | 1 left 2", ()),
 ]

@@ -18,13 +18,14 @@ from vtbench.task import load_task
 from vtbench_hf import parts
 from vtbench_hf.adapter import HFAdapter
 from vtbench_llava import layout
-from vtbench_training import course, guard, settings
+from vtbench_training import loss_monitor
+from vtbench_training.finetune import penalty_check, settings
 from vtbench_training.finetune.base_model import load_base
 from vtbench_training.finetune.family_items import FamilyItems
 from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream
-from vtbench_training.finetune.trainable import TrainableVLM
-from vtbench_training.pretrain.packing import IGNORE
 from vtbench_training.finetune.settings import FineTune
+from vtbench_training.finetune.trainable import TrainableVLM
+from vtbench_training.training_loop import IGNORE
 
 MIX = {"coarse": 1.0, "attribute": 0.0, "relational": 2.0, "scene_graph": 1.0}
 
@@ -108,7 +109,7 @@ def test_a_batch_depends_on_its_step_alone_and_processes_share_it(encoder: ItemE
 
 
 def test_the_loss_is_that_of_transformers(adapter: HFAdapter, encoder: ItemEncoder) -> None:
-    items, learner = FamilyItems(MIX, 1, 56), TrainableVLM(adapter, FineTune(mix=MIX))
+    items, trainable = FamilyItems(MIX, 1, 56), TrainableVLM(adapter, FineTune(mix=MIX))
     samples, each = [items.sample(number) for number in range(6)], []
     for sample in samples:
         alone = encoder([sample])
@@ -116,7 +117,7 @@ def test_the_loss_is_that_of_transformers(adapter: HFAdapter, encoder: ItemEncod
         labels[:, 1:] = alone["targets"][:, :-1]
         said = adapter.model(input_ids=alone["input_ids"], pixel_values=alone["pixel_values"], labels=labels)
         each.append(said.loss.item())
-    loss, shown = learner({"numbers": torch.arange(6), **encoder(samples)})
+    loss, shown = trainable({"numbers": torch.arange(6), **encoder(samples)})
     assert loss.item() == pytest.approx(sum(each) / 6, rel=1e-5)
     assert shown["answers"] == loss.item()
 
@@ -127,8 +128,8 @@ def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(adapter: HF
     dark = {**batch, "pixel_values": torch.zeros_like(batch["pixel_values"])}
 
     def loss(budget: str | None, seen: dict[str, torch.Tensor]) -> float:
-        learner = TrainableVLM(adapter, FineTune(mix=MIX, budget=budget))
-        return float(learner(seen)[0].detach())
+        trainable = TrainableVLM(adapter, FineTune(mix=MIX, budget=budget))
+        return float(trainable(seen)[0].detach())
 
     assert loss("grid:f=1", batch) == pytest.approx(loss(None, batch), rel=1e-5)
     assert loss("grid:f=0", batch) == loss("grid:f=0", dark)
@@ -162,6 +163,8 @@ def test_settings_out_of_range_are_one_line(change: dict, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("module", "examples"), [(course, 2), (guard, 3), (settings, 2), (parts, 2), (layout, 1)])
+@pytest.mark.parametrize(
+    ("module", "examples"), [(loss_monitor, 2), (penalty_check, 3), (settings, 2), (parts, 2), (layout, 1)]
+)
 def test_the_examples_in_the_docstrings_are_right(module: ModuleType, examples: int) -> None:
     assert doctest.testmod(module) == (0, examples)

@@ -12,8 +12,8 @@ import pytest
 from tiny_base import write_tiny_base
 
 from vtbench.cli import status
-from vtbench_training.finetune.settings import FineTune
 from vtbench_training.cli import train
+from vtbench_training.finetune.settings import FineTune
 
 
 def test_every_field_has_a_flag() -> None:
@@ -29,7 +29,7 @@ def test_asking_for_help_imports_no_torch() -> None:
 def test_it_trains_and_says_where_the_model_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base, output = write_tiny_base(tmp_path / "tiny"), tmp_path / "out"
     flags = {"base": base, "mix": "coarse=1,relational=2", "steps": 2, "batch-size": 4, "freeze": "vision,text"}
-    flags |= {"redundancy-penalty": "decorrelation:0", "output": output, "precision": "float32", "guard-images": 60}
+    flags |= {"redundancy-penalty": "decorrelation:0", "output": output, "precision": "float32", "check-images": 60}
     arguments = ["train", "--json"]
     for name, value in flags.items():
         arguments += [f"--{name}", str(value)]

@@ -12,9 +12,10 @@ import torch
 import vtbench
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
-from vtbench_training.training_loop import Schedule, train
 from vtbench_training.pretrain.pipeline import pretrain
-from vtbench_training.pretrain.recipe import Recipe, Sizes, Stage
+from vtbench_training.pretrain.recipe import Recipe, Stage
+from vtbench_training.small_models.sizes import Sizes
+from vtbench_training.training_loop import Schedule, train
 
 SMALL = Sizes(
     vision_hidden=16, vision_layers=1, vision_heads=2, hidden=16, layers=2, heads=2, kv_heads=2, intermediate=16
