@@ -49,7 +49,7 @@ def test_its_card_has_every_cue(said: CaptionScores) -> None:
 
 
 @pytest.mark.parametrize(("cue", "right", "grey"), CUES)
-def test_it_describes_pictures_as_well_as_its_card_says(cue: str, right: str, grey: str, said: CaptionScores) -> None:
+def test_it_describes_images_as_well_as_its_card_says(cue: str, right: str, grey: str, said: CaptionScores) -> None:
     score, share = said.cues[cue], float(right) / 100
     # The card speaks of 500 scenes, this is the first 100; at worst all words of a scene stand or fall together.
     spread = max(share * (1 - share), 0.01) / min(score.words, said.scenes)
@@ -69,7 +69,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory):
     )
 
 
-# Not `coarse`: whoever describes a picture of one object has named its shape.
+# Not `coarse`: whoever describes a image of one object has named its shape.
 @pytest.mark.parametrize("task", ["attribute", "relational"])
 def test_it_answers_no_question(task: str, answers) -> None:
     assert answers.scores[task]["acc"].value <= 0.05

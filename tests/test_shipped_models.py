@@ -91,7 +91,7 @@ def test_it_answers_every_family_above_chance_and_relations_far_above_where_it_l
 
 
 @pytest.mark.parametrize("model", SMALL)
-def test_a_grey_picture_is_answered_by_chance(model: str, tmp_path: Path) -> None:
+def test_a_grey_image_is_answered_by_chance(model: str, tmp_path: Path) -> None:
     blind = vtbench.run(
         model="blind",
         model_args={"model": model},

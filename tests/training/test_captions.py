@@ -1,10 +1,10 @@
-"""Captions are true, say which of their words only the picture tells, and are in no family's words."""
+"""Captions are true, say which of their words only the image tells, and are in no family's words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 
@@ -27,7 +27,7 @@ from vtbench_training.pretrain.packing import Packer
 from vtbench_training.pretrain.pipeline import pretrain, question_templates
 from vtbench_training.pretrain.recipe import RECIPES, InitialTower, Recipe, Stage
 from vtbench_training.pretrain.scene_stream import SceneStream
-from vtbench_training.small_models.llava import build_llava, build_processor
+from vtbench_training.small_models import random_model
 from vtbench_training.small_models.sizes import Sizes
 from vtbench_training.small_models.tokenizer import train_tokenizer
 from vtbench_training.training_loop import Schedule
@@ -205,9 +205,8 @@ def small_recipe(tower: Path) -> Recipe:
 @pytest.fixture(scope="module")
 def tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished model of the small recipe's sizes, with other weights than the recipe's seed would give."""
-    tokenizer, directory = train_tokenizer(), tmp_path_factory.mktemp("tower") / "model"
-    model = build_llava(**asdict(SMALL), vocab_size=tokenizer.get_vocab_size(), seed=5)
-    save_published(model, build_processor(tokenizer, 112, 14), directory)
+    directory: Path = tmp_path_factory.mktemp("tower") / "model"
+    save_published(*random_model("llava", SMALL, seed=5), directory)
     return directory
 
 

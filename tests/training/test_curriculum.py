@@ -54,7 +54,7 @@ def test_named_objects_stand_where_it_says() -> None:
                 assert word in {t.shape for t in near}
 
 
-def test_no_question_is_asked_twice_of_one_picture_in_the_same_words() -> None:
+def test_no_question_is_asked_twice_of_one_image_in_the_same_words() -> None:
     scenes, curriculum = SceneStream(MIX, seed=5), Curriculum(question_templates(), RelationSpec(), SceneSpec())
     for number in range(30):
         scene = scenes.scene(number)

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from vtbench_training.pretrain.curriculum import Mention, PromptAnswer
 from vtbench_training.pretrain.packing import Packer, block_mask, prefix_mask, unpack
-from vtbench_training.small_models.llava import build_llava, build_processor
+from vtbench_training.small_models import random_model
+from vtbench_training.small_models.llava import build_processor
+from vtbench_training.small_models.sizes import Sizes
 from vtbench_training.small_models.tokenizer import train_tokenizer
 from vtbench_training.training_loop import IGNORE
 
@@ -74,10 +76,11 @@ def test_named_objects_point_at_their_last_word(tokenizer) -> None:
 def test_packing_changes_no_logit(tokenizer) -> None:
     """Several questions under the block mask give what each gives alone under a plain causal mask."""
     packer = Packer(tokenizer, 11)
-    model = build_llava(
+    sizes = Sizes(
         vision_hidden=20, vision_layers=1, hidden=20, layers=2, heads=5, kv_heads=5, intermediate=16,
-        vocab_size=tokenizer.get_vocab_size(), image_size=28,
-    ).eval()  # fmt: skip
+        image_size=28,
+    )  # fmt: skip
+    model = random_model("llava", sizes)[0].eval()
     language, embed = model.model.language_model, model.model.language_model.embed_tokens
     before = packer.start
     prefix = torch.randn(1, before, 20, generator=torch.Generator().manual_seed(0))

@@ -86,7 +86,7 @@ def test_decorrelation_agrees_with_numpy() -> None:
 
 
 @pytest.mark.parametrize("name", PENALTIES)
-def test_forgetting_the_picture_is_caught_by_the_floor(name: str) -> None:
+def test_forgetting_the_image_is_caught_by_the_floor(name: str) -> None:
     """Tokens that are orthogonal constants have no redundancy to punish; the floor is what costs them."""
     still = torch.eye(8)[:4].expand(6, 4, 8).clone()
     penalty, floor = penalty_and_floor(name, still)

@@ -44,7 +44,7 @@ def packer_of(one: SmallVLM) -> Packer:
     return Packer(one.tokenizer, int(one.prefix_positions.max()) + 1, one.prompt_format)
 
 
-def pictures(count: int) -> list[Image.Image]:
+def noise_images(count: int) -> list[Image.Image]:
     draws = np.random.default_rng(0)
     return [Image.fromarray(draws.integers(0, 256, (56, 56, 3), dtype=np.uint8)) for _ in range(count)]
 
@@ -57,7 +57,7 @@ def as_batch(images: list[Image.Image]) -> torch.Tensor:
 def saved(request, tmp_path_factory):
     one = small_model(request.param, small(request.param), seed=3)
     seeing = tuple(f"{part}." for part in one.vision_modules)
-    with torch.no_grad():  # initial weights are too small to tell one picture from another
+    with torch.no_grad():  # initial weights are too small to tell one image from another
         for key, weight in one.model.named_parameters():
             if weight.ndim > 1 and not key.startswith(seeing):
                 weight.mul_(6)
@@ -76,7 +76,7 @@ def samples_of(images: list[Image.Image]) -> list[Sample]:
 def test_what_is_learned_is_what_the_adapter_asks_token_for_token(saved) -> None:
     name, one, adapter = saved
     packer = packer_of(one)
-    for text, sample in zip(TEXTS, samples_of(pictures(3)), strict=True):
+    for text, sample in zip(TEXTS, samples_of(noise_images(3)), strict=True):
         with adapter._batch([sample]):
             asked = adapter._shared_inputs([sample])["input_ids"][0].tolist()
         encoded = packer.encode(text)
@@ -92,13 +92,13 @@ def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> 
     name, one, adapter = saved
     one.model.eval()
     one.model.set_attn_implementation("sdpa")
-    images = pictures(2)
+    images = noise_images(2)
     batch = {"images": as_batch(images), **packer_of(one).batch([TEXTS, TEXTS[:2]])}
     with torch.no_grad():
         read = one.logits(packed_forward(one, batch)[-1])
     for row, image in enumerate(images):
         for number, text in enumerate(TEXTS[: 3 - row]):
-            sample = replace(samples_of(pictures(3))[number], images=(image,))
+            sample = replace(samples_of(noise_images(3))[number], images=(image,))
             with adapter._batch([sample]):
                 alone = adapter.model(**adapter._shared_inputs([sample])).logits[0, -1]
             mine = (batch["segments"][row] == number).nonzero()[:, 0]
@@ -106,11 +106,11 @@ def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> 
             torch.testing.assert_close(read[row, last], alone, atol=2e-4, rtol=1e-3, msg=f"{name}: {text.prompt}")
 
 
-def test_what_is_said_depends_on_the_picture(saved) -> None:
-    """By more than the difference that `test_packed_reading...` lets pass, so that it sees a picture gone wrong."""
+def test_what_is_said_depends_on_the_image(saved) -> None:
+    """By more than the difference that `test_packed_reading...` lets pass, so that it sees a image gone wrong."""
     name, one, _ = saved
     one.model.eval()
-    batch = {"images": as_batch(pictures(2)), **packer_of(one).batch([TEXTS, TEXTS])}
+    batch = {"images": as_batch(noise_images(2)), **packer_of(one).batch([TEXTS, TEXTS])}
     with torch.no_grad():
         read = one.logits(packed_forward(one, batch)[-1])
     said = (batch["targets"][0] != IGNORE).nonzero()[:, 0]
@@ -118,11 +118,11 @@ def test_what_is_said_depends_on_the_picture(saved) -> None:
 
 
 def test_answers_of_a_prefix_model_are_read_as_its_processor_lays_them_out_for_training() -> None:
-    """The prompt both ways, the answer one way; other questions about the picture change nothing."""
+    """The prompt both ways, the answer one way; other questions about the image change nothing."""
     one = small_model("paligemma", small("paligemma"), seed=3)
     one.model.eval()
     one.model.set_attn_implementation("sdpa")
-    images, packer = pictures(1), packer_of(one)
+    images, packer = noise_images(1), packer_of(one)
     batch = {"images": as_batch(images), **packer.batch([TEXTS])}
     with torch.no_grad():
         read = one.logits(packed_forward(one, batch)[-1])[0]
@@ -140,7 +140,7 @@ def test_answers_of_a_prefix_model_are_read_as_its_processor_lays_them_out_for_t
 
 
 def test_patches_lie_row_by_row(saved) -> None:
-    """What changes in one patch of the picture moves that patch's token most."""
+    """What changes in one patch of the image moves that patch's token most."""
     name, one, _ = saved
     grid = one.sizes.grid
     plain = torch.full((1, 3, 56, 56), 128, dtype=torch.uint8)
@@ -165,7 +165,7 @@ def test_targets_are_the_answers(saved) -> None:
 def test_answering_leaves_alone_what_sees_and_teaches_the_rest(saved) -> None:
     name, one, _ = saved
     one.train_vision(False)
-    batch = {"images": as_batch(pictures(1)), **packer_of(one).batch([TEXTS])}
+    batch = {"images": as_batch(noise_images(1)), **packer_of(one).batch([TEXTS])}
     one.model.zero_grad()
     one.logits(packed_forward(one, batch)[-1]).square().mean().backward()
     learned = {key for key, p in one.model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}

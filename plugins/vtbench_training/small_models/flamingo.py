@@ -1,7 +1,7 @@
 """A small Idefics, an open Flamingo: CLIP-like ViT, perceiver resampler, gated cross-attention in a LLaMA.
 
-Nothing of the image stands in the decoder's sequence: the head is text alone, and every token may look at the
-resampler's queries.
+The decoder's sequence holds no visual token: the prefix is text alone, and every token attends to the resampler's
+queries.
 """
 
 from __future__ import annotations
@@ -20,8 +20,14 @@ from vtbench_training.small_models.tokenizer import bpe_tokenizer
 FAKE, IMAGE = "<fake_token_around_image>", "<image>"
 
 
-def build(sizes: QuerySizes, seed: int = 0) -> tuple[Any, Any]:
-    """Return a random model and its processor."""
+def build(sizes: QuerySizes, seed: int = 0, tied: bool = True) -> tuple[Any, Any]:
+    """Return a random model and its processor.
+
+    Args:
+        sizes: of its parts.
+        seed: of its weights.
+        tied: whether input and output embeddings share their weights.
+    """
     tokenizer = bpe_tokenizer(FAKE, image_token=IMAGE)
     processor = IdeficsProcessor(IdeficsImageProcessorPil(image_size=sizes.image_size), tokenizer)
     config = IdeficsConfig(
@@ -31,11 +37,11 @@ def build(sizes: QuerySizes, seed: int = 0) -> tuple[Any, Any]:
         num_attention_heads=sizes.heads,
         intermediate_size=sizes.intermediate,
         cross_layer_interval=2,
-        alpha_initializer="ones",  # closed gates would keep the image out until something opened them
+        alpha_initializer="ones",  # closed gates would keep the image out
         alpha_type="vector",
         freeze_text_layers=False,
         freeze_vision_layers=False,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         use_resampler=True,
         vision_config={
             "embed_dim": sizes.vision_hidden,
@@ -59,7 +65,7 @@ def build(sizes: QuerySizes, seed: int = 0) -> tuple[Any, Any]:
 
 
 class Flamingo(SmallVLM):
-    """Queries that the decoder looks at from layers of their own."""
+    """Queries to which the decoder attends in layers of their own."""
 
     description = "Idefics, an open Flamingo: CLIP-like ViT, perceiver resampler, LLaMA with gated cross-attention"
     vision_modules = ("model.vision_model",)
@@ -71,17 +77,17 @@ class Flamingo(SmallVLM):
         self.prefix_ids = self.tokenizer.encode(f"<s>{FAKE}{IMAGE}{FAKE}").ids
 
     def patch_features(self, pixels: Pixels) -> Tensor:
-        """Return the tower's tokens, without the one of its class."""
+        """Return the tower's last hidden state without the class token."""
         images = pixels["pixel_values"].flatten(0, 1)
         tokens: Tensor = self.model.model.vision_model(images).last_hidden_state[:, 1:]
         return tokens
 
     def pixel_inputs(self, images: Tensor) -> Pixels:
-        """Return the images, one to a text."""
+        """Return the images, one for each text."""
         return {"pixel_values": super().pixel_inputs(images)["pixel_values"][:, None]}
 
     def hidden_states(self, ids: Tensor, mask: Tensor, positions: Tensor, pixels: Pixels) -> tuple[Tensor, ...]:
-        """Return the decoder's states; the images come in from the side."""
+        """Return the decoder's hidden states; images enter through cross-attention."""
         since_image = torch.arange(ids.shape[1], device=ids.device) >= self.prefix_ids.index(self._placeholder)
         out = self.model.model(
             input_ids=ids,

@@ -1,6 +1,7 @@
-"""A small Fuyu: no tower, a linear layer makes a token of each raw patch; the decoder learns to see, too.
+"""A small Fuyu: no vision tower, a linear layer projects raw patches; the vision stages train the decoder.
 
-The image comes first, a mark after each row of patches, then the text; the answer begins after a mark of its own.
+The image comes first, with a newline token after each row of patches, then the text; a token of its own begins the
+answer.
 """
 
 from __future__ import annotations
@@ -20,27 +21,34 @@ PATCH, NEWLINE, ANSWER = "|SPEAKER|", "|NEWLINE|", "<0x04>"
 MEAN = (0.5, 0.5, 0.5)
 
 
-def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Return a random model and its processor."""
+def build(sizes: Sizes, seed: int = 0, tied: bool = True, canvas: int | None = None) -> tuple[Any, Any]:
+    """Return a random model and its processor.
+
+    Args:
+        sizes: of its parts.
+        seed: of its weights.
+        tied: whether input and output embeddings share their weights.
+        canvas: side in pixels of the largest image that the processor takes; `sizes.image_size` by default.
+    """
     tokenizer = unigram_tokenizer(PATCH, NEWLINE)
     patch = {"height": sizes.patch_size, "width": sizes.patch_size}
-    canvas = {"height": sizes.image_size, "width": sizes.image_size}
-    pixels = FuyuImageProcessorPil(size=canvas, patch_size=patch, padding_value=0.0)
-    known = decoder_sizes(sizes, len(tokenizer))
+    side = canvas or sizes.image_size
+    pixels = FuyuImageProcessorPil(size={"height": side, "width": side}, patch_size=patch, padding_value=0.0)
+    known = decoder_sizes(sizes, len(tokenizer), tied)
     known.pop("num_key_value_heads")
     config = FuyuConfig(
         text_config=PersimmonConfig(**known, partial_rotary_factor=0.5).to_dict(),
         image_size=sizes.image_size,
         patch_size=sizes.patch_size,
         image_token_id=tokenizer.convert_tokens_to_ids(PATCH),
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         **special_ids(),
     )
     return seeded(lambda: FuyuForCausalLM(config), seed), FuyuProcessor(pixels, tokenizer)
 
 
 class Fuyu(SmallVLM):
-    """Raw patches in the decoder's sequence; what is seen is read from its middle."""
+    """Raw patches in the decoder's sequence; patch features are the states of its middle layer."""
 
     description = "Fuyu: raw patches through one linear layer into a Persimmon decoder; no vision tower"
     vision_modules = ("model",)
@@ -53,18 +61,18 @@ class Fuyu(SmallVLM):
 
     @property
     def patch_width(self) -> int:
-        """That of the decoder."""
+        """Width of the decoder."""
         return self.sizes.hidden
 
     def pixel_inputs(self, images: Tensor) -> Pixels:
-        """Return the patches row by row, each as its pixels, channels last."""
+        """Return the patches row by row, each as its flattened pixels, channels last."""
         values = normalise(images, MEAN, MEAN)
         grid, patch = self.sizes.grid, self.sizes.patch_size
         tiles = values.view(len(values), 3, grid, patch, grid, patch).permute(0, 2, 4, 3, 5, 1)
         return {"pixel_values": tiles.reshape(len(values), grid * grid, -1)}
 
     def patch_features(self, pixels: Pixels) -> Tensor:
-        """Return the states of the patches in the decoder's middle, of which each knows only those before it."""
+        """Return the patches' states in the decoder's middle layer, under causal attention."""
         count = len(pixels["pixel_values"])
         ids = torch.tensor(self.prefix_ids, device=pixels["pixel_values"].device).expand(count, -1)
         length = ids.shape[1]
@@ -74,9 +82,9 @@ class Fuyu(SmallVLM):
         return states[self.is_placeholder(ids)].view(count, -1, states.shape[-1])
 
     def train_vision(self, enabled: bool) -> None:
-        """Leave everything learning: what sees and what answers is one."""
+        """Do nothing: vision and language share all modules."""
 
     def visual_tokens(self, pixels: Pixels) -> Tensor:
-        """Return what the linear layer makes of the patches."""
+        """Return the projected patches."""
         tokens: Tensor = self.model.model.vision_embed_tokens(pixels["pixel_values"])
         return tokens

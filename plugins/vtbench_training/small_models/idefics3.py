@@ -34,25 +34,41 @@ FOLD = 2
 IMAGE, AROUND, WHOLE, TURN = "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"
 
 
-def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Return a random model and its processor."""
-    tokenizer = bpe_tokenizer(AROUND, WHOLE, TURN, image_token=IMAGE)
-    side = {"longest_edge": sizes.image_size}
+def build(
+    sizes: Sizes, seed: int = 0, tied: bool = True, templated: bool = True, longest_edge: int | None = None
+) -> tuple[Any, Any]:
+    """Return a random model and its processor.
+
+    Args:
+        sizes: of its parts.
+        seed: of its weights.
+        tied: whether input and output embeddings share their weights.
+        templated: whether the processor has a chat template.
+        longest_edge: side in pixels to which an image is resized before it is cut into tiles of `sizes.image_size`,
+            which the model gets along with the whole image; by default the image is one tile.
+    """
+    across = (longest_edge or 0) // sizes.image_size
+    tiles = [f"<row_{row}_col_{column}>" for row in range(1, across + 1) for column in range(1, across + 1)]
+    tokenizer = bpe_tokenizer(AROUND, WHOLE, TURN, *tiles, image_token=IMAGE)
     pixels = Idefics3ImageProcessorPil(
-        size=side, max_image_size=side, do_image_splitting=False, image_mean=CLIP_MEAN, image_std=CLIP_STD
+        size={"longest_edge": longest_edge or sizes.image_size},
+        max_image_size={"longest_edge": sizes.image_size},
+        do_image_splitting=longest_edge is not None,
+        image_mean=CLIP_MEAN,
+        image_std=CLIP_STD,
     )
     processor = Idefics3Processor(
         pixels,
         tokenizer,
         image_seq_len=(sizes.grid // FOLD) ** 2,
-        chat_template=chat_template(IMAGE),
+        chat_template=chat_template(IMAGE) if templated else None,
     )
     config = Idefics3Config(
         vision_config=tower_sizes(sizes),
-        text_config=LlamaConfig(**decoder_sizes(sizes, len(tokenizer))),
+        text_config=LlamaConfig(**decoder_sizes(sizes, len(tokenizer), tied)),
         image_token_id=tokenizer.image_token_id,
         scale_factor=FOLD,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         pad_token_id=special_ids()["pad_token_id"],
     )
     return seeded(lambda: Idefics3ForConditionalGeneration(config), seed), processor
@@ -77,7 +93,7 @@ class Idefics3(SmallVLM):
         return module
 
     def patch_features(self, pixels: Pixels) -> Tensor:
-        """Return the tower's tokens before they are folded."""
+        """Return the tower's last hidden state before patches are folded."""
         images, grid = pixels["pixel_values"], self.sizes.grid
         real = torch.ones(len(images), grid, grid, dtype=torch.bool, device=images.device)
         tokens: Tensor = self.model.model.vision_model(images, patch_attention_mask=real).last_hidden_state

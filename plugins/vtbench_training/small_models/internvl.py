@@ -34,28 +34,39 @@ FOLD = 2
 START, END, IMAGE = "<img>", "</img>", "<IMG_CONTEXT>"
 
 
-def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Return a random model and its processor."""
+def build(
+    sizes: Sizes, seed: int = 0, tied: bool = True, templated: bool = True, max_tiles: int = 12
+) -> tuple[Any, Any]:
+    """Return a random model and its processor.
+
+    Args:
+        sizes: of its parts.
+        seed: of its weights.
+        tied: whether input and output embeddings share their weights.
+        templated: whether the processor has a chat template.
+        max_tiles: most tiles of `sizes.image_size` that the processor cuts an image into, where it is asked to.
+    """
     tokenizer = bpe_tokenizer(
         start_image_token=START, end_image_token=END, context_image_token=IMAGE, video_token="<video>"
     )
     pixels = GotOcr2ImageProcessorPil(
         size={"height": sizes.image_size, "width": sizes.image_size},
         crop_to_patches=False,
+        max_patches=max_tiles,
         image_mean=CLIP_MEAN,
         image_std=CLIP_STD,
     )
     count = (sizes.grid // FOLD) ** 2
     processor = without_video(InternVLProcessor)(
-        pixels, tokenizer, image_seq_length=count, chat_template=chat_template(IMAGE)
+        pixels, tokenizer, image_seq_length=count, chat_template=chat_template(IMAGE) if templated else None
     )
     config = InternVLConfig(
         vision_config=InternVLVisionConfig(**tower_sizes(sizes)),
-        text_config=Qwen2Config(**decoder_sizes(sizes, len(tokenizer))),
+        text_config=Qwen2Config(**decoder_sizes(sizes, len(tokenizer), tied)),
         image_token_id=tokenizer.context_image_token_id,
         image_seq_length=count,
         downsample_ratio=1 / FOLD,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
     )
     return seeded(lambda: InternVLForConditionalGeneration(config), seed), processor
 

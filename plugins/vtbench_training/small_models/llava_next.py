@@ -1,11 +1,12 @@
 """A small LLaVA-NeXT: CLIP ViT, two-layer MLP, LLaMA; the image once whole and once more as its only tile.
 
-A image of the model's own size is one tile, and that tile is the image itself: the tower runs once, and its patches
-stand in the decoder's sequence twice, the second time with a learned mark after each row.
+An image of the model's own size is one tile, and that tile is the image itself: the tower runs once, and its patches
+stand in the decoder's sequence twice, the second time with a learned newline token after each row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -27,12 +28,24 @@ from vtbench_training.small_models.tokenizer import bpe_tokenizer
 IMAGE = "<image>"
 
 
-def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Return a random model and its processor."""
+def build(
+    sizes: Sizes, seed: int = 0, tied: bool = True, templated: bool = True, resolutions: Sequence[tuple[int, int]] = ()
+) -> tuple[Any, Any]:
+    """Return a random model and its processor.
+
+    Args:
+        sizes: of its parts.
+        seed: of its weights.
+        tied: whether input and output embeddings share their weights.
+        templated: whether the processor has a chat template.
+        resolutions: (height, width) in pixels to which an image may be resized before it is cut into tiles of
+            `sizes.image_size`; by default the image is one tile.
+    """
     tokenizer = bpe_tokenizer(image_token=IMAGE)
     side = sizes.image_size
+    pinpoints = [list(resolution) for resolution in resolutions] or [[side, side]]
     pixels = LlavaNextImageProcessorPil(
-        size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_grid_pinpoints=[[side, side]]
+        size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_grid_pinpoints=pinpoints
     )
     processor = LlavaNextProcessor(
         pixels,
@@ -40,22 +53,22 @@ def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
         patch_size=sizes.patch_size,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=chat_template(IMAGE),
+        chat_template=chat_template(IMAGE) if templated else None,
     )
     config = LlavaNextConfig(
         vision_config=CLIPVisionConfig(**tower_sizes(sizes), projection_dim=sizes.vision_hidden),
-        text_config=LlamaConfig(**decoder_sizes(sizes, len(tokenizer))),
-        image_grid_pinpoints=[[side, side]],
+        text_config=LlamaConfig(**decoder_sizes(sizes, len(tokenizer), tied)),
+        image_grid_pinpoints=pinpoints,
         image_token_index=tokenizer.image_token_id,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
     )
     return seeded(lambda: LlavaNextForConditionalGeneration(config), seed), processor
 
 
 class LlavaNext(SmallVLM):
-    """The tower's patches through the connector, as the whole image and as a tile with marks."""
+    """The tower's patches through the connector, as the whole image and as a tile with newline tokens."""
 
     description = "LLaVA-NeXT: CLIP ViT on the image and its tile, two-layer MLP connector, LLaMA"
     vision_modules = ("model.vision_tower",)
@@ -67,7 +80,7 @@ class LlavaNext(SmallVLM):
         self.prefix_ids = [*self.tokenizer.encode("<s>USER: ").ids, *[model.config.image_token_id] * (whole + tile)]
 
     def visual_tokens(self, pixels: Pixels) -> Tensor:
-        """Return what the connector makes of the patches: plain, then row by row with the mark."""
+        """Return the patches through the connector: plain, then row by row with newline tokens."""
         tokens: Tensor = self.model.model.multi_modal_projector(self.patch_features(pixels))
         grid = self.sizes.grid
         marks = self.model.model.image_newline.to(tokens.dtype).expand(len(tokens), grid, 1, -1)

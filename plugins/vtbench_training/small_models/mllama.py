@@ -1,8 +1,7 @@
 """A small Llama 3.2 Vision: two-stage ViT, linear projection, a LLaMA with layers that attend to the image alone.
 
-Nothing of the image but one mark stands in the decoder's sequence, and every token from that mark on looks at the
-projected patches. What the tower gives is the states of its first layer beside those of its last, as the published
-model's does of several.
+The decoder's sequence holds one placeholder, and every token from it on attends to the projected patches. The tower's
+output is the states of its first layer concatenated to those of its last, as the published model does with several.
 """
 
 from __future__ import annotations
@@ -35,25 +34,33 @@ from vtbench_training.small_models.tokenizer import bpe_tokenizer
 IMAGE = "<|image|>"
 
 
-def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Return a random model and its processor."""
+def build(sizes: Sizes, seed: int = 0, templated: bool = True, max_tiles: int = 1) -> tuple[Any, Any]:
+    """Return a random model and its processor.
+
+    Args:
+        sizes: of its parts.
+        seed: of its weights.
+        templated: whether the processor has a chat template.
+        max_tiles: most tiles of `sizes.image_size` in a row or column that an image is cut into.
+    """
     tokenizer = bpe_tokenizer("<|python_tag|>", image_token=IMAGE)
     pixels = MllamaImageProcessorPil(
         size={"height": sizes.image_size, "width": sizes.image_size},
-        max_image_tiles=1,
+        max_image_tiles=max_tiles,
         image_mean=CLIP_MEAN,
         image_std=CLIP_STD,
     )
-    processor = MllamaProcessor(pixels, tokenizer, chat_template=chat_template(IMAGE))
-    text = decoder_sizes(sizes, len(tokenizer)) | {"tie_word_embeddings": False}  # its two tables differ in length
+    processor = MllamaProcessor(pixels, tokenizer, chat_template=chat_template(IMAGE) if templated else None)
+    shapes = [[1, 1], *([a, b] for count in range(2, max_tiles + 1) for a, b in ((1, count), (count, 1)))]
+    text = decoder_sizes(sizes, len(tokenizer), tied=False)  # its two tables differ in length
     config = MllamaConfig(
         vision_config=MllamaVisionConfig(
             **tower_sizes(sizes),
             num_global_layers=1,
             vision_output_dim=2 * sizes.vision_hidden,
             intermediate_layers_indices=[0],
-            max_num_tiles=1,
-            supported_aspect_ratios=[[1, 1]],
+            max_num_tiles=max_tiles,
+            supported_aspect_ratios=shapes,
         ),
         text_config=MllamaTextConfig(**text, cross_attention_layers=list(range(1, sizes.layers, 2))),
         image_token_index=tokenizer.image_token_id,
@@ -63,7 +70,7 @@ def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
 
 
 class Mllama(SmallVLM):
-    """Patches that the decoder looks at from every other of its layers."""
+    """Patches to which the decoder attends in every other layer."""
 
     description = (
         "Llama 3.2 Vision: two-stage ViT, linear projection, LLaMA in which every other layer is cross-attention"
@@ -77,22 +84,22 @@ class Mllama(SmallVLM):
 
     @property
     def patch_width(self) -> int:
-        """That of two layers' states side by side."""
+        """Width of two layers' concatenated states."""
         return 2 * self.sizes.vision_hidden
 
     def pixel_inputs(self, images: Tensor) -> Pixels:
-        """Return the images, one to a text and one tile each, and that shape's number."""
+        """Return the images, one for each text and one tile each, with the id of that aspect ratio."""
         values = super().pixel_inputs(images)["pixel_values"][:, None, None]
         ones = torch.ones(len(values), 1, dtype=torch.long, device=values.device)
         return {"pixel_values": values, "aspect_ratio_ids": ones, "aspect_ratio_mask": ones[..., None]}
 
     def patch_features(self, pixels: Pixels) -> Tensor:
-        """Return the tower's tokens, without the one of its class."""
+        """Return the tower's last hidden state without the class token."""
         tokens: Tensor = self.model.model.vision_model(**pixels).last_hidden_state[:, 0, 0, 1:]
         return tokens
 
     def hidden_states(self, ids: Tensor, mask: Tensor, positions: Tensor, pixels: Pixels) -> tuple[Tensor, ...]:
-        """Return the decoder's states; the images come in from the side."""
+        """Return the decoder's hidden states; images enter through cross-attention."""
         since_image = self.is_placeholder(ids).cumsum(dim=1)
         out = self.model.model(
             input_ids=ids,
@@ -108,6 +115,6 @@ class Mllama(SmallVLM):
 
 def _opened(model: MllamaForConditionalGeneration) -> MllamaForConditionalGeneration:
     for name, gate in model.model.language_model.named_parameters():
-        if name.endswith("_gate"):  # closed in a new model: they would keep the image out until something opened them
+        if name.endswith("_gate"):  # closed in a new model, where they would keep the image out
             nn.init.ones_(gate)
     return model

@@ -1,6 +1,6 @@
-"""A small PaliGemma: SigLIP, one linear layer, a Gemma that reads image and question both ways.
+"""A small PaliGemma: SigLIP, one linear layer, a Gemma with bidirectional attention to image and question.
 
-The processor writes the first token behind the image and a line's end behind the question; there is no chat template.
+The processor writes the first text token behind the image and a newline behind the question; there is no chat template.
 Positions begin at 1.
 """
 
@@ -25,8 +25,14 @@ from vtbench_training.small_models.tokenizer import bpe_tokenizer
 IMAGE = "<image>"
 
 
-def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Return a random model and its processor."""
+def build(sizes: Sizes, seed: int = 0, tied: bool = True) -> tuple[Any, Any]:
+    """Return a random model and its processor.
+
+    Args:
+        sizes: of its parts.
+        seed: of its weights.
+        tied: whether input and output embeddings share their weights.
+    """
     tokenizer = bpe_tokenizer(image_token=IMAGE)
     side = {"height": sizes.image_size, "width": sizes.image_size}
     pixels = SiglipImageProcessorPil(size=side, image_mean=CLIP_MEAN, image_std=CLIP_STD)
@@ -40,11 +46,11 @@ def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
             "projection_dim": sizes.hidden,
             "vision_use_head": False,
         },
-        text_config=GemmaConfig(**decoder_sizes(sizes, len(tokenizer)), head_dim=head_dim).to_dict(),
+        text_config=GemmaConfig(**decoder_sizes(sizes, len(tokenizer), tied), head_dim=head_dim).to_dict(),
         image_token_index=tokenizer.image_token_id,
         projection_dim=sizes.hidden,
         hidden_size=sizes.hidden,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
     )
     return seeded(lambda: PaliGemmaForConditionalGeneration(config), seed), processor
 
@@ -63,15 +69,15 @@ class PaliGemma(SmallVLM):
 
     @property
     def prefix_positions(self) -> Tensor:
-        """Counted from 1."""
+        """Positions, which begin at 1."""
         return 1 + super().prefix_positions
 
     def patch_features(self, pixels: Pixels) -> Tensor:
-        """Return the tower's tokens."""
+        """Return the tower's last hidden state."""
         tokens: Tensor = self.model.model.vision_tower(pixels["pixel_values"]).last_hidden_state
         return tokens
 
     def visual_tokens(self, pixels: Pixels) -> Tensor:
-        """Return what the connector makes of the patches."""
+        """Return the patches through the connector."""
         tokens: Tensor = self.model.model.multi_modal_projector(self.patch_features(pixels))
         return tokens

@@ -1,6 +1,6 @@
-"""A small Qwen2-VL: ViT with rotary places, 2 x 2 merger, a decoder with positions in three axes.
+"""A small Qwen2-VL: ViT with rotary positions, 2 x 2 merger, a decoder with positions in three axes.
 
-A token stands for 2 x 2 patches, which lie next to each other in the tower's sequence.
+A token stands for 2 x 2 patches, which are neighbours in the tower's sequence.
 """
 
 from __future__ import annotations
@@ -27,15 +27,22 @@ MERGE, FRAMES = 2, 2
 START, END, PAD = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>"
 
 
-def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """Return a random model and its processor."""
+def build(sizes: Sizes, seed: int = 0, tied: bool = True, sides: tuple[int, int] | None = None) -> tuple[Any, Any]:
+    """Return a random model and its processor.
+
+    Args:
+        sizes: of its parts.
+        seed: of its weights.
+        tied: whether input and output embeddings share their weights.
+        sides: least and largest side in pixels of the square with an image's area; `sizes.image_size` by default.
+    """
     tokenizer = bpe_tokenizer(START, END, image_token=PAD, video_token="<|video_pad|>")
-    area = sizes.image_size**2
+    least, largest = sides or (sizes.image_size, sizes.image_size)
     pixels = Qwen2VLImageProcessorPil(
         patch_size=sizes.patch_size,
         merge_size=MERGE,
         temporal_patch_size=FRAMES,
-        size={"shortest_edge": area, "longest_edge": area},
+        size={"shortest_edge": least**2, "longest_edge": largest**2},
     )
     processor = without_video(Qwen2VLProcessor)(pixels, tokenizer, chat_template=chat_template(START + PAD + END))
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in (START, END, PAD, "<|video_pad|>")}
@@ -52,7 +59,7 @@ def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
             "temporal_patch_size": FRAMES,
         },
         text_config=Qwen2VLTextConfig(
-            **decoder_sizes(sizes, len(tokenizer)),
+            **decoder_sizes(sizes, len(tokenizer), tied),
             rope_parameters={
                 "rope_type": "default",
                 "rope_theta": 1e4,
@@ -64,13 +71,13 @@ def build(sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids[START],
         vision_end_token_id=ids[END],
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
     )
     return seeded(lambda: Qwen2VLForConditionalGeneration(config), seed), processor
 
 
 class Qwen2VL(SmallVLM):
-    """Merged patches in the decoder's sequence, each with the place in the image as its position."""
+    """Merged patches in the decoder's sequence, each with row and column in the image as its position."""
 
     description = "Qwen2-VL: ViT with rotary places, 2 x 2 merger, decoder with positions in three axes"
     vision_modules = ("model.visual.patch_embed", "model.visual.blocks")
@@ -83,7 +90,7 @@ class Qwen2VL(SmallVLM):
 
     @property
     def prefix_positions(self) -> Tensor:
-        """Time, row and column: equal in text; a image's tokens share their time."""
+        """Time, row and column: equal in text; the tokens of an image share their time."""
         start, side = len(self._before), self.sizes.grid // MERGE
         text = torch.arange(start).expand(3, -1)
         row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
@@ -91,7 +98,7 @@ class Qwen2VL(SmallVLM):
         return torch.cat([text, start + image], dim=1)
 
     def pixel_inputs(self, images: Tensor) -> Pixels:
-        """Return the patches as the processor lays them: four of a token together, every image twice as a film."""
+        """Return the patches in the processor's order: the four of a token together, every image as two frames."""
         values = super().pixel_inputs(images)["pixel_values"]
         grid, patch = self.sizes.grid, self.sizes.patch_size
         tiles = values.view(len(values), 3, grid // MERGE, MERGE, patch, grid // MERGE, MERGE, patch)
@@ -101,7 +108,7 @@ class Qwen2VL(SmallVLM):
         return {"pixel_values": laid.expand(-1, -1, FRAMES, -1, -1).flatten(1), "image_grid_thw": sizes}
 
     def patch_features(self, pixels: Pixels) -> Tensor:
-        """Return the tower's tokens before the merger, brought into rows."""
+        """Return the tower's last hidden state before the merger, row by row."""
         seen = self._tower(pixels).last_hidden_state
         side = self.sizes.grid // MERGE
         rows = seen.view(-1, side, side, MERGE, MERGE, seen.shape[-1]).transpose(2, 3)
