@@ -27,32 +27,30 @@ from transformers.utils import logging
 
 from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.allocator import keep_freed_memory
-from vtbench_training.bases import load_base
-from vtbench_training.family_items import FamilyItems
-from vtbench_training.item_batches import ItemEncoder, ItemStream, picture_side
-from vtbench_training.learner import Learner
-from vtbench_training.loop import Schedule, train
-from vtbench_training.packing import IGNORE
-from vtbench_training.precision import choose_precision
-from vtbench_training.settings import FineTune
+from vtbench_training.finetune.base_model import load_base
+from vtbench_training.finetune.family_items import FamilyItems
+from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream, image_side
+from vtbench_training.finetune.settings import FineTune
+from vtbench_training.finetune.trainable import TrainableVLM
+from vtbench_training.training_loop import IGNORE, Schedule, choose_precision, train
 
 
 def stream(config: FineTune, adapter: HFAdapter) -> ItemStream:
     """Return the batches of a fine-tuning."""
-    items = FamilyItems(config.mix, config.seed, picture_side(adapter))
+    items = FamilyItems(config.mix, config.seed, image_side(adapter))
     return ItemStream(items, ItemEncoder(adapter), 0, config.steps, config.batch_size)
 
 
 def ours(config: FineTune, batches: Any, device: torch.device) -> tuple[float, float]:
     """Return the seconds that our loop takes for some batches, and their mean loss."""
-    learner = Learner(load_base("base", device), config).to(device)
+    trainable = TrainableVLM(load_base("base", device), config).to(device)
     schedule = Schedule(config.steps, config.rate, config.batch_size, config.warmup, save_every=config.steps + 1)
     precision = choose_precision(config.precision, device)
     lines: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as directory:
         began = time.perf_counter()
         train(
-            "benchmark", learner, learner, lambda first: batches, schedule, Path(directory), device, lines.append,
+            "benchmark", trainable, trainable, lambda first: batches, schedule, Path(directory), device, lines.append,
             precision=precision, log_every=config.steps,
         )  # fmt: skip
         return time.perf_counter() - began, lines[0]["loss"]

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 import vtbench
 from vtbench.cli import status
 from vtbench_llava import NEUTRAL, WEIGHTS
-from vtbench_training.caption_scores import CaptionScores, score_captions
-from vtbench_training.pretrain import recipe_digest
-from vtbench_training.recipe import RECIPES
+from vtbench_training.pretrain.caption_scores import CaptionScores, score_captions
+from vtbench_training.pretrain.pipeline import recipe_digest
+from vtbench_training.pretrain.recipe import RECIPES
 
 CARD = (NEUTRAL / "README.md").read_text(encoding="utf-8")
 CUES = re.findall(r"^\| (\w+) \| \d+ \| ([\d.]+) \| ([\d.]+) \|$", CARD, flags=re.MULTILINE)
@@ -49,12 +49,12 @@ def test_its_card_has_every_cue(said: CaptionScores) -> None:
 
 
 @pytest.mark.parametrize(("cue", "right", "grey"), CUES)
-def test_it_describes_pictures_as_well_as_its_card_says(cue: str, right: str, grey: str, said: CaptionScores) -> None:
+def test_it_describes_images_as_well_as_its_card_says(cue: str, right: str, grey: str, said: CaptionScores) -> None:
     score, share = said.cues[cue], float(right) / 100
     # The card speaks of 500 scenes, this is the first 100; at worst all words of a scene stand or fall together.
     spread = max(share * (1 - share), 0.01) / min(score.words, said.scenes)
-    assert abs(score.right - share) <= 3 * spread**0.5
-    assert score.right > score.grey + 0.5 * (float(right) - float(grey)) / 100
+    assert abs(score.accuracy - share) <= 3 * spread**0.5
+    assert score.accuracy > score.grey_accuracy + 0.5 * (float(right) - float(grey)) / 100
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory):
     )
 
 
-# Not `coarse`: whoever describes a picture of one object has named its shape.
+# Not `coarse`: whoever describes a image of one object has named its shape.
 @pytest.mark.parametrize("task", ["attribute", "relational"])
 def test_it_answers_no_question(task: str, answers) -> None:
     assert answers.scores[task]["acc"].value <= 0.05

@@ -1,4 +1,4 @@
-"""Training plugin: makes the embedded model from nothing (`vtbench pretrain`), fine-tunes models (`vtbench train`)."""
+"""Training plugin: pretrains the small models that ship (`vtbench pretrain`), fine-tunes models (`vtbench train`)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 @hookimpl
 def vtbench_commands(app: click.Group) -> None:
     """Add `vtbench pretrain` and `vtbench train`."""
-    from vtbench_training.command import pretrain
-    from vtbench_training.train_command import train
+    from vtbench_training.cli import pretrain, train
 
     app.add_command(pretrain)
     app.add_command(train)

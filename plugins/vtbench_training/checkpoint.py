@@ -1,7 +1,4 @@
-"""Where a training stands, on disk: written whole or not at all, so that a killed run goes on from the last one.
-
-In: modules, optimiser, and what else a resumed run must know. Out: `<name>.pt`, and the same things taken up again.
-"""
+"""The state of a training on disk, `<name>.pt`: written atomically, so that a killed run resumes from the last."""
 
 from __future__ import annotations
 
@@ -17,27 +14,27 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from vtbench.errors import ResultsError
+from vtbench.errors import StoreError
 
 
 class Checkpoint:
-    """One file that holds the newest state."""
+    """The file of the newest state."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def save(self, modules: nn.Module, optimizer: torch.optim.Optimizer, step: int, course: dict[str, Any]) -> None:
-        """Write the state after `step` steps: the parameters that learn, the optimiser's, and the loss's course.
+    def save(self, modules: nn.Module, optimizer: torch.optim.Optimizer, step: int, monitor: dict[str, Any]) -> None:
+        """Write the state after `step` steps: the trained parameters, the optimiser's state and the loss monitor's.
 
         Raises:
-            ResultsError: it cannot be written, for want of room say; the checkpoint before is as it was.
+            StoreError: it cannot be written, the disk being full say; the checkpoint before is intact.
         """
         part = self.path.with_suffix(".part")
         state = {
             "modules": {name: p.detach() for name, p in modules.named_parameters() if p.requires_grad},
             "optimizer": optimizer.state_dict(),
             "step": step,
-            "course": course,
+            "course": monitor,
         }
         with writing(self.path, f"the checkpoint after step {step}", part):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,21 +45,21 @@ class Checkpoint:
             os.replace(part, self.path)
 
     def load(self, modules: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, dict[str, Any]]:
-        """Take up the state, if there is one, and return how many steps were done, and the loss's course."""
+        """Restore the state, if there is one; return the number of steps done and the loss monitor's state."""
         if not self.path.exists():
             return 0, {}
         state = torch.load(self.path, weights_only=True, map_location="cpu")
-        modules.load_state_dict(state["modules"], strict=False)  # what does not learn is as it was
+        modules.load_state_dict(state["modules"], strict=False)  # frozen parameters are not stored
         optimizer.load_state_dict(state["optimizer"])
         return int(state["step"]), state.get("course", {})  # vtbench 0.1.0 wrote none
 
 
 @contextmanager
 def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[None]:
-    """Say in one line why `what` cannot be written to `path`, and remove what there is of it.
+    """Turn a failed write of `what` to `path` into a one-line error, and remove the unfinished file.
 
     Raises:
-        ResultsError: the disk is full, or there is no permission.
+        StoreError: the disk is full, or there is no permission.
     """
     try:
         yield
@@ -73,13 +70,13 @@ def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[N
         if unfinished is not None:
             unfinished.unlink(missing_ok=True)
         why = "the disk is full" if number in (errno.ENOSPC, errno.EDQUOT) else os.strerror(number).lower()
-        raise ResultsError(
+        raise StoreError(
             f"{path}: {what} cannot be written: {why}; what was written before is intact, and the same command goes on"
         ) from error
 
 
 def _errno(error: BaseException | None) -> int | None:
-    """Return what the operating system said, wherever torch (behind its own error) or safetensors (in words) put it."""
+    """Return the errno behind an error of torch (in its cause) or of safetensors (in its message)."""
     while error is not None and not isinstance(error, OSError):
         if said := re.search(r"\(os error (\d+)\)", str(error)):
             return int(said[1])

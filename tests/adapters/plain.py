@@ -24,7 +24,7 @@ def processed(name: str, processor: Any, samples: Sequence[Sample]) -> dict[str,
     if name == "fuyu":
         return _fuyu(processor, samples)
     if name == "idefics":
-        pairs = [[*pictures, prompt] for pictures, prompt in zip(images, prompts, strict=True)]
+        pairs = [[*shown, prompt] for shown, prompt in zip(images, prompts, strict=True)]
         return dict(processor(text=pairs, padding=True, return_tensors="pt"))
     if processor.chat_template:
         content = [[{"type": "image"}, {"type": "text", "text": prompt}] for prompt in prompts]

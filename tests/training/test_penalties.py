@@ -10,8 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtbench_training import penalties
-from vtbench_training.penalties import PENALTIES, cosine, decorrelation, logdet, penalised, variance_floor
+from vtbench_training.finetune import penalties
+from vtbench_training.finetune.penalties import (
+    PENALTIES,
+    cosine,
+    decorrelation,
+    logdet,
+    penalty_and_floor,
+    variance_floor,
+)
 
 names = st.sampled_from(sorted(PENALTIES))
 shapes = st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(1, 9))
@@ -79,19 +86,19 @@ def test_decorrelation_agrees_with_numpy() -> None:
 
 
 @pytest.mark.parametrize("name", PENALTIES)
-def test_forgetting_the_picture_is_caught_by_the_floor(name: str) -> None:
+def test_forgetting_the_image_is_caught_by_the_floor(name: str) -> None:
     """Tokens that are orthogonal constants have no redundancy to punish; the floor is what costs them."""
     still = torch.eye(8)[:4].expand(6, 4, 8).clone()
-    penalty, floor = penalised(name, still)
+    penalty, floor = penalty_and_floor(name, still)
     assert (float(penalty), float(floor)) == (pytest.approx(0, abs=1e-5), pytest.approx(1, abs=1e-3))
-    assert float(penalised(name, still + tokens((6, 4, 8), 0))[1]) == 0
+    assert float(penalty_and_floor(name, still + tokens((6, 4, 8), 0))[1]) == 0
 
 
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("z", [torch.zeros(2, 3, 4), torch.ones(2, 3, 4), tokens((2, 3, 4), 0)])
 def test_gradients_are_finite_even_where_tokens_are_nothing_or_the_same(name: str, z: torch.Tensor) -> None:
     z = z.clone().requires_grad_()
-    sum(penalised(name, z)).backward()
+    sum(penalty_and_floor(name, z)).backward()
     assert z.grad is not None
     assert z.grad.isfinite().all()
 
@@ -103,7 +110,7 @@ def test_descending_it_makes_tokens_differ_and_keeps_them_moving(name: str) -> N
     optimizer = torch.optim.Adam([z], lr=0.05)
     for _ in range(100):
         optimizer.zero_grad()
-        sum(penalised(name, z)).backward()
+        sum(penalty_and_floor(name, z)).backward()
         optimizer.step()
     assert float(PENALTIES[name](z.detach())) < 0.3 * before
     assert float(variance_floor(z.detach())) < 0.01
@@ -113,6 +120,6 @@ def test_bfloat16_tokens_are_measured_in_float32() -> None:
     z = tokens((4, 5, 6), 0)
     with torch.autocast("cpu", torch.bfloat16):
         for name in PENALTIES:
-            inside = penalised(name, z)[0]
+            inside = penalty_and_floor(name, z)[0]
             with torch.autocast("cpu", enabled=False):
                 assert float(inside) == float(PENALTIES[name](z))

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import torch
 
-from vtbench_llava.build import build_llava, build_processor
 from vtbench_llava.layout import save_published
-from vtbench_training.vocabulary import train_tokenizer
+from vtbench_training.small_models import random_model
+from vtbench_training.small_models.sizes import Sizes
 
 
 def write_tiny_base(directory: Path) -> Path:
-    """Write the checkpoint and return where: pictures of 56 pixels, 16 visual tokens."""
-    tokenizer = train_tokenizer()
-    model = build_llava(
+    """Write the checkpoint and return where: images of 56 pixels, 16 visual tokens."""
+    sizes = Sizes(
         vision_hidden=16, vision_layers=1, vision_heads=2, hidden=16, layers=2, heads=2, kv_heads=2, intermediate=16,
-        image_size=56, vocab_size=tokenizer.get_vocab_size(),
+        image_size=56,
     )  # fmt: skip
-    save_published(model, build_processor(tokenizer, 56, 14), directory, torch.float32)
+    save_published(*random_model("llava", sizes), directory, torch.float32)
     return directory

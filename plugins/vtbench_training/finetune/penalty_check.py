@@ -1,0 +1,97 @@
+"""Check of a model trained with a redundancy penalty: has it lost information or accuracy? Writes guard.json.
+
+A penalty can lower any redundancy score by adding noise or by discarding information. So the base and the trained model
+are measured on the same probe images and on the same `val` items of the trained families.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import vtbench
+from vtbench.store import write_file
+from vtbench.types import Score
+from vtbench_training.finetune.base_model import resolve_base
+from vtbench_training.finetune.settings import FineTune
+
+CHECK_IMAGES = 1100
+"""Probe images: enough for all tokens of the embedded model (`images_needed` of the score's details)."""
+INFORMATION_KEPT = 0.95
+"""Share of the base's I(Z;X̃) that must be kept."""
+ACCURACY_LOST = 0.02
+"""Accuracy, as a fraction, by which a family may fall below the base."""
+
+
+def check_penalty(
+    config: FineTune, model: Path, directory: Path, device: str, images: int = CHECK_IMAGES
+) -> dict[str, Any]:
+    """Measure base and trained model, write guard.json to `directory`, and return its content.
+
+    A penalty is accepted where I(Z;X̃) is at least 95 % of the base's (nats, on probe images) and no trained family's
+    accuracy (tuple F1 for scene graphs, on `val`) is more than 0.02 below the base's.
+
+    Args:
+        config: of the training.
+        model: the finished checkpoint.
+        directory: for guard.json and, in `guard/`, the runs behind it.
+        device: on which to measure.
+        images: most probe images, and most items of each family.
+
+    Returns:
+        `base` and `trained`, each with `information`, `rs`, `rs_interval`, `accuracy` by family; `accepted`, `reasons`.
+    """
+    families = [name for name, weight in config.mix.items() if weight > 0]
+    measured = {
+        name: _measure(config.model, source, families, directory / "guard", device, images)
+        for name, source in (("base", resolve_base(config.base, config.model)), ("trained", str(model)))
+    }
+    reasons = rejection_reasons(measured["base"], measured["trained"])
+    found = {"penalty": list(config.penalty or ()), **measured, "accepted": not reasons, "reasons": reasons}
+    write_file(directory / "guard.json", json.dumps(found, indent=2) + "\n")
+    return found
+
+
+def rejection_reasons(base: dict[str, Any], trained: dict[str, Any]) -> list[str]:
+    """Return why a penalty is not accepted; an empty list accepts it.
+
+    >>> base = {"information": 100.0, "accuracy": {"coarse": 0.9}}
+    >>> rejection_reasons(base, {"information": 96.0, "accuracy": {"coarse": 0.89}})
+    []
+    >>> rejection_reasons(base, {"information": 80.0, "accuracy": {"coarse": 0.95}})
+    ['information fell from 100.0 to 80.0 nats']
+    """
+    reasons = []
+    before, after = base["information"], trained["information"]
+    if before is None or after is None:
+        reasons.append("information could not be measured; ask for more images")
+    elif after < INFORMATION_KEPT * before:
+        reasons.append(f"information fell from {before:.1f} to {after:.1f} nats")
+    for family, accuracy in base["accuracy"].items():
+        now = trained["accuracy"][family]
+        if now < accuracy - ACCURACY_LOST:
+            reasons.append(f"accuracy on {family} fell from {100 * accuracy:.1f} to {100 * now:.1f} %")
+    return reasons
+
+
+def _measure(model: str, source: str, families: list[str], output: Path, device: str, images: int) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "model": model, "model_args": {"pretrained": source}, "device": device, "limit": images,
+        "output": str(output), "report": False,
+    }  # fmt: skip
+    rs = vtbench.run(**settings, tasks=["probe"], metrics=["redundancy"]).scores["probe"]["rs"]
+    answers = vtbench.run(**settings, tasks=families, metrics=["accuracy", "scene_graph"], split="val").scores
+    return {
+        "information": rs.detail.get("information_joint"),
+        "rs": rs.value,
+        "rs_interval": rs.interval,
+        "flags": list(rs.flags),
+        "accuracy": {family: _main_score(scores).value for family, scores in answers.items()},
+    }
+
+
+def _main_score(scores: dict[str, Score]) -> Score:
+    """Return a family's main score: tuple F1 where answers are scene graphs, else accuracy."""
+    graph = scores.get("tuple_f1")
+    return graph if graph is not None and graph.value is not None else scores["acc"]

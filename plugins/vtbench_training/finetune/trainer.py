@@ -1,0 +1,203 @@
+"""Fine-tuning: `FineTune` -> a trained checkpoint in the published layout. A killed training resumes.
+
+directory/finetune.json    the settings, and versions
+          finetune.jsonl   the log
+          finetune.pt      the newest state
+          model/           the finished checkpoint: `--model-args pretrained=directory/model` for the model trained
+          guard.json       after a redundancy penalty: information, redundancy and accuracy before and after
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from multiprocessing import get_start_method
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch.utils.data import DataLoader
+from transformers.utils import logging
+
+from vtbench.errors import VtbenchError, nearest
+from vtbench.provenance import differing, git_commit, strict, versions
+from vtbench.registry import Registry
+from vtbench.store import disk, write_file
+from vtbench_hf.adapter import HFAdapter
+from vtbench_hf.loading import choose_device
+from vtbench_llava.layout import save_published
+from vtbench_training.checkpoint import writing
+from vtbench_training.finetune.base_model import load_base
+from vtbench_training.finetune.family_items import FamilyItems
+from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream, image_side
+from vtbench_training.finetune.penalty_check import CHECK_IMAGES, check_penalty
+from vtbench_training.finetune.settings import FineTune
+from vtbench_training.finetune.trainable import TrainableVLM, check
+from vtbench_training.training_loop import LogCallback, Schedule, choose_precision, train
+
+__all__ = ["FineTune", "finetune"]
+
+TRACKERS = ("tensorboard", "wandb")
+NAME = "finetune"
+
+
+def finetune(
+    config: FineTune,
+    directory: Path,
+    device: str | torch.device = "auto",
+    show: LogCallback = lambda line: None,
+    *,
+    save_every: int = 50,
+    log_every: int = 10,
+    trackers: Sequence[str] = (),
+    check_images: int = CHECK_IMAGES,
+) -> Path:
+    """Train as `config` says and return the directory of the finished checkpoint, `directory / "model"`.
+
+    Called again with the same config, it resumes from the newest state, to the same losses and weights; where the
+    training is finished it returns at once.
+
+    Args:
+        config: everything that decides the weights.
+        directory: for states, log and model; created if missing.
+        device: `auto`, `cpu`, `cuda` and the like; under `accelerate launch` each process has its own.
+        show: called with each log line.
+        save_every: steps from one written state to the next.
+        log_every: steps from one log line to the next.
+        trackers: `tensorboard` (written to `directory`), `wandb`.
+        check_images: images on which a penalty is checked; 0 skips the check.
+
+    Raises:
+        VtbenchError: bad settings, or some that this family does not support; another config was trained here (names
+            the keys); the loss diverged.
+        StoreError: the disk is full; what was written before is intact.
+    """
+    place = choose_device(str(device))
+    accelerator = _accelerator(place, trackers, directory)
+    place = accelerator.device if accelerator.num_processes > 1 else place
+    if config.batch_size % accelerator.num_processes:
+        raise VtbenchError(
+            f"batch_size {config.batch_size} cannot be shared equally by {accelerator.num_processes} processes"
+        )
+    precision = choose_precision(config.precision, place)
+    adapter = load_base(config.base, place, config.model)
+    check(adapter, config)
+    items = FamilyItems(config.mix, config.seed, image_side(adapter), Registry().task_dirs())
+    if accelerator.is_main_process:
+        _claim(directory, config, precision, items, adapter)
+    accelerator.wait_for_everyone()
+    finished = directory / "model"
+    if not (finished / "config.json").exists():
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            _train(config, directory, place, show, save_every, log_every, accelerator, precision, adapter, items)
+    if config.penalty and check_images and accelerator.is_main_process and not (directory / "guard.json").exists():
+        check_penalty(config, finished, directory, str(place), check_images)
+    return finished
+
+
+def _train(
+    config: FineTune,
+    directory: Path,
+    place: torch.device,
+    show: LogCallback,
+    save_every: int,
+    log_every: int,
+    accelerator: Accelerator,
+    precision: torch.dtype,
+    adapter: HFAdapter,
+    items: FamilyItems,
+) -> None:
+    trainable = TrainableVLM(adapter, config).to(place)
+    step = accelerator.prepare_model(trainable, device_placement=False)
+    encoder = ItemEncoder(adapter)
+    part = (accelerator.process_index, accelerator.num_processes)
+
+    def batches(first: int) -> DataLoader:
+        stream = ItemStream(items, encoder, first, config.steps, config.batch_size, part)
+        # One worker renders and encodes while the model trains; the batches do not depend on the number of workers. It
+        # must be a fork: a spawned one would be sent a copy of the model with the adapter.
+        workers: dict[str, Any] = {"num_workers": 1, "prefetch_factor": 4} if get_start_method() == "fork" else {}
+        return DataLoader(stream, batch_size=None, **workers)
+
+    def shown(line: dict[str, Any]) -> None:
+        numbers = {key: value for key, value in line.items() if isinstance(value, int | float)}
+        accelerator.log({key: value for key, value in numbers.items() if key not in ("step", "steps")}, line["step"])
+        show(line)
+
+    plain = {
+        key: value if isinstance(value, int | float | str) else str(value) for key, value in asdict(config).items()
+    }
+    accelerator.init_trackers("vtbench", plain)
+    schedule = Schedule(
+        config.steps, config.rate, config.batch_size, config.warmup, config.weight_decay, config.clip,
+        save_every=save_every,
+    )  # fmt: skip
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # their threads do not survive the worker's fork
+    train(
+        NAME,
+        trainable,
+        step,
+        batches,
+        schedule,
+        directory,
+        place,
+        shown,
+        accelerator,
+        precision,
+        log_every,
+        trainable.rate_factor,
+    )
+    accelerator.end_training()
+    if accelerator.is_main_process:
+        with writing(directory / "model", "the finished model"), no_bars():
+            save_published(trainable.finished().cpu().eval(), adapter.processor, directory / "model", precision)
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Switch transformers' progress bars off."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _accelerator(device: torch.device, trackers: Sequence[str], directory: Path) -> Accelerator:
+    for name in trackers:
+        if name not in TRACKERS:
+            raise VtbenchError(f"tracker: there is none called {name!r}.{nearest(name, [*TRACKERS])}")
+        if find_spec(name) is None:
+            raise VtbenchError(f"tracker: {name} is not installed: pip install {name}")
+    # Tower layers behind the one that the connector reads get no gradient.
+    distributed = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(
+        cpu=device.type == "cpu", log_with=list(trackers) or None, project_dir=directory, kwargs_handlers=[distributed]
+    )
+
+
+def _claim(directory: Path, config: FineTune, precision: torch.dtype, items: FamilyItems, adapter: HFAdapter) -> None:
+    """Record the config in `directory`, or refuse another one than it holds."""
+    derived = {"precision": str(precision).removeprefix("torch."), "base_weights": adapter.describe()["fingerprint"]}
+    keys = json.loads(json.dumps(strict(asdict(config) | derived | {"tasks": items.config()})))
+    path = directory / f"{NAME}.json"
+    if path.exists():
+        there = json.loads(path.read_text(encoding="utf-8"))["config"]
+        if there != keys:
+            raise VtbenchError(
+                f"{path}: another config was trained here, which differs in {', '.join(differing(keys, there))}; "
+                "set these alike, or choose another directory"
+            )
+        return
+    facts = {"config": keys, "versions": versions(Registry().plugins()) | {"torch": torch.__version__}}
+    with disk(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    write_file(path, json.dumps(facts | {"git": git_commit()}, indent=2) + "\n")

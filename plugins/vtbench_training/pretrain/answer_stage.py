@@ -1,0 +1,91 @@
+"""Answer stages: connector and decoder learn to answer questions, with the vision modules frozen.
+
+The loss is the cross-entropy of the answers' tokens, and the grounding head's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vtbench.scenes.draws import Draws
+from vtbench_training.pretrain.curriculum import Curriculum
+from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, GroundingHead
+from vtbench_training.pretrain.packed_forward import packed_forward
+from vtbench_training.pretrain.packing import Packer
+from vtbench_training.pretrain.recipe import Recipe
+from vtbench_training.pretrain.scene_stream import SceneStream
+from vtbench_training.small_models.base import SmallVLM
+from vtbench_training.training_loop import IGNORE, Schedule, StepStream
+
+
+class AnswerStream(StepStream):
+    """Batches of an answer stage, from a given step on."""
+
+    def __init__(
+        self,
+        scenes: SceneStream,
+        curriculum: Curriculum,
+        packer: Packer,
+        schedule: Schedule,
+        first_step: int,
+        recipe: Recipe,
+    ) -> None:
+        self.scenes, self.curriculum, self.packer, self.recipe = scenes, curriculum, packer, recipe
+        super().__init__(first_step, schedule.steps)
+        self.batch_size = schedule.batch_size
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the batch of one step."""
+        images, rows = [], []
+        for number in range(step * self.batch_size, (step + 1) * self.batch_size):
+            scene = self.scenes.scene(number)
+            images.append(self.scenes.image(scene, self.recipe.sizes.image_size))
+            draws = Draws("questions", self.scenes.seed, number)
+            rows.append(self.curriculum.questions(scene, draws, self.recipe.questions, self.recipe.graph_percent))
+        return {"images": torch.from_numpy(np.stack(images)), **self.packer.batch(rows)}
+
+
+class AnswerStage(nn.Module):
+    """A small model and its grounding head.
+
+    Args:
+        vlm: the model.
+        packer: made the batches.
+    """
+
+    def __init__(self, vlm: SmallVLM, packer: Packer) -> None:
+        super().__init__()
+        self.vlm, self.packer = vlm, packer
+        self.model, self.places = vlm.model, GroundingHead(vlm.model)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss, and token accuracy: of all answers, and of some groups of words."""
+        states = packed_forward(self.vlm, batch)
+        answered = batch["targets"] != IGNORE
+        logits = self.vlm.logits(states[-1][answered])
+        target = batch["targets"][answered]
+        answers = F.cross_entropy(logits, target)
+        ground, error = self.places(states, batch)
+        right = logits.argmax(-1) == target
+        logged = {
+            "answers": answers.item(),
+            "tokens_right": right.float().mean().item(),
+            "place_error": error,
+        }
+        return answers + GROUNDING_WEIGHT * ground, logged | self._accuracy_by_word(right, target)
+
+    def _accuracy_by_word(self, right: Tensor, target: Tensor) -> dict[str, float]:
+        groups = {
+            "yes_no": ("yes", "no"),
+            "where": ("left", "right", "above", "below"),
+            "shape": ("circle", "ring", "star"),
+        }
+        logged = {}
+        for name, words in groups.items():
+            ids = torch.tensor([self.packer.first(word) for word in words], device=target.device)
+            group = torch.isin(target, ids)
+            logged[name] = right[group].float().mean().item() if group.any() else 0.0
+        return logged

@@ -1,0 +1,106 @@
+"""Caption stages: connector and decoder learn to describe images, with the vision modules frozen.
+
+In `pointing` and `directions` stages the grounding head learns beside them, from the objects that a caption mentions.
+The result is a general captioning model, which has seen none of the benchmark's questions, answers or scene graphs, so
+that fine-tuning on a family starts from a model without any.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vtbench.scenes.draws import Draws
+from vtbench.scenes.scene import Scene
+from vtbench.scenes.spec import SceneSpec
+from vtbench_training.pretrain.captions import PROMPTS, caption
+from vtbench_training.pretrain.curriculum import PromptAnswer
+from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, GroundingHead
+from vtbench_training.pretrain.packed_forward import packed_forward
+from vtbench_training.pretrain.packing import Packer
+from vtbench_training.pretrain.recipe import Recipe
+from vtbench_training.pretrain.scene_stream import SceneStream
+from vtbench_training.small_models.base import SmallVLM
+from vtbench_training.training_loop import IGNORE, Schedule, StepStream
+
+ROW_TOKENS = 200
+"""Most tokens of captions for an image."""
+
+
+class CaptionStream(StepStream):
+    """Batches of a caption stage, from a given step on."""
+
+    def __init__(
+        self,
+        scenes: SceneStream,
+        packer: Packer,
+        schedule: Schedule,
+        first_step: int,
+        recipe: Recipe,
+        directions: bool = False,
+    ) -> None:
+        super().__init__(first_step, schedule.steps)
+        self.scenes, self.packer, self.recipe = scenes, packer, recipe
+        self.batch_size, self.directions = schedule.batch_size, directions
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the batch of one step."""
+        images, rows = [], []
+        for number in range(step * self.batch_size, (step + 1) * self.batch_size):
+            scene = self.scenes.scene(number)
+            images.append(self.scenes.image(scene, self.recipe.sizes.image_size))
+            rows.append(self._row(scene, number * self.recipe.questions))
+        return {"images": torch.from_numpy(np.stack(images)), **self.packer.batch(rows)}
+
+    def _row(self, scene: Scene, first_seed: int) -> list[PromptAnswer]:
+        """Return captions of one image, as many as fit: rows of equal length need no padding."""
+        row: list[PromptAnswer] = []
+        left = ROW_TOKENS
+        for seed in range(first_seed, first_seed + self.recipe.questions):
+            made = caption(scene, seed, self.directions)
+            prompt = Draws("prompt", scene.hash, seed).choice(PROMPTS)
+            text = PromptAnswer(prompt, made.text, answer_mentions=made.mentions)
+            left -= len(self.packer.encode(text).ids)
+            if row and left < 0:
+                break
+            row.append(text)
+        return row
+
+
+class CaptionStage(nn.Module):
+    """A small model that learns from captions alone.
+
+    Args:
+        vlm: the model; its vision modules are frozen.
+        packer: made the batches.
+        grounding: whether the grounding head learns beside it.
+    """
+
+    def __init__(self, vlm: SmallVLM, packer: Packer, grounding: bool = False) -> None:
+        super().__init__()
+        self.vlm, self.model = vlm, vlm.model
+        self.places = GroundingHead(vlm.model) if grounding else None
+        spec = SceneSpec()
+        words = {"shape": spec.shapes, "colour": spec.colours, "texture": spec.textures, "size": spec.sizes}
+        self.words = {cue: torch.tensor([packer.first(word) for word in group]) for cue, group in words.items()}
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss, and token accuracy: of all words, and of the words of each cue."""
+        captioned = batch["targets"] != IGNORE
+        target = batch["targets"][captioned]
+        # bfloat16 is about a third faster on a CPU, too.
+        with torch.autocast(target.device.type, torch.bfloat16):
+            states = packed_forward(self.vlm, batch)
+            logits = self.vlm.logits(states[-1][captioned])
+        right = (logits.argmax(-1) == target).float()
+        logged = {"tokens_right": right.mean().item()}
+        for cue, ids in self.words.items():
+            group = torch.isin(target, ids.to(target.device))
+            logged[cue] = right[group].mean().item() if group.any() else 0.0
+        loss = F.cross_entropy(logits, target)
+        if self.places is None:
+            return loss, logged
+        ground, error = self.places(states, batch)
+        return loss + GROUNDING_WEIGHT * ground, logged | {"place_error": error}

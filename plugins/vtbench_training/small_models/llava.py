@@ -1,0 +1,145 @@
+"""A small LLaVA: CLIP ViT (class token dropped, last hidden state), two-layer MLP connector, LLaMA, tied embeddings.
+
+Its patches are its visual tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from vtbench_training.small_models.base import LLAVA_FORMAT, Pixels, SmallVLM
+from vtbench_training.small_models.components import chat_template, decoder_sizes, seeded, tower_sizes
+from vtbench_training.small_models.sizes import Sizes
+from vtbench_training.small_models.tokenizer import train_tokenizer
+
+IMAGE = "<image>"
+
+
+def build(sizes: Sizes, seed: int = 0) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """Return a random model and its processor."""
+    backend = train_tokenizer()
+    model = build_llava(**asdict(sizes), vocab_size=backend.get_vocab_size(), seed=seed)
+    return model, build_processor(backend, sizes.image_size, sizes.patch_size)
+
+
+def build_llava(
+    vision_hidden: int = 160,
+    vision_layers: int = 4,
+    vision_heads: int = 5,
+    hidden: int = 160,
+    layers: int = 6,
+    heads: int = 5,
+    kv_heads: int = 5,
+    intermediate: int = 320,
+    image_size: int = 112,
+    patch_size: int = 14,
+    vocab_size: int = 1024,
+    seed: int = 0,
+) -> LlavaForConditionalGeneration:
+    """Return a random LLaVA in float32 for a tokenizer of one's own, as `build` does for the benchmark's.
+
+    Args:
+        vision_hidden: this and all others up to `patch_size`: as in `Sizes`.
+        vision_layers: see `Sizes`.
+        vision_heads: see `Sizes`.
+        hidden: see `Sizes`.
+        layers: see `Sizes`.
+        heads: see `Sizes`.
+        kv_heads: see `Sizes`.
+        intermediate: see `Sizes`.
+        image_size: see `Sizes`.
+        patch_size: see `Sizes`.
+        vocab_size: of the tokenizer, whose ids 0 to 3 are `<pad>`, `<s>`, `</s>` and `<image>`.
+        seed: of the weights; the same arguments give the same model, and the caller's random state is left alone.
+    """
+    if image_size % patch_size:
+        raise ValueError(f"image_size {image_size} is not a multiple of patch_size {patch_size}")
+    sizes = Sizes(
+        vision_hidden,
+        vision_layers,
+        vision_heads,
+        hidden,
+        layers,
+        heads,
+        kv_heads,
+        intermediate,
+        image_size,
+        patch_size,
+    )
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**tower_sizes(sizes), projection_dim=vision_hidden),
+        text_config=LlamaConfig(**decoder_sizes(sizes, vocab_size)),
+        image_token_index=3,
+        image_seq_length=sizes.grid**2,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        tie_word_embeddings=True,
+    )
+    return seeded(lambda: LlavaForConditionalGeneration(config), seed)
+
+
+def build_processor(tokenizer: Tokenizer | Path | str, image_size: int, patch_size: int) -> LlavaProcessor:
+    """Return the processor of `build_llava`: CLIP's resize, crop and normalise, the tokenizer and the chat template.
+
+    Args:
+        tokenizer: a `tokenizers.Tokenizer` or its tokenizer.json, holding `<pad>`, `<s>`, `</s>` and `<image>`.
+        image_size: side in pixels; the shorter edge is resized to it, then the centre is cut out.
+        patch_size: side of a patch in pixels.
+
+    Raises:
+        ValueError: the tokenizer lacks a special token.
+    """
+    backend = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.from_file(str(tokenizer))
+    special = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
+    for token in (*special.values(), IMAGE):
+        if backend.token_to_id(token) is None:
+            raise ValueError(f"the tokenizer has no {token} token")
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        **special,
+        extra_special_tokens={"image_token": IMAGE},
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+    pixels = CLIPImageProcessorPil(
+        size={"shortest_edge": image_size}, crop_size={"height": image_size, "width": image_size}
+    )
+    return LlavaProcessor(
+        image_processor=pixels,
+        tokenizer=fast,
+        patch_size=patch_size,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=chat_template(IMAGE),
+    )
+
+
+class Llava(SmallVLM):
+    """The tower's patches go through the connector into the decoder's sequence."""
+
+    description = "CLIP ViT, two-layer MLP connector, LLaMA"
+    vision_modules = ("model.vision_tower",)
+    prompt_format = LLAVA_FORMAT
+
+    def __init__(self, model: Any, processor: Any, sizes: Sizes) -> None:
+        super().__init__(model, processor, sizes)
+        self.prefix_ids = [*self.tokenizer.encode("<s>USER: ").ids, *[model.config.image_token_id] * sizes.grid**2]
+
+    def visual_tokens(self, pixels: Pixels) -> Tensor:
+        """Return the patches through the connector."""
+        tokens: Tensor = self.model.model.multi_modal_projector(self.patch_features(pixels))
+        return tokens

@@ -1,0 +1,82 @@
+"""`vtbench train`: its flags are the fields of `FineTune`, and what it refuses it refuses in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from tiny_base import write_tiny_base
+
+from vtbench.cli import status
+from vtbench_training.cli import train
+from vtbench_training.finetune.settings import FineTune
+
+
+def test_every_field_has_a_flag() -> None:
+    assert {field.name for field in fields(FineTune)} <= {option.name for option in train.params}
+
+
+def test_asking_for_help_imports_no_torch() -> None:
+    code = "import sys; from vtbench.cli import status; status(['train', '--help']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_it_trains_and_says_where_the_model_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, output = write_tiny_base(tmp_path / "tiny"), tmp_path / "out"
+    flags = {"base": base, "mix": "coarse=1,relational=2", "steps": 2, "batch-size": 4, "freeze": "vision,text"}
+    flags |= {"redundancy-penalty": "decorrelation:0", "output": output, "precision": "float32", "check-images": 60}
+    arguments = ["train", "--json"]
+    for name, value in flags.items():
+        arguments += [f"--{name}", str(value)]
+    assert status(arguments) == 0
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert document["model"] == str(output / "model")
+    assert document["guard"]["penalty"] == ["decorrelation", 0]
+    assert "step 2/2: loss " in shown.err
+    assert "samples/s" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--model", "nope", "--task", "coarse"], "no model 'nope'; it trains flamingo, fuyu, "),
+        (["--model", "echo", "--task", "coarse"], "no model 'echo'; it trains flamingo, fuyu, "),
+        (["--model", "mllama", "--task", "coarse"], "no small mllama is here; say where to start: --base DIR"),
+        ([], "by --task or by --mix"),
+        (["--task", "coarse", "--mix", "coarse=1"], "by --task or by --mix"),
+        (["--task", "relatonal"], "Did you mean 'relational'?"),
+        (["--mix", "coarse=1,coarse=2"], "is there twice"),
+        (["--mix", "coarse=lots"], "the weight of 'coarse' must be a number"),
+        (["--task", "coarse", "--redundancy-penalty", "cosine"], "write name:weight"),
+        (["--task", "coarse", "--base", "neutrall/x/y"], "there is no directory"),
+        (["--task", "coarse", "--tracker", "notes"], "none called 'notes'"),
+        (["--task", "coarse", "--device", "cuda:99"], "cannot be used here"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(["train", "--output", str(tmp_path / "x"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.startswith("vtbench: ")
+    assert error.count("\n") == 1
+
+
+def test_a_checkpoint_of_another_architecture_is_told_its_adapter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_vl"}')
+    assert status(["train", "--task", "coarse", "--base", str(tmp_path), "--output", str(tmp_path / "x")]) == 2
+    error = capsys.readouterr().err
+    assert "is a 'qwen2_vl' checkpoint, and --model llava takes llava ones; --model qwen2_vl trains it" in error
+    assert error.count("\n") == 1
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    assert status(["train", "--task", "coarse", "--base", str(tmp_path), "--output", str(tmp_path / "x")]) == 2
+    assert "knows no model for it" in capsys.readouterr().err
