@@ -21,8 +21,8 @@ LAYERS = {
 
 
 def tokens_of(adapter: Any, samples: list[Sample], count: int) -> list[list[int]]:
-    with adapter._batch(samples):
-        return adapter._decode(adapter._shared_inputs(samples), count)
+    with adapter.batch(samples):
+        return adapter.generate_tokens(adapter.batch_inputs(samples), count)
 
 
 def test_it_can_do_what_it_says(family):
@@ -56,7 +56,7 @@ def test_likelihoods_are_those_of_an_unbatched_uncached_forward_pass(family):
     for sample, output in zip(samples, family.adapter.rank(samples), strict=True):
         inputs = plain.processed(family.name, family.processor, [sample])
         tail = inputs["input_ids"][0].tolist()
-        ids = [family.adapter._choice_tokens(tail[-8:], choice) for choice in sample.choices]
+        ids = [family.adapter.choice_tokenizer(tail[-8:], choice) for choice in sample.choices]
         assert [tokenizer.decode(row).strip() for row in ids] == [*sample.choices]
         assert output.logprobs == pytest.approx([plain.likelihood(family.model, inputs, row) for row in ids], abs=1e-4)
         assert output.logprob_tokens == tuple(map(len, ids))

@@ -58,7 +58,7 @@ def test_likelihoods_are_those_of_plain_transformers_without_the_dropped_embeddi
         left_P[places] = False
         left_P[places[kept]] = True
         for choice, logprob in zip(sample.choices, ranked.logprobs, strict=True):
-            added = torch.tensor(frugal.adapter._choice_tokens(ids_P[-8:].tolist(), choice))
+            added = torch.tensor(frugal.adapter.choice_tokenizer(ids_P[-8:].tolist(), choice))
             after_XT = (positions_XP.max() + 1 + torch.arange(len(added))).expand(len(positions_XP), -1)
             positions = torch.cat([positions_XP[:, left_P], after_XT], 1)
             positions = positions[:, None] if len(positions) > 1 else positions

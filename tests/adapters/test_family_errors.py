@@ -16,7 +16,7 @@ from vtbench.errors import AdapterError, SampleError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import Sample
 from vtbench_families import FAMILIES
-from vtbench_hf.serving import server_of
+from vtbench_hf.checkpoint.model_types import adapter_for
 
 CONFIGS = {
     "idefics": tf.IdeficsConfig,
@@ -77,7 +77,7 @@ def test_hf_leaves_to_its_own_adapter_what_it_would_ask_wrongly(registry, config
 def test_every_model_type_has_one_adapter(registry):
     served = [kind for named in registry.adapters().values() for kind in getattr(named.factory, "model_types", ())]
     assert len(served) == len(set(served))
-    assert {kind: server_of(kind) for kind in ("llava", "blip-2", "fuyu", "mllama", "unheard_of")} == {
+    assert {kind: adapter_for(kind) for kind in ("llava", "blip-2", "fuyu", "mllama", "unheard_of")} == {
         "llava": "llava",
         "blip-2": "qformer",
         "fuyu": "fuyu",
@@ -88,7 +88,7 @@ def test_every_model_type_has_one_adapter(registry):
 
 @pytest.mark.parametrize("adapter", FAMILIES)
 def test_each_needs_a_checkpoint_and_runs_none_of_its_code(registry, adapter, monkeypatch):
-    monkeypatch.setattr("vtbench_hf.shipped.ZOO", "no_such_zoo")
+    monkeypatch.setattr("vtbench_hf.checkpoint.files.ZOO", "no_such_zoo")
     assert f"--model {adapter} needs a checkpoint" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
     if FAMILIES[adapter].small:
         assert "pip install 'vtbench[zoo]'" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
@@ -151,14 +151,14 @@ def edit(path, change) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [
-        ("paligemma", {"size": {"height": 56, "width": 56}}, "pictures of side 56, its config.json 28"),
-        ("blip-2", {"size": {"height": 56, "width": 56}}, "pictures of side 56, its config.json 28"),
-        ("idefics", {"image_size": 56}, "pictures of side 56, its config.json 28"),
-        ("idefics3", {"max_image_size": {"longest_edge": 56}}, "tiles of side 56, its config.json 28"),
-        ("internvl", {"size": {"height": 56, "width": 56}}, "tiles of side 56, its config.json 28"),
-        ("mllama", {"max_image_tiles": 4}, "at most so many tiles: 4, its config.json 2"),
-        ("qwen2_vl", {"merge_size": 1}, "patches merged by 1, its config.json 2"),
-        ("fuyu", {"patch_size": {"height": 7, "width": 7}}, "patches of side 7, its config.json 14"),
+        ("paligemma", {"size": {"height": 56, "width": 56}}, "image size 56, its config.json 28"),
+        ("blip-2", {"size": {"height": 56, "width": 56}}, "image size 56, its config.json 28"),
+        ("idefics", {"image_size": 56}, "image size 56, its config.json 28"),
+        ("idefics3", {"max_image_size": {"longest_edge": 56}}, "tile size 56, its config.json 28"),
+        ("internvl", {"size": {"height": 56, "width": 56}}, "tile size 56, its config.json 28"),
+        ("mllama", {"max_image_tiles": 4}, "max_image_tiles 4, its config.json 2"),
+        ("qwen2_vl", {"merge_size": 1}, "merge size 1, its config.json 2"),
+        ("fuyu", {"patch_size": {"height": 7, "width": 7}}, "patch size 7, its config.json 14"),
         ("llava_next", {"image_grid_pinpoints": [[56, 56]]}, "resolutions [[56, 56]], its config.json [[28, 56]"),
     ],
 )
@@ -174,7 +174,7 @@ def test_a_processor_of_other_sizes_than_the_models_is_refused(adapter_of, tmp_p
 def test_two_pictures_are_refused_by_those_that_take_one(saved, adapter_of, name):
     one = tiny_models.sample(0, "where?")
     two = Sample("2", 2, one.images * 2, "where?", "")
-    assert "takes one picture a question" in refusal(SampleError, adapter_of(name, saved(name)).generate, [two], 3)
+    assert "takes exactly one image per question" in refusal(SampleError, adapter_of(name, saved(name)).generate, [two], 3)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_two_pictures_are_read_by_the_others(saved, adapter_of, name):
 def test_a_picture_that_the_processor_refuses_is_the_samples_error(saved, adapter_of):
     thin = tiny_models.sample(0, "where?", size=(900, 3))
     message = refusal(SampleError, adapter_of("qwen2_vl", saved("qwen2_vl")).generate, [thin], 3)
-    assert re.search(r"the processor refuses a picture or prompt: .*aspect ratio", message)
+    assert re.search(r"the processor refuses an image or prompt: .*aspect ratio", message)
 
 
 def test_listing_them_imports_no_backend():

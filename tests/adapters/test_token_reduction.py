@@ -14,8 +14,8 @@ from vtbench.budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.errors import SampleError
 from vtbench.types import Sample, VisualTokens
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.decoding import until_stop
-from vtbench_hf.merged import MERGED, MergedAdapter
+from vtbench_hf.generation import until_stop
+from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
 from vtbench_llava.adapter import LlavaAdapter
 
 BUDGETS = [
@@ -27,7 +27,7 @@ BUDGETS = [
 ]
 
 
-@pytest.fixture(scope="module", params=sorted(MERGED))
+@pytest.fixture(scope="module", params=sorted(MERGED_MODEL_TYPES))
 def adapter(request) -> MergedAdapter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -39,7 +39,7 @@ def _by_hand(adapter: MergedAdapter, sample: Sample, budget: Budget, added: list
 
     The prompt is put together token by token, from the model's own embedding layer and connector.
     """
-    inputs = adapter._inputs([sample])
+    inputs = adapter.model_inputs([sample])
     ids = inputs["input_ids"][0].tolist()
     embed = adapter.model.get_input_embeddings()
     (visual,) = adapter.visual_tokens([sample], ["connector"])
@@ -66,9 +66,9 @@ def test_answers_and_likelihoods_are_those_of_a_prompt_put_together_by_hand(adap
             tokens.append(int(_by_hand(adapter, sample, budget, tokens)[-1].argmax()))
         expected = adapter.tokenizer.decode(until_stop(tokens, [2]), skip_special_tokens=True).strip()
         assert answer.text == expected
-        ids = adapter._inputs([sample])["input_ids"][0].tolist()
+        ids = adapter.model_inputs([sample])["input_ids"][0].tolist()
         for choice, logprob in zip(sample.choices, rank.logprobs, strict=True):
-            chosen = adapter._choice_tokens(ids, choice)
+            chosen = adapter.choice_tokenizer(ids, choice)
             logits = _by_hand(adapter, sample, budget, chosen)[:-1].double().log_softmax(-1)
             assert logprob == pytest.approx(logits.gather(1, torch.tensor(chosen)[:, None]).sum().item(), abs=1e-4)
 
@@ -143,9 +143,9 @@ def test_pictures_with_unequal_numbers_of_tokens_are_left_to_single_samples(name
     for sample, n in zip(samples, tiles.values(), strict=True):
         (ranked,) = adapter.rank([sample], budget)
         assert ranked.visual_tokens_in == 2 * n
-        ids = adapter._inputs([sample])["input_ids"][0].tolist()
+        ids = adapter.model_inputs([sample])["input_ids"][0].tolist()
         for choice, logprob in zip(sample.choices, ranked.logprobs, strict=True):
-            chosen = adapter._choice_tokens(ids, choice)
+            chosen = adapter.choice_tokenizer(ids, choice)
             logits = _by_hand(adapter, sample, budget, chosen)[:-1].double().log_softmax(-1)
             assert logprob == pytest.approx(logits.gather(1, torch.tensor(chosen)[:, None]).sum().item(), abs=1e-4)
 

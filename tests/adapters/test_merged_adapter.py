@@ -19,7 +19,7 @@ from vtbench.registry import Registry
 from vtbench.task import load_task
 from vtbench_families.qformer import QFormer
 from vtbench_families.qwen2_vl import Qwen2VL
-from vtbench_hf.merged import MERGED, MergedAdapter
+from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
 from vtbench_llava import WEIGHTS
 
 ALL = ("random:f=1", "grid:f=1", "downsample:f=1", "spread:f=1", "saliency:p=1", "saliency:p=1,by=norm", "merge:t=1")
@@ -30,7 +30,7 @@ OWN: dict[str, Any] = {"blip-2": QFormer, "qwen2_vl": Qwen2VL}
 """Adapters of those that have positions or a way to the decoder of their own."""
 
 
-@pytest.fixture(scope="module", params=sorted({*MERGED, *OWN}))
+@pytest.fixture(scope="module", params=sorted({*MERGED_MODEL_TYPES, *OWN}))
 def tiny(request) -> MergedAdapter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,7 +70,7 @@ def test_the_decoder_reads_the_tokens_that_are_left(tiny, text):
     samples = tiny_models.batch()
     budget = parse_budget(text)
     whole, some = tiny.generate(samples, 2), tiny.generate(samples, 2, budget)
-    read = tiny._memo.known("prefix")[1].cache
+    read = tiny.cache.get("prefix")[1].cache
     assert read.get_seq_length() == max(output.tokens_in for output in some)
     for sample, before, after in zip(samples, whole, some, strict=True):
         assert 1 <= after.visual_tokens_in < before.visual_tokens_in
@@ -81,20 +81,20 @@ def test_the_decoder_reads_the_tokens_that_are_left(tiny, text):
 def test_a_prompt_is_read_once_for_answers_and_likelihoods(tiny):
     """Also under a budget, and again where another budget comes between."""
     reads = []
-    read = tiny._read
+    read = tiny._prefill
 
     def counted(inputs: Any) -> Any:
         reads.append(inputs["input_ids"].shape[1])
         return read(inputs)
 
-    tiny._read = counted
+    tiny._prefill = counted
     samples = tiny_models.batch()
     try:
         for budget in (None, parse_budget("grid:k=2"), parse_budget("grid:k=2"), parse_budget("grid:k=1")):
             tiny.generate(samples, 3, budget)
             tiny.rank(samples, budget)
     finally:
-        del tiny._read
+        del tiny._prefill
     assert len(reads) == 3
     assert reads[0] > reads[1] > reads[2]
 
@@ -102,7 +102,7 @@ def test_a_prompt_is_read_once_for_answers_and_likelihoods(tiny):
 def test_what_it_takes_is_measured_and_shared_out(tiny, monkeypatch):
     """By a clock on which the vision tower takes 100 seconds, every pass of the decoder 1, and a budget 10."""
     clock = [0.0]
-    monkeypatch.setattr("vtbench_hf.merged.now", lambda device: clock[0])
+    monkeypatch.setattr("vtbench_hf.merged_adapter.device_time", lambda device: clock[0])
 
     def slow(part: Any, name: str, seconds: float) -> None:
         inner = getattr(part, name)
@@ -115,8 +115,8 @@ def test_what_it_takes_is_measured_and_shared_out(tiny, monkeypatch):
         monkeypatch.setattr(part, name, later)
 
     slow(tiny.model, "get_image_features", 100)
-    slow(tiny._reader(), "forward", 1)
-    slow(tiny, "_weights", 10)
+    slow(tiny.language_model(), "forward", 1)
+    slow(tiny, "_budget_weights", 10)
     samples = [tiny_models.sample(100 + i, "where?") for i in range(2)]
     whole = tiny.generate(samples, 3)
     some = tiny.generate(samples, 3, parse_budget("grid:k=2"))
@@ -132,7 +132,7 @@ def test_few_tokens_are_a_shorter_prefill_and_a_smaller_cache(embedded):
     lengths = []
     for text in ("grid:f=1", "grid:k=8"):
         embedded.generate(samples, 1, parse_budget(text))
-        lengths.append(embedded._memo.known("prefix")[1].cache.get_seq_length())
+        lengths.append(embedded.cache.get("prefix")[1].cache.get_seq_length())
     assert lengths[0] - lengths[1] == 64 - 8
 
 

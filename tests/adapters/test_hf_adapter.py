@@ -13,10 +13,11 @@ from transformers import MllamaForConditionalGeneration
 from vtbench.errors import OutOfMemory, SampleError
 from vtbench.types import Sample
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.decoding import until_stop
-from vtbench_hf.merged import MERGED, MergedAdapter, adapter_class
+from vtbench_hf.generation import until_stop
+from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter, adapter_class
 
-CASES = [(name, HFAdapter) for name in tiny_models.BUILDERS] + [(name, MergedAdapter) for name in sorted(MERGED)]
+CASES = [(name, HFAdapter) for name in tiny_models.BUILDERS]
+CASES += [(name, MergedAdapter) for name in sorted(MERGED_MODEL_TYPES)]
 IDS = [f"{name}-{kind.__name__}" for name, kind in CASES]
 
 
@@ -122,7 +123,7 @@ def test_pictures_of_unequal_token_counts_are_left_to_single_samples():
 def test_every_tested_architecture_gets_its_class():
     assert adapter_class("llava") is MergedAdapter
     assert adapter_class("qwen2_vl") is HFAdapter
-    assert set(tiny_models.BUILDERS) >= MERGED
+    assert set(tiny_models.BUILDERS) >= MERGED_MODEL_TYPES
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import torch
 from safetensors import safe_open
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
+from vtbench_hf.checkpoint.published import save_published
 from vtbench_llava.build import build_llava, build_processor
-from vtbench_llava.layout import save_published
 
 PROMPT = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "is it red?"}]}]
 
@@ -85,7 +85,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(parts, tmp_path, monkeypatch):
     def full_disk(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vtbench_llava.layout.save_file", full_disk)
+    monkeypatch.setattr("vtbench_hf.checkpoint.published.save_file", full_disk)
     with pytest.raises(OSError, match="No space left"):
         save_published(model, processor, directory, torch.bfloat16)
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before

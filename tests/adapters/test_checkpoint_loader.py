@@ -14,11 +14,12 @@ import torch
 import transformers as tf
 
 from vtbench.errors import AdapterError
-from vtbench_hf import hf, loading
-from vtbench_hf.merged import MergedAdapter
+from vtbench_hf import hf
+from vtbench_hf.checkpoint import config, loader
+from vtbench_hf.checkpoint.published import save_published
+from vtbench_hf.merged_adapter import MergedAdapter
 from vtbench_llava import llava
 from vtbench_llava.adapter import LlavaAdapter
-from vtbench_llava.layout import save_published
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,8 @@ def test_dtype_and_chat_template_are_taken(whole, tmp_path):
 
 
 def test_auto_is_float32_on_a_cpu_and_half_on_a_gpu():
-    assert loading.choose_dtype("auto", torch.device("cpu")) is torch.float32
-    assert loading.choose_dtype("auto", torch.device("mps")) is torch.bfloat16
+    assert loader.choose_dtype("auto", torch.device("cpu")) is torch.float32
+    assert loader.choose_dtype("auto", torch.device("mps")) is torch.bfloat16
 
 
 def test_remote_code_is_off_unless_asked_for():
@@ -103,7 +104,7 @@ def test_hf_without_a_checkpoint():
 
 @pytest.mark.parametrize("name", ["./no/such/dir", "/no/such/dir", "a/b/c"])
 def test_a_missing_directory_asks_no_network(name, monkeypatch):
-    monkeypatch.setattr(loading, "_unreachable", lambda: pytest.fail("the network was asked"))
+    monkeypatch.setattr(config, "_hub_error", lambda: pytest.fail("the network was asked"))
     assert f"there is no directory {name!r}" in refusal(llava, pretrained=name)
 
 
@@ -170,12 +171,12 @@ def test_a_missing_shard_is_named(copy):
 
 def test_weights_of_another_shape_are_refused(copy):
     path = copy / "config.json"
-    config = json.loads(path.read_text())
-    config["text_config"]["num_hidden_layers"] = 3
-    path.write_text(json.dumps(config))
+    settings = json.loads(path.read_text())
+    settings["text_config"]["num_hidden_layers"] = 3
+    path.write_text(json.dumps(settings))
     assert "of the model's weights" in refusal(llava, pretrained=str(copy))
-    config["text_config"] |= {"num_hidden_layers": 2, "intermediate_size": 96}
-    path.write_text(json.dumps(config))
+    settings["text_config"] |= {"num_hidden_layers": 2, "intermediate_size": 96}
+    path.write_text(json.dumps(settings))
     message = refusal(llava, pretrained=str(copy))
     assert "not those of its config.json" in message
     assert "is (32, 64), not (32, 96)" in message

@@ -12,9 +12,10 @@ from PIL import Image
 
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError
-from vtbench_hf.merged import MergedAdapter
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.token_boxes import patch_boxes
 from vtbench_llava.adapter import LlavaAdapter
-from vtbench_llava.pixels import PixelTable, patch_boxes
+from vtbench_llava.pixel_table import PixelTable
 
 LAYERS = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
 
@@ -39,7 +40,7 @@ def test_meets_the_protocol(adapter):
 @pytest.mark.parametrize("size", [(56, 56), (40, 40), (90, 56), (56, 200)])
 def test_inputs_are_the_processors(adapter, long_way, size):
     samples = tiny_models.batch(size)
-    short, long = adapter._inputs(samples), long_way._inputs(samples)
+    short, long = adapter.model_inputs(samples), long_way.model_inputs(samples)
     assert set(short) == set(long)
     for name, value in long.items():
         assert torch.equal(short[name], value), name
@@ -48,9 +49,9 @@ def test_inputs_are_the_processors(adapter, long_way, size):
 def test_the_short_cut_is_taken_for_pictures_of_the_models_size_only(adapter, monkeypatch):
     processor = type(adapter.processor)
     monkeypatch.setattr(processor, "__call__", lambda *a, **k: pytest.fail("the processor was called"))
-    adapter._inputs(tiny_models.batch((56, 56)))
+    adapter.model_inputs(tiny_models.batch((56, 56)))
     with pytest.raises(pytest.fail.Exception, match="was called"):
-        adapter._inputs(tiny_models.batch((57, 56)))
+        adapter.model_inputs(tiny_models.batch((57, 56)))
 
 
 def test_a_processor_that_does_more_than_look_up_has_no_table(adapter):
@@ -93,7 +94,7 @@ def test_the_vision_tower_and_the_prompt_run_once_a_batch(adapter):
 def test_layers(adapter):
     samples = tiny_models.batch()
     found = {visual.layer: visual for visual in adapter.visual_tokens(samples, LAYERS)}
-    pixels = adapter._inputs(samples)["pixel_values"]
+    pixels = adapter.model_inputs(samples)["pixel_values"]
     with torch.no_grad():
         tower = adapter.model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-1][:, 1:]
         connected = adapter.model.model.multi_modal_projector(tower)
@@ -154,9 +155,9 @@ def test_describe_is_json(adapter):
 
 def test_choices_follow_the_prompt_after_a_space(adapter):
     ids = adapter.tokenizer.encode("ASSISTANT:", add_special_tokens=False)
-    yes = adapter._choice_tokens(ids, "yes")
+    yes = adapter.choice_tokenizer(ids, "yes")
     assert adapter.tokenizer.decode(yes) == " yes"
     assert adapter.tokenizer.encode("ASSISTANT: yes", add_special_tokens=False) == ids + yes
     newline = adapter.tokenizer.encode("ASSISTANT:\n", add_special_tokens=False)
-    assert adapter.tokenizer.decode(adapter._choice_tokens(newline, "yes")) == "yes"
-    assert adapter.tokenizer.decode(adapter._choice_tokens([1], "yes")) == "yes"
+    assert adapter.tokenizer.decode(adapter.choice_tokenizer(newline, "yes")) == "yes"
+    assert adapter.tokenizer.decode(adapter.choice_tokenizer([1], "yes")) == "yes"
