@@ -1,4 +1,4 @@
-"""Token budgets in the families: which take one, and that the decoder reads what it leaves, where it stood."""
+"""Token budgets in the families: which take one, and that the decoder reads the remaining tokens at their positions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vtbench.budget import checked_weights, parse_budget
 from vtbench.types import VisualTokens
 
 WITHOUT = {"blip-2, t5", "idefics", "mllama", "paligemma"}
-"""Whose visual tokens stand in no prompt, or in one that is not read by a causal decoder."""
+"""Families whose visual tokens are in no prompt, or in one that no causal decoder reads."""
 
 
 @pytest.fixture

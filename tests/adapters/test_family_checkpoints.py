@@ -161,8 +161,8 @@ def test_the_names_are_those_of_published_checkpoints(published):
     name, _, directory = published
     names = written(directory)
     assert NAMES[name] <= names, sorted(NAMES[name] - names)
-    homes = {known.partition(".")[0] for known in NAMES[name]}
-    assert {known.partition(".")[0] for known in names} == homes
+    roots = {known.partition(".")[0] for known in NAMES[name]}
+    assert {known.partition(".")[0] for known in names} == roots
 
 
 def test_plain_transformers_loads_it_and_says_the_same(published):

@@ -112,7 +112,7 @@ def test_connector_tokens(adapter):
     assert not torch.equal(alone[0], alone[1])
 
 
-def test_pictures_of_unequal_token_counts_are_left_to_single_samples():
+def test_images_of_unequal_token_counts_are_left_to_single_samples():
     adapter = HFAdapter(tiny_models.loaded("qwen2_vl"))
     samples = [tiny_models.sample(0, "where?", size=(56, 56)), tiny_models.sample(1, "where?", size=(112, 56))]
     with pytest.raises(SampleError, match="unequal numbers"):
@@ -135,7 +135,7 @@ def test_every_tested_architecture_gets_its_class():
     ],
     ids=["cuda", "cpu", "python"],
 )
-def test_out_of_memory_is_told_and_the_batch_can_be_tried_again(monkeypatch, error):
+def test_out_of_memory_has_one_error_type_and_the_batch_can_be_retried(monkeypatch, error):
     adapter = MergedAdapter(tiny_models.loaded("llava"))
     samples = tiny_models.batch()
     expected = adapter.generate(samples, 3)

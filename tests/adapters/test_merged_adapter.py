@@ -1,4 +1,4 @@
-"""The budget path of real models: the same answers where every token stays, and what reading and decoding take."""
+"""MergedAdapter: the same answers where a budget keeps every token, one prefill per prompt, and its timings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SOME = ("saliency:p=0.5", "spread:k=2", "merge:t=0.2", "complexity:by=rank,keep=
 
 
 OWN: dict[str, Any] = {"blip-2": QFormer, "qwen2_vl": Qwen2VL}
-"""Adapters of those that have positions or a way to the decoder of their own."""
+"""Adapters of the model types with position ids or a language model of their own."""
 
 
 @pytest.fixture(scope="module", params=sorted({*MERGED_MODEL_TYPES, *OWN}))
@@ -99,7 +99,7 @@ def test_a_prompt_is_read_once_for_answers_and_likelihoods(tiny):
     assert reads[0] > reads[1] > reads[2]
 
 
-def test_what_it_takes_is_measured_and_shared_out(tiny, monkeypatch):
+def test_prefill_and_decoding_are_timed_per_sample(tiny, monkeypatch):
     """By a clock on which the vision tower takes 100 seconds, every pass of the decoder 1, and a budget 10."""
     clock = [0.0]
     monkeypatch.setattr("vtbench_hf.merged_adapter.device_time", lambda device: clock[0])

@@ -1,4 +1,4 @@
-"""Token budgets on random models of three architectures: the decoder reads what the budget leaves, and nothing else."""
+"""Token budgets on random models of three architectures: the decoder reads the remaining tokens and nothing else."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_answers_and_likelihoods_are_those_of_a_prompt_put_together_by_hand(adap
 
 
 def test_what_is_left_decides(adapter):
-    """Fewer tokens, another belief; without any, all pictures are alike."""
+    """Fewer tokens, another belief; without any, all images are alike."""
     samples = tiny_models.batch()
     whole, none = adapter.rank(samples), adapter.rank(samples, GridKeep(Amount(count=0)))
     half = adapter.rank(samples, RandomKeep(Amount(fraction=0.5)))
@@ -108,7 +108,7 @@ def test_only_models_with_visual_tokens_in_the_prompt_take_a_budget(adapter):
     assert "budget" not in HFAdapter(tiny_models.loaded("llava")).capabilities
 
 
-def test_pictures_of_several_sizes_are_budgeted_as_each_alone():
+def test_images_of_several_sizes_are_budgeted_as_each_alone():
     """Their boxes differ, and so do the tokens that a grid takes."""
 
     class LeftHalf:
@@ -119,7 +119,7 @@ def test_pictures_of_several_sizes_are_budgeted_as_each_alone():
             return [np.eye(len(visual.boxes), dtype=np.float32)[keep]] * len(keys)
 
     adapter = LlavaAdapter(tiny_models.loaded("llava"))
-    sizes = [(56, 56), (100, 50), (56, 56)]  # of a wide picture the middle alone is seen
+    sizes = [(56, 56), (100, 50), (56, 56)]  # of a wide image the middle alone is seen
     samples = [tiny_models.sample(i, "where?", ("left", "right"), size) for i, size in enumerate(sizes)]
     together = adapter.rank(samples, LeftHalf())
     assert together[0].tokens_in == together[1].tokens_in
@@ -131,7 +131,7 @@ def test_pictures_of_several_sizes_are_budgeted_as_each_alone():
 @pytest.mark.parametrize(
     ("name", "tiles"), [("idefics3", {(56, 56): 5, (56, 28): 3}), ("internvl", {(56, 56): 5, (28, 28): 1})]
 )
-def test_pictures_with_unequal_numbers_of_tokens_are_left_to_single_samples(name, tiles):
+def test_images_with_unequal_numbers_of_tokens_are_left_to_single_samples(name, tiles):
     """Also where the tiles of all of them could be dealt out evenly."""
     adapter = MergedAdapter(tiny_models.loaded(name))
     samples = [tiny_models.sample(i, "where?", ("left", "right"), size) for i, size in enumerate(tiles)]
@@ -150,6 +150,6 @@ def test_pictures_with_unequal_numbers_of_tokens_are_left_to_single_samples(name
             assert logprob == pytest.approx(logits.gather(1, torch.tensor(chosen)[:, None]).sum().item(), abs=1e-4)
 
 
-def test_a_question_without_a_picture_has_nothing_to_drop(adapter):
+def test_a_question_without_an_image_has_nothing_to_drop(adapter):
     sample = Sample("0", 0, (), "what is red?", "", ("yes", "no"))
     assert adapter.generate([sample], 3, GridKeep(Amount(count=1))) == adapter.generate([sample], 3)
