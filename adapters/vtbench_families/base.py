@@ -1,7 +1,4 @@
-"""What the families share: named layers, a size to draw pictures at, and a look at whether a checkpoint fits itself.
-
-In: a loaded checkpoint, and the size asked for. Out: an `HFAdapter` whose subclass, a family, says only what differs.
-"""
+"""The base class of the families: named layers, a choice of image size, and a check of a checkpoint's consistency."""
 
 from __future__ import annotations
 
@@ -10,52 +7,69 @@ from typing import Any
 
 from vtbench.errors import AdapterError
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.loading import Loaded
-from vtbench_hf.visual import QUARTERS
+from vtbench_hf.checkpoint.loader import LoadedModel
+from vtbench_hf.visual_features import DECODER_DEPTHS
 
 
 class Family(HFAdapter):
-    """One family of models. Stands before `MergedAdapter` where that serves it, else alone."""
+    """One family of models. Stands before `MergedAdapter` in the bases where that serves the family, else alone.
 
-    def __init__(self, loaded: Loaded, image_size: int | None = None) -> None:
+    Args:
+        loaded: the model and its processor.
+        image_size: side in pixels of the images that tasks draw; the family's own choice by default.
+
+    Raises:
+        AdapterError: processor and config.json disagree, or the family does not take images of `image_size` unchanged.
+    """
+
+    def __init__(self, loaded: LoadedModel, image_size: int | None = None) -> None:
         super().__init__(loaded)
-        for what, of_processor, of_model in self._agreements():
+        for what, of_processor, of_model in self.consistency_checks():
             if of_processor != of_model:
                 raise AdapterError(
                     f"{loaded.checkpoint}: its processor has {what} {of_processor}, its config.json {of_model}:"
                     " they do not belong together"
                 )
         if image_size is not None:
-            self._check_side(image_size)
+            self._check_image_size(image_size)
             self.image_size = image_size
 
-    def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
-        """Give what processor and config.json both say about a picture's size: a name, the one's value, the other's."""
+    def consistency_checks(self) -> Iterator[tuple[str, Any, Any]]:
+        """Yield what processor and config.json both define: its name, the processor's value, config.json's value."""
         yield from ()
 
-    def _check_side(self, side: int) -> None:
-        """Refuse to draw pictures at a size that the family cannot take as it is.
-
-        Raises:
-            AdapterError: it is not a number, or such pictures would be resized.
-        """
-        if isinstance(side, bool) or not isinstance(side, int) or side < 1:
-            raise AdapterError(f"image_size={side} is not a side in pixels")
-        if not self._takes(side):
-            raise AdapterError(
-                f"{self._loaded.checkpoint} cannot take pictures of image_size={side}: {self._sizes_taken()}"
-            )
-
-    def _takes(self, side: int) -> bool:
-        """Whether square pictures of that side reach the model as they are."""
+    def accepts_image_size(self, side: int) -> bool:
+        """Return whether square images of that side in pixels reach the model unchanged."""
         return side == self.image_size
 
-    def _sizes_taken(self) -> str:
-        """Say which sides `_takes` takes."""
+    def accepted_image_sizes(self) -> str:
+        """Return which sides `accepts_image_size` accepts, as the end of an error message."""
         return f"its vision tower sees {self.image_size} pixels and no other size"
 
-    def _gives_visual_tokens(self) -> bool:
+    def has_visual_tokens(self) -> bool:
+        """Return True: a family's layers are known."""
         return True
 
-    def _layer_names(self) -> tuple[str, ...]:
-        return ("connector", "encoder", *QUARTERS)
+    def layer_names(self) -> tuple[str, ...]:
+        """Return connector, encoder and the decoder at four depths."""
+        return ("connector", "encoder", *DECODER_DEPTHS)
+
+    def _check_image_size(self, side: int) -> None:
+        if isinstance(side, bool) or not isinstance(side, int) or side < 1:
+            raise AdapterError(f"image_size={side} is not a side in pixels")
+        if not self.accepts_image_size(side):
+            raise AdapterError(
+                f"{self.loaded.checkpoint} cannot take images of image_size={side}: {self.accepted_image_sizes()}"
+            )
+
+
+class TiledFamily(Family):
+    """A family that cuts an image into tiles of `image_size` pixels and takes images of whole tiles unchanged."""
+
+    def accepts_image_size(self, side: int) -> bool:
+        """Return whether the side is a multiple of a tile's."""
+        return self.image_size is not None and side % self.image_size == 0
+
+    def accepted_image_sizes(self) -> str:
+        """Return it as the end of an error message."""
+        return f"sides that are multiples of its tiles' {self.image_size} pixels are taken"

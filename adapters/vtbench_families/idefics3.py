@@ -1,8 +1,8 @@
-"""Idefics3 and SmolVLM: tiles of the enlarged picture and one of the whole, each shrunk by pixel shuffle.
+"""Idefics3 and SmolVLM: tiles of the upscaled image and the whole image as one more, each reduced by pixel shuffle.
 
-A tile's patches, `scale_factor` x `scale_factor` of them folded into one token, are the visual tokens; the tiles come
-row by row, then the whole picture once more. A picture within one tile has that tile only. The `encoder` layer is the
-patches before the fold.
+Pixel shuffle folds `scale_factor` x `scale_factor` patches of a tile into one visual token. The tiles come row by row,
+then the whole image. An image that fits into one tile has that tile only. The `encoder` layer is the patches before
+pixel shuffle.
 """
 
 from __future__ import annotations
@@ -12,35 +12,33 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from typing_extensions import override
 
-from vtbench_families.base import Family
-from vtbench_families.boxes import grid, tiles
-from vtbench_hf.merged import MergedAdapter
-from vtbench_hf.parts import Parts
+from vtbench_families.base import TiledFamily
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.model_parts import ModelParts
+from vtbench_hf.token_boxes import grid, tiles
 
 
-class Idefics3(Family, MergedAdapter):
+class Idefics3(TiledFamily, MergedAdapter):
     """SigLIP tower over tiles, pixel shuffle, linear connector, causal decoder."""
 
-    def _parts(self) -> Parts:
+    @override
+    def model_parts(self) -> ModelParts:
         return {
             "vision": ("model.vision_model",),
             "connector": ("model.connector",),
             "text": ("model.text_model", "lm_head"),
         }
 
-    def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
+    @override
+    def consistency_checks(self) -> Iterator[tuple[str, Any, Any]]:
         pixels, vision = self.processor.image_processor, self.model.config.vision_config
-        yield "tiles of side", pixels.max_image_size["longest_edge"], vision.image_size
-        yield "so many tokens a tile:", self.processor.image_seq_len, self._side("connector") ** 2
+        yield "tile size", pixels.max_image_size["longest_edge"], vision.image_size
+        yield "tokens per tile", self.processor.image_seq_len, self._side("connector") ** 2
 
-    def _takes(self, side: int) -> bool:
-        return self.image_size is not None and side % self.image_size == 0
-
-    def _sizes_taken(self) -> str:
-        return f"sides that are multiples of its tiles' {self.image_size} pixels are taken"
-
-    def _picture_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
+    @override
+    def token_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
         side = self._side(layer)
         rows, columns = self._tiles(size)
         whole = grid(side, side)
@@ -53,7 +51,7 @@ class Idefics3(Family, MergedAdapter):
         return patches if layer == "encoder" else patches // int(config.scale_factor)
 
     def _tiles(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return into how many rows and columns of tiles the processor cuts a picture; 0, 0 where into none."""
+        """Return the rows and columns of tiles of an image; 0, 0 where the processor does not split it."""
         pixels = self.processor.image_processor
-        cut = pixels([[Image.new("RGB", size)]], return_row_col_info=True, return_tensors="np")
-        return int(cut["rows"][0][0]), int(cut["cols"][0][0])
+        split = pixels([[Image.new("RGB", size)]], return_row_col_info=True, return_tensors="np")
+        return int(split["rows"][0][0]), int(split["cols"][0][0])

@@ -1,9 +1,9 @@
-"""BLIP-2: a Q-Former's 32 or so queries, projected, stand before the prompt of a language model.
+"""BLIP-2: the projected queries (32) of a Q-Former come before the prompt of a language model.
 
-The projected queries are the `connector` layer; each has looked everywhere, so they have no boxes, nor have the decoder
-layers. `attention_map` says where a query looks. The `encoder` layer is the tower's class token and patches. With T5 as
-the language model the decoder layers are those of its encoder, which is what reads the visual tokens, and there are no
-token budgets.
+The projected queries are the `connector` layer. Each query attends to the whole image, so neither they nor the decoder
+layers have boxes; `attention_map` shows where a query attends. The `encoder` layer is the tower's class token and
+patches. With T5 as the language model the decoder layers are those of its encoder, which reads the visual tokens, and
+there are no token budgets.
 """
 
 from __future__ import annotations
@@ -13,76 +13,84 @@ from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from vtbench.errors import SampleError
 from vtbench.types import Sample
 from vtbench_families.base import Family
-from vtbench_families.boxes import with_class
-from vtbench_families.looking import attention_map
+from vtbench_families.query_attention import attention_map
 from vtbench_hf.adapter import Inputs
-from vtbench_hf.loading import Loaded
-from vtbench_hf.merged import MergedAdapter
-from vtbench_hf.parts import Parts
-from vtbench_hf.visual import image_features
-from vtbench_llava.pixels import patch_boxes
+from vtbench_hf.checkpoint.loader import LoadedModel
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.model_parts import ModelParts
+from vtbench_hf.token_boxes import patch_boxes, with_class_token
+from vtbench_hf.visual_features import image_features
 
 
 class QFormer(Family):
-    """EVA-like tower, Q-Former, linear projection, a language model that was trained without pictures."""
+    """EVA-like tower, Q-Former, linear projection, a frozen language model."""
 
-    def __new__(cls, loaded: Loaded, image_size: int | None = None) -> QFormer:
-        """Give the class that fits the language model."""
-        return super().__new__(ToEncoder if loaded.model.config.get_text_config().is_encoder_decoder else ToDecoder)
+    def __new__(cls, loaded: LoadedModel, image_size: int | None = None) -> QFormer:
+        """Return the subclass for the kind of language model."""
+        return super().__new__(
+            QFormerSeq2Seq if loaded.model.config.get_text_config().is_encoder_decoder else QFormerCausalLM
+        )
 
     def attention_map(self, samples: Sequence[Sample]) -> torch.Tensor:
-        """Return the share of each query's attention on each `encoder` token: (pictures, queries, tokens)."""
+        """Return the share of each query's attention on each `encoder` token: (images, queries, tokens)."""
         blocks = self.model.qformer.encoder.layer
-        reads = [block.crossattention.attention for block in blocks if block.has_cross_attention]
-        layers = [(read.query, read.key, read.num_attention_heads) for read in reads]
-        with self._batch(samples):
-            inputs = self._shared_inputs(samples)
-            count = self._encoder(inputs).shape[1]
+        attentions = [block.crossattention.attention for block in blocks if block.has_cross_attention]
+        layers = [(a.query, a.key, a.num_attention_heads) for a in attentions]
+        with self.batch(samples):
+            inputs = self.batch_inputs(samples)
+            count = self.encoder_features(inputs).shape[1]
             return attention_map(lambda: image_features(self.model, inputs), layers, count)
 
-    def _parts(self) -> Parts:
+    @override
+    def model_parts(self) -> ModelParts:
         return {
             "vision": ("vision_model",),
             "connector": ("query_tokens", "qformer", "language_projection"),
             "text": ("language_model",),
         }
 
-    def _encoder(self, inputs: Inputs) -> torch.Tensor:
-        states: torch.Tensor = self._features(inputs).last_hidden_state
+    @override
+    def encoder_features(self, inputs: Inputs) -> torch.Tensor:
+        states: torch.Tensor = self.image_features(inputs).last_hidden_state
         return states
 
-    def _agreements(self) -> Iterator[tuple[str, Any, Any]]:
-        yield "pictures of side", self.processor.image_processor.size["height"], self.image_size
-        yield "so many queries:", self.processor.num_query_tokens, self.model.config.num_query_tokens
+    @override
+    def consistency_checks(self) -> Iterator[tuple[str, Any, Any]]:
+        yield "image size", self.processor.image_processor.size["height"], self.image_size
+        yield "num_query_tokens", self.processor.num_query_tokens, self.model.config.num_query_tokens
 
-    def _process(self, samples: Sequence[Sample]) -> Any:
+    @override
+    def call_processor(self, samples: Sequence[Sample]) -> Any:
         if any(len(sample.images) != 1 for sample in samples):
-            raise SampleError("BLIP-2 takes one picture a question, no more and no less")
-        return super()._process(samples)
+            raise SampleError("BLIP-2 takes exactly one image per question")
+        return super().call_processor(samples)
 
-    def _picture_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
+    @override
+    def token_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
         if layer != "encoder":
             return None
         patch = self.model.config.vision_config.patch_size
         patches = patch_boxes(self.processor.image_processor, size, self.image_size, patch)
-        return None if patches is None else with_class(patches)
+        return None if patches is None else with_class_token(patches)
 
 
-class ToDecoder(QFormer, MergedAdapter):
-    """The queries before the prompt of a causal decoder, as OPT."""
+class QFormerCausalLM(QFormer, MergedAdapter):
+    """With a causal decoder, as OPT."""
 
-    def _reader(self) -> Any:
-        return self.model.language_model  # the whole model reads no embeddings without a picture
+    @override
+    def language_model(self) -> Any:
+        return self.model.language_model  # the whole model takes no `inputs_embeds` without an image
 
 
-class ToEncoder(QFormer):
-    """The queries before what the encoder of an encoder and a decoder reads, as T5's; no token budgets."""
+class QFormerSeq2Seq(QFormer):
+    """With an encoder-decoder, as T5: its encoder reads the queries; no token budgets."""
 
-    def __init__(self, loaded: Loaded, image_size: int | None = None) -> None:
+    def __init__(self, loaded: LoadedModel, image_size: int | None = None) -> None:
         super().__init__(loaded, image_size)
-        # The processor puts the queries before the padding, and T5 counts how far apart tokens are.
+        # The processor puts the queries before the padding, and T5 has relative positions.
         self.tokenizer.padding_side = "right"

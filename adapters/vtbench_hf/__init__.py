@@ -1,8 +1,8 @@
-"""The `hf` adapter: any image-text checkpoint that transformers can load.
+"""The `hf` adapter: any image-text checkpoint that transformers can load. Also the base classes of further adapters.
 
-Build on it: `vtbench_hf.adapter.HFAdapter` serves every architecture through `generate`;
-`vtbench_hf.merged.MergedAdapter` is the faster one, for models that put picture embeddings in the place of placeholder
-tokens; `vtbench_families` has what is known of single families.
+`vtbench_hf.adapter.HFAdapter` serves every architecture through `generate`. `vtbench_hf.merged_adapter.MergedAdapter`
+is the faster one, for models in which image features replace the embeddings of placeholder tokens. `vtbench_families`
+has adapters of single families. docs/adapter.md lists the methods to override.
 """
 
 from __future__ import annotations
@@ -11,51 +11,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
+from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
 
 
-def hf(
-    pretrained: str | None = None,
-    revision: str | None = None,
-    dtype: str = "auto",
-    device: str = "auto",
-    attn_implementation: str | None = None,
-    trust_remote_code: bool = False,
-    chat_template: str | None = None,
-) -> Adapter:
+@with_load_arguments()
+def hf(arguments: LoadArguments) -> Adapter:
     """Any AutoModelForImageTextToText checkpoint: `pretrained=<directory or hub name>`.
 
-    But Fuyu's and Idefics', whose processors ask pictures and text in ways of their own: they have adapters.
-
-    Args:
-        pretrained: directory of a checkpoint, or its name on the hub.
-        revision: branch, tag or commit on the hub.
-        dtype: `auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        attn_implementation: `eager`, `sdpa`, `flash_attention_2`; transformers' choice by default.
-        trust_remote_code: run code that comes with the checkpoint. Off unless asked for.
-        chat_template: a Jinja template, or a file that holds one, in place of the processor's.
-
-    Raises:
-        AdapterError: the checkpoint cannot be used; one line that says why and what to do.
+    Except those of Fuyu and Idefics, whose processors take images and text in ways of their own: they have adapters.
     """
-    from vtbench_hf.loading import load
-    from vtbench_hf.merged import adapter_class
-    from vtbench_hf.serving import OWN_PROMPTS
+    from vtbench_hf.checkpoint.loader import load
+    from vtbench_hf.checkpoint.model_types import CUSTOM_PROMPTS
+    from vtbench_hf.merged_adapter import adapter_class
 
-    loaded = load(
-        "hf",
-        pretrained,
-        revision,
-        dtype,
-        device,
-        attn_implementation,
-        trust_remote_code,
-        chat_template,
-        never=OWN_PROMPTS,
-    )
+    loaded = load("hf", arguments, never=CUSTOM_PROMPTS)
     return adapter_class(loaded.model.config.model_type)(loaded)
 
 

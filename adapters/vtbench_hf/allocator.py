@@ -1,9 +1,12 @@
-"""Telling the C library to keep the memory that it gets, and when to give it back.
+"""Process-wide settings of glibc's memory allocator. An application sets them; no library call of vtbench does.
 
-PyTorch's CPU allocator hands every large tensor back to the C library, and glibc hands it back to the kernel, so
-that the next one is made of pages that must be faulted in and zeroed again. Where page faults are dear, as in virtual
-machines, that can take longer than the arithmetic. Kept memory grows where sizes change from batch to batch, as the
-free pieces between those in use do not fit: work that goes on for hours hands it back now and then.
+PyTorch's CPU allocator frees every large tensor to the C library, and glibc returns the pages to the kernel, so that
+the next tensor needs new pages, each a page fault and a zero fill. Where page faults are slow, as in virtual machines,
+this can take longer than the arithmetic. Call `keep_freed_memory` once, at the start of a command that computes on the
+CPU. Retained memory grows where tensor sizes change from batch to batch (fragmentation): long jobs call
+`return_freed_memory` now and then.
+
+Importing this module imports no backend.
 """
 
 from __future__ import annotations
@@ -16,21 +19,25 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> bool:
-    """Make glibc reuse freed memory instead of returning it; return whether it took the settings."""
-    mallopt = _of_glibc("mallopt")
+    """Make glibc reuse freed memory instead of returning it to the kernel, for the whole process.
+
+    Returns:
+        Whether the setting was accepted; False without glibc.
+    """
+    mallopt = _glibc_function("mallopt")
     if mallopt is None:
         return False
     return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(_M_TOP_PAD, 256 << 20))
 
 
 def return_freed_memory() -> bool:
-    """Hand what is free at this moment back to the kernel; return whether anything was."""
-    malloc_trim = _of_glibc("malloc_trim")
+    """Return the memory that is free now to the kernel; the settings stay. Return whether any was returned."""
+    malloc_trim = _glibc_function("malloc_trim")
     return malloc_trim is not None and bool(malloc_trim(0))
 
 
-def _of_glibc(name: str) -> Any:
-    """Return a function of the C library; None where it is another one."""
+def _glibc_function(name: str) -> Any:
+    """Return a function of glibc; None where the C library is another one."""
     if not sys.platform.startswith("linux"):
         return None
     try:

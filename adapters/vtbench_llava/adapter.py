@@ -1,4 +1,4 @@
-"""The LLaVA adapter: samples in, outputs and visual tokens at encoder, connector and decoder layers out."""
+"""The adapter of LLaVA, with a faster image processor and a forward pass of its own for the decoder's layers."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from transformers import BatchFeature
 
 from vtbench.types import Sample
 from vtbench_hf.adapter import Inputs
-from vtbench_hf.loading import Loaded
-from vtbench_hf.merged import MergedAdapter
-from vtbench_hf.parts import TOWER_AND_PROJECTOR, Parts
-from vtbench_hf.prompting import adds_special_tokens, prompt_text
-from vtbench_hf.visual import QUARTERS, tower_rows
-from vtbench_llava.pixels import PixelTable, patch_boxes
+from vtbench_hf.checkpoint.loader import LoadedModel
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.model_parts import TOWER_AND_PROJECTOR, ModelParts
+from vtbench_hf.prompts import adds_special_tokens, prompt_text
+from vtbench_hf.token_boxes import patch_boxes
+from vtbench_hf.visual_features import DECODER_DEPTHS, selected_tower_features
+from vtbench_llava.pixel_table import PixelTable
 
 
 class LlavaAdapter(MergedAdapter):
-    """CLIP-like tower, MLP connector, causal decoder; pictures of the model's own size skip the processor."""
+    """CLIP-like tower, MLP connector, causal decoder. Images of the model's own size skip the image processor."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
         self._pixels = PixelTable.of(self.processor.image_processor, self.image_size)
 
-    def _process(self, samples: Sequence[Sample]) -> Any:
-        pictures = [image for sample in samples for image in sample.images]
-        one_each = len(pictures) == len(samples)
+    def call_processor(self, samples: Sequence[Sample]) -> Any:
+        """Return the processor's tensors; the pixel values from the table where it accepts every image."""
+        images = [image for sample in samples for image in sample.images]
+        one_each = len(images) == len(samples)
         count = getattr(self.model.config, "image_seq_length", None)
-        if self._pixels is None or not one_each or not count or not all(map(self._pixels.takes, pictures)):
-            return super()._process(samples)
+        if self._pixels is None or not one_each or not count or not all(map(self._pixels.accepts, images)):
+            return super().call_processor(samples)
         token = self.processor.image_token
         texts = [prompt_text(self.processor, sample) for sample in samples]
         batch = self.tokenizer(
@@ -41,27 +43,32 @@ class LlavaAdapter(MergedAdapter):
             add_special_tokens=adds_special_tokens(self.tokenizer, texts[0]),
         )
         text = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
-        return BatchFeature({**text, "pixel_values": torch.from_numpy(self._pixels(pictures))})
+        return BatchFeature({**text, "pixel_values": torch.from_numpy(self._pixels(images))})
 
-    def _parts(self) -> Parts:
+    def model_parts(self) -> ModelParts:
+        """Return LLaVA's."""
         return TOWER_AND_PROJECTOR
 
-    def _layer_names(self) -> tuple[str, ...]:
-        return ("connector", "encoder", *QUARTERS)
+    def layer_names(self) -> tuple[str, ...]:
+        """Return connector, encoder and the decoder at four depths."""
+        return ("connector", "encoder", *DECODER_DEPTHS)
 
-    def _encoder(self, inputs: Inputs) -> torch.Tensor:
-        return tower_rows(self.model.config, self._features(inputs))
+    def encoder_features(self, inputs: Inputs) -> torch.Tensor:
+        """Return the tower's patches, (images, patches, d)."""
+        return selected_tower_features(self.model.config, self.image_features(inputs))
 
-    def _decoder_states(self, inputs: Inputs) -> Sequence[torch.Tensor]:
+    def decoder_hidden_states(self, inputs: Inputs) -> Sequence[torch.Tensor]:
+        """Return the hidden states of one forward pass without a cache."""
         states: Sequence[torch.Tensor] = self.model.model.language_model(
-            inputs_embeds=self._embeddings(inputs),
+            inputs_embeds=self.inputs_embeds(inputs),
             attention_mask=inputs["attention_mask"],
-            position_ids=self._positions(inputs),
+            position_ids=self.position_ids(inputs),
             use_cache=False,
             output_hidden_states=True,
         ).hidden_states
         return states
 
-    def _picture_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
+    def token_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
+        """Return the patches' boxes, the same at every layer."""
         vision = self.model.config.vision_config
         return patch_boxes(self.processor.image_processor, size, getattr(vision, "image_size", None), vision.patch_size)

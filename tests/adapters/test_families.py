@@ -1,4 +1,4 @@
-"""The adapters of transformers' families, on random checkpoints: they say what plain transformers says."""
+"""The adapters of transformers' families, on random checkpoints: their outputs are those of plain transformers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LAYERS = {
 
 
 def tokens_of(adapter: Any, samples: list[Sample], count: int) -> list[list[int]]:
-    with adapter._batch(samples):
-        return adapter._decode(adapter._shared_inputs(samples), count)
+    with adapter.batch(samples):
+        return adapter.generate_tokens(adapter.batch_inputs(samples), count)
 
 
 def test_it_can_do_what_it_says(family):
@@ -44,7 +44,7 @@ def test_greedy_answers_are_those_of_plain_generate_token_for_token(family):
     assert len({tuple(row) for row in alone}) > 1, "a test of one answer shows little"
 
 
-def test_answers_depend_on_the_picture(family):
+def test_answers_depend_on_the_image(family):
     one, other = (tiny_models.sample(i, "where is the red circle?", ("left", "right")) for i in (0, 1))
     first, second = family.adapter.rank([one, other])
     assert first.logprobs != pytest.approx(second.logprobs, abs=1e-4)
@@ -56,7 +56,7 @@ def test_likelihoods_are_those_of_an_unbatched_uncached_forward_pass(family):
     for sample, output in zip(samples, family.adapter.rank(samples), strict=True):
         inputs = plain.processed(family.name, family.processor, [sample])
         tail = inputs["input_ids"][0].tolist()
-        ids = [family.adapter._choice_tokens(tail[-8:], choice) for choice in sample.choices]
+        ids = [family.adapter.choice_tokenizer(tail[-8:], choice) for choice in sample.choices]
         assert [tokenizer.decode(row).strip() for row in ids] == [*sample.choices]
         assert output.logprobs == pytest.approx([plain.likelihood(family.model, inputs, row) for row in ids], abs=1e-4)
         assert output.logprob_tokens == tuple(map(len, ids))
@@ -71,14 +71,14 @@ def test_layers_do_not_depend_on_the_batch(family):
             torch.testing.assert_close(among.tokens[position], alone.tokens[0], atol=1e-4, rtol=1e-3)
 
 
-def test_connector_tokens_are_of_the_picture_and_not_of_the_prompt(family):
+def test_connector_tokens_are_of_the_image_and_not_of_the_prompt(family):
     def see(sample: Sample) -> torch.Tensor:
         return family.adapter.visual_tokens([sample], ["connector"])[0].tokens[0]
 
     seen = see(tiny_models.sample(0, "where?"))
     torch.testing.assert_close(see(tiny_models.sample(0, "what shape is above the blue square?")), seen)
     moved = (see(tiny_models.sample(1, "where?")) - seen).abs().amax(-1)
-    assert (moved > 1e-4).all(), "a token is the same for two pictures"
+    assert (moved > 1e-4).all(), "a token is the same for two images"
 
 
 def test_a_prefix_is_read_both_ways_and_nothing_else_is(family):
@@ -93,12 +93,12 @@ def test_a_prefix_is_read_both_ways_and_nothing_else_is(family):
     assert torch.allclose(red, blue, atol=1e-5) != reads_on
 
 
-def test_pictures_of_unequal_token_counts_are_left_to_single_samples(family):
+def test_images_of_unequal_token_counts_are_left_to_single_samples(family):
     samples = [tiny_models.sample(0, "where?"), tiny_models.sample(1, "where?", size=(112, 28))]
     alone = [family.adapter.visual_tokens([sample], ["connector"])[0] for sample in samples]
     if len({visual.tokens.shape for visual in alone}) == 1:
         together = family.adapter.visual_tokens(samples, ["connector"])[0]
-        assert together.boxes is None, "tokens of pictures of two sizes stand in other places"
+        assert together.boxes is None, "tokens of images of two sizes stand in other places"
         return
     with pytest.raises(SampleError, match="unequal numbers"):
         family.adapter.visual_tokens(samples, ["connector"])

@@ -1,4 +1,4 @@
-"""Checkpoints and pictures that a family cannot take: one line that says why, and which adapter or size would do."""
+"""Checkpoints and images that a family refuses: the error is one line with the reason and the right adapter or size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vtbench.errors import AdapterError, SampleError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import Sample
 from vtbench_families import FAMILIES
-from vtbench_hf.serving import server_of
+from vtbench_hf.checkpoint.model_types import adapter_for
 
 CONFIGS = {
     "idefics": tf.IdeficsConfig,
@@ -53,21 +53,24 @@ def refusal(error: type[VtbenchError], call, *args, **kwargs) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("adapter", [*FAMILIES, "llava"])
-@pytest.mark.parametrize("found", CONFIGS)
-def test_another_familys_checkpoint_is_sent_to_the_adapter_that_fits(registry, adapter, found, tmp_path):
+SERVED_BY = {found: {"idefics": "flamingo", "smolvlm": "idefics3", "aria": "hf"}.get(found, found) for found in CONFIGS}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "found"),
+    [(adapter, found) for adapter in [*FAMILIES, "llava"] for found in CONFIGS if adapter != SERVED_BY[found]],
+)
+def test_the_error_for_another_familys_checkpoint_names_the_right_adapter(registry, adapter, found, tmp_path):
     CONFIGS[found]().save_pretrained(tmp_path)
-    fits = {"idefics": "flamingo", "smolvlm": "idefics3", "aria": "hf"}.get(found, found)
-    if adapter == fits:
-        pytest.skip("its own")
+    fits = SERVED_BY[found]
     message = refusal(AdapterError, registry.adapter, adapter, {"pretrained": str(tmp_path)}, device="cpu")
     assert f"{tmp_path}/config.json says model_type {found}, and --model {adapter} takes" in message
     assert message.endswith(f": --model {fits} runs it")
 
 
 @pytest.mark.parametrize(("config", "fits"), [(tf.FuyuConfig, "fuyu"), (tf.IdeficsConfig, "flamingo")])
-def test_hf_leaves_to_its_own_adapter_what_it_would_ask_wrongly(registry, config, fits, tmp_path):
-    """Fuyu's processor writes the picture's tokens itself; Idefics' wants pictures and text in one list."""
+def test_hf_refuses_checkpoints_whose_processors_it_would_call_wrongly(registry, config, fits, tmp_path):
+    """Fuyu's processor writes the image's tokens itself; Idefics' wants images and text in one list."""
     config().save_pretrained(tmp_path)
     message = refusal(AdapterError, registry.adapter, "hf", {"pretrained": str(tmp_path)}, device="cpu")
     assert f"{tmp_path}/config.json says model_type {config.model_type}, and --model hf leaves it to another" in message
@@ -75,9 +78,9 @@ def test_hf_leaves_to_its_own_adapter_what_it_would_ask_wrongly(registry, config
 
 
 def test_every_model_type_has_one_adapter(registry):
-    served = [kind for named in registry.named("model").values() for kind in getattr(named.factory, "model_types", ())]
+    served = [kind for named in registry.adapters().values() for kind in getattr(named.factory, "model_types", ())]
     assert len(served) == len(set(served))
-    assert {kind: server_of(kind) for kind in ("llava", "blip-2", "fuyu", "mllama", "unheard_of")} == {
+    assert {kind: adapter_for(kind) for kind in ("llava", "blip-2", "fuyu", "mllama", "unheard_of")} == {
         "llava": "llava",
         "blip-2": "qformer",
         "fuyu": "fuyu",
@@ -88,11 +91,11 @@ def test_every_model_type_has_one_adapter(registry):
 
 @pytest.mark.parametrize("adapter", FAMILIES)
 def test_each_needs_a_checkpoint_and_runs_none_of_its_code(registry, adapter, monkeypatch):
-    monkeypatch.setattr("vtbench_hf.shipped.ZOO", "no_such_zoo")
+    monkeypatch.setattr("vtbench_hf.checkpoint.files.ZOO", "no_such_zoo")
     assert f"--model {adapter} needs a checkpoint" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
     if FAMILIES[adapter].small:
         assert "pip install 'vtbench[zoo]'" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
-    named = registry.named("model")[adapter]
+    named = registry.adapters()[adapter]
     assert "trust_remote_code" not in inspect.signature(named.factory).parameters
     assert named.summary == FAMILIES[adapter].summary
 
@@ -131,8 +134,8 @@ def test_a_size_that_would_be_resized_is_refused(saved, adapter_of, name, side, 
 def test_a_size_that_it_takes_decides_how_many_tokens_there_are(saved, adapter_of, name, side, tokens):
     adapter = adapter_of(name, saved(name), image_size=side)
     assert adapter.image_size == side
-    picture = tiny_models.sample(0, "where?", size=(side, side))
-    assert adapter.visual_tokens([picture], ["connector"])[0].tokens.shape[1] == tokens
+    image = tiny_models.sample(0, "where?", size=(side, side))
+    assert adapter.visual_tokens([image], ["connector"])[0].tokens.shape[1] == tokens
 
 
 def test_qwen_prefers_a_size_only_where_there_is_but_one(saved, adapter_of, tmp_path):
@@ -151,14 +154,14 @@ def edit(path, change) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [
-        ("paligemma", {"size": {"height": 56, "width": 56}}, "pictures of side 56, its config.json 28"),
-        ("blip-2", {"size": {"height": 56, "width": 56}}, "pictures of side 56, its config.json 28"),
-        ("idefics", {"image_size": 56}, "pictures of side 56, its config.json 28"),
-        ("idefics3", {"max_image_size": {"longest_edge": 56}}, "tiles of side 56, its config.json 28"),
-        ("internvl", {"size": {"height": 56, "width": 56}}, "tiles of side 56, its config.json 28"),
-        ("mllama", {"max_image_tiles": 4}, "at most so many tiles: 4, its config.json 2"),
-        ("qwen2_vl", {"merge_size": 1}, "patches merged by 1, its config.json 2"),
-        ("fuyu", {"patch_size": {"height": 7, "width": 7}}, "patches of side 7, its config.json 14"),
+        ("paligemma", {"size": {"height": 56, "width": 56}}, "image size 56, its config.json 28"),
+        ("blip-2", {"size": {"height": 56, "width": 56}}, "image size 56, its config.json 28"),
+        ("idefics", {"image_size": 56}, "image size 56, its config.json 28"),
+        ("idefics3", {"max_image_size": {"longest_edge": 56}}, "tile size 56, its config.json 28"),
+        ("internvl", {"size": {"height": 56, "width": 56}}, "tile size 56, its config.json 28"),
+        ("mllama", {"max_image_tiles": 4}, "max_image_tiles 4, its config.json 2"),
+        ("qwen2_vl", {"merge_size": 1}, "merge size 1, its config.json 2"),
+        ("fuyu", {"patch_size": {"height": 7, "width": 7}}, "patch size 7, its config.json 14"),
         ("llava_next", {"image_grid_pinpoints": [[56, 56]]}, "resolutions [[56, 56]], its config.json [[28, 56]"),
     ],
 )
@@ -171,16 +174,17 @@ def test_a_processor_of_other_sizes_than_the_models_is_refused(adapter_of, tmp_p
 
 
 @pytest.mark.parametrize("name", ["blip-2", "fuyu"])
-def test_two_pictures_are_refused_by_those_that_take_one(saved, adapter_of, name):
+def test_two_images_are_refused_by_those_that_take_one(saved, adapter_of, name):
     one = tiny_models.sample(0, "where?")
     two = Sample("2", 2, one.images * 2, "where?", "")
-    assert "takes one picture a question" in refusal(SampleError, adapter_of(name, saved(name)).generate, [two], 3)
+    message = refusal(SampleError, adapter_of(name, saved(name)).generate, [two], 3)
+    assert "takes exactly one image per question" in message
 
 
 @pytest.mark.parametrize(
     "name", ["idefics", "idefics3", "internvl", "llava_onevision", "mllama", "paligemma", "qwen2_vl"]
 )
-def test_two_pictures_are_read_by_the_others(saved, adapter_of, name):
+def test_two_images_are_read_by_the_others(saved, adapter_of, name):
     adapter = adapter_of(name, saved(name))
     one, other = tiny_models.sample(0, "where?", ("left", "right")), tiny_models.sample(1, "where?")
     both = Sample("2", 2, one.images + other.images, one.prompt, "", one.choices)
@@ -192,15 +196,15 @@ def test_two_pictures_are_read_by_the_others(saved, adapter_of, name):
         adapter.visual_tokens([one, both], ["connector"])
 
 
-def test_a_picture_that_the_processor_refuses_is_the_samples_error(saved, adapter_of):
+def test_an_image_that_the_processor_refuses_is_the_samples_error(saved, adapter_of):
     thin = tiny_models.sample(0, "where?", size=(900, 3))
     message = refusal(SampleError, adapter_of("qwen2_vl", saved("qwen2_vl")).generate, [thin], 3)
-    assert re.search(r"the processor refuses a picture or prompt: .*aspect ratio", message)
+    assert re.search(r"the processor refuses an image or prompt: .*aspect ratio", message)
 
 
 def test_listing_them_imports_no_backend():
     code = (
-        "import sys; from vtbench.registry import Registry; Registry().named('model'); import vtbench_families;"
+        "import sys; from vtbench.registry import Registry; Registry().adapters(); import vtbench_families;"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -16,7 +16,7 @@ from transformers import AutoModelForImageTextToText
 import vtbench
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
-from vtbench_hf.parts import lies_at
+from vtbench_hf.model_parts import is_in_modules
 from vtbench_training.finetune import FineTune, finetune
 
 STEPS = 4
@@ -69,7 +69,7 @@ def test_killed_and_resumed_it_ends_as_unbroken_and_its_checkpoint_is_of_use(con
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, start[name])}
     text = {"qwen2_vl": ["model.language_model"], "fuyu": ["model.language_model"], "flamingo": ["model.layers"]}
     assert moved
-    assert not any(lies_at(name, [*text[config.model], "lm_head"]) for name in moved)
+    assert not any(is_in_modules(name, [*text[config.model], "lm_head"]) for name in moved)
 
     result = vtbench.run(
         model=config.model, model_args={"pretrained": str(whole)}, tasks=["relational"], metrics=["accuracy"], limit=2,

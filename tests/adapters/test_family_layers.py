@@ -1,4 +1,4 @@
-"""Visual tokens of each family are what the model's modules hand on, and boxes say where in the picture they are."""
+"""Visual tokens of each family are the outputs of the model's modules, and boxes are where they are in the image."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_connector_and_decoder_tokens_are_those_that_the_language_model_reads(fa
             inputs = run(family, sample)
         states = calls[0][1]["cross_attention_states"]
         tiles = inputs["aspect_ratio_mask"][0, 0].bool()
-        assert not tiles.all(), "a picture that fills all tiles shows nothing of those that are left out"
+        assert not tiles.all(), "an image that fills all tiles shows nothing of those that are left out"
         expected = states[tiles] if states.shape[0] == len(tiles) else states.unflatten(1, (len(tiles), -1))[:, tiles]
         torch.testing.assert_close(see(family.adapter, sample, "connector").tokens, expected.flatten(0, 1)[None])
         return
@@ -132,12 +132,12 @@ def quiet(request, tmp_path_factory, adapter_of):
 
 def placed(adapter: Any) -> list[str]:
     """Return the layers before the decoder that have boxes."""
-    picture = tiny_models.sample(0, "where?")
-    return [n for n in ("connector", "encoder") if n in adapter.layers and see(adapter, picture, n).boxes is not None]
+    image = tiny_models.sample(0, "where?")
+    return [n for n in ("connector", "encoder") if n in adapter.layers and see(adapter, image, n).boxes is not None]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_boxes_cover_the_picture(family, size):
+def test_boxes_cover_the_image(family, size):
     sample = tiny_models.sample(0, "where?", size=size)
     for layer in family.adapter.layers:
         visual = see(family.adapter, sample, layer)
@@ -150,13 +150,13 @@ def test_boxes_cover_the_picture(family, size):
         left, top, right, bottom = visual.boxes.T[..., None, None]
         x, y = np.meshgrid((np.arange(96) + 0.5) / 96, (np.arange(96) + 0.5) / 96)
         covering = ((left <= x) & (x < right) & (top <= y) & (y < bottom)).sum(0)
-        assert covering.min() >= 1, f"{layer}: a part of the picture is no token's"
+        assert covering.min() >= 1, f"{layer}: a part of the image is no token's"
         assert 0 <= visual.boxes.min() < visual.boxes.max() <= 1
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("spot", [(0.1, 0.1), (0.8, 0.2), (0.3, 0.7), (0.9, 0.9)], ids=str)
-def test_boxes_follow_what_is_moved_about_the_picture(quiet, size, spot):
+def test_boxes_follow_what_is_moved_about_the_image(quiet, size, spot):
     """A white spot on the noise changes the tokens whose boxes lie there more than any whose boxes lie elsewhere."""
     before = tiny_models.sample(0, "where?", size=size)
     width, height = size
@@ -168,7 +168,7 @@ def test_boxes_follow_what_is_moved_about_the_picture(quiet, size, spot):
     for layer in placed(quiet):
         visual, moved = see(quiet, before, layer), see(quiet, after, layer).tokens
         if visual.boxes is None:
-            continue  # a picture of this size leaves tokens without a place
+            continue  # an image of this size leaves tokens without a place
         change = (moved - visual.tokens)[0].norm(dim=-1).numpy()
         boxes = visual.boxes * np.array([width, height] * 2)
         area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)

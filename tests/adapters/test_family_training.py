@@ -1,4 +1,4 @@
-"""Every family learns what its adapter is asked: the loss is that of `rank`, and every part can learn or stay."""
+"""Training of every family: the loss is the likelihood of `rank`, and every part can learn or be frozen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from vtbench.errors import VtbenchError
 from vtbench.types import Sample
 from vtbench_families import FAMILIES
-from vtbench_hf.parts import lies_at, parameters_at
+from vtbench_hf.model_parts import is_in_modules, parameters_of
 from vtbench_llava.adapter import LlavaAdapter
 from vtbench_training.item_batches import ItemEncoder
 from vtbench_training.learner import Learner, check
@@ -50,8 +50,8 @@ def test_the_loss_is_the_likelihood_that_rank_gives_the_target(adapter):
     """An answer ends with a token that a choice does not have, so the choices get it here."""
     samples = samples_for(adapter)
     end = ItemEncoder(adapter)._end
-    choice = adapter._choice_tokens
-    adapter._choice_tokens = lambda tail, text: [*choice(tail, text), end]
+    choice = adapter.choice_tokenizer
+    adapter.choice_tokenizer = lambda tail, text: [*choice(tail, text), end]
     asked = [replace(sample, choices=(sample.target,)) for sample in samples]
     ranked = adapter.rank(asked)
     each = [-output.logprobs[0] / output.logprob_tokens[0] for output in ranked]
@@ -75,29 +75,29 @@ def test_it_learns_one_batch_and_a_gradient_reaches_every_part(adapter):
         optimizer.zero_grad()
         loss.backward()
         if len(losses) == 1:
-            for part, homes in adapter.parts.items():
-                moved = [p.grad for p in parameters_at(adapter.model, homes) if p.grad is not None]
+            for part, modules in adapter.parts.items():
+                moved = [p.grad for p in parameters_of(adapter.model, modules) if p.grad is not None]
                 assert any(grad.abs().max() > 0 for grad in moved), part
         optimizer.step()
     assert losses[-1] < 0.9 * losses[0]
 
 
 def test_the_parts_are_the_whole_model_and_share_nothing(adapter):
-    homes = {part: [*parameters_at(adapter.model, where)] for part, where in adapter.parts.items()}
-    ids = [id(parameter) for some in homes.values() for parameter in some]
+    modules = {part: [*parameters_of(adapter.model, where)] for part, where in adapter.parts.items()}
+    ids = [id(parameter) for some in modules.values() for parameter in some]
     assert len(set(ids)) == len({*map(id, adapter.model.parameters())})
-    for one in homes:
-        for other in homes.keys() - {one}:
-            assert not {*map(id, homes[one])} & {*map(id, homes[other])}
+    for one in modules:
+        for other in modules.keys() - {one}:
+            assert not {*map(id, modules[one])} & {*map(id, modules[other])}
     learner = Learner(adapter, replace(PLAIN, vision_rate=0.5))
     slow = {id(p) for name, p in learner.named_parameters() if learner.share(name) == 0.5}
-    assert slow == {*map(id, homes.get("vision", []))}
+    assert slow == {*map(id, modules.get("vision", []))}
 
 
 def test_a_frozen_part_stays_and_the_others_learn_whatever_the_checkpoint_froze(adapter):
     for frozen in adapter.parts:
         learner = Learner(adapter, replace(PLAIN, freeze=(frozen,)))
-        still = {id(p) for p in parameters_at(adapter.model, adapter.parts[frozen])}
+        still = {id(p) for p in parameters_of(adapter.model, adapter.parts[frozen])}
         assert {id(p) for p in learner.parameters() if not p.requires_grad} == still
 
 
@@ -117,7 +117,7 @@ def test_lora_learns_in_what_is_not_frozen_and_leaves_a_plain_model(adapter):
     assert after.keys() == before.keys()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved
-    assert not any(lies_at(name, adapter.parts["text"]) for name in moved)
+    assert not any(is_in_modules(name, adapter.parts["text"]) for name in moved)
 
 
 def test_a_penalty_is_on_the_connectors_tokens(adapter, monkeypatch):
@@ -134,8 +134,8 @@ def test_a_penalty_is_on_the_connectors_tokens(adapter, monkeypatch):
     expected = adapter.visual_tokens(samples, ["connector"])[0].tokens
     torch.testing.assert_close(seen[0], expected, atol=1e-4, rtol=1e-4)
     assert loss.item() == pytest.approx(shown["answers"] + 0.1 * (shown["penalty"] + shown["floor"]), rel=1e-5)
-    homes = [home for part, where in adapter.parts.items() if part != "text" for home in where]
-    learning = list(parameters_at(adapter.model, homes))
+    modules = [name for part, where in adapter.parts.items() if part != "text" for name in where]
+    learning = list(parameters_of(adapter.model, modules))
     grads = torch.autograd.grad(seen[0].square().sum(), learning, allow_unused=True)
     assert any(grad is not None and grad.abs().max() > 0 for grad in grads)
 

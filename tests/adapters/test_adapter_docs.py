@@ -16,10 +16,16 @@ from transformers import AutoModelForImageTextToText
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError
 from vtbench.registry import Registry
+from vtbench_families import FAMILIES
 from vtbench_families.base import Family
-from vtbench_hf.visual import QUARTERS
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.visual_features import DECODER_DEPTHS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "adapter.md").read_text(encoding="utf-8")
+
+
+class MergedFamily(Family, MergedAdapter):
+    """Has every method that can be overridden."""
 
 
 @pytest.fixture
@@ -61,10 +67,10 @@ def test_the_worked_example_answers_as_plain_transformers(gemma3):
     assert len(set(said)) > 1
 
 
-def test_the_worked_example_gives_places(gemma3):
+def test_the_worked_example_gives_boxes(gemma3):
     adapter, _ = gemma3
     found = adapter.visual_tokens(tiny_models.batch(), adapter.layers)
-    counts = {"connector": 4, "encoder": 16} | dict.fromkeys(QUARTERS, 4)
+    counts = {"connector": 4, "encoder": 16} | dict.fromkeys(DECODER_DEPTHS, 4)
     assert {visual.layer: visual.tokens.shape[1] for visual in found} == counts
     assert all(visual.boxes.shape == (visual.tokens.shape[1], 4) for visual in found)
     assert found[0].boxes.tolist() == [[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]]
@@ -72,7 +78,7 @@ def test_the_worked_example_gives_places(gemma3):
 
 def test_the_worked_example_refuses_what_does_not_fit(package, gemma3, tmp_path):
     registry = Registry({"my-models": package["my_models"]})
-    assert registry.named("model")["gemma3"].summary == "Gemma 3, with places for its tokens."
+    assert registry.adapters()["gemma3"].summary == "Gemma 3, with a box for each token."
     for arguments, says in (
         ({"pretrained": "./none"}, r"there is no directory '\./none'"),
         ({"pretrained": str(tiny_models.save("paligemma", tmp_path / "other"))}, "--model paligemma runs it"),
@@ -89,7 +95,22 @@ def test_the_worked_example_is_short():
 
 
 def test_every_method_named_on_the_page_exists():
-    named = set(re.findall(r"^\| `(_\w+)\(", PAGE, re.MULTILINE)) | set(re.findall(r"`(_\w+)\(", PAGE))
-    assert named >= {"_layer_names", "_connector", "_places", "_picture_boxes", "_agreements", "_takes", "_process"}
+    table = PAGE[PAGE.index("### Methods to override") :]
+    named = set(re.findall(r"^\| `(\w+)\(", table, re.MULTILINE))
+    assert named >= {"layer_names", "connector_features", "visual_token_mask", "token_boxes", "consistency_checks"}
     for name in named:
-        assert callable(inspect.getattr_static(Family, name)), name
+        assert callable(inspect.getattr_static(MergedFamily, name)), name
+        assert inspect.getdoc(getattr(MergedFamily, name)), name
+
+
+def test_every_method_that_a_family_overrides_is_on_the_page():
+    table = PAGE[PAGE.index("### Methods to override") :]
+    listed = set(re.findall(r"^\| `(\w+)\(", table, re.MULTILINE))
+    protocol = {"generate", "rank", "visual_tokens", "attention_map"}
+    for entry in FAMILIES.values():
+        module, _, name = entry.adapter.partition(".")
+        kind = getattr(importlib.import_module(f"vtbench_families.{module}"), name)
+        bases = [base for base in kind.__mro__ if base.__module__.startswith("vtbench_families")]
+        own = {method for base in bases for method in vars(base)}
+        public = {method for method in own if not method.startswith("_") and method != "answer_input_values"}
+        assert public - protocol <= listed

@@ -1,4 +1,4 @@
-"""Where queries look: the attention that the modules themselves compute, and a patch that draws it."""
+"""The attention maps of queries are the attention that the modules themselves compute."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_query_shares_out_its_attention_over_the_encoders_tokens(kind, nam
     assert share.shape == (3, connector.tokens.shape[1], len(encoder.boxes))
     torch.testing.assert_close(share.sum(-1), torch.ones(3, share.shape[1]))
     torch.testing.assert_close(adapter.attention_map(samples[1:2]), share[1:2], atol=1e-5, rtol=1e-4)
-    assert (share[0] - share[0].mean(0)).abs().max() > 1e-4, "queries that all look alike show nothing"
+    assert (share[0] - share[0].mean(0)).abs().max() > 1e-4, "all queries have one attention map"
 
 
 def test_a_q_formers_map_is_the_attention_that_transformers_gives():

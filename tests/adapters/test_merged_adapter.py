@@ -1,4 +1,4 @@
-"""The budget path of real models: the same answers where every token stays, and what reading and decoding take."""
+"""MergedAdapter: the same answers where a budget keeps every token, one prefill per prompt, and its timings."""
 
 from __future__ import annotations
 
@@ -13,31 +13,24 @@ import tiny_models
 import torch
 
 import vtbench
+from vtbench.budget import parse_budget
+from vtbench.catalog import find_task_files
 from vtbench.registry import Registry
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
+from vtbench.task import load_task
 from vtbench_families.qformer import QFormer
 from vtbench_families.qwen2_vl import Qwen2VL
-from vtbench_hf.merged import MERGED, MergedAdapter
+from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
 from vtbench_llava import WEIGHTS
 
-ALL = (
-    "random:f=1",
-    "grid:f=1",
-    "downsample:f=1",
-    "farthest_point:f=1",
-    "saliency:p=1",
-    "saliency:p=1,by=norm",
-    "merge:t=1",
-)
-SOME = ("saliency:p=0.5", "farthest_point:k=2", "merge:t=0.2", "complexity:by=rank,keep=random", "random:mean=2.5")
+ALL = ("random:f=1", "grid:f=1", "downsample:f=1", "spread:f=1", "saliency:p=1", "saliency:p=1,by=norm", "merge:t=1")
+SOME = ("saliency:p=0.5", "spread:k=2", "merge:t=0.2", "complexity:by=rank,keep=random", "random:mean=2.5")
 
 
 OWN: dict[str, Any] = {"blip-2": QFormer, "qwen2_vl": Qwen2VL}
-"""Adapters of those that have positions or a way to the decoder of their own."""
+"""Adapters of the model types with position ids or a language model of their own."""
 
 
-@pytest.fixture(scope="module", params=sorted({*MERGED, *OWN}))
+@pytest.fixture(scope="module", params=sorted({*MERGED_MODEL_TYPES, *OWN}))
 def tiny(request) -> MergedAdapter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -55,7 +48,7 @@ def embedded() -> Any:
 @pytest.mark.parametrize("text", ALL)
 def test_a_tiny_model_that_keeps_every_token_answers_as_ever(tiny, text):
     samples = tiny_models.batch()
-    budget = Registry().budget(text)
+    budget = parse_budget(text)
     assert tiny.generate(samples, 6, budget) == tiny.generate(samples, 6)
     for kept, whole in zip(tiny.rank(samples, budget), tiny.rank(samples), strict=True):
         assert kept.logprobs == pytest.approx(whole.logprobs, abs=1e-5)
@@ -66,7 +59,7 @@ def test_a_tiny_model_that_keeps_every_token_answers_as_ever(tiny, text):
 def test_the_embedded_model_that_keeps_every_token_answers_as_ever(embedded, text):
     tasks = [load_task(find_task_files()[name]) for name in ("relational", "scene_graph")]
     samples = [task.sample(i, embedded.image_size) for task in tasks for i in range(8)]
-    said = embedded.generate(samples, 24, Registry().budget(text))
+    said = embedded.generate(samples, 24, parse_budget(text))
     assert said == embedded.generate(samples, 24)
     assert {output.visual_tokens_in for output in said} == {64}
 
@@ -75,9 +68,9 @@ def test_the_embedded_model_that_keeps_every_token_answers_as_ever(embedded, tex
 def test_the_decoder_reads_the_tokens_that_are_left(tiny, text):
     """Other prompts, other lengths: each row's count is its own, in company as alone."""
     samples = tiny_models.batch()
-    budget = Registry().budget(text)
+    budget = parse_budget(text)
     whole, some = tiny.generate(samples, 2), tiny.generate(samples, 2, budget)
-    read = tiny._memo.known("prefix")[1].cache
+    read = tiny.cache.get("prefix")[1].cache
     assert read.get_seq_length() == max(output.tokens_in for output in some)
     for sample, before, after in zip(samples, whole, some, strict=True):
         assert 1 <= after.visual_tokens_in < before.visual_tokens_in
@@ -88,33 +81,28 @@ def test_the_decoder_reads_the_tokens_that_are_left(tiny, text):
 def test_a_prompt_is_read_once_for_answers_and_likelihoods(tiny):
     """Also under a budget, and again where another budget comes between."""
     reads = []
-    read = tiny._read
+    read = tiny._prefill
 
     def counted(inputs: Any) -> Any:
         reads.append(inputs["input_ids"].shape[1])
         return read(inputs)
 
-    tiny._read = counted
+    tiny._prefill = counted
     samples = tiny_models.batch()
     try:
-        for budget in (
-            None,
-            Registry().budget("grid:k=2"),
-            Registry().budget("grid:k=2"),
-            Registry().budget("grid:k=1"),
-        ):
+        for budget in (None, parse_budget("grid:k=2"), parse_budget("grid:k=2"), parse_budget("grid:k=1")):
             tiny.generate(samples, 3, budget)
             tiny.rank(samples, budget)
     finally:
-        del tiny._read
+        del tiny._prefill
     assert len(reads) == 3
     assert reads[0] > reads[1] > reads[2]
 
 
-def test_what_it_takes_is_measured_and_shared_out(tiny, monkeypatch):
+def test_prefill_and_decoding_are_timed_per_sample(tiny, monkeypatch):
     """By a clock on which the vision tower takes 100 seconds, every pass of the decoder 1, and a budget 10."""
     clock = [0.0]
-    monkeypatch.setattr("vtbench_hf.merged.now", lambda device: clock[0])
+    monkeypatch.setattr("vtbench_hf.merged_adapter.device_time", lambda device: clock[0])
 
     def slow(part: Any, name: str, seconds: float) -> None:
         inner = getattr(part, name)
@@ -127,15 +115,15 @@ def test_what_it_takes_is_measured_and_shared_out(tiny, monkeypatch):
         monkeypatch.setattr(part, name, later)
 
     slow(tiny.model, "get_image_features", 100)
-    slow(tiny._reader(), "forward", 1)
-    slow(tiny, "_weights", 10)
+    slow(tiny.language_model(), "forward", 1)
+    slow(tiny, "_budget_weights", 10)
     samples = [tiny_models.sample(100 + i, "where?") for i in range(2)]
     whole = tiny.generate(samples, 3)
-    some = tiny.generate(samples, 3, Registry().budget("grid:k=2"))
+    some = tiny.generate(samples, 3, parse_budget("grid:k=2"))
     assert {output.prefill_seconds for output in whole} == {0.5}
     assert {output.prefill_seconds for output in some} == {5.5}
     assert {output.decode_seconds for output in whole + some} <= {0.0, 0.5, 1.0}, "at most two more tokens"
-    assert tiny.rank(samples, Registry().budget("grid:k=2"))[0].prefill_seconds is None
+    assert tiny.rank(samples, parse_budget("grid:k=2"))[0].prefill_seconds is None
 
 
 def test_few_tokens_are_a_shorter_prefill_and_a_smaller_cache(embedded):
@@ -143,8 +131,8 @@ def test_few_tokens_are_a_shorter_prefill_and_a_smaller_cache(embedded):
     samples = [task.sample(i, embedded.image_size) for i in range(4)]
     lengths = []
     for text in ("grid:f=1", "grid:k=8"):
-        embedded.generate(samples, 1, Registry().budget(text))
-        lengths.append(embedded._memo.known("prefix")[1].cache.get_seq_length())
+        embedded.generate(samples, 1, parse_budget(text))
+        lengths.append(embedded.cache.get("prefix")[1].cache.get_seq_length())
     assert lengths[0] - lengths[1] == 64 - 8
 
 
@@ -154,7 +142,7 @@ def test_budgets_take_tokens_of_any_precision(dtype):
 
     tokens = torch.eye(6, dtype=dtype)[None].repeat(2, 1, 1)
     for text in SOME:
-        for weights in Registry().budget(text).weights(VisualTokens("connector", tokens), ["a", "b"]):
+        for weights in parse_budget(text).weights(VisualTokens("connector", tokens), ["a", "b"]):
             assert weights.shape[1] == 6
 
 

@@ -1,21 +1,18 @@
-"""Which adapter runs which family: a factory says what it serves, and a checkpoint of another is told where to go.
-
-Importing this costs nothing: no backend comes with it.
-"""
+"""Which adapter serves which `model_type` of config.json. Importing this imports no backend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-OWN_PROMPTS = frozenset({"fuyu", "idefics"})
-"""Model types whose processors want pictures and text in a way of their own: only their own adapters ask them right."""
+CUSTOM_PROMPTS = frozenset({"fuyu", "idefics"})
+"""Model types whose processors take images and text in a way of their own; `hf` leaves them to their own adapters."""
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 
 def serves(*model_types: str) -> Callable[[Factory], Factory]:
-    """Mark an adapter's factory with the `model_type`s of config.json that it takes, and the packages it needs."""
+    """Mark an adapter's factory with the model types that it takes, and with the packages that it needs."""
 
     def mark(factory: Factory) -> Factory:
         vars(factory)["model_types"] = model_types
@@ -25,10 +22,10 @@ def serves(*model_types: str) -> Callable[[Factory], Factory]:
     return mark
 
 
-def server_of(model_type: str) -> str:
-    """Return the name of the installed adapter for a model type: `hf`, which takes any, where none names it.
+def adapter_for(model_type: str) -> str:
+    """Return the name of the installed adapter that serves a model type; `hf`, which takes any, where none names it.
 
-    >>> server_of("llava"), server_of("aria")
+    >>> adapter_for("llava"), adapter_for("aria")
     ('llava', 'hf')
     """
     from vtbench.registry import Registry

@@ -1,7 +1,7 @@
-"""Prompts that a causal decoder has read: their embeddings in, greedy answers and likelihoods of given ones out.
+"""The key-value cache of a batch of prompts, from which greedy answers and log-likelihoods of choices are computed.
 
-Both go on from the prompts' key-value cache and leave it as they found it, so a prompt is read once for all of them;
-the first token of either is read off the prompt's last logits.
+The prompts are prefilled once. Decoding and scoring continue from the cache and crop it back to the prompts afterwards;
+the first new token comes from the prefill's last logits.
 """
 
 from __future__ import annotations
@@ -13,32 +13,36 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from vtbench_hf.decoding import stop_ids, until_stop
+from vtbench_hf.generation import stop_ids, until_stop
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
-    """A batch of prompts that a decoder has read."""
+class PrefixCache:
+    """A batch of prompts that a decoder has prefilled."""
 
     model: Any
-    """With a language model's head; takes tokens, positions and a cache."""
+    """A decoder with its language-model head; takes token ids, position ids and a cache."""
     cache: DynamicCache
-    """Keys and values of the prompts, and of nothing else between two uses."""
+    """Keys and values of the prompts; of nothing else between two calls."""
     logits_BV: torch.Tensor
-    """Of the token after the prompt."""
+    """Of the first token after the prompt."""
     mask_BP: torch.Tensor
+    """The prompts' attention mask."""
     next_B: torch.Tensor
-    """Position of the token after each prompt."""
+    """Position id of the first token after each prompt."""
 
     @classmethod
-    def read(cls, model: Any, embeds_BPD: torch.Tensor, mask_BP: torch.Tensor, positions: torch.Tensor) -> Prefix:
-        """Let the decoder read prompts that are padded on the left.
+    def prefill(
+        cls, model: Any, embeds_BPD: torch.Tensor, mask_BP: torch.Tensor, positions: torch.Tensor
+    ) -> PrefixCache:
+        """Run the decoder over prompts that are padded on the left.
 
         Args:
             model: see the field.
-            embeds_BPD: of the prompts' tokens.
-            mask_BP: 1 where they are not padding.
-            positions: (B, P), or (axes, B, P) where a token has one on each axis; text has the same on all.
+            embeds_BPD: embeddings of the prompts.
+            mask_BP: their attention mask.
+            positions: position ids (B, P), or (axes, B, P) where a token has one on each axis; text has the same on
+                all.
         """
         cache = DynamicCache()
         logits_B1V = model(
@@ -53,7 +57,7 @@ class Prefix:
         return cls(model, cache, logits_B1V[:, -1], mask_BP, next_B)
 
     def greedy(self, max_new_tokens: int) -> list[list[int]]:
-        """Return the tokens of each row's greedy answer, without the one that ends it."""
+        """Return the token ids of each row's greedy answer, without the one that ends it."""
         stop = stop_ids(self.model)
         stop_S = torch.tensor(stop, device=self.mask_BP.device, dtype=torch.long)
         pad = self.model.generation_config.pad_token_id or 0
@@ -71,7 +75,7 @@ class Prefix:
                 position_B1 = (self.next_B + len(tokens) - 1)[:, None]
                 logits_BV = self._continue(token_B[:, None], mask_BL, position_B1)[:, -1]
         finally:
-            self._rewind()
+            self._crop()
         return [until_stop(row, stop) for row in torch.stack(tokens, 1).tolist()]
 
     def score(self, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
@@ -93,20 +97,20 @@ class Prefix:
         real_BT = torch.tensor([[i < len(row) for i in range(length)] for row in rows], device=first_BV.device)
         logprobs_BT = first_BV.gather(1, tokens_BT[:, :1])
         if length > 1:
-            # A row predicts the token after it: the last is not fed. Fillers stand to the right of all that counts.
+            # The last token predicts nothing that is scored, so it is not fed. Filler is right of all that is scored.
             mask_BL = torch.cat([self.mask_BP, torch.ones_like(tokens_BT[:, 1:])], 1)
             position_BT = self.next_B[:, None] + torch.arange(length - 1, device=first_BV.device)
             try:
                 logits_BTV = self._continue(tokens_BT[:, :-1], mask_BL, position_BT)
             finally:
-                self._rewind()
+                self._crop()
             rest_BT = logits_BTV.float().log_softmax(-1).gather(2, tokens_BT[:, 1:, None])[..., 0]
             logprobs_BT = torch.cat([logprobs_BT, rest_BT], 1)
         totals: list[float] = logprobs_BT.double().masked_fill(~real_BT, 0.0).sum(1).tolist()
         return totals
 
     def _continue(self, tokens_BT: torch.Tensor, mask_BL: torch.Tensor, position_BT: torch.Tensor) -> torch.Tensor:
-        """Feed tokens behind what the cache holds; return their logits, (B, T, V)."""
+        """Run the decoder over tokens that follow the cached ones; return their logits, (B, T, V)."""
         logits: torch.Tensor = self.model(
             input_ids=tokens_BT,
             attention_mask=mask_BL,
@@ -116,7 +120,7 @@ class Prefix:
         ).logits
         return logits
 
-    def _rewind(self) -> None:
-        """Cut the cache back to the prompts."""
+    def _crop(self) -> None:
+        """Crop the cache back to the prompts."""
         if extra := self.cache.get_seq_length() - self.mask_BP.shape[1]:
             self.cache.crop(-extra)

@@ -1,4 +1,4 @@
-"""The published checkpoint layout: what is written, plain transformers and other engines read."""
+"""Checkpoints written in the published layout: plain transformers and other engines read them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from vtbench_llava.build import build_llava, build_processor
-from vtbench_llava.layout import save_published
+from vtbench_hf.checkpoint.published import save_published
 
 PROMPT = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "is it red?"}]}]
 
@@ -24,8 +23,9 @@ def parts():
 
 def _logits(model, processor):
     text = processor.apply_chat_template(PROMPT, add_generation_prompt=True)
-    picture = tiny_models.sample(3, "").images[0]
-    inputs = processor(images=[picture], text=[text], return_tensors="pt", add_special_tokens=False)
+    inputs = processor(
+        images=[tiny_models.sample(3, "").images[0]], text=[text], return_tensors="pt", add_special_tokens=False
+    )
     with torch.no_grad():
         return model(**inputs).logits
 
@@ -85,7 +85,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(parts, tmp_path, monkeypatch):
     def full_disk(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vtbench_llava.layout.save_file", full_disk)
+    monkeypatch.setattr("vtbench_hf.checkpoint.published.save_file", full_disk)
     with pytest.raises(OSError, match="No space left"):
         save_published(model, processor, directory, torch.bfloat16)
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
@@ -104,32 +104,3 @@ def test_sharded_weights_keep_their_index(parts, tmp_path, monkeypatch):
     assert len(set(index.values())) > 1
     again = LlavaForConditionalGeneration.from_pretrained(tmp_path / "shards").eval()
     assert torch.equal(_logits(again, processor), _logits(model, processor))
-
-
-def test_the_same_seed_builds_the_same_model_and_leaves_the_random_state_alone():
-    sizes = {"hidden": 32, "heads": 2, "kv_heads": 2, "layers": 1, "intermediate": 32}
-    vision = {"vision_hidden": 32, "vision_heads": 2, "vision_layers": 1, "image_size": 28}
-    state = torch.get_rng_state()
-    one, other, third = (build_llava(**sizes, **vision, vocab_size=64, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(torch.get_rng_state(), state)
-    weights, same, different = ([p.detach() for p in m.parameters()] for m in (one, other, third))
-    assert all(map(torch.equal, weights, same))
-    assert not all(map(torch.equal, weights, different))
-
-
-def test_chat_template_is_llava_1_5(parts):
-    _, processor = parts
-    answer = {"role": "assistant", "content": [{"type": "text", "text": "yes"}]}
-    again = {"role": "user", "content": [{"type": "text", "text": "and blue?"}]}
-    prompt = processor.apply_chat_template(PROMPT, add_generation_prompt=True)
-    assert prompt == "<s>USER: <image>\nis it red? ASSISTANT:"
-    turns = processor.apply_chat_template([*PROMPT, answer, again], add_generation_prompt=True)
-    assert turns == prompt + " yes</s>USER: and blue? ASSISTANT:"
-    assert processor.apply_chat_template([{"role": "user", "content": "hi"}]) == "<s>USER: hi "
-
-
-def test_a_tokenizer_without_the_placeholder_is_refused():
-    from tokenizers import Tokenizer, models
-
-    with pytest.raises(ValueError, match="<pad>"):
-        build_processor(Tokenizer(models.BPE()), 28, 7)

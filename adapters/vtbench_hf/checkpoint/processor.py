@@ -1,7 +1,7 @@
-"""Load a checkpoint's processor: a directory or hub name in, tokenizer and image processor out, padding on the left.
+"""A checkpoint's processor: its tokenizer, padding on the left, and its image processor.
 
-Processors of models that also take films have a video half, which needs torchvision and files of its own. Pictures do
-not: where one of them is missing, the processor is loaded without that half.
+The processor of a model that also takes videos has a video processor, which needs torchvision and files of its own.
+Images need neither: where one of them is missing, the processor is loaded without its video processor.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ import transformers
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
 from vtbench.errors import AdapterError
-from vtbench_hf.memory import first_line
+from vtbench_hf.errors import first_line
 
 _NEEDS = "an image-text checkpoint needs tokenizer.json and a preprocessor_config.json or processor_config.json"
 
 
-def load_processor(source: str, model_type: str, common: dict[str, Any], chat_template: str | None = None) -> Any:
+def load_processor(source: str, model_type: str, options: dict[str, Any], chat_template: str | None = None) -> Any:
     """Load tokenizer and image processor.
 
     Args:
         source: directory or hub name.
         model_type: of its config.
-        common: keyword arguments of every `from_pretrained`.
+        options: keyword arguments of `from_pretrained`.
         chat_template: a Jinja template, or a file that holds one, in place of the processor's.
 
     Raises:
-        AdapterError: they are missing, broken or need what is not installed.
+        AdapterError: one is missing or broken, or needs a package that is not installed.
     """
     try:
-        processor = _load(source, model_type, common)
+        processor = _load(source, model_type, options)
     except (ImportError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if "torchvision" in str(error).lower():
             raise AdapterError(
@@ -55,9 +55,9 @@ def load_processor(source: str, model_type: str, common: dict[str, Any], chat_te
 
 
 def without_video(processor_class: Any) -> Any:
-    """Return the processor class without its video half: it loads, works and saves as if there were none."""
+    """Return a subclass of a processor class that has no video processor, and loads and saves without one."""
 
-    class Stills(processor_class):
+    class ImageOnly(processor_class):
         @classmethod
         def get_attributes(cls) -> list[str]:
             return [name for name in super().get_attributes() if name != "video_processor"]
@@ -66,15 +66,15 @@ def without_video(processor_class: Any) -> Any:
         def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **more: Any) -> Any:
             return super().from_args_and_dict(args, processor_dict | {"video_processor": None}, **more)
 
-    Stills.__name__ = processor_class.__name__  # saved with the processor, as the class that loads it again
-    return Stills
+    ImageOnly.__name__ = processor_class.__name__  # saved with the processor, as the class that loads it again
+    return ImageOnly
 
 
-def _load(source: str, model_type: str, common: dict[str, Any]) -> Any:
+def _load(source: str, model_type: str, options: dict[str, Any]) -> Any:
     try:
-        return transformers.AutoProcessor.from_pretrained(source, **common)
-    except (ImportError, OSError, ValueError):  # what it says without torchvision depends on the files that are there
-        films = getattr(transformers, PROCESSOR_MAPPING_NAMES.get(model_type, ""), None)
-        if films is None or "video_processor" not in films.get_attributes():
+        return transformers.AutoProcessor.from_pretrained(source, **options)
+    except (ImportError, OSError, ValueError):  # which one without torchvision depends on the checkpoint's files
+        processor_class = getattr(transformers, PROCESSOR_MAPPING_NAMES.get(model_type, ""), None)
+        if processor_class is None or "video_processor" not in processor_class.get_attributes():
             raise
-    return without_video(films).from_pretrained(source, **common)
+    return without_video(processor_class).from_pretrained(source, **options)

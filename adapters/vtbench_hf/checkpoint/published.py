@@ -1,9 +1,8 @@
-"""Write a checkpoint as the hub has it: a model of any family and its processor in, what any engine loads out.
+"""Write a model and its processor as a checkpoint in the published layout, with the weight names of the hub.
 
-transformers 5 has names of its own for many weights and puts the published ones into what it writes, but for those of
-CLIP's and SigLIP's towers: it writes `vision_tower.embeddings...`; published checkpoints of LLaVA, LLaVA-NeXT,
-LLaVA-OneVision and PaliGemma, and the engines that read them (vLLM), have `vision_tower.vision_model.embeddings...`.
-transformers itself reads both.
+transformers 5 renames many weights in memory and writes their published names, except in CLIP and SigLIP towers: it
+writes `vision_tower.embeddings...`. The published checkpoints of LLaVA, LLaVA-NeXT, LLaVA-OneVision and PaliGemma, and
+the engines that read them (vLLM), have `vision_tower.vision_model.embeddings...`. transformers itself reads both.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _TOWER = "vision_tower."
 _PUBLISHED_TOWER = "vision_tower.vision_model."
 _NESTED = frozenset({"clip_vision_model", "siglip_vision_model"})
-"""Towers, by `model_type`, whose published weights are those of a `vision_model` within them."""
+"""Model types of the towers whose published weights are those of a `vision_model` inside the tower."""
 
 
 def save_published(
@@ -34,25 +33,25 @@ def save_published(
     directory: Path,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Write `model` and `processor` to `directory` in the published layout; a reader never sees half a checkpoint.
+    """Write `model` and `processor` to `directory` in the published layout. A reader never sees a partial checkpoint.
 
-    Everything is written beside `directory` and then takes its place. Files of an older checkpoint there go; files
-    that are no part of a checkpoint (a README.md, say) stay.
+    The files are written to a temporary directory, which then replaces `directory`. Files of an older checkpoint there
+    are removed; other files (README.md) are kept.
 
     Args:
         model: an image-text model of transformers; it is not changed.
         processor: its processor.
-        directory: made where it does not exist.
-        dtype: of the floating-point weights in the file; the model's own by default.
+        directory: created where it does not exist.
+        dtype: of the floating-point weights in the files; the model's own by default.
     """
     directory = Path(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        fresh.chmod(0o755)  # mkdtemp keeps it to its owner
+        fresh.chmod(0o755)  # mkdtemp makes it readable by its owner only
         model.save_pretrained(fresh)
         processor.save_pretrained(fresh)
-        # transformers 5 keeps these settings in processor_config.json; readers of published checkpoints look here
+        # transformers 5 writes these settings to processor_config.json; readers of published checkpoints look here
         processor.image_processor.save_pretrained(fresh)
         nested = getattr(getattr(model.config, "vision_config", None), "model_type", None) in _NESTED
         _publish_weights(fresh, published_name if nested else str, dtype)
@@ -73,7 +72,7 @@ def published_name(name: str) -> str:
 
 
 def _publish_weights(directory: Path, published: Callable[[str], str], dtype: torch.dtype | None) -> None:
-    """Rename and cast the weights in `directory`, and say so in its index and config."""
+    """Rename and cast the weights in `directory`, and update its index and config."""
     for shard in sorted(directory.glob("*.safetensors")):
         weights = {published(name): tensor for name, tensor in load_file(shard).items()}
         if dtype is not None:
@@ -92,7 +91,7 @@ def _publish_weights(directory: Path, published: Callable[[str], str], dtype: to
 
 
 def _swap(fresh: Path, directory: Path) -> None:
-    """Put `fresh` in the place of `directory`, keeping what is no part of a checkpoint."""
+    """Replace `directory` by `fresh`, keeping the files that are no part of a checkpoint."""
     if not directory.exists():
         os.replace(fresh, directory)
         return

@@ -12,9 +12,10 @@ from PIL import Image
 
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError
-from vtbench_hf.merged import MergedAdapter
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.token_boxes import patch_boxes
 from vtbench_llava.adapter import LlavaAdapter
-from vtbench_llava.pixels import PixelTable, patch_boxes
+from vtbench_llava.pixel_table import PixelTable
 
 LAYERS = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
 
@@ -39,21 +40,21 @@ def test_meets_the_protocol(adapter):
 @pytest.mark.parametrize("size", [(56, 56), (40, 40), (90, 56), (56, 200)])
 def test_inputs_are_the_processors(adapter, long_way, size):
     samples = tiny_models.batch(size)
-    short, long = adapter._inputs(samples), long_way._inputs(samples)
+    short, long = adapter.model_inputs(samples), long_way.model_inputs(samples)
     assert set(short) == set(long)
     for name, value in long.items():
         assert torch.equal(short[name], value), name
 
 
-def test_the_short_cut_is_taken_for_pictures_of_the_models_size_only(adapter, monkeypatch):
+def test_the_pixel_table_is_used_for_images_of_the_models_size_only(adapter, monkeypatch):
     processor = type(adapter.processor)
     monkeypatch.setattr(processor, "__call__", lambda *a, **k: pytest.fail("the processor was called"))
-    adapter._inputs(tiny_models.batch((56, 56)))
+    adapter.model_inputs(tiny_models.batch((56, 56)))
     with pytest.raises(pytest.fail.Exception, match="was called"):
-        adapter._inputs(tiny_models.batch((57, 56)))
+        adapter.model_inputs(tiny_models.batch((57, 56)))
 
 
-def test_a_processor_that_does_more_than_look_up_has_no_table(adapter):
+def test_a_processor_that_does_more_than_look_up_values_has_no_table(adapter):
     class Blur:
         def __call__(self, images, return_tensors):
             values = np.asarray(images[0], np.float32).transpose(2, 0, 1)
@@ -64,7 +65,7 @@ def test_a_processor_that_does_more_than_look_up_has_no_table(adapter):
     assert PixelTable.of(adapter.processor.image_processor, 28) is None, "the processor resizes these"
 
 
-def test_pictures_are_not_changed(adapter):
+def test_images_are_not_changed(adapter):
     samples = tiny_models.batch()
     before = [sample.images[0].tobytes() for sample in samples]
     adapter.generate(samples, 3)
@@ -80,7 +81,7 @@ def test_the_vision_tower_and_the_prompt_run_once_a_batch(adapter):
         part.register_forward_hook(lambda _, args, out, name=name: lengths[name].append(out.last_hidden_state.shape[1]))
         for name, part in parts.items()
     ]
-    for samples in (tiny_models.batch(), tiny_models.batch()):  # equal batches of other pictures are other batches
+    for samples in (tiny_models.batch(), tiny_models.batch()):  # equal batches of other images are other batches
         adapter.generate(samples, 3)
         adapter.rank(samples)
         adapter.visual_tokens(samples, ["connector", "encoder"])
@@ -93,7 +94,7 @@ def test_the_vision_tower_and_the_prompt_run_once_a_batch(adapter):
 def test_layers(adapter):
     samples = tiny_models.batch()
     found = {visual.layer: visual for visual in adapter.visual_tokens(samples, LAYERS)}
-    pixels = adapter._inputs(samples)["pixel_values"]
+    pixels = adapter.model_inputs(samples)["pixel_values"]
     with torch.no_grad():
         tower = adapter.model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-1][:, 1:]
         connected = adapter.model.model.multi_modal_projector(tower)
@@ -111,8 +112,8 @@ def test_decoder_states_do_not_depend_on_the_batch(adapter):
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
-def test_boxes_say_which_part_of_the_picture_a_token_sees(adapter):
-    """A patch of the picture is whitened; the token whose box it is changes most before the tower mixes them."""
+def test_boxes_say_which_part_of_the_image_a_token_sees(adapter):
+    """A patch of the image is whitened; the token whose box it is changes most before the tower mixes them."""
     black = Image.new("RGB", (56, 56))
     (visual,) = adapter.visual_tokens([tiny_models.sample(0, "where?")], ["connector"])
     assert visual.boxes.shape == (16, 4)
@@ -129,13 +130,13 @@ def test_boxes_say_which_part_of_the_picture_a_token_sees(adapter):
 
 
 @pytest.mark.parametrize(("size", "corner"), [((100, 50), (0.25, 0.0)), ((50, 200), (0.0, 0.375))])
-def test_boxes_of_a_picture_whose_centre_is_cut_out(adapter, size, corner):
+def test_boxes_of_an_image_whose_centre_is_cut_out(adapter, size, corner):
     boxes = patch_boxes(adapter.processor.image_processor, size, 56, 14)
     assert tuple(boxes[0, :2]) == corner
     assert tuple(boxes[-1, 2:]) == (1 - corner[0], 1 - corner[1])
 
 
-def test_boxes_are_not_claimed_for_pictures_of_several_sizes(adapter):
+def test_boxes_are_not_claimed_for_images_of_several_sizes(adapter):
     samples = [tiny_models.sample(0, "where?"), tiny_models.sample(1, "where?", size=(90, 56))]
     assert adapter.visual_tokens(samples, ["connector"])[0].boxes is None
 
@@ -154,9 +155,9 @@ def test_describe_is_json(adapter):
 
 def test_choices_follow_the_prompt_after_a_space(adapter):
     ids = adapter.tokenizer.encode("ASSISTANT:", add_special_tokens=False)
-    yes = adapter._choice_tokens(ids, "yes")
+    yes = adapter.choice_tokenizer(ids, "yes")
     assert adapter.tokenizer.decode(yes) == " yes"
     assert adapter.tokenizer.encode("ASSISTANT: yes", add_special_tokens=False) == ids + yes
     newline = adapter.tokenizer.encode("ASSISTANT:\n", add_special_tokens=False)
-    assert adapter.tokenizer.decode(adapter._choice_tokens(newline, "yes")) == "yes"
-    assert adapter.tokenizer.decode(adapter._choice_tokens([1], "yes")) == "yes"
+    assert adapter.tokenizer.decode(adapter.choice_tokenizer(newline, "yes")) == "yes"
+    assert adapter.tokenizer.decode(adapter.choice_tokenizer([1], "yes")) == "yes"

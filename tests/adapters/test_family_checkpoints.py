@@ -17,8 +17,8 @@ from safetensors import safe_open
 from transformers import AutoModelForImageTextToText
 
 from vtbench.registry import Registry
-from vtbench_hf.serving import server_of
-from vtbench_llava.layout import save_published
+from vtbench_hf.checkpoint.model_types import adapter_for
+from vtbench_hf.checkpoint.published import save_published
 
 LANGUAGE = {
     "language_model.model.embed_tokens.weight",
@@ -161,8 +161,8 @@ def test_the_names_are_those_of_published_checkpoints(published):
     name, _, directory = published
     names = written(directory)
     assert NAMES[name] <= names, sorted(NAMES[name] - names)
-    homes = {known.partition(".")[0] for known in NAMES[name]}
-    assert {known.partition(".")[0] for known in names} == homes
+    roots = {known.partition(".")[0] for known in NAMES[name]}
+    assert {known.partition(".")[0] for known in names} == roots
 
 
 def test_plain_transformers_loads_it_and_says_the_same(published):
@@ -177,7 +177,7 @@ def test_plain_transformers_loads_it_and_says_the_same(published):
 
 def adapter_of(directory) -> Any:
     kind = json.loads((directory / "config.json").read_text())["model_type"]
-    return Registry().adapter(server_of(kind), {"pretrained": str(directory)}, device="cpu", dtype="float32")
+    return Registry().adapter(adapter_for(kind), {"pretrained": str(directory)}, device="cpu", dtype="float32")
 
 
 def test_the_adapter_loads_it_with_its_processor_and_says_the_same(published):
@@ -187,7 +187,7 @@ def test_the_adapter_loads_it_with_its_processor_and_says_the_same(published):
     (sample,) = (replace(one, choices=("yes", "no")) for one in tiny_models.batch((side, side))[:1])
     inputs = plain.processed(name, tiny_models.FAMILIES[name]()[1], [sample])
     tail = inputs["input_ids"][0][inputs["attention_mask"][0].bool()].tolist()
-    ids = [adapter._choice_tokens(tail[-8:], choice) for choice in sample.choices]
+    ids = [adapter.choice_tokenizer(tail[-8:], choice) for choice in sample.choices]
     expected = [plain.likelihood(loaded.model, inputs, row) for row in ids]
     assert adapter.rank([sample])[0].logprobs == pytest.approx(expected, abs=1e-4)
 

@@ -13,10 +13,11 @@ from transformers import MllamaForConditionalGeneration
 from vtbench.errors import OutOfMemory, SampleError
 from vtbench.types import Sample
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.decoding import until_stop
-from vtbench_hf.merged import MERGED, MergedAdapter, adapter_class
+from vtbench_hf.generation import until_stop
+from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter, adapter_class
 
-CASES = [(name, HFAdapter) for name in tiny_models.BUILDERS] + [(name, MergedAdapter) for name in sorted(MERGED)]
+CASES = [(name, HFAdapter) for name in tiny_models.BUILDERS]
+CASES += [(name, MergedAdapter) for name in sorted(MERGED_MODEL_TYPES)]
 IDS = [f"{name}-{kind.__name__}" for name, kind in CASES]
 
 
@@ -111,7 +112,7 @@ def test_connector_tokens(adapter):
     assert not torch.equal(alone[0], alone[1])
 
 
-def test_pictures_of_unequal_token_counts_are_left_to_single_samples():
+def test_images_of_unequal_token_counts_are_left_to_single_samples():
     adapter = HFAdapter(tiny_models.loaded("qwen2_vl"))
     samples = [tiny_models.sample(0, "where?", size=(56, 56)), tiny_models.sample(1, "where?", size=(112, 56))]
     with pytest.raises(SampleError, match="unequal numbers"):
@@ -122,7 +123,7 @@ def test_pictures_of_unequal_token_counts_are_left_to_single_samples():
 def test_every_tested_architecture_gets_its_class():
     assert adapter_class("llava") is MergedAdapter
     assert adapter_class("qwen2_vl") is HFAdapter
-    assert set(tiny_models.BUILDERS) >= MERGED
+    assert set(tiny_models.BUILDERS) >= MERGED_MODEL_TYPES
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_every_tested_architecture_gets_its_class():
     ],
     ids=["cuda", "cpu", "python"],
 )
-def test_out_of_memory_is_told_and_the_batch_can_be_tried_again(monkeypatch, error):
+def test_out_of_memory_has_one_error_type_and_the_batch_can_be_retried(monkeypatch, error):
     adapter = MergedAdapter(tiny_models.loaded("llava"))
     samples = tiny_models.batch()
     expected = adapter.generate(samples, 3)

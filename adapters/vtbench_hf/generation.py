@@ -1,7 +1,7 @@
-"""Greedy answers and the likelihood of given ones, through `model.generate`: right for every architecture that has it.
+"""Greedy decoding and log-likelihoods through `model.generate`, which is right for every architecture that has it.
 
-Ranking forces a choice's tokens on the decoding and reads their probabilities on the way, so positions, masks and
-caches are the architecture's own, whatever they are.
+A choice is scored by forcing its tokens during decoding and reading their log-probabilities, so that positions, masks
+and caches are the architecture's own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 
-class _Follow(LogitsProcessor):
+class _LogprobRecorder(LogitsProcessor):
     """Counts decoding steps, keeps the first step's log-probabilities, and forces tokens where any are given."""
 
     def __init__(self, forced_BT: torch.Tensor | None = None) -> None:
@@ -35,17 +35,17 @@ class _Follow(LogitsProcessor):
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """What one decoding gave."""
+class Generated:
+    """The result of greedy decoding."""
 
     tokens: list[list[int]]
-    """The new tokens of each row, up to and without the one that ends it."""
+    """The new token ids of each row, up to and without the one that ends it."""
     first_BV: torch.Tensor
     """log p of the first new token, in nats."""
 
 
 def stop_ids(model: Any) -> list[int]:
-    """Return the tokens that end an answer."""
+    """Return the token ids that end an answer (`eos_token_id` of the generation config)."""
     eos = model.generation_config.eos_token_id
     return [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
 
@@ -56,14 +56,14 @@ def until_stop(tokens: Sequence[int], stop: Sequence[int]) -> list[int]:
     return list(tokens[:end])
 
 
-def generate(model: Any, inputs: Mapping[str, Any], max_new_tokens: int) -> Decoded:
+def generate(model: Any, inputs: Mapping[str, Any], max_new_tokens: int) -> Generated:
     """Decode greedily."""
-    follow = _Follow()
-    sequences = _run(model, inputs, max_new_tokens, follow)
-    assert follow.first_BV is not None
+    recorder = _LogprobRecorder()
+    sequences = _run(model, inputs, max_new_tokens, recorder)
+    assert recorder.first_BV is not None
     # The prompt is part of the sequences for some architectures and not for others: count from the end.
-    new = sequences[:, -follow.steps :].tolist()
-    return Decoded([until_stop(row, stop_ids(model)) for row in new], follow.first_BV)
+    new = sequences[:, -recorder.steps :].tolist()
+    return Generated([until_stop(row, stop_ids(model)) for row in new], recorder.first_BV)
 
 
 def score(
@@ -76,9 +76,9 @@ def score(
 
     Args:
         model: with a `generate` method.
-        inputs: of the prompts, a row each.
-        choices: tokens of each choice of each row, at least one each.
-        first_BV: log p of the first new token, where known: choices of one token then cost nothing.
+        inputs: of the prompts, one row each.
+        choices: token ids of each choice of each row, at least one id each.
+        first_BV: log p of the first new token, where known: choices of one token then need no forward pass.
     """
     totals: list[list[float]] = [[] for _ in choices]
     for column in range(max(map(len, choices), default=0)):
@@ -102,16 +102,16 @@ def _forced(
     length = max(map(len, tokens))
     filler = (stop_ids(model) or [0])[0]
     padded = [[*row, *[filler] * (length - len(row))] for row in tokens]
-    follow = _Follow(torch.tensor(padded, device=model.device))
-    _run(model, inputs, length, follow)
-    assert follow.first_BV is not None
-    steps_TB = torch.stack(follow.forced)
-    # A batch whose rows have all stopped ends early; what is left over is filler.
-    return torch.nn.functional.pad(steps_TB, (0, 0, 0, length - len(steps_TB))), follow.first_BV
+    recorder = _LogprobRecorder(torch.tensor(padded, device=model.device))
+    _run(model, inputs, length, recorder)
+    assert recorder.first_BV is not None
+    steps_TB = torch.stack(recorder.forced)
+    # Decoding ends early where all rows have stopped; the remaining steps are filler.
+    return torch.nn.functional.pad(steps_TB, (0, 0, 0, length - len(steps_TB))), recorder.first_BV
 
 
-def _run(model: Any, inputs: Mapping[str, Any], max_new_tokens: int, follow: _Follow) -> torch.Tensor:
+def _run(model: Any, inputs: Mapping[str, Any], max_new_tokens: int, recorder: _LogprobRecorder) -> torch.Tensor:
     sequences: torch.Tensor = model.generate(
-        **inputs, max_new_tokens=max_new_tokens, do_sample=False, logits_processor=LogitsProcessorList([follow])
+        **inputs, max_new_tokens=max_new_tokens, do_sample=False, logits_processor=LogitsProcessorList([recorder])
     )
     return sequences

@@ -1,4 +1,4 @@
-"""Token budgets on random models of three architectures: the decoder reads what the budget leaves, and nothing else."""
+"""Token budgets on random models of three architectures: the decoder reads the remaining tokens and nothing else."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import tiny_models
 import torch
 
 from vtbench.budget import Budget, checked_weights
+from vtbench.budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.errors import SampleError
 from vtbench.types import Sample, VisualTokens
-from vtbench_budgets import DownSample, GridKeep, RandomKeep, TokenCount
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.decoding import until_stop
-from vtbench_hf.merged import MERGED, MergedAdapter
+from vtbench_hf.generation import until_stop
+from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
 from vtbench_llava.adapter import LlavaAdapter
 
 BUDGETS = [
-    RandomKeep(TokenCount(fraction=0.5)),
-    GridKeep(TokenCount(count=1)),
-    DownSample(TokenCount(count=3)),
-    GridKeep(TokenCount(count=0)),
-    RandomKeep(TokenCount(fraction=1)),
+    RandomKeep(Amount(fraction=0.5)),
+    GridKeep(Amount(count=1)),
+    DownSample(Amount(count=3)),
+    GridKeep(Amount(count=0)),
+    RandomKeep(Amount(fraction=1)),
 ]
 
 
-@pytest.fixture(scope="module", params=sorted(MERGED))
+@pytest.fixture(scope="module", params=sorted(MERGED_MODEL_TYPES))
 def adapter(request) -> MergedAdapter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -39,7 +39,7 @@ def _by_hand(adapter: MergedAdapter, sample: Sample, budget: Budget, added: list
 
     The prompt is put together token by token, from the model's own embedding layer and connector.
     """
-    inputs = adapter._inputs([sample])
+    inputs = adapter.model_inputs([sample])
     ids = inputs["input_ids"][0].tolist()
     embed = adapter.model.get_input_embeddings()
     (visual,) = adapter.visual_tokens([sample], ["connector"])
@@ -66,22 +66,22 @@ def test_answers_and_likelihoods_are_those_of_a_prompt_put_together_by_hand(adap
             tokens.append(int(_by_hand(adapter, sample, budget, tokens)[-1].argmax()))
         expected = adapter.tokenizer.decode(until_stop(tokens, [2]), skip_special_tokens=True).strip()
         assert answer.text == expected
-        ids = adapter._inputs([sample])["input_ids"][0].tolist()
+        ids = adapter.model_inputs([sample])["input_ids"][0].tolist()
         for choice, logprob in zip(sample.choices, rank.logprobs, strict=True):
-            chosen = adapter._choice_tokens(ids, choice)
+            chosen = adapter.choice_tokenizer(ids, choice)
             logits = _by_hand(adapter, sample, budget, chosen)[:-1].double().log_softmax(-1)
             assert logprob == pytest.approx(logits.gather(1, torch.tensor(chosen)[:, None]).sum().item(), abs=1e-4)
 
 
 def test_what_is_left_decides(adapter):
-    """Fewer tokens, another belief; without any, all pictures are alike."""
+    """Fewer tokens, another belief; without any, all images are alike."""
     samples = tiny_models.batch()
-    whole, none = adapter.rank(samples), adapter.rank(samples, GridKeep(TokenCount(count=0)))
-    half = adapter.rank(samples, RandomKeep(TokenCount(fraction=0.5)))
+    whole, none = adapter.rank(samples), adapter.rank(samples, GridKeep(Amount(count=0)))
+    half = adapter.rank(samples, RandomKeep(Amount(fraction=0.5)))
     for a, b in ((whole, none), (whole, half), (none, half)):
         assert all(x.logprobs != pytest.approx(y.logprobs, abs=1e-3) for x, y in zip(a, b, strict=True))
     other = [tiny_models.sample(7 + i, s.prompt, s.choices) for i, s in enumerate(samples)]
-    blind = adapter.rank(other, GridKeep(TokenCount(count=0)))
+    blind = adapter.rank(other, GridKeep(Amount(count=0)))
     assert [o.logprobs for o in blind] == [pytest.approx(o.logprobs, abs=1e-5) for o in none]
 
 
@@ -108,7 +108,7 @@ def test_only_models_with_visual_tokens_in_the_prompt_take_a_budget(adapter):
     assert "budget" not in HFAdapter(tiny_models.loaded("llava")).capabilities
 
 
-def test_pictures_of_several_sizes_are_budgeted_as_each_alone():
+def test_images_of_several_sizes_are_budgeted_as_each_alone():
     """Their boxes differ, and so do the tokens that a grid takes."""
 
     class LeftHalf:
@@ -119,7 +119,7 @@ def test_pictures_of_several_sizes_are_budgeted_as_each_alone():
             return [np.eye(len(visual.boxes), dtype=np.float32)[keep]] * len(keys)
 
     adapter = LlavaAdapter(tiny_models.loaded("llava"))
-    sizes = [(56, 56), (100, 50), (56, 56)]  # of a wide picture the middle alone is seen
+    sizes = [(56, 56), (100, 50), (56, 56)]  # of a wide image the middle alone is seen
     samples = [tiny_models.sample(i, "where?", ("left", "right"), size) for i, size in enumerate(sizes)]
     together = adapter.rank(samples, LeftHalf())
     assert together[0].tokens_in == together[1].tokens_in
@@ -131,25 +131,25 @@ def test_pictures_of_several_sizes_are_budgeted_as_each_alone():
 @pytest.mark.parametrize(
     ("name", "tiles"), [("idefics3", {(56, 56): 5, (56, 28): 3}), ("internvl", {(56, 56): 5, (28, 28): 1})]
 )
-def test_pictures_with_unequal_numbers_of_tokens_are_left_to_single_samples(name, tiles):
+def test_images_with_unequal_numbers_of_tokens_are_left_to_single_samples(name, tiles):
     """Also where the tiles of all of them could be dealt out evenly."""
     adapter = MergedAdapter(tiny_models.loaded(name))
     samples = [tiny_models.sample(i, "where?", ("left", "right"), size) for i, size in enumerate(tiles)]
     assert [output.visual_tokens_in for output in adapter.generate(samples, 1)] == [4 * n for n in tiles.values()]
-    budget = RandomKeep(TokenCount(fraction=0.5))
+    budget = RandomKeep(Amount(fraction=0.5))
     for ask in (lambda: adapter.generate(samples, 1, budget), lambda: adapter.rank(samples, budget)):
         with pytest.raises(SampleError, match="unequal numbers"):
             ask()
     for sample, n in zip(samples, tiles.values(), strict=True):
         (ranked,) = adapter.rank([sample], budget)
         assert ranked.visual_tokens_in == 2 * n
-        ids = adapter._inputs([sample])["input_ids"][0].tolist()
+        ids = adapter.model_inputs([sample])["input_ids"][0].tolist()
         for choice, logprob in zip(sample.choices, ranked.logprobs, strict=True):
-            chosen = adapter._choice_tokens(ids, choice)
+            chosen = adapter.choice_tokenizer(ids, choice)
             logits = _by_hand(adapter, sample, budget, chosen)[:-1].double().log_softmax(-1)
             assert logprob == pytest.approx(logits.gather(1, torch.tensor(chosen)[:, None]).sum().item(), abs=1e-4)
 
 
-def test_a_question_without_a_picture_has_nothing_to_drop(adapter):
+def test_a_question_without_an_image_has_nothing_to_drop(adapter):
     sample = Sample("0", 0, (), "what is red?", "", ("yes", "no"))
-    assert adapter.generate([sample], 3, GridKeep(TokenCount(count=1))) == adapter.generate([sample], 3)
+    assert adapter.generate([sample], 3, GridKeep(Amount(count=1))) == adapter.generate([sample], 3)

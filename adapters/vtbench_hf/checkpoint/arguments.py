@@ -1,0 +1,85 @@
+"""The arguments that load a checkpoint of transformers, shared by the adapters' factories.
+
+A factory takes one `LoadArguments` and what is its own; `with_load_arguments` gives it a keyword parameter for each
+field, because the parameters of a factory are what `--model-args` accepts. Importing this imports no backend.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadArguments:
+    """Which checkpoint to load, and how. The metadata `help` of a field is its line in a factory's docstring."""
+
+    pretrained: str | None = field(
+        default=None,
+        metadata={"help": "directory of a checkpoint in the transformers format, or its name on the hub."},
+    )
+    revision: str | None = field(default=None, metadata={"help": "branch, tag or commit on the hub."})
+    dtype: str = field(
+        default="auto",
+        metadata={"help": "`auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`."},
+    )
+    device: str = field(default="auto", metadata={"help": "`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."})
+    attn_implementation: str | None = field(
+        default=None, metadata={"help": "`eager`, `sdpa`, `flash_attention_2`; transformers' choice by default."}
+    )
+    trust_remote_code: bool | str = field(
+        default=False, metadata={"help": "run code that comes with the checkpoint; off by default."}
+    )
+    chat_template: str | None = field(
+        default=None, metadata={"help": "a Jinja template, or a file with one, in place of the processor's."}
+    )
+
+
+_RAISES = "    AdapterError: the checkpoint or an argument cannot be used; one line that says why and what to do."
+
+
+def with_load_arguments(
+    *, without: Collection[str] = (), **helps: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a factory `make(arguments, *, own=...)` so that it takes the fields of `LoadArguments` by keyword.
+
+    The signature of the decorated factory has the fields first and its own parameters after them. Its docstring gets
+    the sections `Args` and `Raises`.
+
+    Args:
+        without: fields that the factory does not take; they keep their defaults.
+        helps: help text of the factory's own parameters, and of fields in place of the shared text.
+
+    >>> @with_load_arguments(without=["chat_template"], image_size="side in pixels.")
+    ... def tiny(arguments, *, image_size=None):
+    ...     '''A tiny model.'''
+    ...     return arguments.pretrained, image_size
+    >>> tiny(pretrained="./checkpoint", image_size=28)
+    ('./checkpoint', 28)
+    >>> list(inspect.signature(tiny).parameters)[-2:]
+    ['trust_remote_code', 'image_size']
+    """
+
+    def decorate(make: Callable[..., Any]) -> Callable[..., Any]:
+        shared = [each for each in fields(LoadArguments) if each.name not in without]
+        names = {each.name for each in shared}
+        own = list(inspect.signature(make).parameters.values())[1:]
+
+        def factory(**given: Any) -> Any:
+            signature.bind(**given)
+            arguments = LoadArguments(**{name: value for name, value in given.items() if name in names})
+            return make(arguments, **{name: value for name, value in given.items() if name not in names})
+
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [inspect.Parameter(f.name, keyword, default=f.default, annotation=f.type) for f in shared]
+        signature = inspect.Signature([*parameters, *(p.replace(kind=keyword) for p in own)])
+        texts = {f.name: f.metadata["help"] for f in shared} | helps
+        lines = [f"    {p}: {texts[p]}" for p in signature.parameters if p in texts]
+        factory.__name__, factory.__qualname__, factory.__module__ = make.__name__, make.__qualname__, make.__module__
+        factory.__doc__ = "\n".join([inspect.getdoc(make) or "", "", "Args:", *lines, "", "Raises:", _RAISES])
+        vars(factory)["__signature__"] = signature
+        return factory
+
+    return decorate

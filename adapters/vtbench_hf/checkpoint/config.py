@@ -1,0 +1,118 @@
+"""A checkpoint's config.json: found in a directory, the hub's cache or the hub, and checked against an adapter."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import transformers
+from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub.utils import HFValidationError, validate_repo_id
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+from vtbench.errors import AdapterError
+from vtbench_hf.checkpoint.model_types import adapter_for
+from vtbench_hf.errors import first_line
+
+_CONVERTED = {"llava_": ("LLaVA", "llava-hf/*"), "internvl_chat": ("InternVL", "OpenGVLab/InternVL3-*-hf")}
+"""By the prefix of the `model_type` of an original format: the family, and its checkpoints for transformers."""
+
+
+def is_offline(adapter: str, pretrained: str) -> bool:
+    """Return whether a hub checkpoint must come from the cache because the hub does not answer. No retries.
+
+    Raises:
+        AdapterError: it is not a valid hub name, or neither the cache nor the hub has it.
+    """
+    missing = f"--model {adapter}: there is no directory {pretrained!r}"
+    try:
+        validate_repo_id(pretrained)
+    except HFValidationError as error:
+        raise AdapterError(f"{missing}; pretrained= takes the directory of a checkpoint or a hub name") from error
+    if problem := _hub_error():
+        if isinstance(try_to_load_from_cache(pretrained, "config.json"), str):
+            return True
+        raise AdapterError(
+            f"{missing}, no hub checkpoint of that name in the cache, and the hub cannot be reached ({problem})"
+        )
+    return False
+
+
+def checked_model_type(
+    adapter: str, source: str, options: dict[str, Any], only: Collection[str], never: Collection[str]
+) -> str:
+    """Return the checkpoint's `model_type`, once it is known that the adapter serves it.
+
+    Args:
+        adapter: its name, for messages.
+        source: directory or hub name.
+        options: keyword arguments of `from_pretrained`.
+        only: the model types that the adapter serves; empty is every image-text model.
+        never: model types that the adapter leaves to others.
+
+    Raises:
+        AdapterError: says what the checkpoint is, and which adapter serves it.
+    """
+    path = Path(source)
+    if path.is_dir() and not (path / "config.json").exists():
+        hint = "a checkpoint that transformers can load holds config.json, weights, tokenizer and processor"
+        if any(path.glob("*.gguf")):
+            hint = "it holds GGUF weights, which transformers does not serve as an image-text model"
+        elif (path / "adapter_config.json").exists():
+            hint = "it holds a LoRA adapter; merge it into its base model first"
+        raise AdapterError(f"{source} has no config.json: {hint}")
+    try:
+        config = transformers.AutoConfig.from_pretrained(source, **options)
+    except (OSError, ValueError, KeyError, StrictDataclassError) as error:
+        kind = _declared_type(path)
+        for original, (family, converted) in _CONVERTED.items():
+            if kind.startswith(original):
+                raise AdapterError(
+                    f"{source} is in the original {family} format ({kind}); use one converted for transformers"
+                    f" (as {converted})"
+                ) from error
+        raise AdapterError(f"{source}: its config cannot be used ({first_line(error)})") from error
+    known = config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    remote = options["trust_remote_code"] and "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
+    if not known and not remote:
+        architectures = ", ".join(config.architectures or []) or "no architecture named"
+        raise AdapterError(
+            f"{source} is a {config.model_type!r} checkpoint ({architectures}), not an image-text model:"
+            f" --model {adapter} needs one that AutoModelForImageTextToText loads"
+            " (llava, qwen2_vl, idefics3, paligemma, ...)"
+        )
+    if config.model_type in never or (only and config.model_type not in only):
+        takes = f"takes {' or '.join(only)}" if only else "leaves it to another"
+        raise AdapterError(
+            f"{path / 'config.json'} says model_type {config.model_type}, and --model {adapter} {takes}:"
+            f" --model {adapter_for(config.model_type)} runs it"
+        )
+    return str(config.model_type)
+
+
+def _hub_error() -> str | None:
+    """Return why the hub cannot be reached; None where it answers at all."""
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=10).close()
+    except urllib.error.HTTPError:
+        return None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        # Certificates are the hub client's business: it may have some that this request does not.
+        return None if isinstance(reason, ssl.SSLError) else f"{constants.ENDPOINT}: {first_line(reason)}"
+    return None
+
+
+def _declared_type(directory: Path) -> str:
+    try:
+        return str(json.loads((directory / "config.json").read_text()).get("model_type", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""

@@ -1,0 +1,209 @@
+"""The faster adapter, for models in which image features replace the embeddings of placeholder tokens.
+
+Such a model is a plain causal decoder over `inputs_embeds`. A batch's prompts are prefilled once; the greedy answer and
+the scores of the choices continue from the same cache. A token budget makes shorter prompts of the same image features,
+so the vision tower and the connector run once for all budgets. Prefill and decoding are timed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from vtbench.budget import Budget, checked_weights
+from vtbench.errors import AdapterError
+from vtbench.types import Output, Sample, VisualTokens
+from vtbench_hf.adapter import HFAdapter, Inputs
+from vtbench_hf.checkpoint.loader import LoadedModel
+from vtbench_hf.prefix_cache import PrefixCache
+from vtbench_hf.token_reduction import reduce_prompts
+
+MERGED_MODEL_TYPES = frozenset({"llava", "idefics3", "internvl"})
+"""Model types that `MergedAdapter` is tested to serve as their own `generate` does, without a subclass."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReducedPrompts:
+    """A batch's prompts under a budget, and the time that making them took."""
+
+    key: tuple[Budget, tuple[str, ...]]
+    """The budget, and the samples' ids, which a random budget depends on."""
+    inputs: Inputs
+    seconds: float
+
+
+class MergedAdapter(HFAdapter):
+    """Serves models with a plain causal decoder: one prefill for answers and choices, and token budgets.
+
+    A family overrides further methods here: `placeholder_features`, `position_ids` and `language_model`.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        super().__init__(loaded)
+        if self.layers:
+            self.capabilities |= {"budget"}
+
+    def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
+        """Answer greedily, from the visual tokens that the budget leaves."""
+        with self.batch(samples):
+            inputs = self._budgeted_inputs(samples, budget)
+            outputs = self._answers(inputs, max_new_tokens)
+            prefill, decode = (seconds / len(samples) for seconds in self.cache.get("seconds") or ())
+            return [
+                replace(output, visual_tokens_in=n, prefill_seconds=prefill, decode_seconds=decode)
+                for output, n in zip(outputs, self._kept_counts(inputs, samples), strict=True)
+            ]
+
+    def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
+        """Score each sample's choices, from the visual tokens that the budget leaves."""
+        with self.batch(samples):
+            inputs = self._budgeted_inputs(samples, budget)
+            ranked = zip(self._rankings(inputs, samples), self._kept_counts(inputs, samples), strict=True)
+            return [replace(output, visual_tokens_in=n) for output, n in ranked]
+
+    # What a family overrides.
+
+    def placeholder_features(self, inputs: Inputs) -> torch.Tensor | list[torch.Tensor]:
+        """Return the features that replace the placeholders, in their order.
+
+        By default the connector's tokens. In some families there are more of them than visual tokens, such as
+        separators between rows.
+        """
+        return self.connector_features(inputs)
+
+    def position_ids(self, inputs: Inputs) -> torch.Tensor:
+        """Return position ids, (B, P) or (axes, B, P).
+
+        They count from the full prompt's first token, whatever padding stands before it. Under a budget `inputs` has
+        the positions in the full prompt as `position_ids`.
+        """
+        if "position_ids" in inputs:
+            known: torch.Tensor = inputs["position_ids"]
+            return known
+        return (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
+
+    def language_model(self) -> Any:
+        """Return the causal language model with its head that takes `inputs_embeds`; by default the whole model."""
+        return self.model
+
+    def inputs_embeds(self, inputs: Inputs) -> torch.Tensor:
+        """Return the prompts' embeddings with image features in the place of the placeholders, (B, P, d).
+
+        Raises:
+            AdapterError: the numbers of placeholders and of features differ.
+        """
+        if "inputs_embeds" in inputs:
+            made: torch.Tensor = inputs["inputs_embeds"]
+            return made
+        embeds_BPD = self.model.get_input_embeddings()(inputs["input_ids"])
+        if "pixel_values" not in inputs:
+            return embeds_BPD
+        rows = self.placeholder_features(inputs)
+        rows = torch.cat([row.reshape(-1, row.shape[-1]) for row in rows]) if isinstance(rows, list) else rows
+        placeholder_BP = self.placeholder_mask(inputs)
+        if int(placeholder_BP.sum()) * embeds_BPD.shape[-1] != rows.numel():
+            raise AdapterError(
+                f"{self.loaded.checkpoint}: its processor makes {int(placeholder_BP.sum())} placeholders for"
+                f" {rows.numel() // embeds_BPD.shape[-1]} visual tokens: they do not belong together"
+            )
+        return embeds_BPD.masked_scatter(placeholder_BP[..., None], rows.to(embeds_BPD.dtype))
+
+    def generate_tokens(self, inputs: Inputs, max_new_tokens: int) -> list[list[int]]:
+        """Return the token ids of the greedy answers; the prefill's and the decoding's seconds go to the cache."""
+        prefix, prefill_seconds = self._prefix(inputs)
+        start = device_time(self.model.device)
+        tokens = prefix.greedy(max_new_tokens)
+        self.cache.put("seconds", (prefill_seconds, device_time(self.model.device) - start))
+        return tokens
+
+    def score_choices(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+        """Return log p(choice | prompt) in nats of each row's choices."""
+        return self._prefix(inputs)[0].score(choices)
+
+    def _budgeted_inputs(self, samples: Sequence[Sample], budget: Budget | None) -> Inputs:
+        """Return the batch's inputs; under a budget those of the shorter prompts, with `inputs_embeds`.
+
+        Raises:
+            SampleError: under a budget, the samples have unequal numbers of visual tokens.
+        """
+        inputs = self.batch_inputs(samples)
+        if budget is None or "pixel_values" not in inputs:
+            return inputs
+        tokens_BND = self._layer_tokens("connector", inputs, samples)
+        reduced, key = self.cache.get("reduced"), (budget, tuple(sample.id for sample in samples))
+        if reduced is None or reduced.key != key:
+            start = device_time(self.model.device)
+            shorter = self._reduce(samples, inputs, tokens_BND, budget)
+            reduced = ReducedPrompts(key, shorter, device_time(self.model.device) - start)
+            self.cache.put("reduced", reduced)
+        reduced_inputs: Inputs = reduced.inputs
+        return reduced_inputs
+
+    def _reduce(self, samples: Sequence[Sample], inputs: Inputs, tokens_BND: torch.Tensor, budget: Budget) -> Inputs:
+        return reduce_prompts(
+            inputs["input_ids"],
+            inputs["attention_mask"],
+            self.inputs_embeds(inputs),
+            self.visual_token_mask(inputs),
+            tokens_BND,
+            self._budget_weights(samples, tokens_BND, budget),
+        )
+
+    def _budget_weights(self, samples: Sequence[Sample], tokens_BND: torch.Tensor, budget: Budget) -> list[np.ndarray]:
+        """Return the budget's weights (k, N) of each sample; samples with one image size are asked about together.
+
+        Only these share their tokens' boxes.
+        """
+        sizes = [tuple(image.size for image in sample.images) for sample in samples]
+        found: dict[int, np.ndarray] = {}
+        for size in dict.fromkeys(sizes):
+            rows = [i for i, other in enumerate(sizes) if other == size]
+            alike = [samples[i] for i in rows]
+            tokens = VisualTokens("connector", tokens_BND[rows], self._boxes(alike))
+            found |= zip(rows, checked_weights(budget, tokens, [sample.id for sample in alike]), strict=True)
+        return [found[i] for i in range(len(samples))]
+
+    def _prefix(self, inputs: Inputs) -> tuple[PrefixCache, float]:
+        """Return the prefilled prompts and the seconds that they took; the last ones are kept for their next use."""
+        known = self.cache.get("prefix")
+        if known is None or known[0] is not inputs:
+            known = (inputs, *self._prefill(inputs))
+            self.cache.put("prefix", known)
+        return known[1], known[2]
+
+    def _prefill(self, inputs: Inputs) -> tuple[PrefixCache, float]:
+        """Prefill the prompts; return the cache and the seconds from visual tokens to logits, the budget's included."""
+        if "pixel_values" in inputs:
+            self.image_features(inputs)  # before the clock starts: the tower's work is the same under every budget
+        start = device_time(self.model.device)
+        embeds_BPD = self.inputs_embeds(inputs)
+        prefix = PrefixCache.prefill(
+            self.language_model(), embeds_BPD, inputs["attention_mask"], self.position_ids(inputs)
+        )
+        reduced = self.cache.get("reduced")
+        reduction = reduced.seconds if reduced is not None and reduced.inputs is inputs else 0.0
+        return prefix, reduction + device_time(self.model.device) - start
+
+    def _kept_counts(self, inputs: Inputs, samples: Sequence[Sample]) -> list[int]:
+        """Return each prompt's number of visual tokens: all, less what the prompt is shorter than the full one."""
+        full = self.batch_inputs(samples)
+        counts = self.visual_token_mask(full).sum(1).tolist()
+        lengths = zip(counts, self._prompt_lengths(full), self._prompt_lengths(inputs), strict=True)
+        return [count - before + after for count, before, after in lengths]
+
+
+def device_time(device: torch.device) -> float:
+    """Return the wall time in seconds once the device has finished its queued work."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter()
+
+
+def adapter_class(model_type: str) -> type[HFAdapter]:
+    """Return the fastest adapter class that gives exactly the model's own answers, for a model type."""
+    return MergedAdapter if model_type in MERGED_MODEL_TYPES else HFAdapter
