@@ -38,7 +38,7 @@ task = load_task(find_task_files()["relational"])
 for first in range(0, int(sys.argv[2]), 64):
     samples = [task.sample(i, 112) for i in range(first, min(first + 64, int(sys.argv[2])))]
     with torch.no_grad():
-        adapter.model.generate(**adapter._inputs(samples), max_new_tokens=task.max_new_tokens, do_sample=False)
+        adapter.model.generate(**adapter.model_inputs(samples), max_new_tokens=task.max_new_tokens, do_sample=False)
 """
 
 

@@ -32,10 +32,10 @@ from vtbench.registry import Registry
 from vtbench.scoring import plugin
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
-from vtbench_hf.prompting import prompt_text
+from vtbench_hf.checkpoint.published import save_published
+from vtbench_hf.prompts import prompt_text
 from vtbench_llava import WEIGHTS
-from vtbench_llava.build import build_llava
-from vtbench_llava.layout import save_published
+from vtbench_training.small_models.llava import build_llava
 
 TASK = "relational"
 

@@ -12,11 +12,11 @@ from safetensors import safe_open
 from transformers import AutoModelForImageTextToText
 
 import vtbench
-from vtbench.catalog import find_task_files
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_families import FAMILIES
-from vtbench_hf.shipped import shipped
+from vtbench_hf.checkpoint.files import zoo_checkpoint
 from vtbench_llava import WEIGHTS
 
 sys.path.append(str(Path(__file__).parent / "adapters"))
@@ -28,7 +28,7 @@ SMALL = ["llava", *(name for name, entry in FAMILIES.items() if entry.small)]
 
 
 def directory_of(model: str) -> Path:
-    directory = WEIGHTS if model == "llava" else shipped(model)
+    directory = WEIGHTS if model == "llava" else zoo_checkpoint(model)
     assert directory, f"the zoo has no {model}"
     return directory
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from vtbench.scenes.scene import Scene, Thing
+from vtbench.scenes.scene import Scene, SceneObject
 
 PAIR_QUESTIONS: tuple[tuple[str, str], ...] = (
     (r"left\b.*\bright|right\b.*\bleft", "x"),
@@ -41,19 +41,19 @@ def _find_words(text: str, words: str) -> int:
     return match.start() if match else -1
 
 
-def named_pair(text: str, scene: Scene) -> tuple[Thing, Thing] | None:
+def named_pair(text: str, scene: Scene) -> tuple[SceneObject, SceneObject] | None:
     """Return the two objects that a question relates, the one it asks about first; None if it does not relate two."""
     found = sorted(
-        (at, thing.id) for thing in scene.things if (at := _find_words(text, f"{thing.colour} {thing.shape}")) >= 0
+        (at, thing.id) for thing in scene.objects if (at := _find_words(text, f"{thing.colour} {thing.shape}")) >= 0
     )
     if len(found) != 2:
         return None
-    things = {thing.id: thing for thing in scene.things}
+    things = {thing.id: thing for thing in scene.objects}
     first, second = (things[number] for _, number in found)
     return (second, first) if re.search(r"side of the", text) else (first, second)
 
 
-def direction(a: Thing, b: Thing) -> str:
+def direction(a: SceneObject, b: SceneObject) -> str:
     """Return the side of b on which the centre of a lies, along the axis of their larger distance."""
     dx, dy = a.cx - b.cx, a.cy - b.cy
     if abs(dx) >= abs(dy):
@@ -61,7 +61,7 @@ def direction(a: Thing, b: Thing) -> str:
     return "above" if dy < 0 else "below"
 
 
-def _related(what: str, a: Thing, b: Thing) -> str:
+def _related(what: str, a: SceneObject, b: SceneObject) -> str:
     if what == "where":
         return direction(a, b)
     if what == "x":
@@ -81,7 +81,7 @@ def _related(what: str, a: Thing, b: Thing) -> str:
 
 def scene_graph(scene: Scene, positions: bool = True) -> str:
     """Return the scene graph as one line: all objects, and with `positions` the direction of every pair."""
-    things = sorted(scene.things, key=lambda t: (t.cy, t.cx) if positions else (t.shape, t.colour, t.id))
+    things = sorted(scene.objects, key=lambda t: (t.cy, t.cx) if positions else (t.shape, t.colour, t.id))
     objects = [f"{i} {t.size} {t.colour} {t.texture} {t.shape}" for i, t in enumerate(things, 1)]
     relations = [
         f"{i + 1} {direction(things[i], things[j])} {j + 1}" for j in range(len(things)) for i in range(j) if positions
@@ -111,8 +111,8 @@ def solve(prompt: str, scene: Scene, positions: bool = True) -> str | None:
     if what == "background":
         return scene.background.colour
     if what == "shape":
-        return scene.things[0].shape if len(scene.things) == 1 else None
-    named = [thing for thing in scene.things if _find_words(text, thing.shape) >= 0]
+        return scene.objects[0].shape if len(scene.objects) == 1 else None
+    named = [thing for thing in scene.objects if _find_words(text, thing.shape) >= 0]
     if what in ("colour", "texture") and len(named) == 1:
         return str(getattr(named[0], what))
     return None

@@ -17,7 +17,7 @@ from PIL.Image import Image
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError, nearest
 from vtbench.runs.provenance import secrets
 from vtbench.types import Capability, Output, Sample, VisualTokens
-from vtbench_hf.fingerprint import fingerprint
+from vtbench_hf.checkpoint.files import fingerprint
 from vtbench_lmms.arguments import LmmsArguments
 from vtbench_lmms.worker_process import WorkerProcess
 

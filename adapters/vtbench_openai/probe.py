@@ -28,9 +28,9 @@ class Probe:
     """
 
     def __init__(self, checkpoint: str, device: str, dtype: str) -> None:
-        from vtbench_hf.serving import server_of
+        from vtbench_hf.checkpoint.model_types import adapter_for
 
-        name = server_of(_model_type(checkpoint))
+        name = adapter_for(_model_type(checkpoint))
         self._inner = Registry().adapter(name, {"pretrained": checkpoint}, device, dtype)
         self.layers = tuple(layer for layer in LAYERS if layer in self._inner.layers)
         self.image_size = self._inner.image_size

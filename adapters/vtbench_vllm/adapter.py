@@ -15,7 +15,7 @@ import transformers
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
-from vtbench_hf.prompting import ChoiceTokens, adds_special_tokens, prompt_text
+from vtbench_hf.prompts import ChoiceTokenizer, adds_special_tokens, prompt_text
 from vtbench_vllm.checkpoint import Checkpoint
 from vtbench_vllm.engine import Completion, Engine, Prompt, import_vllm
 from vtbench_vllm.vision_model import vision_layers
@@ -36,7 +36,7 @@ class VllmAdapter:
         self._checkpoint, self._engine, self._device = checkpoint, engine, device
         self._vision_model = vision_model
         self._tokenizer = checkpoint.processor.tokenizer
-        self._choice_tokens = ChoiceTokens(self._tokenizer)
+        self._choice_tokens = ChoiceTokenizer(self._tokenizer)
         capabilities: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")
         self.capabilities: frozenset[Capability] = frozenset(capabilities if vision_model else capabilities[:2])
         self.layers = vision_layers(vision_model) if vision_model else ()

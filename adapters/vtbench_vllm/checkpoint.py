@@ -15,9 +15,10 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from vtbench.errors import AdapterError
-from vtbench_hf.loading import Loaded, check_weights, choose_dtype
-from vtbench_hf.memory import first_line
-from vtbench_hf.processors import load_processor
+from vtbench_hf.checkpoint.files import check_weights
+from vtbench_hf.checkpoint.loader import LoadedModel, choose_dtype
+from vtbench_hf.checkpoint.processor import load_processor
+from vtbench_hf.errors import first_line
 from vtbench_llava import SHIPPED
 
 _SUBDIRECTORIES = ["*/*"]
@@ -56,7 +57,7 @@ class Checkpoint:
 
     def fingerprint(self) -> str | None:
         """Return the SHA-256 of its weights, computed as by `--model hf`."""
-        return Loaded(None, self.processor, self.name, self.directory).fingerprint()
+        return LoadedModel(None, self.processor, self.name, self.directory).fingerprint()
 
     def parameters(self) -> int | None:
         """Return the number of parameters of the whole model; None if transformers does not know its architecture."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtbench.errors import AdapterError, SampleError
 from vtbench.settings import reason
-from vtbench_hf.memory import first_line
+from vtbench_hf.errors import first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -17,8 +17,8 @@ import torch
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError
 from vtbench.registry import Registry
-from vtbench_hf.serving import server_of
-from vtbench_hf.visual import QUARTERS
+from vtbench_hf.checkpoint.model_types import adapter_for
+from vtbench_hf.visual_features import DECODER_DEPTHS
 from vtbench_vllm.checkpoint import Checkpoint
 
 
@@ -33,7 +33,7 @@ def load_vision_model(checkpoint: Checkpoint, device: str, dtype: str) -> Adapte
     Raises:
         AdapterError: it cannot be loaded; the message tells how to run without it.
     """
-    family = server_of(checkpoint.config.model_type)
+    family = adapter_for(checkpoint.config.model_type)
     arguments = {"trust_remote_code": True} if checkpoint.trust_remote_code and family == "hf" else {}
     with tempfile.TemporaryDirectory(prefix="vtbench-") as scratch:
         directory = Path(scratch) / "vision"
@@ -51,7 +51,7 @@ def load_vision_model(checkpoint: Checkpoint, device: str, dtype: str) -> Adapte
 
 def vision_layers(vision_model: Adapter) -> tuple[str, ...]:
     """Return the names of the layers before the decoder, which are those of a vision model."""
-    return tuple(name for name in vision_model.layers if name not in QUARTERS)
+    return tuple(name for name in vision_model.layers if name not in DECODER_DEPTHS)
 
 
 def write_vision_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:

@@ -23,7 +23,7 @@ from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError, SampleError
 from vtbench.registry import Registry
 from vtbench.types import Sample
-from vtbench_hf.prompting import prompt_text
+from vtbench_hf.prompts import prompt_text
 
 SMALL = {"enforce_eager": True, "max_model_len": 512, "kv_cache_memory_bytes": 2**27}
 """Compiling this model takes longer than all requests; its prompts have about 90 tokens, 9 KiB of cache each."""

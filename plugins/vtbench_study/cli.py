@@ -115,6 +115,6 @@ def _parse_named(text: str, flag: str, parse: Callable[[str], Any]) -> tuple[str
 
 
 def _parse_mix(text: str) -> dict[str, float]:
-    from vtbench_training.settings import parse_mix
+    from vtbench_training.finetune.settings import parse_mix
 
     return parse_mix(text)

@@ -66,13 +66,13 @@ def measurement_runs(cell: Cell, plan: Plan, checkpoint: str) -> Iterator[tuple[
 
 def _train(directory: Path, cell: Cell, plan: Plan, device: str) -> str:
     """Return the checkpoint of a cell, which is trained unless it is the base."""
-    from vtbench_training.bases import checkpoint_of
-    from vtbench_training.finetune import finetune
+    from vtbench_training.finetune.base_model import resolve_base
+    from vtbench_training.finetune.trainer import finetune
 
     if cell.kind == "base":
-        return checkpoint_of(plan.base)
+        return resolve_base(plan.base)
     home = directory / "models" / cell.name
-    checkpoint = finetune(plan.settings(cell), home, device, save_every=100, guard_images=0)
+    checkpoint = finetune(plan.settings(cell), home, device, save_every=100, check_images=0)
     (home / "finetune.pt").unlink(missing_ok=True)  # the resume state: four times the size of the model
     return str(checkpoint)
 

@@ -21,7 +21,7 @@ from vtbench_study.statistics import (
     trend_correlation,
     welch_p,
 )
-from vtbench_training.guard import ACCURACY_LOST, INFORMATION_KEPT, verdict
+from vtbench_training.finetune.penalty_check import ACCURACY_LOST, INFORMATION_KEPT, rejection_reasons
 
 SOURCE = "Hannan, Cooper, White and Watkins, arXiv 2602.06914 (2026), as public summaries give it"
 SIGNIFICANCE_LEVEL = 0.05
@@ -84,7 +84,7 @@ class Trend:
 
     Attributes:
         claimed: the paper's direction.
-        verdict: see `trend_test`.
+        rejection_reasons: see `trend_test`.
         statistic: Jonckheere's J: of `pairs` pairs of models of two families, those whose value rises with complexity.
         pairs: number of such pairs.
         p: exact two-sided p-value of J; None if no p-value below 0.05 is possible with so few models.
@@ -94,7 +94,7 @@ class Trend:
     """
 
     claimed: Direction
-    verdict: Verdict
+    rejection_reasons: Verdict
     statistic: float | None
     pairs: int
     p: float | None
@@ -115,7 +115,7 @@ def trend_test(groups: Sequence[Sequence[float | None]], claimed: Direction) -> 
         claimed: the paper's direction.
 
     Returns:
-        The verdict is `reproduced` if Jonckheere's test has p < 0.05 and the values move as claimed, `reversed` if
+        The rejection_reasons is `reproduced` if Jonckheere's test has p < 0.05 and the values move as claimed, `reversed` if
         they move the other way, `not reproduced` for a larger p, and `cannot tell` if no p < 0.05 is possible.
 
     >>> trend_test([[0.9, 0.8], [0.7, 0.75], [0.5, 0.6], [0.4, 0.3]], "falls").verdict
@@ -175,7 +175,7 @@ def _comparison(arms: Arms, arm: str, control: str, families: Sequence[str]) -> 
     rs_before, rs_after = (
         [value for value in _values(arms[name], "rs_probe") if value is not None] for name in (control, arm)
     )
-    lost = verdict(before, after)
+    lost = rejection_reasons(before, after)
     difference = None if before["rs"] is None or after["rs"] is None else after["rs"] - before["rs"]
     p = welch_p(rs_after, rs_before)
     return {

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 from vtbench.errors import VtbenchError, nearest
 from vtbench.task.catalog import find_task_files
 from vtbench_study.errors import StudyError
-from vtbench_training.settings import FineTune, parse_penalty
+from vtbench_training.finetune.settings import FineTune, parse_penalty
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 """In rising complexity, as the paper orders them."""

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from vtbench.errors import StoreError
+from vtbench.errors import ResultsError
 
 
 class Checkpoint:
@@ -27,7 +27,7 @@ class Checkpoint:
         """Write the state after `step` steps: the trained parameters, the optimiser's state and the loss monitor's.
 
         Raises:
-            StoreError: it cannot be written, the disk being full say; the checkpoint before is intact.
+            ResultsError: it cannot be written, the disk being full say; the checkpoint before is intact.
         """
         part = self.path.with_suffix(".part")
         state = {
@@ -59,7 +59,7 @@ def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[N
     """Turn a failed write of `what` to `path` into a one-line error, and remove the unfinished file.
 
     Raises:
-        StoreError: the disk is full, or there is no permission.
+        ResultsError: the disk is full, or there is no permission.
     """
     try:
         yield
@@ -70,7 +70,7 @@ def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[N
         if unfinished is not None:
             unfinished.unlink(missing_ok=True)
         why = "the disk is full" if number in (errno.ENOSPC, errno.EDQUOT) else os.strerror(number).lower()
-        raise StoreError(
+        raise ResultsError(
             f"{path}: {what} cannot be written: {why}; what was written before is intact, and the same command goes on"
         ) from error
 

@@ -117,7 +117,7 @@ def train(
 
     Raises:
         VtbenchError: the loss is not finite, or jumped; the last good checkpoint is kept.
-        StoreError: a checkpoint cannot be written; the one before is kept.
+        ResultsError: a checkpoint cannot be written; the one before is kept.
     """
     accelerator = accelerator or Accelerator(cpu=device.type == "cpu")
     precision = precision or (torch.bfloat16 if device.type == "cuda" else torch.float32)

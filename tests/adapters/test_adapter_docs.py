@@ -78,7 +78,7 @@ def test_the_worked_example_gives_boxes(gemma3):
 
 def test_the_worked_example_refuses_what_does_not_fit(package, gemma3, tmp_path):
     registry = Registry({"my-models": package["my_models"]})
-    assert registry.adapters()["gemma3"].summary == "Gemma 3, with a box for each token."
+    assert registry.named("model")["gemma3"].summary == "Gemma 3, with a box for each token."
     for arguments, says in (
         ({"pretrained": "./none"}, r"there is no directory '\./none'"),
         ({"pretrained": str(tiny_models.save("paligemma", tmp_path / "other"))}, "--model paligemma runs it"),

@@ -7,7 +7,8 @@ import pytest
 import tiny_models
 import torch
 
-from vtbench.budget import checked_weights, parse_budget
+from vtbench.budget import checked_weights
+from vtbench.registry import Registry
 from vtbench.types import VisualTokens
 
 WITHOUT = {"blip-2, t5", "idefics", "mllama", "paligemma"}
@@ -28,12 +29,12 @@ def test_those_take_a_budget_whose_decoder_is_causal_and_reads_visual_tokens(fam
 @pytest.mark.parametrize("text", ["random:f=1", "grid:f=1", "downsample:f=1"])
 def test_a_budget_that_keeps_every_token_is_none(frugal, text):
     samples = tiny_models.batch()
-    assert frugal.adapter.generate(samples, 7, parse_budget(text)) == frugal.adapter.generate(samples, 7)
+    assert frugal.adapter.generate(samples, 7, Registry().budget(text)) == frugal.adapter.generate(samples, 7)
 
 
 def test_likelihoods_are_those_of_plain_transformers_without_the_dropped_embeddings(frugal):
     """Embeddings and positions are taken where the language model is given the full prompt; the marks of rows stay."""
-    model, budget = frugal.model, parse_budget("random:f=0.5")
+    model, budget = frugal.model, Registry().budget("random:f=0.5")
     reader = model.language_model if frugal.name == "blip-2" else model  # BLIP-2 itself reads nothing without pixels
     inner = getattr(model, "model", model)
     language = getattr(inner, "language_model", None) or inner.text_model

@@ -78,7 +78,7 @@ def test_hf_refuses_checkpoints_whose_processors_it_would_call_wrongly(registry,
 
 
 def test_every_model_type_has_one_adapter(registry):
-    served = [kind for named in registry.adapters().values() for kind in getattr(named.factory, "model_types", ())]
+    served = [kind for named in registry.named("model").values() for kind in getattr(named.factory, "model_types", ())]
     assert len(served) == len(set(served))
     assert {kind: adapter_for(kind) for kind in ("llava", "blip-2", "fuyu", "mllama", "unheard_of")} == {
         "llava": "llava",
@@ -95,7 +95,7 @@ def test_each_needs_a_checkpoint_and_runs_none_of_its_code(registry, adapter, mo
     assert f"--model {adapter} needs a checkpoint" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
     if FAMILIES[adapter].small:
         assert "pip install 'vtbench[zoo]'" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
-    named = registry.adapters()[adapter]
+    named = registry.named("model")[adapter]
     assert "trust_remote_code" not in inspect.signature(named.factory).parameters
     assert named.summary == FAMILIES[adapter].summary
 
@@ -204,7 +204,7 @@ def test_an_image_that_the_processor_refuses_is_the_samples_error(saved, adapter
 
 def test_listing_them_imports_no_backend():
     code = (
-        "import sys; from vtbench.registry import Registry; Registry().adapters(); import vtbench_families;"
+        "import sys; from vtbench.registry import Registry; Registry().named("model"); import vtbench_families;"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

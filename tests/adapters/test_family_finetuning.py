@@ -17,7 +17,7 @@ import vtbench
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
 from vtbench_hf.model_parts import is_in_modules
-from vtbench_training.finetune import FineTune, finetune
+from vtbench_training.finetune.trainer import FineTune, finetune
 
 STEPS = 4
 WAYS = {"qwen2_vl": "qwen2_vl", "fuyu": "fuyu", "flamingo": "idefics"}
@@ -83,7 +83,7 @@ def test_killed_and_resumed_it_ends_as_unbroken_and_its_checkpoint_is_of_use(con
 def test_the_command_says_which_model_runs_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base, output = tiny_models.save("paligemma", tmp_path / "tiny"), tmp_path / "out"
     command = ["train", "--model", "paligemma", "--task", "coarse", "--base", str(base), "--steps", "1"]
-    command += ["--batch-size", "2", "--redundancy-penalty", "cosine:0.1", "--guard-images", "0", "--lora", "2"]
+    command += ["--batch-size", "2", "--redundancy-penalty", "cosine:0.1", "--check-images", "0", "--lora", "2"]
     assert status([*command, "--output", str(output)]) == 0
     said = capsys.readouterr()
     assert f"vtbench run --model paligemma --model-args pretrained={output / 'model'}" in said.out

@@ -14,9 +14,9 @@ from vtbench.types import Sample
 from vtbench_families import FAMILIES
 from vtbench_hf.model_parts import is_in_modules, parameters_of
 from vtbench_llava.adapter import LlavaAdapter
-from vtbench_training.item_batches import ItemEncoder
-from vtbench_training.learner import Learner, check
-from vtbench_training.settings import FineTune
+from vtbench_training.finetune.item_batches import ItemEncoder
+from vtbench_training.finetune.settings import FineTune
+from vtbench_training.finetune.trainable import TrainableVLM, check
 
 PLAIN = FineTune(mix={"relational": 1})
 KINDS = {"llava": "llava", **{kind: name for name, entry in FAMILIES.items() for kind in entry.model_types}}
@@ -55,7 +55,7 @@ def test_the_loss_is_the_likelihood_that_rank_gives_the_target(adapter):
     asked = [replace(sample, choices=(sample.target,)) for sample in samples]
     ranked = adapter.rank(asked)
     each = [-output.logprobs[0] / output.logprob_tokens[0] for output in ranked]
-    learner = Learner(adapter, PLAIN).eval()
+    learner = TrainableVLM(adapter, PLAIN).eval()
     with torch.no_grad():
         together, _ = learner(batch_of(adapter, samples))
         alone = [learner(batch_of(adapter, [sample]))[0].item() for sample in samples]
@@ -65,7 +65,7 @@ def test_the_loss_is_the_likelihood_that_rank_gives_the_target(adapter):
 
 
 def test_it_learns_one_batch_and_a_gradient_reaches_every_part(adapter):
-    learner = Learner(adapter, PLAIN).eval()
+    learner = TrainableVLM(adapter, PLAIN).eval()
     batch = batch_of(adapter, samples_for(adapter))
     optimizer = torch.optim.AdamW(learner.parameters(), lr=3e-3)
     losses = []
@@ -89,21 +89,21 @@ def test_the_parts_are_the_whole_model_and_share_nothing(adapter):
     for one in modules:
         for other in modules.keys() - {one}:
             assert not {*map(id, modules[one])} & {*map(id, modules[other])}
-    learner = Learner(adapter, replace(PLAIN, vision_rate=0.5))
-    slow = {id(p) for name, p in learner.named_parameters() if learner.share(name) == 0.5}
+    learner = TrainableVLM(adapter, replace(PLAIN, vision_rate=0.5))
+    slow = {id(p) for name, p in learner.named_parameters() if learner.rate_factor(name) == 0.5}
     assert slow == {*map(id, modules.get("vision", []))}
 
 
 def test_a_frozen_part_stays_and_the_others_learn_whatever_the_checkpoint_froze(adapter):
     for frozen in adapter.parts:
-        learner = Learner(adapter, replace(PLAIN, freeze=(frozen,)))
+        learner = TrainableVLM(adapter, replace(PLAIN, freeze=(frozen,)))
         still = {id(p) for p in parameters_of(adapter.model, adapter.parts[frozen])}
         assert {id(p) for p in learner.parameters() if not p.requires_grad} == still
 
 
 def test_lora_learns_in_what_is_not_frozen_and_leaves_a_plain_model(adapter):
     before = {name: value.clone() for name, value in adapter.model.state_dict().items()}
-    learner = Learner(adapter, replace(PLAIN, lora=2, freeze=("text",), vision_rate=0.5))
+    learner = TrainableVLM(adapter, replace(PLAIN, lora=2, freeze=("text",), vision_rate=0.5))
     batch = batch_of(adapter, samples_for(adapter))
     optimizer = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=3e-2)
     for _ in range(2):
@@ -112,7 +112,7 @@ def test_lora_learns_in_what_is_not_frozen_and_leaves_a_plain_model(adapter):
         optimizer.step()
     names = [name for name, p in learner.named_parameters() if p.requires_grad]
     assert all(".lora_" in name for name in names)
-    assert {learner.share(name) for name in names} == ({0.5, 1.0} if "vision" in adapter.parts else {1.0})
+    assert {learner.rate_factor(name) for name in names} == ({0.5, 1.0} if "vision" in adapter.parts else {1.0})
     after = learner.finished().state_dict()
     assert after.keys() == before.keys()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
@@ -127,9 +127,9 @@ def test_a_penalty_is_on_the_connectors_tokens(adapter, monkeypatch):
         seen.append(tokens_BND)
         return tokens_BND.square().mean(), tokens_BND.mean()
 
-    monkeypatch.setattr("vtbench_training.learner.penalised", keep)
+    monkeypatch.setattr("vtbench_training.finetune.trainable.penalty_and_floor", keep)
     samples = samples_for(adapter)
-    learner = Learner(adapter, replace(PLAIN, penalty=("cosine", 0.1))).eval()
+    learner = TrainableVLM(adapter, replace(PLAIN, penalty=("cosine", 0.1))).eval()
     loss, shown = learner(batch_of(adapter, samples))
     expected = adapter.visual_tokens(samples, ["connector"])[0].tokens
     torch.testing.assert_close(seen[0], expected, atol=1e-4, rtol=1e-4)
@@ -151,7 +151,7 @@ def test_a_budget_is_taken_by_those_that_answer_under_one_and_refused_in_one_lin
     batch = batch_of(adapter, samples_for(adapter))
     with torch.no_grad():
         whole, all_kept, few = (
-            Learner(adapter, replace(PLAIN, budget=budget)).eval()(batch)[0].item()
+            TrainableVLM(adapter, replace(PLAIN, budget=budget)).eval()(batch)[0].item()
             for budget in (None, "random:f=1", "random:f=0.3")
         )
     assert all_kept == pytest.approx(whole, rel=1e-5)
@@ -177,7 +177,7 @@ def test_the_prefix_of_paligemma_is_read_both_ways_and_its_answer_is_not():
     assert torch.equal(batch["token_type_ids"], answer.long())
     assert torch.equal(batch["input_ids"][answer], batch["targets"][asked])
     # A target that is not yet read changes nothing before it.
-    learner = Learner(adapter, PLAIN).eval()
+    learner = TrainableVLM(adapter, PLAIN).eval()
     other = {name: value.clone() for name, value in batch.items()}
     other["input_ids"][:, -1] = 7
     with torch.no_grad():

@@ -7,7 +7,7 @@ import tiny_models
 import torch
 from tokenizers import Tokenizer, models
 
-from vtbench_llava.build import build_llava, build_processor
+from vtbench_training.small_models.llava import build_llava, build_processor
 
 PROMPT = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "is it red?"}]}]
 

@@ -52,7 +52,7 @@ def test_every_field_has_a_help_text():
 
 @pytest.mark.parametrize("adapter", ["hf", "llava", *FAMILIES])
 def test_the_adapters_factories_document_what_they_take(adapter):
-    factory = Registry().adapters()[adapter].factory
+    factory = Registry().named("model")[adapter].factory
     parameters, text = inspect.signature(factory).parameters, inspect.getdoc(factory)
     assert set(parameters) >= {"pretrained", "revision", "dtype", "device", "attn_implementation", "chat_template"}
     assert ("trust_remote_code" in parameters) == (adapter in ("hf", "llava"))

@@ -13,10 +13,9 @@ import tiny_models
 import torch
 
 import vtbench
-from vtbench.budget import parse_budget
-from vtbench.catalog import find_task_files
 from vtbench.registry import Registry
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_families.qformer import QFormer
 from vtbench_families.qwen2_vl import Qwen2VL
 from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
@@ -48,7 +47,7 @@ def embedded() -> Any:
 @pytest.mark.parametrize("text", ALL)
 def test_a_tiny_model_that_keeps_every_token_answers_as_ever(tiny, text):
     samples = tiny_models.batch()
-    budget = parse_budget(text)
+    budget = Registry().budget(text)
     assert tiny.generate(samples, 6, budget) == tiny.generate(samples, 6)
     for kept, whole in zip(tiny.rank(samples, budget), tiny.rank(samples), strict=True):
         assert kept.logprobs == pytest.approx(whole.logprobs, abs=1e-5)
@@ -59,7 +58,7 @@ def test_a_tiny_model_that_keeps_every_token_answers_as_ever(tiny, text):
 def test_the_embedded_model_that_keeps_every_token_answers_as_ever(embedded, text):
     tasks = [load_task(find_task_files()[name]) for name in ("relational", "scene_graph")]
     samples = [task.sample(i, embedded.image_size) for task in tasks for i in range(8)]
-    said = embedded.generate(samples, 24, parse_budget(text))
+    said = embedded.generate(samples, 24, Registry().budget(text))
     assert said == embedded.generate(samples, 24)
     assert {output.visual_tokens_in for output in said} == {64}
 
@@ -68,7 +67,7 @@ def test_the_embedded_model_that_keeps_every_token_answers_as_ever(embedded, tex
 def test_the_decoder_reads_the_tokens_that_are_left(tiny, text):
     """Other prompts, other lengths: each row's count is its own, in company as alone."""
     samples = tiny_models.batch()
-    budget = parse_budget(text)
+    budget = Registry().budget(text)
     whole, some = tiny.generate(samples, 2), tiny.generate(samples, 2, budget)
     read = tiny.cache.get("prefix")[1].cache
     assert read.get_seq_length() == max(output.tokens_in for output in some)
@@ -90,7 +89,12 @@ def test_a_prompt_is_read_once_for_answers_and_likelihoods(tiny):
     tiny._prefill = counted
     samples = tiny_models.batch()
     try:
-        for budget in (None, parse_budget("grid:k=2"), parse_budget("grid:k=2"), parse_budget("grid:k=1")):
+        for budget in (
+            None,
+            Registry().budget("grid:k=2"),
+            Registry().budget("grid:k=2"),
+            Registry().budget("grid:k=1"),
+        ):
             tiny.generate(samples, 3, budget)
             tiny.rank(samples, budget)
     finally:
@@ -119,11 +123,11 @@ def test_prefill_and_decoding_are_timed_per_sample(tiny, monkeypatch):
     slow(tiny, "_budget_weights", 10)
     samples = [tiny_models.sample(100 + i, "where?") for i in range(2)]
     whole = tiny.generate(samples, 3)
-    some = tiny.generate(samples, 3, parse_budget("grid:k=2"))
+    some = tiny.generate(samples, 3, Registry().budget("grid:k=2"))
     assert {output.prefill_seconds for output in whole} == {0.5}
     assert {output.prefill_seconds for output in some} == {5.5}
     assert {output.decode_seconds for output in whole + some} <= {0.0, 0.5, 1.0}, "at most two more tokens"
-    assert tiny.rank(samples, parse_budget("grid:k=2"))[0].prefill_seconds is None
+    assert tiny.rank(samples, Registry().budget("grid:k=2"))[0].prefill_seconds is None
 
 
 def test_few_tokens_are_a_shorter_prefill_and_a_smaller_cache(embedded):
@@ -131,7 +135,7 @@ def test_few_tokens_are_a_shorter_prefill_and_a_smaller_cache(embedded):
     samples = [task.sample(i, embedded.image_size) for i in range(4)]
     lengths = []
     for text in ("grid:f=1", "grid:k=8"):
-        embedded.generate(samples, 1, parse_budget(text))
+        embedded.generate(samples, 1, Registry().budget(text))
         lengths.append(embedded.cache.get("prefix")[1].cache.get_seq_length())
     assert lengths[0] - lengths[1] == 64 - 8
 
@@ -142,7 +146,7 @@ def test_budgets_take_tokens_of_any_precision(dtype):
 
     tokens = torch.eye(6, dtype=dtype)[None].repeat(2, 1, 1)
     for text in SOME:
-        for weights in parse_budget(text).weights(VisualTokens("connector", tokens), ["a", "b"]):
+        for weights in Registry().budget(text).weights(VisualTokens("connector", tokens), ["a", "b"]):
             assert weights.shape[1] == 6
 
 

@@ -10,20 +10,20 @@ import tiny_models
 import torch
 
 from vtbench.budget import Budget, checked_weights
-from vtbench.budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.errors import SampleError
 from vtbench.types import Sample, VisualTokens
+from vtbench_budgets import DownSample, GridKeep, RandomKeep, TokenCount
 from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.generation import until_stop
 from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
 from vtbench_llava.adapter import LlavaAdapter
 
 BUDGETS = [
-    RandomKeep(Amount(fraction=0.5)),
-    GridKeep(Amount(count=1)),
-    DownSample(Amount(count=3)),
-    GridKeep(Amount(count=0)),
-    RandomKeep(Amount(fraction=1)),
+    RandomKeep(TokenCount(fraction=0.5)),
+    GridKeep(TokenCount(count=1)),
+    DownSample(TokenCount(count=3)),
+    GridKeep(TokenCount(count=0)),
+    RandomKeep(TokenCount(fraction=1)),
 ]
 
 
@@ -76,12 +76,12 @@ def test_answers_and_likelihoods_are_those_of_a_prompt_put_together_by_hand(adap
 def test_what_is_left_decides(adapter):
     """Fewer tokens, another belief; without any, all images are alike."""
     samples = tiny_models.batch()
-    whole, none = adapter.rank(samples), adapter.rank(samples, GridKeep(Amount(count=0)))
-    half = adapter.rank(samples, RandomKeep(Amount(fraction=0.5)))
+    whole, none = adapter.rank(samples), adapter.rank(samples, GridKeep(TokenCount(count=0)))
+    half = adapter.rank(samples, RandomKeep(TokenCount(fraction=0.5)))
     for a, b in ((whole, none), (whole, half), (none, half)):
         assert all(x.logprobs != pytest.approx(y.logprobs, abs=1e-3) for x, y in zip(a, b, strict=True))
     other = [tiny_models.sample(7 + i, s.prompt, s.choices) for i, s in enumerate(samples)]
-    blind = adapter.rank(other, GridKeep(Amount(count=0)))
+    blind = adapter.rank(other, GridKeep(TokenCount(count=0)))
     assert [o.logprobs for o in blind] == [pytest.approx(o.logprobs, abs=1e-5) for o in none]
 
 
@@ -136,7 +136,7 @@ def test_images_with_unequal_numbers_of_tokens_are_left_to_single_samples(name, 
     adapter = MergedAdapter(tiny_models.loaded(name))
     samples = [tiny_models.sample(i, "where?", ("left", "right"), size) for i, size in enumerate(tiles)]
     assert [output.visual_tokens_in for output in adapter.generate(samples, 1)] == [4 * n for n in tiles.values()]
-    budget = RandomKeep(Amount(fraction=0.5))
+    budget = RandomKeep(TokenCount(fraction=0.5))
     for ask in (lambda: adapter.generate(samples, 1, budget), lambda: adapter.rank(samples, budget)):
         with pytest.raises(SampleError, match="unequal numbers"):
             ask()
@@ -152,4 +152,4 @@ def test_images_with_unequal_numbers_of_tokens_are_left_to_single_samples(name, 
 
 def test_a_question_without_an_image_has_nothing_to_drop(adapter):
     sample = Sample("0", 0, (), "what is red?", "", ("yes", "no"))
-    assert adapter.generate([sample], 3, GridKeep(Amount(count=1))) == adapter.generate([sample], 3)
+    assert adapter.generate([sample], 3, GridKeep(TokenCount(count=1))) == adapter.generate([sample], 3)

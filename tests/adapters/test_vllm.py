@@ -21,8 +21,8 @@ import vtbench_vllm
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError, SampleError
 from vtbench.registry import Registry
-from vtbench_hf.serving import server_of
-from vtbench_hf.visual import QUARTERS
+from vtbench_hf.checkpoint.model_types import adapter_for
+from vtbench_hf.visual_features import DECODER_DEPTHS
 from vtbench_vllm.adapter import VllmAdapter
 from vtbench_vllm.arguments import checked_arguments, checked_engine_arguments
 from vtbench_vllm.checkpoint import open_checkpoint
@@ -293,10 +293,10 @@ def test_the_vision_model_gives_the_tokens_of_the_whole_model(name, tmp_path):
     del config["quantization_config"]
     (directory / "config.json").write_text(json.dumps(config))
     whole = Registry().adapter(
-        server_of(checkpoint.config.model_type), {"pretrained": str(directory)}, "cpu", "float32"
+        adapter_for(checkpoint.config.model_type), {"pretrained": str(directory)}, "cpu", "float32"
     )
     layers = vision_layers(vision)
-    assert layers == tuple(name for name in whole.layers if name not in QUARTERS)
+    assert layers == tuple(name for name in whole.layers if name not in DECODER_DEPTHS)
     side = whole.image_size or 56
     samples = tiny_models.batch((side, side))
     expected = whole.visual_tokens(samples, layers)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from vtbench.types import Sample
-from vtbench_hf.loading import Loaded, make_greedy
+from vtbench_hf.checkpoint.loader import LoadedModel, make_greedy
 from vtbench_training.small_models import random_model
 from vtbench_training.small_models.sizes import QuerySizes, Sizes
 
@@ -51,15 +51,15 @@ BUILDERS = ("llava", "idefics3", "qwen2_vl", "paligemma", "blip-2", "internvl", 
 """Those that `hf` is tested on."""
 
 
-def loaded(name: str, seed: int = 2, loud: bool = True) -> Loaded:
-    """Return a random model as `vtbench_hf.loading.load` would, its weights larger than initial ones if `loud`."""
+def loaded(name: str, seed: int = 2, loud: bool = True) -> LoadedModel:
+    """Return a random model as `vtbench_hf.checkpoint.loader.load` would, its weights larger than initial ones if `loud`."""
     model, processor = FAMILIES[name](seed=seed)
     with torch.no_grad():
         for weight in model.parameters():  # initial weights are too small to tell one answer from another
             if weight.ndim > 1 and loud:
                 weight.mul_(4)
     make_greedy(model.generation_config, processor.tokenizer)
-    return Loaded(model.eval(), processor, f"tiny {name}")
+    return LoadedModel(model.eval(), processor, f"tiny {name}")
 
 
 def save(name: str, directory: Path, loud: bool = True) -> Path:

@@ -22,9 +22,9 @@ from vtbench.task.loading import load_task
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_budgets import Amount, Complexity, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
 from vtbench_families import FAMILIES
-from vtbench_hf.loading import make_greedy
-from vtbench_llava.build import build_llava, build_processor
-from vtbench_llava.layout import save_published
+from vtbench_hf.checkpoint.loader import make_greedy
+from vtbench_hf.checkpoint.published import save_published
+from vtbench_training.small_models.llava import build_llava, build_processor
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("adapters", "openai")]
 import tiny_models

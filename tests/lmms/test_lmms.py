@@ -15,7 +15,7 @@ from vtbench.engine.loop import run
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.scoring import plugin
-from vtbench_hf.loading import Loaded
+from vtbench_hf.checkpoint.loader import LoadedModel
 
 REGISTRY = Registry({"lmms": vtbench_lmms})
 
@@ -166,7 +166,9 @@ def test_describe_names_the_checkpoint(start, tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"more")
     described = start(model="checkpoint", pretrained=str(tmp_path)).describe()
     assert (described["checkpoint"], described["lmms_model"]) == (str(tmp_path), "checkpoint")
-    assert described["fingerprint"] == Loaded(None, None, "", tmp_path).fingerprint(), "as other adapters compute it"
+    assert described["fingerprint"] == LoadedModel(None, None, "", tmp_path).fingerprint(), (
+        "as other adapters compute it"
+    )
 
 
 def test_the_worker_ends_with_its_parent(start):

@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.place import Look, make_background, make_thing
-from vtbench.scenes.scene import CANVAS, Scene, Thing
-from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES, RelationSpec, SceneSpec
-from vtbench.scenes.truth import direction
-from vtbench_llava.layout import save_published
+from vtbench.scenes.placement import Appearance, make_background, make_object
+from vtbench.scenes.relations import direction
+from vtbench.scenes.rng import HashRng
+from vtbench.scenes.scene import CANVAS, Scene, SceneObject
+from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES, RelationSettings, SceneSettings
+from vtbench_hf.checkpoint.published import save_published
 from vtbench_training.pretrain.caption_scores import score_captions
 from vtbench_training.pretrain.caption_stage import ROW_TOKENS, CaptionStream
 from vtbench_training.pretrain.captions import CUES, PROMPTS, Caption, caption
@@ -54,10 +54,10 @@ def many(count: int = 400, each: int = 5, directions: bool = False) -> Iterator[
             yield scene, caption(scene, seed, directions)
 
 
-def scene_of(*looks: Look) -> Scene:
-    draws, spec = Draws("captions"), SceneSpec()
+def scene_of(*looks: Appearance) -> Scene:
+    draws, spec = HashRng("captions"), SceneSettings()
     places = [(CANVAS * (1 + i) // 5, CANVAS // 2) for i in range(len(looks))]
-    things = tuple(make_thing(draws, spec, look, i, *places[i]) for i, look in enumerate(looks))
+    things = tuple(make_object(draws, spec, look, i, *places[i]) for i, look in enumerate(looks))
     return Scene(make_background(draws, spec, "green"), things)
 
 
@@ -66,7 +66,7 @@ def told(text: str) -> dict[str, list[str]]:
     return {cue: [word for word in words if word in group] for cue, group in WORDS.items()}
 
 
-def fits(thing: Thing, text: str) -> bool:
+def fits(thing: SceneObject, text: str) -> bool:
     return all(word == getattr(thing, cue) for cue, words in told(text).items() for word in words)
 
 
@@ -75,7 +75,7 @@ def test_a_caption_depends_on_scene_and_seed_alone() -> None:
     again = SceneStream(MIX, seed=7).scene(3)
     assert caption(scene, 5) == caption(again, 5)
     assert len({caption(scene, seed).text for seed in range(40)}) > 35
-    moved = replace(scene, things=(replace(scene.things[0], cx=scene.things[0].cx + 1), *scene.things[1:]))
+    moved = replace(scene, objects=(replace(scene.objects[0], cx=scene.objects[0].cx + 1), *scene.objects[1:]))
     assert any(caption(scene, seed) != caption(moved, seed) for seed in range(5))
 
 
@@ -85,17 +85,17 @@ def test_what_a_sentence_says_of_an_object_is_true() -> None:
         for sentence in made.text.split(". "):
             if beside := re.fullmatch(r"the (\w+) is next to (.*)|next to the (\w+) there is (.*)", sentence):
                 name, rest = (group for group in beside.groups() if group)
-                (thing,) = [t for t in scene.things if t.shape == name]
-                others = [t for t in scene.things if t is not thing]
+                (thing,) = [t for t in scene.objects if t.shape == name]
+                others = [t for t in scene.objects if t is not thing]
                 near = min(others, key=lambda t: (t.cx - thing.cx) ** 2 + (t.cy - thing.cy) ** 2)
                 assert fits(near, rest), (made.text, scene)
             elif re.match(r"the \w+ (\w+ )?(is|has) ", sentence) and "background" not in sentence:
                 if "objects" not in sentence and not sentence.startswith("the picture"):
-                    assert sum(fits(thing, sentence) for thing in scene.things) == 1, (made.text, scene)
+                    assert sum(fits(thing, sentence) for thing in scene.objects) == 1, (made.text, scene)
                 else:
                     continue
             elif found := re.search(r"(\d) objects", sentence):
-                assert int(found[1]) == len(scene.things)
+                assert int(found[1]) == len(scene.objects)
             else:
                 continue
             checked += 1
@@ -103,7 +103,7 @@ def test_what_a_sentence_says_of_an_object_is_true() -> None:
 
 
 def test_lists_name_different_objects_with_their_own_words() -> None:
-    red, blue = Look("star", "red", "striped", "small"), Look("ring", "blue", "dotted", "large")
+    red, blue = Appearance("star", "red", "striped", "small"), Appearance("ring", "blue", "dotted", "large")
     scene = scene_of(red, blue)
     for seed in range(300):
         for sentence in caption(scene, seed).text.split(". "):
@@ -111,7 +111,7 @@ def test_lists_name_different_objects_with_their_own_words() -> None:
                 r" and (?=an? )|, (?=an? )| in the picture| on (?:an? )?green.*|among them ", sentence
             ):
                 if told(part)["shape"] and "next to" not in part:
-                    assert sum(fits(thing, part.replace("on green", "")) for thing in scene.things) == 1, sentence
+                    assert sum(fits(thing, part.replace("on green", "")) for thing in scene.objects) == 1, sentence
 
 
 def test_cue_words_are_where_it_says_and_said_for_the_first_time() -> None:
@@ -129,7 +129,7 @@ def test_cue_words_are_where_it_says_and_said_for_the_first_time() -> None:
             assert word in groups.get(cue.cue, sum(WORDS.values(), ()))
             seen.add(cue.cue)
         assert [cue.end for cue in made.cues] == sorted({cue.end for cue in made.cues})
-        if len(scene.things) == 1:
+        if len(scene.objects) == 1:
             assert all(cue.certain for cue in made.cues)
             assert len(made.cues) <= 5
     assert seen == set(CUES)
@@ -141,8 +141,8 @@ def test_directions_are_true_of_the_two_objects_that_are_named() -> None:
         for sentence in made.text.split(". "):
             if found := DIRECTION.fullmatch(sentence):
                 b, a, word = (found[i] or found[j] for i, j in ((1, 5), (2, 4), (3, 6)))
-                (first,), (second,) = ([t for t in scene.things if fits(t, name)] for name in (a, b))
-                true = direction(first, second, RelationSpec())
+                (first,), (second,) = ([t for t in scene.objects if fits(t, name)] for name in (a, b))
+                true = direction(first, second, RelationSettings())
                 assert any(word.endswith(side) for side in SIDE_WORDS[true]), (sentence, scene)
                 checked += 1
     assert checked > 200
@@ -152,7 +152,7 @@ def test_captions_point_at_objects_that_their_words_single_out() -> None:
     pointed = 0
     for scene, made in [*many(60), *many(60, directions=True)]:
         for name in made.mentions:
-            (thing,) = [t for t in scene.things if (2 * t.cx / CANVAS - 1, 2 * t.cy / CANVAS - 1) == (name.x, name.y)]
+            (thing,) = [t for t in scene.objects if (2 * t.cx / CANVAS - 1, 2 * t.cy / CANVAS - 1) == (name.x, name.y)]
             last = [word for word in re.findall(r"\w+", made.text[: name.end]) if word in sum(WORDS.values(), ())][-1]
             assert last in {thing.shape, thing.colour, thing.texture, thing.size}, (made, scene)
             pointed += 1
@@ -160,7 +160,7 @@ def test_captions_point_at_objects_that_their_words_single_out() -> None:
 
 
 def test_a_word_is_certain_only_where_words_before_it_leave_one_object() -> None:
-    red, blue = Look("star", "red", "striped", "small"), Look("ring", "blue", "striped", "large")
+    red, blue = Appearance("star", "red", "striped", "small"), Appearance("ring", "blue", "striped", "large")
     scene = scene_of(red, blue)
     for seed in range(300):
         made = caption(scene, seed)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vtbench.registry import Registry
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import CANVAS
-from vtbench.scenes.spec import RelationSpec, SceneSpec
+from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 from vtbench.scenes.splits import split_of
 from vtbench.types import Sample
 from vtbench_training.pretrain.curriculum import Curriculum
@@ -26,12 +26,12 @@ def test_only_train_scenes_are_used() -> None:
 
 
 def test_every_answer_is_what_the_oracle_says() -> None:
-    scenes, curriculum = SceneStream(MIX, seed=3), Curriculum(question_templates(), RelationSpec(), SceneSpec())
+    scenes, curriculum = SceneStream(MIX, seed=3), Curriculum(question_templates(), RelationSettings(), SceneSettings())
     oracle = Registry().adapter("oracle", {})
     asked = 0
     for number in range(60):
         scene = scenes.scene(number)
-        for text in curriculum.questions(scene, Draws("test", number), 6, 50):
+        for text in curriculum.questions(scene, HashRng("test", number), 6, 50):
             sample = Sample("x", 0, (), text.prompt, text.answer, scene=scene)
             (said,) = oracle.generate([sample], 99)
             objects, _, relations = text.answer.partition(" | ")
@@ -44,21 +44,21 @@ def test_every_answer_is_what_the_oracle_says() -> None:
 
 
 def test_named_objects_stand_where_it_says() -> None:
-    scenes, curriculum = SceneStream(MIX, seed=4), Curriculum(question_templates(), RelationSpec(), SceneSpec())
+    scenes, curriculum = SceneStream(MIX, seed=4), Curriculum(question_templates(), RelationSettings(), SceneSettings())
     for number in range(30):
         scene = scenes.scene(number)
-        for text in curriculum.questions(scene, Draws("test", number), 6, 0):
+        for text in curriculum.questions(scene, HashRng("test", number), 6, 0):
             for mention in text.mentions:
                 word = text.prompt[: mention.end].split()[-1]
-                near = [t for t in scene.things if abs(2 * t.cx / CANVAS - 1 - mention.x) < 1e-9]
+                near = [t for t in scene.objects if abs(2 * t.cx / CANVAS - 1 - mention.x) < 1e-9]
                 assert word in {t.shape for t in near}
 
 
 def test_no_question_is_asked_twice_of_one_image_in_the_same_words() -> None:
-    scenes, curriculum = SceneStream(MIX, seed=5), Curriculum(question_templates(), RelationSpec(), SceneSpec())
+    scenes, curriculum = SceneStream(MIX, seed=5), Curriculum(question_templates(), RelationSettings(), SceneSettings())
     for number in range(30):
         scene = scenes.scene(number)
-        questions = curriculum.questions(scene, Draws("test", number), 8, 50)
+        questions = curriculum.questions(scene, HashRng("test", number), 8, 50)
         # "in front of" is offered twice, so that this rare kind is asked often enough.
         plain = [q.prompt for q in questions if not any(w in q.prompt for w in ("front", "cover", "nearer"))]
         assert len(set(plain)) == len(plain)
@@ -66,7 +66,7 @@ def test_no_question_is_asked_twice_of_one_image_in_the_same_words() -> None:
 
 @pytest.mark.parametrize("grid", [4, 8])
 def test_dense_labels_agree_with_the_scene(grid: int) -> None:
-    scenes, spec = SceneStream(MIX, seed=6), SceneSpec()
+    scenes, spec = SceneStream(MIX, seed=6), SceneSettings()
     for number in range(20):
         scene = scenes.scene(number)
         classes, centres = dense_labels(scene, spec, grid)
@@ -76,5 +76,5 @@ def test_dense_labels_agree_with_the_scene(grid: int) -> None:
         assert not np.isnan(centres[:, seen]).any()
         assert np.isnan(centres[:, ~seen]).all()
         assert (classes[1:6, ~seen] == IGNORE).all()
-        present = {(spec.shapes.index(t.shape), list(spec.colours).index(t.colour)) for t in scene.things}
+        present = {(spec.shapes.index(t.shape), list(spec.colours).index(t.colour)) for t in scene.objects}
         assert set(zip(classes[1, seen].tolist(), classes[2, seen].tolist(), strict=True)) <= present

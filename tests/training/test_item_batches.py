@@ -11,13 +11,13 @@ import pytest
 import torch
 from tiny_base import write_tiny_base
 
-from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError
 from vtbench.scenes.splits import split_of
-from vtbench.task import load_task
-from vtbench_hf import parts
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
+from vtbench_hf import model_parts
 from vtbench_hf.adapter import HFAdapter
-from vtbench_llava import layout
+from vtbench_hf.checkpoint import published
 from vtbench_training import loss_monitor
 from vtbench_training.finetune import penalty_check, settings
 from vtbench_training.finetune.base_model import load_base
@@ -164,7 +164,7 @@ def test_settings_out_of_range_are_one_line(change: dict, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "examples"), [(loss_monitor, 2), (penalty_check, 3), (settings, 2), (parts, 2), (layout, 1)]
+    ("module", "examples"), [(loss_monitor, 2), (penalty_check, 3), (settings, 2), (model_parts, 2), (published, 1)]
 )
 def test_the_examples_in_the_docstrings_are_right(module: ModuleType, examples: int) -> None:
     assert doctest.testmod(module) == (0, examples)

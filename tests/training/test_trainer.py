@@ -21,7 +21,7 @@ from tiny_base import write_tiny_base
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 import vtbench
-from vtbench.errors import StoreError, VtbenchError
+from vtbench.errors import ResultsError, VtbenchError
 from vtbench_training.finetune.trainer import FineTune, finetune
 
 STEPS = 6
@@ -162,7 +162,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(config: FineTune, unbroken: Pa
         train(config, tmp_path, 3)
     before = (tmp_path / "finetune.pt").read_bytes()
     (tmp_path / "finetune.part").symlink_to("/dev/full")
-    with pytest.raises(StoreError, match="the checkpoint after step 4 cannot be written: the disk is full; what was"):
+    with pytest.raises(ResultsError, match="the checkpoint after step 4 cannot be written: the disk is full; what was"):
         train(config, tmp_path)
     assert (tmp_path / "finetune.pt").read_bytes() == before
     assert not (tmp_path / "finetune.part").is_symlink()
@@ -178,7 +178,9 @@ def test_a_model_that_does_not_fit_on_the_disk_can_be_written_later(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(StoreError, match="the finished model cannot be written: file too large; what was written"):
+        with pytest.raises(
+            ResultsError, match="the finished model cannot be written: file too large; what was written"
+        ):
             train(config, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from vtbench_llava.layout import save_published
+from vtbench_hf.checkpoint.published import save_published
 from vtbench_training.small_models import random_model
 from vtbench_training.small_models.sizes import Sizes
 

@@ -16,8 +16,8 @@ import numpy as np
 from torch import Tensor
 
 from vtbench_hf.adapter import HFAdapter, Inputs
-from vtbench_hf.merged import MergedAdapter
-from vtbench_hf.thinning import thin
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.token_reduction import reduce_prompts
 from vtbench_training.training_loop import IGNORE
 
 BudgetedTokens = tuple[Tensor, Sequence[np.ndarray]]
@@ -42,7 +42,7 @@ def merged_logits(
     read: Inputs = {"inputs_embeds": adapter._embeddings(inputs), "attention_mask": mask_BL}
     if budgeted is not None:
         # The targets stand in for the ids, so that they are thinned along with the tokens.
-        read = thin(targets_BL, mask_BL, read["inputs_embeds"], adapter._places(inputs), *budgeted)
+        read = reduce_prompts(targets_BL, mask_BL, read["inputs_embeds"], adapter._places(inputs), *budgeted)
         targets_BL = read["input_ids"].masked_fill(read["attention_mask"] == 0, IGNORE)
     decoder = adapter._reader().get_decoder()
     states_BLD = decoder(

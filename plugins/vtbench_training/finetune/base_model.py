@@ -12,7 +12,7 @@ from vtbench.errors import AdapterError, VtbenchError
 from vtbench.registry import Registry
 from vtbench_families import FAMILIES
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.shipped import shipped
+from vtbench_hf.checkpoint.files import zoo_checkpoint
 from vtbench_llava import SHIPPED, WEIGHTS
 from vtbench_training.finetune.settings import SHIPPED_BASE
 
@@ -27,7 +27,7 @@ def resolve_base(base: str, model: str = "llava") -> str:
     if takes is None:
         raise VtbenchError(f"train knows no model {model!r}; it trains {', '.join(_families())}")
     small: Mapping[str, Path | None] = (
-        {**SHIPPED, SHIPPED_BASE: WEIGHTS} if model == "llava" else {SHIPPED_BASE: shipped(model)}
+        {**SHIPPED, SHIPPED_BASE: WEIGHTS} if model == "llava" else {SHIPPED_BASE: zoo_checkpoint(model)}
     )
     if base in small:
         directory = small[base]

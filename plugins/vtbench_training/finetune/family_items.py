@@ -8,11 +8,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError, nearest
-from vtbench.scenes.draws import Draws
-from vtbench.sources import SceneTask
-from vtbench.task import load_task
+from vtbench.scenes.rng import HashRng
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
+from vtbench.task.sources import SceneTask
 from vtbench.types import Sample
 
 _RESOLUTION = 1 << 31
@@ -41,7 +41,7 @@ class FamilyItems:
     def sample(self, number: int) -> Sample:
         """Return item `number`, any from 0 on."""
         # Two neighbours share a family, so that both members of a minimal pair are used, and made once.
-        drawn = Draws("mix", self.seed, number // 2).below(_RESOLUTION)
+        drawn = HashRng("mix", self.seed, number // 2).below(_RESOLUTION)
         name = self._names[min(bisect_right(self._ends, drawn), len(self._names) - 1)]
         return self.tasks[name].sample(number, self.image_size)
 

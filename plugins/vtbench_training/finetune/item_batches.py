@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from vtbench.sources import DEFAULT_SIZE
+from vtbench.task.sources import DEFAULT_SIZE
 from vtbench.types import Sample
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.decoding import stop_ids
-from vtbench_hf.prompting import ChoiceTokens
+from vtbench_hf.generation import stop_ids
+from vtbench_hf.prompts import ChoiceTokenizer
 from vtbench_training.finetune.family_items import FamilyItems
 from vtbench_training.training_loop import IGNORE, StepStream
 
@@ -46,13 +46,13 @@ class ItemEncoder:
             follow at each place.
         """
         prompts, tokenizer = dict(self.adapter.encode(samples)), self.adapter.tokenizer
-        choice = ChoiceTokens(tokenizer)
+        choice = ChoiceTokenizer(tokenizer)
         rows = zip(prompts["input_ids"], prompts["attention_mask"].bool(), samples, strict=True)
         answers = [[*choice(ids[real].tolist(), sample.target), self._end] for ids, real, sample in rows]
         text = self.adapter.model.config.get_text_config()
         if text.is_encoder_decoder:
             return decoder_answers(prompts, answers, tokenizer.pad_token_id, text.decoder_start_token_id)
-        return append_answers(prompts, answers, tokenizer.pad_token_id, self.adapter.answer_marks)
+        return append_answers(prompts, answers, tokenizer.pad_token_id, self.adapter.answer_input_values)
 
 
 def append_answers(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import vtbench
-from vtbench.store import write_file
+from vtbench.runs.writer import write_file
 from vtbench.types import Score
 from vtbench_training.finetune.base_model import resolve_base
 from vtbench_training.finetune.settings import FineTune

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args, get_type_hints
 
-from vtbench.budget import parse_budget
-from vtbench.config import pairs
 from vtbench.errors import VtbenchError, nearest
+from vtbench.registry import Registry
+from vtbench.settings import parse_settings
 
 Part = Literal["vision", "connector", "text"]
 PenaltyName = Literal["cosine", "logdet", "decorrelation"]
@@ -74,7 +74,7 @@ class FineTune:
         if self.penalty is not None:
             self._check_penalty(*self.penalty)
         if self.budget is not None:
-            parse_budget(self.budget)
+            Registry().budget(self.budget)
 
     def _check_penalty(self, name: str, weight: float) -> None:
         if name not in get_args(PenaltyName):
@@ -114,7 +114,7 @@ def parse_mix(text: str) -> dict[str, float]:
     for name in names:
         if names.count(name) > 1:
             raise VtbenchError(f"mix: {name!r} is there twice; give it one weight")
-    return pairs(",".join(part if "=" in part else f"{part}=1" for part in parts))
+    return parse_settings(",".join(part if "=" in part else f"{part}=1" for part in parts))
 
 
 def parse_penalty(text: str) -> tuple[str, float]:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vtbench.budget import checked_weights, parse_budget
+from vtbench.budget import checked_weights
 from vtbench.errors import VtbenchError
+from vtbench.registry import Registry
 from vtbench.types import VisualTokens
 from vtbench_hf.adapter import HFAdapter, Inputs
-from vtbench_hf.merged import MergedAdapter
-from vtbench_hf.parts import lies_at, parameters_at
-from vtbench_hf.visual import by_sample
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.model_parts import is_in_modules, parameters_of
+from vtbench_hf.visual_features import stack_by_sample
 from vtbench_training.finetune.answer_logits import BudgetedTokens, merged_logits, model_logits
 from vtbench_training.finetune.item_batches import image_side
 from vtbench_training.finetune.penalties import penalty_and_floor
@@ -37,11 +38,11 @@ class TrainableVLM(nn.Module):
         super().__init__()
         adapter.model.requires_grad_(True)  # a checkpoint's config may have frozen parts
         for part in config.freeze:
-            for parameter in parameters_at(adapter.model, adapter.parts[part]):
+            for parameter in parameters_of(adapter.model, adapter.parts[part]):
                 parameter.requires_grad_(False)
         self.model = with_lora(adapter.model, config.lora) if config.lora else adapter.model
         self.adapter, self.config = adapter, config
-        self.budget = parse_budget(config.budget) if config.budget else None
+        self.budget = Registry().budget(config.budget) if config.budget else None
         side = image_side(adapter)
         self.boxes = adapter._picture_boxes((side, side), "connector") if self.budget else None
 
@@ -50,7 +51,7 @@ class TrainableVLM(nn.Module):
 
         At the full rate the first steps, which learn the form of an answer, destroy the tower's spatial features.
         """
-        return self.config.vision_rate if lies_at(name, self.adapter.parts.get("vision", ())) else 1.0
+        return self.config.vision_rate if is_in_modules(name, self.adapter.parts.get("vision", ())) else 1.0
 
     def finished(self) -> Any:
         """Return the plain model, LoRA updates added to its weights."""
@@ -77,7 +78,7 @@ class TrainableVLM(nn.Module):
         return answers + weight * (penalty + floor), logged | {"penalty": penalty.item(), "floor": floor.item()}
 
     def _tokens(self, inputs: Inputs, count: int) -> Tensor:
-        return by_sample(self.adapter._connector(inputs), count)
+        return stack_by_sample(self.adapter._connector(inputs), count)
 
     def _logits(self, inputs: Inputs, batch: dict[str, Tensor], tokens_BND: Tensor | None) -> tuple[Tensor, Tensor]:
         if not isinstance(self.adapter, MergedAdapter):

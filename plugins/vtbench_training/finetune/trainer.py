@@ -25,12 +25,12 @@ from torch.utils.data import DataLoader
 from transformers.utils import logging
 
 from vtbench.errors import VtbenchError, nearest
-from vtbench.provenance import differing, git_commit, strict, versions
 from vtbench.registry import Registry
-from vtbench.store import disk, write_file
+from vtbench.runs.provenance import differing, git_commit, strict, versions
+from vtbench.runs.writer import disk, write_file
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.loading import choose_device
-from vtbench_llava.layout import save_published
+from vtbench_hf.checkpoint.loader import choose_device
+from vtbench_hf.checkpoint.published import save_published
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
 from vtbench_training.finetune.family_items import FamilyItems
@@ -75,7 +75,7 @@ def finetune(
     Raises:
         VtbenchError: bad settings, or some that this family does not support; another config was trained here (names
             the keys); the loss diverged.
-        StoreError: the disk is full; what was written before is intact.
+        ResultsError: the disk is full; what was written before is intact.
     """
     place = choose_device(str(device))
     accelerator = _accelerator(place, trackers, directory)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench_training.pretrain.curriculum import Curriculum
 from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, GroundingHead
 from vtbench_training.pretrain.packed_forward import packed_forward
@@ -43,7 +43,7 @@ class AnswerStream(StepStream):
         for number in range(step * self.batch_size, (step + 1) * self.batch_size):
             scene = self.scenes.scene(number)
             images.append(self.scenes.image(scene, self.recipe.sizes.image_size))
-            draws = Draws("questions", self.scenes.seed, number)
+            draws = HashRng("questions", self.scenes.seed, number)
             rows.append(self.curriculum.questions(scene, draws, self.recipe.questions, self.recipe.graph_percent))
         return {"images": torch.from_numpy(np.stack(images)), **self.packer.batch(rows)}
 

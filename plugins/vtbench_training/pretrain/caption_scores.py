@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vtbench.scenes.draws import Draws
 from vtbench.scenes.render import render
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
-from vtbench.scenes.spec import COLOURS, SHAPES, SIZES, TEXTURES
-from vtbench.task import builtin_source
-from vtbench_hf.loading import load
+from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES
+from vtbench.task.loading import builtin_source
+from vtbench_hf.checkpoint.arguments import LoadArguments
+from vtbench_hf.checkpoint.loader import load
 from vtbench_training.pretrain.captions import CUES, PROMPTS, Caption, caption
 from vtbench_training.pretrain.curriculum import PromptAnswer
 from vtbench_training.pretrain.packed_forward import packed_forward
@@ -84,7 +85,7 @@ def score_captions(model: Path, scenes: int, device: str = "auto", split: str = 
         device: as the `llava` adapter takes it.
         split: of the scenes.
     """
-    loaded = load("llava", str(model), device=device, dtype="float32", only="llava")
+    loaded = load("llava", LoadArguments(pretrained=str(model), device=device, dtype="float32"), only="llava")
     vision = loaded.model.config.vision_config
     sizes = Sizes(image_size=vision.image_size, patch_size=vision.patch_size)
     vlm = Llava(loaded.model, loaded.processor, sizes)
@@ -118,7 +119,7 @@ def _score(
 ) -> None:
     """Add a batch to the tally."""
     rows = [
-        [PromptAnswer(Draws("prompt", scene.hash, seed).choice(PROMPTS), c.text) for seed, c in enumerate(row)]
+        [PromptAnswer(HashRng("prompt", scene.hash, seed).choice(PROMPTS), c.text) for seed, c in enumerate(row)]
         for scene, row in zip(scenes, captions, strict=True)
     ]
     batch = {"images": images, **packer.batch(rows)}

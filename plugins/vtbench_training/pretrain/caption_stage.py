@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vtbench.scenes.draws import Draws
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
-from vtbench.scenes.spec import SceneSpec
+from vtbench.scenes.scene_settings import SceneSettings
 from vtbench_training.pretrain.captions import PROMPTS, caption
 from vtbench_training.pretrain.curriculum import PromptAnswer
 from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, GroundingHead
@@ -60,7 +60,7 @@ class CaptionStream(StepStream):
         left = ROW_TOKENS
         for seed in range(first_seed, first_seed + self.recipe.questions):
             made = caption(scene, seed, self.directions)
-            prompt = Draws("prompt", scene.hash, seed).choice(PROMPTS)
+            prompt = HashRng("prompt", scene.hash, seed).choice(PROMPTS)
             text = PromptAnswer(prompt, made.text, answer_mentions=made.mentions)
             left -= len(self.packer.encode(text).ids)
             if row and left < 0:
@@ -82,7 +82,7 @@ class CaptionStage(nn.Module):
         super().__init__()
         self.vlm, self.model = vlm, vlm.model
         self.places = GroundingHead(vlm.model) if grounding else None
-        spec = SceneSpec()
+        spec = SceneSettings()
         words = {"shape": spec.shapes, "colour": spec.colours, "texture": spec.textures, "size": spec.sizes}
         self.words = {cue: torch.tensor([packer.first(word) for word in group]) for cue, group in words.items()}
 

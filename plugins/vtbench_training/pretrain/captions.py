@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from string import Formatter
 
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.scene import Scene, Thing
-from vtbench.scenes.spec import RelationSpec
-from vtbench.scenes.truth import direction
+from vtbench.scenes.relations import direction
+from vtbench.scenes.rng import HashRng
+from vtbench.scenes.scene import Scene, SceneObject
+from vtbench.scenes.scene_settings import RelationSettings
 from vtbench_training.pretrain.curriculum import Mention, mention
 
 PROMPTS = (
@@ -127,7 +127,7 @@ def caption(scene: Scene, seed: int, directions: bool = False) -> Caption:
         seed: of the words.
         directions: whether most sentences are about on which side of another an object lies.
     """
-    draws = Draws("caption", scene.hash, seed)
+    draws = HashRng("caption", scene.hash, seed)
     writer = _Writer(scene)
     sentences = [_list, _detail, _neighbour, _whole, _direction]
     turns = (0, 1, 2, 3, *[4] * 8) if directions else (0, 0, 1, 1, 1, 2, 2, 3)
@@ -171,12 +171,12 @@ class _Writer:
 
     def whole(self, slot: str) -> None:
         """Write the background's colour, or how many objects there are."""
-        value = self.scene.background.colour if slot == "background" else str(len(self.scene.things))
+        value = self.scene.background.colour if slot == "background" else str(len(self.scene.objects))
         self.word(value, slot, "image", True, slot)
 
-    def thing(self, template: str, thing: Thing, pool: Sequence[Thing], neighbour: bool = False) -> None:
+    def thing(self, template: str, thing: SceneObject, pool: Sequence[SceneObject], neighbour: bool = False) -> None:
         """Write about a thing that could, as far as a reader knows, be any of `pool`."""
-        meant = list(self.scene.things)
+        meant = list(self.scene.objects)
         for text, slot, _, _ in Formatter().parse(template):
             self.write(text)
             if slot:
@@ -189,26 +189,26 @@ class _Writer:
             self.mentions.append(mention(self.end(), thing))
 
 
-def _list(writer: _Writer, draws: Draws) -> None:
-    things = [thing for thing in writer.scene.things if thing.id not in writer.listed]
+def _list(writer: _Writer, draws: HashRng) -> None:
+    things = [thing for thing in writer.scene.objects if thing.id not in writer.listed]
     if not things:
         return
     writer.begin()
     chosen = draws.sample(things, draws.between(1, len(things)))
-    for text, slot, _, _ in Formatter().parse(draws.choice(LISTS if len(writer.scene.things) > 1 else LISTS[:-1])):
+    for text, slot, _, _ in Formatter().parse(draws.choice(LISTS if len(writer.scene.objects) > 1 else LISTS[:-1])):
         writer.write(text)
         if slot == "things":
             for place, thing in enumerate(chosen):
                 writer.write("" if not place else " and " if place == len(chosen) - 1 else ", ")
-                left = [t for t in writer.scene.things if t.id not in writer.listed]
+                left = [t for t in writer.scene.objects if t.id not in writer.listed]
                 writer.thing(draws.choice(NOUNS), thing, left)
                 writer.listed.add(thing.id)
         elif slot:
             writer.whole(slot)
 
 
-def _detail(writer: _Writer, draws: Draws) -> None:
-    things = writer.scene.things
+def _detail(writer: _Writer, draws: HashRng) -> None:
+    things = writer.scene.objects
     thing, template = draws.choice(things), draws.choice(DETAILS)
     subject, says = _slots(template.split(" is ")[0].split(" has ")[0]), _slots(template)
     alone = sum(all(getattr(t, slot) == getattr(thing, slot) for slot in subject) for t in things) == 1
@@ -217,8 +217,8 @@ def _detail(writer: _Writer, draws: Draws) -> None:
         writer.thing(template, thing, things)
 
 
-def _neighbour(writer: _Writer, draws: Draws) -> None:
-    things = writer.scene.things
+def _neighbour(writer: _Writer, draws: HashRng) -> None:
+    things = writer.scene.objects
     thing = draws.choice(things)
     others = sorted(
         (t for t in things if t is not thing), key=lambda t: (t.cx - thing.cx) ** 2 + (t.cy - thing.cy) ** 2
@@ -230,8 +230,10 @@ def _neighbour(writer: _Writer, draws: Draws) -> None:
         writer.thing(draws.choice(NOUNS) + after, others[0], others[:1], neighbour=True)
 
 
-def _direction(writer: _Writer, draws: Draws) -> None:
-    pairs = [(a, b, word) for a, b in permutations(writer.scene.things, 2) if (word := direction(a, b, RelationSpec()))]
+def _direction(writer: _Writer, draws: HashRng) -> None:
+    pairs = [
+        (a, b, word) for a, b in permutations(writer.scene.objects, 2) if (word := direction(a, b, RelationSettings()))
+    ]
     if not pairs:
         return
     a, b, word = draws.choice(pairs)
@@ -247,20 +249,20 @@ def _direction(writer: _Writer, draws: Draws) -> None:
             if said.endswith(word):  # "higher" and "at the top" could both be said of one above
                 writer.cues.append(CueWord(writer.end(), "direction", certain=True))
         elif slot:
-            writer.thing(names[slot], {"a": a, "b": b}[slot], writer.scene.things)
+            writer.thing(names[slot], {"a": a, "b": b}[slot], writer.scene.objects)
 
 
-def _identifying(thing: Thing, scene: Scene, draws: Draws) -> str:
+def _identifying(thing: SceneObject, scene: Scene, draws: HashRng) -> str:
     """Return a template that identifies a thing, often the shortest one; an empty text where there is none."""
     for template in draws.sample(("{shape}", "{colour} {shape}", "{colour} {shape}", "{texture} {colour} {shape}"), 4):
         slots = _slots(template)
-        if sum(all(getattr(t, slot) == getattr(thing, slot) for slot in slots) for t in scene.things) == 1:
+        if sum(all(getattr(t, slot) == getattr(thing, slot) for slot in slots) for t in scene.objects) == 1:
             return template
     return ""
 
 
-def _whole(writer: _Writer, draws: Draws) -> None:
-    template = draws.choice(WHOLES if len(writer.scene.things) > 1 else WHOLES[:3])
+def _whole(writer: _Writer, draws: HashRng) -> None:
+    template = draws.choice(WHOLES if len(writer.scene.objects) > 1 else WHOLES[:3])
     writer.begin()
     for text, slot, _, _ in Formatter().parse(template):
         writer.write(text)

@@ -12,11 +12,11 @@ from itertools import permutations
 from string import Formatter
 
 from vtbench.scenes import questions as ask
-from vtbench.scenes.draws import Draws
 from vtbench.scenes.questions import Question
-from vtbench.scenes.scene import CANVAS, INVERSE, Scene, Thing
-from vtbench.scenes.spec import RelationSpec, SceneSpec
-from vtbench.scenes.truth import depth, direction, offset
+from vtbench.scenes.relations import depth_relations, direction, offset
+from vtbench.scenes.rng import HashRng
+from vtbench.scenes.scene import CANVAS, INVERSE, Scene, SceneObject
+from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 
 LEAST_OFFSET = 0.005
 """Smallest offset, as a fraction of the canvas, for which an offset question is drawn."""
@@ -45,7 +45,7 @@ class PromptAnswer:
 
 
 class Curriculum:
-    """Draws questions about scenes.
+    """HashRng questions about scenes.
 
     Args:
         templates: paraphrases of every kind of question.
@@ -53,10 +53,10 @@ class Curriculum:
         spec: of scenes.
     """
 
-    def __init__(self, templates: Mapping[str, Sequence[str]], rules: RelationSpec, spec: SceneSpec) -> None:
+    def __init__(self, templates: Mapping[str, Sequence[str]], rules: RelationSettings, spec: SceneSettings) -> None:
         self.templates, self.rules, self.spec = templates, rules, spec
 
-    def questions(self, scene: Scene, draws: Draws, count: int, graph_percent: int) -> list[PromptAnswer]:
+    def questions(self, scene: Scene, draws: HashRng, count: int, graph_percent: int) -> list[PromptAnswer]:
         """Return up to `count` different short questions, and in `graph_percent` % of calls the scene graph's, too."""
         groups = self._askable(scene)
         turns = [name for name, weight in GROUPS.items() for _ in range(weight) if groups[name]]
@@ -69,10 +69,10 @@ class Curriculum:
             chosen.append((Question("graph", ask.describe(scene, self.rules).text), {}))
         return [self._word(question, things, draws) for question, things in chosen]
 
-    def _askable(self, scene: Scene) -> dict[str, list[tuple[Question, dict[str, Thing]]]]:
-        spec, things = self.spec, scene.things
+    def _askable(self, scene: Scene) -> dict[str, list[tuple[Question, dict[str, SceneObject]]]]:
+        spec, things = self.spec, scene.objects
         shapes = [t.shape for t in things]
-        groups: dict[str, list[tuple[Question, dict[str, Thing]]]] = {name: [] for name in GROUPS}
+        groups: dict[str, list[tuple[Question, dict[str, SceneObject]]]] = {name: [] for name in GROUPS}
         for thing in things:
             if shapes.count(thing.shape) == 1:
                 groups["bind"] += [
@@ -90,7 +90,7 @@ class Curriculum:
                     groups["offset"].append((ask.ask_offset(a, b, axis, positive=distance > 0), both))
         return groups
 
-    def _relations(self, a: Thing, b: Thing) -> list[Question]:
+    def _relations(self, a: SceneObject, b: SceneObject) -> list[Question]:
         found = []
         word = direction(a, b, self.rules)
         if word:
@@ -99,12 +99,12 @@ class Curriculum:
                 ask.ask_holds(a, b, word, True),
                 ask.ask_holds(a, b, INVERSE[word], False),
             ]
-        front = depth(a, b, self.rules)["front"]
+        front = depth_relations(a, b, self.rules)["front"]
         if front is not None:
             found += [ask.ask_holds(a, b, "front", front)] * 2
         return found
 
-    def _word(self, question: Question, things: Mapping[str, Thing], draws: Draws) -> PromptAnswer:
+    def _word(self, question: Question, things: Mapping[str, SceneObject], draws: HashRng) -> PromptAnswer:
         template = draws.choice(self.templates[question.kind])
         prompt, mentions = "", []
         for text, slot, _, _ in Formatter().parse(template):
@@ -115,6 +115,6 @@ class Curriculum:
         return PromptAnswer(prompt, question.target, tuple(mentions))
 
 
-def mention(end: int, thing: Thing) -> Mention:
+def mention(end: int, thing: SceneObject) -> Mention:
     """Return the mention of a thing by words that end at character `end`."""
     return Mention(end, 2 * thing.cx / CANVAS - 1, 2 * thing.cy / CANVAS - 1)

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 import vtbench
-from vtbench.console import number
+from vtbench.console.formatting import number
 from vtbench.scenes.items import BENCHMARK
 from vtbench.types import Score
 from vtbench_training.pretrain.caption_scores import CaptionScores, score_captions

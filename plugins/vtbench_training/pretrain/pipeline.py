@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from vtbench.errors import VtbenchError
-from vtbench.scenes.spec import RelationSpec, SceneSpec
+from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 from vtbench_training.pretrain.answer_stage import AnswerStage, AnswerStream
 from vtbench_training.pretrain.caption_stage import CaptionStage, CaptionStream
 from vtbench_training.pretrain.curriculum import Curriculum
@@ -56,7 +56,7 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: LogCal
         "directions": grounded,
     }
     precision = choose_precision("auto", device)
-    curriculum = Curriculum(question_templates(), RelationSpec(), SceneSpec())
+    curriculum = Curriculum(question_templates(), RelationSettings(), SceneSettings())
     for number, stage in enumerate(recipe.stages, 1):
         if isinstance(stage, InitialTower):
             load_tower(vlm.model, stage.tower_of)

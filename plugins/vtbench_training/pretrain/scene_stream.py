@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vtbench.scenes.draws import Draws
 from vtbench.scenes.items import ItemSource
 from vtbench.scenes.render import render
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
-from vtbench.task import builtin_source
+from vtbench.task.loading import builtin_source
 
 
 class SceneStream:
@@ -29,7 +29,7 @@ class SceneStream:
     def scene(self, number: int) -> Scene:
         """Return scene `number`, any from 0 on; the same on every machine."""
         # Two neighbours share a family, so that both members of a minimal pair are used and made once.
-        family = Draws("scenery", self.seed, number // 2).choice(self._turns)
+        family = HashRng("scenery", self.seed, number // 2).choice(self._turns)
         return self._sources[family].item(number).scene
 
     def image(self, scene: Scene, size: int) -> np.ndarray:

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 from transformers import LlavaForConditionalGeneration
 
 from vtbench.errors import VtbenchError
+from vtbench_hf.checkpoint.published import published_name
 from vtbench_llava import SHIPPED
-from vtbench_llava.layout import published_name
 
 
 def tower_directory(tower_of: str) -> Path:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vtbench.scenes.relations import overlap
 from vtbench.scenes.render import id_mask
 from vtbench.scenes.scene import CANVAS, Scene
-from vtbench.scenes.spec import SceneSpec
-from vtbench.scenes.truth import overlap
+from vtbench.scenes.scene_settings import SceneSettings
 from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.small_models.base import SmallVLM
 from vtbench_training.training_loop import IGNORE, Schedule, StepStream
@@ -28,7 +28,7 @@ COVER = 0.12
 CENTRE_WEIGHT = 4.0
 
 
-def dense_labels(scene: Scene, spec: SceneSpec, grid: int) -> tuple[np.ndarray, np.ndarray]:
+def dense_labels(scene: Scene, spec: SceneSettings, grid: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels of each patch, row by row.
 
     Returns:
@@ -41,10 +41,10 @@ def dense_labels(scene: Scene, spec: SceneSpec, grid: int) -> tuple[np.ndarray, 
     classes = np.full((len(LABEL_CLASSES), grid * grid), IGNORE, dtype=np.int64)
     classes[6] = colours.index(scene.background.colour)
     centres = np.full((2, grid * grid), np.nan, dtype=np.float32)
-    shares = np.stack([(mask == thing.id).mean(1) for thing in scene.things])
+    shares = np.stack([(mask == thing.id).mean(1) for thing in scene.objects])
     largest, covered = shares.argmax(0), shares.max(0) >= COVER
     classes[0] = covered
-    for i, thing in enumerate(scene.things):
+    for i, thing in enumerate(scene.objects):
         here = covered & (largest == i)
         classes[1:6, here] = np.array(
             [
@@ -60,8 +60,8 @@ def dense_labels(scene: Scene, spec: SceneSpec, grid: int) -> tuple[np.ndarray, 
 
 
 def _depth(scene: Scene, i: int) -> int:
-    thing = scene.things[i]
-    for other in scene.things:
+    thing = scene.objects[i]
+    for other in scene.objects:
         if other is not thing and overlap(thing, other) > 0:
             return 1 if thing.z > other.z else 2
     return 0
@@ -77,7 +77,7 @@ class DenseLabelStream(StepStream):
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the batch of one step: `images` (B, 3, S, S) uint8, and `classes` and `centres` as `dense_labels`."""
-        spec = SceneSpec()
+        spec = SceneSettings()
         images, classes, centres = [], [], []
         for number in range(step * self.batch_size, (step + 1) * self.batch_size):
             scene = self.scenes.scene(number)

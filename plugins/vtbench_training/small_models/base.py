@@ -16,7 +16,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from vtbench_llava.layout import save_published
+from vtbench_hf.checkpoint.published import save_published
 from vtbench_training.small_models.components import CLIP_MEAN, CLIP_STD
 from vtbench_training.small_models.sizes import Sizes
 

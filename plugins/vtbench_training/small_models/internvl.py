@@ -17,7 +17,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from vtbench_hf.processors import without_video
+from vtbench_hf.checkpoint.processor import without_video
 from vtbench_training.small_models.base import LLAVA_FORMAT, Pixels, SmallVLM
 from vtbench_training.small_models.components import (
     CLIP_MEAN,

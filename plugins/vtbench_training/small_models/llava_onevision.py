@@ -15,7 +15,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from vtbench_hf.processors import without_video
+from vtbench_hf.checkpoint.processor import without_video
 from vtbench_training.small_models.base import Pixels
 from vtbench_training.small_models.components import (
     CLIP_MEAN,

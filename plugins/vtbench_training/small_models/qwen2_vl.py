@@ -17,7 +17,7 @@ from transformers import (
     Qwen2VLTextConfig,
 )
 
-from vtbench_hf.processors import without_video
+from vtbench_hf.checkpoint.processor import without_video
 from vtbench_training.small_models.base import Pixels, PromptFormat, SmallVLM
 from vtbench_training.small_models.components import chat_template, decoder_sizes, seeded
 from vtbench_training.small_models.sizes import Sizes

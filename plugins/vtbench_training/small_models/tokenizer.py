@@ -15,10 +15,10 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from vtbench.catalog import find_task_files
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.spec import SceneSpec
-from vtbench.task import TaskFile, read_task
+from vtbench.scenes.rng import HashRng
+from vtbench.scenes.scene_settings import SceneSettings
+from vtbench.task.catalog import find_task_files
+from vtbench.task.schema import TaskFile, read_task
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>")
 """Their ids are 0 to 3."""
@@ -36,7 +36,7 @@ def family_files() -> list[TaskFile]:
 
 def sentences() -> Iterator[str]:
     """Yield the benchmark's language: every question with every word it may hold, and answers."""
-    spec = SceneSpec()
+    spec = SceneSettings()
     names = [f"{colour} {shape}" for colour, shape in product(spec.colours, spec.shapes)]
     for task in family_files():
         for texts in task.questions.values():
@@ -44,7 +44,7 @@ def sentences() -> Iterator[str]:
                 for a, shape in zip(names, spec.shapes * 8, strict=False):
                     yield f"\n{text.format(a=a, b=names[0], shape=shape)} ASSISTANT:"
     yield from ["USER: "] * 50
-    draws = Draws("vocabulary")
+    draws = HashRng("vocabulary")
     for _ in range(2000):
         words = [draws.choice(tuple(group)) for group in (spec.sizes, spec.colours, spec.textures, spec.shapes)]
         relation = draws.choice(("left", "right", "above", "below", "yes", "no"))
