@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,31 +179,32 @@ def _read_local(source: str, wanted: _Split, options: Mapping[str, Any]) -> Rows
 
     config, named = wanted.config, options.get("data_files")
     chosen = {name: options[name] for name in _READER_OPTIONS if name in options}
-    folder, key, patterns = config.path.parent, ("dataset_path",), []
-    if source in FILE_FORMATS:
-        if named is None and not options.get("data_dir"):
-            raise config.error(f"{source} needs dataset_kwargs.data_files or dataset_kwargs.data_dir", *key)
-        folder /= str(options.get("data_dir") or "")
-        chosen["data_dir"] = str(folder.resolve())
-        if named is not None:
-            key = ("dataset_kwargs", "data_files")
-            patterns = wanted.select(named if isinstance(named, Mapping) else {"train": named})
-            patterns = patterns if isinstance(patterns, list) else [patterns]
-            for pattern in patterns:
-                if not isinstance(pattern, str) or _URL.match(pattern):
-                    raise config.error(f"must be paths of local files, not {pattern!r:.60}", *key)
+    subset, subfolder = config.get("dataset_name"), str(options.get("data_dir") or "")
+    key: tuple[str, ...] = ("dataset_path",)
+    if source not in FILE_FORMATS:
+        folder = config.path.parent / source / subfolder
+        source = str((config.path.parent / source).resolve())
+    elif named is None and not subfolder:
+        raise config.error(f"{source} needs dataset_kwargs.data_files or dataset_kwargs.data_dir", *key)
     else:
-        folder /= source
-        source = str(folder.resolve())
+        folder = config.path.parent / subfolder
+    if subfolder or source in FILE_FORMATS:
+        chosen["data_dir"] = str(folder.resolve())
+    patterns: list[Any] = []
+    if named is not None:
+        key = ("dataset_kwargs", "data_files")
+        found = wanted.select(named if isinstance(named, Mapping) else {"train": named})
+        patterns = found if isinstance(found, list) else [found]
+        for pattern in patterns:
+            if not isinstance(pattern, str) or _URL.match(pattern):
+                raise config.error(f"must be paths of local files, not {pattern!r:.60}", *key)
     files: list[str] = []
     reader = source
     try:
         if not patterns:
-            found = datasets.load_dataset_builder(source, config.get("dataset_name"), **chosen)
-            patterns = files = list(wanted.select(found.config.data_files))
-        builder = datasets.load_dataset_builder(
-            source, config.get("dataset_name"), data_files={wanted.name: patterns}, **chosen
-        )
+            builder = datasets.load_dataset_builder(source, subset, **chosen)
+            patterns = files = list(wanted.select(builder.config.data_files))
+        builder = datasets.load_dataset_builder(source, subset, data_files={wanted.name: patterns}, **chosen)
         files, reader = list(builder.config.data_files[wanted.name]), builder.name
         rows = _prepare(builder, wanted.name, verification_mode="no_checks")
     except TaskError:
@@ -213,6 +215,7 @@ def _read_local(source: str, wanted: _Split, options: Mapping[str, Any]) -> Rows
         files = files or [str(folder / pattern) for pattern in patterns]
         fault = _fault(error, reader, files, chosen)
         raise TaskError(fault) if fault else config.error(f"cannot be read: {_reason(error)}", *key) from None
+    folder = folder / wanted.name if (folder / wanted.name).is_dir() else folder
     return Rows(rows, tuple(rows.column_names), Path(files[0]).parent, partial(_sha256, files, folder.resolve()))
 
 
@@ -277,7 +280,7 @@ def _sha256(files: Sequence[str], folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     for path in sorted(paths) if not tables else ():
-        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+        digest.update(f"{os.path.relpath(path, folder)} {path.stat().st_size}\n".encode())
     return digest.hexdigest()
 
 

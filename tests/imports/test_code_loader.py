@@ -187,5 +187,5 @@ def test_a_report_that_is_made_again_runs_no_code(home: Path) -> None:
     (home / "ran").unlink()
     (home / "utils.py").write_text(UTILS + "\n")  # would run anew
     assert status(["report", str(done)], registry()) == 0
-    assert "Without pictures, as the task cannot be load" in (done / "report.html").read_text()
+    assert "as the task cannot be loaded" in (done / "report.html").read_text()
     assert not (home / "ran").exists()
