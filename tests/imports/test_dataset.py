@@ -196,6 +196,20 @@ def test_a_hub_data_set_has_its_revision(tmp_path: Path, monkeypatch: pytest.Mon
         load(write_config(tmp_path, **hub))
 
 
+def test_a_cached_hub_data_set_is_read_offline(tmp_path: Path) -> None:
+    local = tmp_path / "squares"
+    local.mkdir()
+    parquet(tmp_path).rename(local / "test.parquet")
+    builder = datasets.load_dataset_builder(str(local))
+    builder.download_and_prepare()
+    cached = Path(datasets.config.HF_DATASETS_CACHE) / "org___squares" / "default" / "0.0.0" / ("a" * 40)
+    cached.parent.mkdir(parents=True)
+    Path(builder.cache_dir).rename(cached)
+    path = write_config(tmp_path, dataset_path="org/squares", dataset_kwargs=None)
+    assert [load(path).sample(index).target for index in range(4)] == list(COLOURS)
+    assert load(path).config()["data_sha256"] == "a" * 40
+
+
 def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(TaskError, match=r"reading data needs `datasets`: pip install 'vtbench\[data\]'"):
