@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import vtbench
+from vtbench_export.defaults import IMAGE_SIZE
 
 if TYPE_CHECKING:
     import click
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from vtbench_export.exporter import export
 
 __all__ = ["IMAGE_SIZE", "export", "vtbench_commands"]
-
-IMAGE_SIZE = 112
-"""Default side in pixels of rendered images: the input size of the embedded model."""
 
 
 def __getattr__(name: str) -> Any:

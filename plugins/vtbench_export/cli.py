@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vtbench_export import IMAGE_SIZE
+from vtbench_export.defaults import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from vtbench.registry import Registry

@@ -13,16 +13,13 @@ from vtbench.places import open_task
 from vtbench.registry import Registry
 from vtbench.selection import Limited, task_places
 from vtbench.types import Task
-from vtbench_export import IMAGE_SIZE
 from vtbench_export.atomic_directory import atomic_directory
+from vtbench_export.defaults import IMAGE_SIZE, SHARD_BYTES
 from vtbench_export.errors import ExportError
 from vtbench_export.sample_rows import TaskExport
 
-SHARD_BYTES = 500_000_000
-"""A file ends at about so many bytes of images."""
-
 Writer = Callable[[Sequence[TaskExport], Path, int], None]
-"""Writes tasks into an empty directory, in files of about so many bytes."""
+"""Writes tasks into an empty directory; the last argument is the approximate maximum of image bytes per file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def export(
         split: in place of the one that each task names.
         seed: in place of the one that each task names.
         image_size: side in pixels of rendered images, where a task does not set its own.
-        shard_bytes: a file ends at about so many bytes of images.
+        shard_bytes: approximate maximum of image bytes per file.
         registry: plugins to use; the installed ones by default.
         on_start: is called with the number of samples; returns a function that is called with the number of samples
             written since its last call.

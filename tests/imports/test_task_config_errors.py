@@ -30,7 +30,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"test_split": "val"}, r"test_split: no split 'val'; the data has 'test'"),
     ({"output_type": "loglikelihood"}, r"output_type: must be generate_until or multiple_choice"),
     ({"doc_to_image": None}, r"doc_to_image: is missing; vtbench runs image tasks of lm-eval"),
-    ({"doc_to_image": ["picture"]}, r"doc_to_image: must name image columns; the data has question"),
+    ({"doc_to_image": ["photo"]}, r"doc_to_image: must name image columns; the data has question"),
     ({"doc_to_text": "qestion"}, r"doc_to_text: the data has no column 'qestion'\. Did you mean 'question'"),
     ({"doc_to_text": "{{ question"}, r"doc_to_text: not a Jinja template"),
     (

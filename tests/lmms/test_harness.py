@@ -120,7 +120,7 @@ def test_questions_without_an_answer_raise_after_the_others_are_answered(items):
 
 
 def test_images_with_another_number_of_tokens_are_answered(items):
-    """RS needs as many tokens from each picture; answers do not."""
+    """RS needs the same number of tokens from each image; answers do not."""
     small = samples("small")[0]
     server = AdapterServer("echo", {}, batch_size=8)
     server.monitors.clear()
