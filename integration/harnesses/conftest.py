@@ -1,7 +1,6 @@
-"""What the harness suite runs on: the shipped checkpoint, 200 items of `relational`, the same items as a local task.
+"""Fixtures of the harness suite: the shipped checkpoint, and 200 items of `relational` as a task of each harness.
 
-The task is written here, small and by hand, for lm-eval and for lmms-eval: a parquet file with pictures, a module with
-the functions and one YAML file each.
+The task is a Parquet file with images, a module of functions, and one YAML file for lm-eval and for lmms-eval.
 """
 
 from __future__ import annotations
@@ -13,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
+from vtbench.catalog import find_task_files
+from vtbench.task import load_task
 from vtbench_llava import WEIGHTS
 
 ITEMS = 200
 PIXELS = 112
-"""Side of the pictures that the shipped checkpoint sees."""
+"""Side of the images that the shipped checkpoint takes."""
 
 FUNCTIONS = """
 from vtbench_harness.hooks import with_redundancy
 
-def pictures(doc):
+def images(doc):
     return [doc["image"].convert("RGB")]
 
 def score(doc, results):
-    said = results[0].strip().lower().rstrip(".")
-    return with_redundancy({"acc": float(said == doc["target"].lower())}, doc)
+    answer = results[0].strip().lower().rstrip(".")
+    return with_redundancy({"acc": float(answer == doc["target"].lower())}, doc)
 """
 COMMON = """
 task: vtb_tiny
@@ -48,12 +47,12 @@ metadata: {version: 1}
 """
 LM_EVAL = """
 doc_to_text: "<image>{{question}}"
-doc_to_image: !function functions.pictures
+doc_to_image: !function functions.images
 generation_kwargs: {max_gen_toks: 8, do_sample: false, until: []}
 """
 LMMS_EVAL = """
 doc_to_text: question
-doc_to_visual: !function functions.pictures
+doc_to_visual: !function functions.images
 generation_kwargs: {max_new_tokens: 8, do_sample: false, temperature: 0, until: []}
 """
 
@@ -90,13 +89,13 @@ def local_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run():
-    """Return a function that runs a command of this environment and returns what it printed."""
+    """Return a function that runs a command of this environment and returns its output."""
 
     def run(*words: str, status: int = 0) -> str:
         program = Path(sys.executable).parent / words[0]
         done = subprocess.run([program, *words[1:]], capture_output=True, text=True, check=False)
-        said = done.stdout + done.stderr
-        assert done.returncode == status, said
-        return said
+        output = done.stdout + done.stderr
+        assert done.returncode == status, output
+        return output
 
     return run

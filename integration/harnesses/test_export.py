@@ -1,4 +1,4 @@
-"""Exports in the hands of those they are for: lm-eval, lmms-eval, datasets, webdataset, mlcroissant.
+"""Exports read by the tools that they are for: lm-eval, lmms-eval, datasets, webdataset, mlcroissant.
 
 The harnesses' own commands, on the shipped checkpoint and the same items, must give the answers and the scores of
 `vtbench run`. Every command is printed with its seconds (`pytest -s`). Every tool is told that there is no network.
@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
+from vtbench.catalog import find_task_files
+from vtbench.task import load_task
 from vtbench_llava import WEIGHTS
 
 ALLOWED = 0.01
-"""Share of answers that may differ: batches of another make move the last digits of a near tie."""
-ASKED = {"relational": 200, "all": 12}
-"""Samples of each task; few of all four, for a scene graph is a long answer."""
+"""Fraction of answers that may differ: another batch composition changes the last digits of a near tie."""
+SAMPLES = {"relational": 200, "all": 12}
+"""Number of samples per task; few of all four, as a scene graph is a long answer."""
 METRICS = "accuracy,rank_accuracy,pair_accuracy,scene_graph"
 BIN = Path(sys.executable).parent
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
@@ -33,7 +33,7 @@ COMMANDS = {
         *("lm_eval", "--model", "hf-multimodal", "--model_args", f"pretrained={WEIGHTS},dtype=float32"),
         *("--device", "cpu", "--batch_size", "16", "--apply_chat_template", "--log_samples"),
     ),
-    # lmms-eval 0.7.3's `huggingface` passes `audios=[]`, which transformers 5 refuses; `llava_hf` takes one item a time
+    # lmms-eval 0.7.3's `huggingface` passes `audios=[]`, which transformers 5 refuses; `llava_hf` takes single items
     "lmms-eval": (
         *("lmms-eval", "--model", "llava_hf", "--batch_size", "1", "--log_samples", "--model_args"),
         f"pretrained={WEIGHTS},device=cpu,device_map=cpu,dtype=float32",
@@ -66,9 +66,9 @@ def call(home: Path) -> Callable[..., str]:
 
 @pytest.fixture(scope="module")
 def ours(call: Callable[..., str], home: Path) -> dict[str, tuple[Records, dict[str, Any]]]:
-    """Return what `vtbench run` answers and scores, for each of `ASKED`."""
+    """Return what `vtbench run` answers and scores, for each of `SAMPLES`."""
     found = {}
-    for tasks, limit in ASKED.items():
+    for tasks, limit in SAMPLES.items():
         words = ("--tasks", tasks, "--limit", limit, "--metrics", METRICS, "--output", home / "runs", "--json")
         document = json.loads(call("vtbench", "run", "--model", "llava", *words))
         lines = (Path(document["run"]) / "samples.jsonl").read_text().splitlines()
@@ -83,30 +83,30 @@ def theirs(directory: Path) -> tuple[dict[tuple[str, int], str], dict[str, Any]]
     for path in directory.rglob("*samples_vtb_*.jsonl"):
         task = path.stem.partition("samples_vtb_")[2].partition("_20")[0]
         for line in map(json.loads, path.read_text().splitlines()):
-            said = line["resps"]
-            while isinstance(said, list):
-                (said,) = said
-            answers[task, line["doc_id"]] = said
+            answer = line["resps"]
+            while isinstance(answer, list):
+                (answer,) = answer
+            answers[task, line["doc_id"]] = answer
     (results,) = directory.rglob("*results*.json")
     return answers, json.loads(results.read_text())["results"]
 
 
 def different(records: Records, answers: dict[tuple[str, int], str]) -> Iterator[str]:
-    """Yield a line about every answer that is not that of `vtbench run`, with how near a tie it was."""
+    """Yield a line for every answer that differs from `vtbench run`, with the margin of the likeliest choice."""
     assert answers.keys() == records.keys()
-    for key, said in answers.items():
+    for key, answer in answers.items():
         record = records[key]
-        if said.strip() != record["output"].strip():
+        if answer.strip() != record["output"].strip():
             first, second, *_ = sorted(record["logprobs"] or (0, float("nan")), reverse=True)
             tie = f"the two likeliest choices are {first - second:.3g} nats apart"
-            yield f"{record['id']}: {said!r}, vtbench {record['output']!r}; {tie}"
+            yield f"{record['id']}: {answer!r}, vtbench {record['output']!r}; {tie}"
 
 
-@pytest.mark.parametrize("tasks", ASKED)
+@pytest.mark.parametrize("tasks", SAMPLES)
 @pytest.mark.parametrize("harness", COMMANDS)
-def test_a_harness_says_what_vtbench_says(harness, tasks, ours, call, home):
+def test_a_harness_gives_the_answers_and_scores_of_vtbench(harness, tasks, ours, call, home):
     directory, output = home / f"{harness}-{tasks}", home / f"{harness}-{tasks}-out"
-    export = ("--format", harness, "--tasks", tasks, "--limit", ASKED[tasks], "--output", directory)
+    export = ("--format", harness, "--tasks", tasks, "--limit", SAMPLES[tasks], "--output", directory)
     print(call("vtbench", "export", *export).strip())
     names = ("--tasks", f"vtb_{tasks}", "--include_path", directory, "--output_path", output)
     print(call(*COMMANDS[harness], *names))
@@ -122,7 +122,7 @@ def test_a_harness_says_what_vtbench_says(harness, tasks, ours, call, home):
             assert scores[name] == pytest.approx(our_scores[task][name], abs=near), (task, name)
             compared += 1
     assert compared == {"relational": 2, "all": 11}[tasks]
-    share, asked = their_scores["vtb_relational"], ASKED[tasks]
+    share, asked = their_scores["vtb_relational"], SAMPLES[tasks]
     independent = (share["acc,none"] * (1 - share["acc,none"]) / (asked - 1)) ** 0.5
     assert share["acc_stderr,none"] == pytest.approx(independent, rel=1e-6)
 

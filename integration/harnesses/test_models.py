@@ -10,23 +10,23 @@ import pytest
 
 import vtbench
 from conftest import ITEMS, PIXELS
+from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
-from vtbench.runs.results import RunResult
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
+from vtbench.results import RunResult
+from vtbench.task import load_task
 
 ALLOWED = 0.01
-"""Share of answers that may differ."""
+"""Fraction of answers that may differ."""
 
 
-def answers(result: RunResult) -> list[str]:
+def outputs(result: RunResult) -> list[str]:
     return [json.loads(line)["output"] for line in (result.path / "samples.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory) -> RunResult:
-    """What `--model llava` says, and its RS."""
+    """A run of `--model llava`, with RS."""
     return vtbench.run(
         model="llava", tasks=["relational"], limit=ITEMS, metrics=["accuracy", "redundancy"],
         output=str(tmp_path_factory.mktemp("ours")), report=False,
@@ -35,17 +35,17 @@ def ours(tmp_path_factory) -> RunResult:
 
 @pytest.fixture(scope="module")
 def rs(ours) -> dict[str, float]:
-    """RS and its interval, as `--model llava` has them."""
+    """RS and its interval in that run."""
     row = next(row for row in ours.rows() if row["score"] == "rs")
     return {"rs": row["value"], "rs_low": row["low"], "rs_high": row["high"]}
 
 
-def same(said: list[str], reference: list[str], name: str, why: str) -> None:
+def check_same(answers: list[str], reference: list[str], name: str, why: str) -> None:
     """Print what differs, and fail where it is more than is allowed."""
-    differ = [i for i, pair in enumerate(zip(said, reference, strict=True)) if pair[0] != pair[1]]
+    differ = [i for i, pair in enumerate(zip(answers, reference, strict=True)) if pair[0] != pair[1]]
     print(f"\n{name}: {len(differ)} of {len(reference)} answers differ from llava's")
     for i in differ:
-        print(f"  item {i}: {said[i]!r}, llava {reference[i]!r} ({why})")
+        print(f"  item {i}: {answers[i]!r}, llava {reference[i]!r} ({why})")
     assert len(differ) <= ALLOWED * len(reference)
 
 
@@ -63,7 +63,7 @@ def test_lmms_answers_as_llava_does(ours, checkpoint, tmp_path, arguments, why):
         model="lmms", model_args={**arguments, "pretrained": checkpoint}, tasks=["relational"], limit=ITEMS,
         metrics=["accuracy"], output=str(tmp_path), report=False,
     )  # fmt: skip
-    same(answers(result), answers(ours), f"lmms {arguments}", why)
+    check_same(outputs(result), outputs(ours), f"lmms {arguments}", why)
     assert result.document["failed"] == {"relational": 0}
 
 
@@ -94,15 +94,15 @@ def results_of(output: Path) -> dict:
 
 
 def samples_of(output: Path) -> list[str]:
-    """Return the answers that a harness wrote; one packs them into a list, the other does not."""
+    """Return the answers that a harness wrote; only one of the two packs each into a list."""
     lines = [json.loads(line) for line in next(output.rglob("*samples*.jsonl")).read_text().splitlines()]
-    said = [line["filtered_resps"] for line in sorted(lines, key=lambda line: line["doc_id"])]
-    return [text if isinstance(text, str) else text[0] for text in said]
+    answers = [line["filtered_resps"] for line in sorted(lines, key=lambda line: line["doc_id"])]
+    return [text if isinstance(text, str) else text[0] for text in answers]
 
 
 def check(output: Path, printed: str, ours: RunResult, rs: dict[str, float], name: str) -> None:
     """Fail where a harness's own table, files or answers are not those of `vtbench run`."""
-    same(samples_of(output), answers(ours), name, "not known")
+    check_same(samples_of(output), outputs(ours), name, "not known")
     scores = results_of(output)["results"]["vtb_tiny"]
     accuracy = next(row["value"] for row in ours.rows() if row["score"] == "acc")
     assert scores["acc,none"] == pytest.approx(accuracy)
@@ -138,7 +138,7 @@ def test_vtbench_in_lm_eval(ours, rs, local_tasks, run, tmp_path):
 
 
 def test_lm_evals_own_command_takes_a_task_by_its_file(local_tasks, run, tmp_path):
-    """Its functions import vtbench_harness, which offers the model before lm-eval looks for it."""
+    """The task's functions import vtbench_harness, which registers the model before lm-eval looks for it."""
     printed = run(
         "lm_eval", "run", "--model", "vtbench", "--model_args", "adapter=llava", "--limit", "4",
         "--tasks", str(local_tasks / "lm-eval" / "vtb_tiny.yaml"), "--output_path", str(tmp_path),
@@ -162,7 +162,7 @@ def test_other_models_get_no_rs_from_the_same_tasks(checkpoint, local_tasks, run
         assert not names & {"rs", "rs_low", "rs_high"}
 
 
-def test_what_lm_eval_asks_in_vain_takes_one_line(local_tasks, run):
+def test_an_error_in_lm_eval_is_one_line(local_tasks, run):
     words = ["python", "-m", "vtbench_harness.lm_eval", "run", "--model", "vtbench", "--tasks", "vtb_tiny"]
     words += ["--include_path", str(local_tasks / "lm-eval"), "--limit", "4"]
     assert "vtbench: unknown model 'lava'. Did you mean 'llava'" in run(

@@ -1,4 +1,4 @@
-"""The hand-made tasks of tests/imports serve here too."""
+"""Makes the task configs of tests/imports importable here."""
 
 import sys
 from pathlib import Path

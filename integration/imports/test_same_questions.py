@@ -1,4 +1,4 @@
-"""lm-eval, lmms-eval and vtbench read one task file: the same questions, pictures, and scores of the same answers."""
+"""lm-eval, lmms-eval and vtbench read one task config: the same questions, images, and scores of the same answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import import_fakes
 import pytest
-from test_import_code import UTILS
+from test_code_loader import UTILS
 
 from vtbench.metric import Batch
 from vtbench.types import Output
@@ -18,7 +18,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 TEXTS = ("red", "Red.", " RED 7", "it", "Red.\n\nI am sure", "blue", "")
 _MATCH = {"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}
 _COUNTED = {"aggregation": "mean", "higher_is_better": True}
-_FILTER = "{{question | regex_replace('square', 'field')}}\nAnswer:\n"
+_WITH_FILTER = "{{question | regex_replace('square', 'field')}}\nAnswer:\n"
 _NO_STOP = {"ignore_case": True, "regexes_to_ignore": [r"\."]}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {"doc_to_text": "question"},
@@ -30,7 +30,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "metric_list": [{**_MATCH, "ignore_numbers": True}],
     },
     "templates": {"doc_to_choice": "{{options}}", "doc_to_target": "{{label}}"},
-    "filtered": {"doc_to_text": _FILTER, "doc_to_target": "{{[answer, 'it']}}"},
+    "filtered": {"doc_to_text": _WITH_FILTER, "doc_to_target": "{{[answer, 'it']}}"},
     "metric": {"metric_list": [{"metric": "!function utils.starts_with", **_COUNTED}]},
     "code": {
         "doc_to_text": "!function utils.doc_to_text",
@@ -48,10 +48,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = {"dataset_kwargs": {"data_files": {"test": str(directory / "data" / "squares.parquet")}}}
     length = {"max_gen_toks": 9, "until": ["\n\n"], "do_sample": False}
     for name, changes in VARIANTS.items():
-        import_fakes.recipe(
+        import_fakes.write_config(
             directory, f"lm_{name}.yaml", **data, **{"task": f"lm_{name}", "generation_kwargs": length, **changes}
         )
-        import_fakes.lmms_recipe(
+        import_fakes.write_lmms_config(
             directory, name=f"lmms_{name}.yaml", **data,
             **{"task": f"lmms_{name}", "generation_kwargs": {"max_new_tokens": 9, "until": ["\n\n"]}, **changes},
         )  # fmt: skip
@@ -62,29 +62,29 @@ def numbers(values: Any) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
-def theirs(task: Any, pictures: Any) -> Iterator[tuple[str, Any, list[dict[str, float]]]]:
-    """Each row's question, the first picture's first pixel, and its scores of `TEXTS`."""
+def theirs(task: Any, doc_to_image: Any) -> Iterator[tuple[str, Any, list[dict[str, float]]]]:
+    """Each row's question, the first image's first pixel, and its scores of `TEXTS`."""
     until = task.config.generation_kwargs["until"]
     for doc in task.eval_docs:
-        asked = task.fewshot_context(doc, 0)
+        prompt = task.fewshot_context(doc, 0)
         scores = []
         for text in TEXTS:
             for end in until:
                 text = text.split(end)[0]
             scores.append(numbers(task.process_results(doc, [text])))
-        yield asked.replace("<image>", ""), pictures(doc)[0].convert("RGB").getpixel((0, 0)), scores
+        yield prompt.replace("<image>", ""), doc_to_image(doc)[0].convert("RGB").getpixel((0, 0)), scores
 
 
 def ours(path: Path, source: str) -> Iterator[tuple[str, Any, list[dict[str, float]]]]:
-    task: Any = import_fakes.loaded(path, source, allow_code=True)
-    metrics = {name: make() for name, make in task.metric_factories.items()}
+    task: Any = import_fakes.load(path, source, allow_code=True)
+    metrics = {name: make() for name, make in task.own_metrics.items()}
     for sample in map(task.sample, range(len(task))):
         scores = []
         for text in TEXTS:
             found: dict[str, float] = {}
             for name, metric in metrics.items():
-                (seen,) = metric.observe(Batch([sample], [Output(text=text)], {}))
-                found |= numbers(seen.get("values", {name: seen["correct"]} if "correct" in seen else {}))
+                (observed,) = metric.observe(Batch([sample], [Output(text=text)], {}))
+                found |= numbers(observed.get("values", {name: observed["correct"]} if "correct" in observed else {}))
             scores.append(found)
         yield sample.prompt, sample.images[0].getpixel((0, 0)), scores
 

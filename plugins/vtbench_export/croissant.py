@@ -1,6 +1,6 @@
-"""What was exported in, croissant.json out: the dataset in MLCommons' vocabulary, Croissant 1.1.
+"""Writes croissant.json: metadata of the dataset in MLCommons' Croissant 1.1.
 
-Every Parquet file is listed with its sha256; a record set a task reads its fields from the task's files.
+It lists every Parquet file with its sha256, and has one record set per task.
 """
 
 from __future__ import annotations
@@ -13,44 +13,41 @@ from typing import Any
 
 import vtbench
 from vtbench.scenes.items import BENCHMARK
-from vtbench_export.columns import Column, columns
-from vtbench_export.rows import Source
+from vtbench_export.sample_rows import Column, TaskExport, columns
 
 _CONTEXT = Path(__file__).with_name("croissant_context.json")
-"""The vocabulary's own, as every Croissant file has it."""
+"""The JSON-LD context that Croissant prescribes."""
 _PARQUET = "application/x-parquet"
 _TYPES = {
     "text": "sc:Text",
     "texts": "sc:Text",
     "integer": "sc:Integer",
-    "picture": "sc:ImageObject",
-    "pictures": "sc:ImageObject",
+    "image": "sc:ImageObject",
+    "images": "sc:ImageObject",
 }
 
 
 def write_croissant(
-    directory: Path, sources: Sequence[Source], written: Mapping[str, tuple[Sequence[Path], bool]]
+    directory: Path, tasks: Sequence[TaskExport], written: Mapping[str, tuple[Sequence[Path], bool]]
 ) -> None:
     """Write the file.
 
     Args:
         directory: the root of the dataset.
-        sources: the tasks.
-        written: for each task its files, and whether its samples have one picture each.
+        tasks: the tasks.
+        written: each task's files, and whether its samples have exactly one image.
     """
     document = {
         "@context": json.loads(_CONTEXT.read_text(encoding="utf-8")),
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": "vtbench",
-        "description": f"Questions about pictures, written by vtbench {vtbench.__version__}, benchmark {BENCHMARK}.",
+        "description": f"Questions about images, written by vtbench {vtbench.__version__}, benchmark {BENCHMARK}.",
         "version": vtbench.__version__,
         "distribution": [
-            node
-            for source in sources
-            for node in _distribution(directory, source.task.name, source.split, written[source.task.name][0])
+            node for task in tasks for node in _distribution(directory, task.name, task.split, written[task.name][0])
         ],
-        "recordSet": [_record_set(source, columns(written[source.task.name][1])) for source in sources],
+        "recordSet": [_record_set(task, columns(written[task.name][1])) for task in tasks],
     }
     (directory / "croissant.json").write_text(
         json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -74,21 +71,21 @@ def _distribution(directory: Path, task: str, split: str, files: Sequence[Path])
     }
 
 
-def _record_set(source: Source, table: Sequence[Column]) -> dict[str, Any]:
-    task = source.task
+def _record_set(export: TaskExport, table: Sequence[Column]) -> dict[str, Any]:
+    task = export.task
     return {
         "@type": "cr:RecordSet",
         "@id": task.name,
         "name": task.name,
-        "description": f"{task.description} Version {task.version}, split {source.split}, {len(task)} samples.",
+        "description": f"{task.description} Version {task.version}, split {export.split}, {len(task)} samples.",
         "key": {"@id": f"{task.name}/id"},
         "field": [_field(task.name, column) for column in table],
     }
 
 
 def _field(task: str, column: Column) -> dict[str, Any]:
-    picture = {"transform": {"jsonPath": "bytes"}} if column.kind in ("picture", "pictures") else {}
-    several = {"isArray": True, "arrayShape": "-1"} if column.kind in ("texts", "pictures") else {}
+    image = {"transform": {"jsonPath": "bytes"}} if column.kind in ("image", "images") else {}
+    several = {"isArray": True, "arrayShape": "-1"} if column.kind in ("texts", "images") else {}
     return {
         "@type": "cr:Field",
         "@id": f"{task}/{column.name}",
@@ -96,7 +93,7 @@ def _field(task: str, column: Column) -> dict[str, Any]:
         "description": column.about,
         "dataType": _TYPES[column.kind],
         **several,
-        "source": {"fileSet": {"@id": _files(task)}, "extract": {"column": column.name}, **picture},
+        "source": {"fileSet": {"@id": _files(task)}, "extract": {"column": column.name}, **image},
     }
 
 

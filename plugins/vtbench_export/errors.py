@@ -1,7 +1,7 @@
-"""What an export can fail for, as one line that says where and what to do."""
+"""The error of an export: one line that says where it failed and what to do."""
 
 from vtbench.errors import VtbenchError
 
 
 class ExportError(VtbenchError):
-    """A place that cannot be written to, or a task that a format has no room for."""
+    """An output directory that cannot be written, or a task that a format cannot hold."""

@@ -1,8 +1,8 @@
-"""What lm-eval and lmms-eval call for an exported task: a row and an answer in, vtbench's own scores out.
+"""Scores an exported task inside lm-eval and lmms-eval with the metrics of vtbench.
 
-Scores that are a mean over answers are handed over as numbers, so that the harness's `mean` gives them a standard
-error. Of the others (pairs, ratios of sums, a fitted curve) the harness collects what the metric remembers of each
-answer, and a `pooled` score is computed from all of it, by the same metric as in `vtbench run`.
+A score that is a mean over answers is returned as numbers, so that the harness's `mean` gives it a standard error.
+For the others (pairs, ratios of sums, a fitted curve) the harness collects the observations of each answer, and
+`pooled` computes the score from all of them, by the same metric as `vtbench run`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ METRICS: Mapping[str, Callable[[], Metric]] = {
     "scene_graph": SceneGraph,
     "psychometric": Psychometric,
 }
-"""vtbench's metrics that need an answer and nothing else of a model."""
+"""Metrics that are computed from the answer alone."""
 SCORES: Mapping[str, Mapping[str, str | None]] = {
     "accuracy": {"acc": "correct"},
     "pair_accuracy": {"pair_acc": None},
@@ -37,7 +37,7 @@ SCORES: Mapping[str, Mapping[str, str | None]] = {
     },
     "psychometric": {"threshold_75": None},
 }
-"""Each metric's scores, and the part of its observations that a score is the mean of; None: it is pooled."""
+"""Scores of each metric, with the observation of which a score is the mean; None for a pooled score."""
 LOWER_IS_BETTER = frozenset({"hallucinated", "threshold_75"})
 
 
@@ -45,7 +45,7 @@ class Scoring:
     """The scores of some tasks.
 
     Args:
-        metrics: for each task the names of its metrics.
+        metrics: names of each task's metrics.
     """
 
     def __init__(self, metrics: Mapping[str, Sequence[str]]) -> None:
@@ -55,23 +55,23 @@ class Scoring:
         """Score one answer.
 
         Args:
-            doc: a row of the exported table; its pictures may be gone.
-            results: the answer, and nothing else.
+            doc: a row of the exported table; its images may be missing.
+            results: a list of one item, the answer.
 
         Returns:
-            by score: a number, or what `pooled` takes. A score that has no say on this question is left out.
+            by score: a number, or an item for `pooled`. A score that does not apply to the question is left out.
         """
         sample = _sample(doc)
         values: dict[str, Any] = {}
         for name, metric in self._metrics[doc["task"]].items():
-            (seen,) = metric.observe(Batch([sample], [Output(text=results[0])], {}))
-            for score, key in SCORES[name].items() if seen else ():
-                values[score] = seen[key] if key else {"asked": _asked(sample), "observed": dict(seen)}
+            (observed,) = metric.observe(Batch([sample], [Output(text=results[0])], {}))
+            for score, key in SCORES[name].items() if observed else ():
+                values[score] = observed[key] if key else {"asked": _record_fields(sample), "observed": dict(observed)}
         return values
 
 
 def pooled(score: str) -> Callable[[Sequence[Mapping[str, Any]]], float]:
-    """Return the aggregation of a score that is no mean: `process_results`' values of all answers in, the score out."""
+    """Return the aggregation of a score that is no mean; it takes the values of `process_results` for all answers."""
     metric = next(METRICS[name]() for name, scores in SCORES.items() if score in scores)
 
     def aggregate(items: Sequence[Mapping[str, Any]]) -> float:
@@ -88,7 +88,7 @@ def _sample(doc: Mapping[str, Any]) -> Sample:
     return Sample(images=(), choices=tuple(doc["choices"]), meta=json.loads(doc["meta"]), **facts)
 
 
-def _asked(sample: Sample) -> dict[str, Any]:
-    """Return what a metric may want to know of a question beside what it observed: a `Record`'s fields."""
+def _record_fields(sample: Sample) -> dict[str, Any]:
+    """Return the fields of the `Record` that a metric gets beside its observations."""
     names = ("id", "index", "prompt", "target", "choices", "kind", "cluster", "meta")
     return {name: getattr(sample, name) for name in names}

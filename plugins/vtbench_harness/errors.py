@@ -1,7 +1,7 @@
-"""What a vtbench model cannot do for another harness."""
+"""The error of a vtbench model inside another harness."""
 
 from vtbench.errors import VtbenchError
 
 
 class HarnessError(VtbenchError):
-    """A harness asks for what vtbench's adapters do not do, or questions got no answer."""
+    """A harness asks for something that vtbench's adapters cannot do, or questions got no answer."""

@@ -1,7 +1,7 @@
-"""What a task of lm-eval or lmms-eval calls so that RS stands beside its accuracy in the harness's own table.
+"""Functions for tasks of lm-eval and lmms-eval that add RS to the harness's own table.
 
-In: a document and its metrics, later the keys of all documents. Out: the metric `rs` and its interval. Where no
-vtbench model was asked, nothing is added, so a task with these hooks serves every model. Nothing heavy is imported.
+`with_redundancy` adds the document's key to its metrics; the aggregations compute RS and its interval from the keys of
+all documents. With other models than vtbench's nothing is added, so a task with these hooks serves every model.
 
     def process_results(doc, results):
         return with_redundancy({"acc": ...}, doc)
@@ -18,50 +18,50 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vtbench_harness.lm_eval import offer
-from vtbench_harness.questions import document_key
+from vtbench_harness.harness_task import document_key
+from vtbench_harness.lm_eval import register_model
 
 if TYPE_CHECKING:
     from vtbench.types import Score
-    from vtbench_harness.watching import Watch
+    from vtbench_harness.redundancy_monitor import RedundancyMonitor
 
-watched: Mapping[str, Watch] = {}
-"""By task, of the vtbench model that this process serves."""
+monitors: Mapping[str, RedundancyMonitor] = {}
+"""Monitors of the vtbench model that this process serves, by task."""
 
 if "lm_eval" in sys.modules:
-    offer()  # a task given by its file is read before the model is looked for
+    register_model()  # lm-eval reads a task that is given by its file before it looks for the model
 
 
 def with_redundancy(metrics: Mapping[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document's metrics, with `rs`, `rs_low` and `rs_high` where its pictures' tokens were watched."""
-    if all(watch.problem for watch in watched.values()):
+    """Return a document's metrics, with `rs`, `rs_low` and `rs_high` if its visual tokens were observed."""
+    if all(monitor.problem for monitor in monitors.values()):
         return dict(metrics)
     return {**metrics, **dict.fromkeys(("rs", "rs_low", "rs_high"), document_key(doc))}
 
 
 def rs(keys: Sequence[str]) -> float:
-    """Aggregate: RS of the documents that `with_redundancy` named; NaN where it cannot be said."""
+    """Aggregation: RS of the documents with these keys; NaN if it was not measured."""
     score = _score(keys)
     return math.nan if score is None or score.value is None else score.value
 
 
 def rs_low(keys: Sequence[str]) -> float:
-    """Aggregate: where RS's 95 % interval begins."""
-    return _end(keys, 0)
+    """Aggregation: lower end of the 95 % interval of RS."""
+    return _bound(keys, 0)
 
 
 def rs_high(keys: Sequence[str]) -> float:
-    """Aggregate: where RS's 95 % interval ends."""
-    return _end(keys, 1)
+    """Aggregation: upper end of the 95 % interval of RS."""
+    return _bound(keys, 1)
 
 
-def _end(keys: Sequence[str], which: int) -> float:
+def _bound(keys: Sequence[str], which: int) -> float:
     score = _score(keys)
     return math.nan if score is None or score.interval is None else score.interval[which]
 
 
 def _score(keys: Sequence[str]) -> Score | None:
-    """Score a task's pictures, from the watch that saw most of its documents."""
+    """Return RS from the monitor that observed most of the documents."""
     wanted = frozenset(keys)
-    best = max(watched.values(), key=lambda watch: len(wanted & watch.documents()), default=None)
+    best = max(monitors.values(), key=lambda monitor: len(wanted & monitor.documents()), default=None)
     return best.scores(wanted & best.documents()).get("rs") if best else None

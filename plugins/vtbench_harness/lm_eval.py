@@ -1,6 +1,6 @@
-"""lm-eval's own command with the model `vtbench` in it: `python -m vtbench_harness.lm_eval run --model vtbench ...`.
+"""lm-eval's command with the model `vtbench` registered: `python -m vtbench_harness.lm_eval run --model vtbench ...`.
 
-lm-eval 0.4.13 finds models by name in a registry that only code can add to, before it reads any task.
+lm-eval 0.4.13 has no entry points for models, and looks for the model before it reads any task.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sys
 from vtbench.errors import VtbenchError
 
 
-def offer() -> None:
-    """Tell lm-eval of the model; what the model needs is imported when it is asked for."""
+def register_model() -> None:
+    """Register the model with lm-eval, which imports it when it is used."""
     from lm_eval.api.registry import model_registry
 
     if "vtbench" not in model_registry:
@@ -22,7 +22,7 @@ def main() -> None:
     """Run lm-eval's command."""
     from lm_eval.__main__ import cli_evaluate
 
-    offer()
+    register_model()
     try:
         cli_evaluate()
     except VtbenchError as error:

@@ -2,113 +2,71 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
-from tqdm import tqdm
 
-from vtbench_harness import hooks, telling
 from vtbench_harness.errors import HarnessError
-from vtbench_harness.questions import Decoding, Question, Questions
-from vtbench_harness.serving import Server
+from vtbench_harness.harness_model import HarnessModel
+from vtbench_harness.harness_task import Question
+from vtbench_harness.redundancy_monitor import to_document, to_json_facts
 
 PLACEHOLDER = "<image>"
 
 
-class VtbenchLM(LM):
-    """A vtbench adapter, asked by lm-eval.
-
-    Args:
-        adapter: its name in vtbench.
-        batch_size: questions at a time; `auto` grows the number while that pays.
-        max_batch_size: not used.
-        device: where it runs; the adapter's choice by default.
-        dtype: of its weights.
-        redundancy: measure RS.
-        redundancy_path: write RS to this file, as JSON.
-        **model_args: the adapter's own arguments.
-    """
+class VtbenchLM(HarnessModel, LM):
+    """A vtbench adapter as a model of lm-eval."""
 
     MULTIMODAL = True
     tokenizer_name = "vtbench"
 
-    def __init__(
-        self,
-        adapter: str = "llava",
-        batch_size: int | str = "auto",
-        max_batch_size: int | None = None,
-        device: str | None = None,
-        dtype: str = "auto",
-        redundancy: bool = True,
-        redundancy_path: str | None = None,
-        **model_args: Any,
-    ) -> None:
-        super().__init__()
-        self._redundancy_path = telling.checked(redundancy_path)
-        self._server = Server(adapter, model_args, batch_size, _there(device), dtype, redundancy)
-        hooks.watched = self._server.watches
+    def resolve_device(self, device: str | None) -> str | None:
+        """Return None for a CUDA device on a machine without one: lm-eval's default is `cuda:0`."""
+        import torch
 
-    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """Answer, task by task, and print the redundancy of each task's pictures."""
-        parts: dict[tuple[str, Decoding], list[int]] = defaultdict(list)
-        for i, request in enumerate(requests):
-            parts[str(request.task_name), Decoding.of(request.args[1])].append(i)
-        texts: dict[int, str] = {}
-        with tqdm(total=len(requests), desc="vtbench", disable=disable_tqdm) as bar:
-            for (task, decoding), rows in parts.items():
+        return None if device and device.startswith("cuda") and not torch.cuda.is_available() else device
 
-                def answered(index: int, text: str, rows: list[int] = rows, decoding: Decoding = decoding) -> None:
-                    self.cache_hook.add_partial("generate_until", requests[rows[index]].args, decoding.cut(text))
-                    bar.update()
+    def task_name(self, request: Instance) -> str:
+        """Return the name of a request's task."""
+        return str(request.task_name)
 
-                questions = Questions(task, [_question(requests[i]) for i in rows], decoding.max_new_tokens)
-                answers = self._server.answer(questions, answered)
-                texts |= {i: decoding.cut(text) for i, text in zip(rows, answers, strict=True)}
-        telling.tell(self._server.watches, self._redundancy_path)
-        return [texts[i] for i in range(len(requests))]
-
-    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """Return the question as it is: chat templates are the adapter's own matter.
+    def question(self, request: Instance) -> Question:
+        """Return the question of a request, without image placeholders: adapters put images before the text.
 
         Raises:
-            HarnessError: there is more than one question: examples, or a system prompt.
+            HarnessError: the prompt has not as many placeholders as images.
+        """
+        text, _, *more = request.args
+        images = more[0]["visual"] if more else []
+        if text.count(PLACEHOLDER) != len(images):
+            raise HarnessError(
+                f"task {request.task_name!r}: its prompt has {text.count(PLACEHOLDER)} times {PLACEHOLDER} and "
+                f"{len(images)} images"
+            )
+        return Question(text.replace(PLACEHOLDER, "").strip(), lambda: (images, request.doc))
+
+    def on_answer(self, request: Instance, answer: str) -> None:
+        """Give the answer to lm-eval's cache (`--use_cache`)."""
+        self.cache_hook.add_partial("generate_until", request.args, answer)
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Return the question unchanged: the adapter applies its own chat template.
+
+        Raises:
+            HarnessError: there is more than one message: few-shot examples, or a system prompt.
         """
         if len(chat_history) != 1:
             raise HarnessError("a vtbench model is asked one question at a time: no examples and no system prompt")
         return chat_history[0]["content"]
 
-    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """Refuse, as `hf-multimodal` does."""
-        raise HarnessError("a vtbench model answers only in generated text here; `vtbench run` ranks answers")
-
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        """Refuse."""
+        """Refuse: adapters have no likelihood of a whole text."""
         raise HarnessError("a vtbench model has no likelihood of a whole text")
 
     def get_model_info(self) -> dict[str, Any]:
-        """Return what lm-eval writes into the `config` of its results: which model it was, and RS by task."""
+        """Return what lm-eval writes to the `config` of its results: the model's description, and RS by task."""
         return {
-            "vtbench_model": telling.plain(self._server.adapter.describe()),
-            "vtbench_redundancy": telling.document(self._server.watches),
+            "vtbench_model": to_json_facts(self.server.adapter.describe()),
+            "vtbench_redundancy": to_document(self.server.monitors),
         }
-
-
-def _there(device: str | None) -> str | None:
-    """Return the device if it is one of this machine's: lm-eval says `cuda:0` where nothing was asked for."""
-    import torch
-
-    return None if device and device.startswith("cuda") and not torch.cuda.is_available() else device
-
-
-def _question(request: Instance) -> Question:
-    """Read a request: pictures stand before the text, as vtbench's adapters have them."""
-    text, _, *more = request.args
-    pictures = more[0]["visual"] if more else []
-    if text.count(PLACEHOLDER) != len(pictures):
-        raise HarnessError(
-            f"task {request.task_name!r}: its prompt has {text.count(PLACEHOLDER)} times {PLACEHOLDER} and "
-            f"{len(pictures)} pictures"
-        )
-    return Question(text.replace(PLACEHOLDER, "").strip(), lambda: (pictures, request.doc))

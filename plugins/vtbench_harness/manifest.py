@@ -1,4 +1,4 @@
-"""What lmms-eval's entry point `lmms_eval.models` finds: where the model `vtbench` is."""
+"""The entry point `lmms_eval.models` of the model `vtbench`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def manifest() -> ModelManifest:
-    """Name the class that `lmms-eval --model vtbench` imports."""
+    """Return the class that `lmms-eval --model vtbench` imports."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
     return ModelManifest("vtbench", simple_class_path="vtbench_harness.lmms_eval_model.VtbenchModel")

@@ -1,7 +1,7 @@
-"""Tasks of lm-eval and lmms-eval as vtbench tasks: `--tasks lm-eval:DIR/task.yaml`, `--tasks lmms:DIR/task.yaml`.
+"""Image tasks of lm-eval and lmms-eval as vtbench tasks: `--tasks lm-eval:DIR/task.yaml`, `--tasks lmms:DIR/task.yaml`.
 
-A YAML file of theirs over local data comes in; a `vtbench.types.Task` goes out, or one line that says which key cannot
-be taken over. Nothing that the file names is run, unless `--allow-code` is given.
+The plugin reads a task config of either harness and returns a `vtbench.types.Task`, or raises one line that names the
+key that it cannot take over. Code that the config names runs only with `--allow-code`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from vtbench.types import Task
 
 
 def lm_eval(where: str, *, split: str | None = None, seed: int | None = None, allow_code: bool = False) -> Task:
-    """An image task of lm-eval over local data."""
+    """Load an image task of lm-eval."""
     from vtbench_import.harness import LM_EVAL
-    from vtbench_import.loading import load
+    from vtbench_import.imported_task import load_imported_task
 
-    return load(Path(where), LM_EVAL, split, seed, allow_code)
+    return load_imported_task(Path(where), LM_EVAL, split, seed, allow_code)
 
 
 def lmms(where: str, *, split: str | None = None, seed: int | None = None, allow_code: bool = False) -> Task:
-    """An image task of lmms-eval over local data."""
+    """Load an image task of lmms-eval."""
     from vtbench_import.harness import LMMS_EVAL
-    from vtbench_import.loading import load
+    from vtbench_import.imported_task import load_imported_task
 
-    return load(Path(where), LMMS_EVAL, split, seed, allow_code)
+    return load_imported_task(Path(where), LMMS_EVAL, split, seed, allow_code)
 
 
 @hookimpl
 def vtbench_task_sources() -> dict[str, Callable[..., Task]]:
-    """The two harnesses."""
+    """Return the loaders of both harnesses, by the prefix of `--tasks`."""
     return {"lm-eval": lm_eval, "lmms": lmms}

@@ -1,4 +1,4 @@
-"""How lm-eval and lmms-eval differ, and what of their task files vtbench reads, passes over or refuses.
+"""Which keys of a task config vtbench reads, ignores or refuses, and how lm-eval and lmms-eval differ.
 
 The tables follow lm-eval 0.4.13 (`lm_eval/config/task.py`) and lmms-eval 0.7.3 (`lmms_eval/api/task.py`).
 """
@@ -29,8 +29,8 @@ READ = frozenset(
         "metadata",
     }
 )
-"""Keys that both have and that decide samples or scores."""
-PASSED_OVER = frozenset(
+"""Keys of both harnesses that decide samples or scores."""
+IGNORED = frozenset(
     {
         "task_alias",
         "tag",
@@ -49,18 +49,18 @@ PASSED_OVER = frozenset(
         "process_results_use_image",
     }
 )
-"""Names, few-shot examples that are not shown, and what a likelihood's prompt ends with: an adapter's own matter."""
+"""Keys without effect on zero-shot samples, and those that the adapter decides (`target_delimiter`)."""
 REFUSED: Mapping[str, str] = {
     "process_docs": "rewrites the whole data set, which is not run here; write the rows to a file as it leaves them",
-    "doc_to_audio": "vtbench shows pictures only",
+    "doc_to_audio": "vtbench tasks have images only",
     "doc_to_messages": "builds a conversation of its own; give doc_to_text and doc_to_visual beside it",
     "filter_list": "answers are scored as they are; there is no filter for them here",
     "use_prompt": "names a template of promptsource; write it into doc_to_text",
-    "gen_prefix": "an answer cannot be begun for the model here; ask for it in doc_to_text",
+    "gen_prefix": "the answer's beginning cannot be given to the model here; ask for it in doc_to_text",
     "reasoning_tags": "answers are scored as they are",
     "auto_strip_thinking": "answers are scored as they are",
 }
-"""Keys that cannot be taken over where they say anything, and what to do."""
+"""Keys that are refused where they hold a value, with what to do instead."""
 SHAPES: Mapping[str, tuple[type, str]] = {
     "dataset_path": (str, "a text"),
     "dataset_kwargs": (dict, "`key: value` lines"),
@@ -70,45 +70,47 @@ SHAPES: Mapping[str, tuple[type, str]] = {
     "model_specific_target_kwargs": (dict, "`key: value` lines"),
     "metric_list": (list, "a list"),
 }
-"""What keys must hold, and how an error says so."""
-ONLY: Mapping[str, int] = {"num_fewshot": 0, "repeats": 1}
-"""Keys that must have this value: one question a sample, asked once."""
+"""Type of a key's value, and its name in an error message."""
+FIXED: Mapping[str, int] = {"num_fewshot": 0, "repeats": 1}
+"""Keys that must have this value: zero-shot, one repetition."""
 
 
 @dataclass(frozen=True, slots=True)
 class Harness:
-    """One of the two."""
+    """The differences between the two harnesses."""
 
     name: str
-    pictures: str
-    """The key that says where pictures are."""
-    own: frozenset[str]
-    """Further keys that are read."""
+    image_key: str
+    """The key that names the images of a row."""
+    extra_keys: frozenset[str]
+    """Keys of this harness alone that are read."""
     max_new_tokens: int
-    """How long answers are where the task does not say."""
-    keeps_last_newline: bool
-    """Whether a template's last line end stays."""
-    strips: bool
-    """Whether answers lose white space at their ends before they are scored."""
+    """Default length of an answer."""
+    keep_trailing_newline: bool
+    """Whether a template keeps its last line break."""
+    strips_output: bool
+    """Whether an answer loses white space at both ends before it is scored."""
     first_include_wins: bool
-    """Of several included files that say the same key; else the last one does."""
+    """Which of several included files decides a key that they share: the first one, or the last."""
 
 
 LM_EVAL = Harness(
     name="lm-eval",
-    pictures="doc_to_image",
-    own=frozenset({"custom_dataset"}),
+    image_key="doc_to_image",
+    extra_keys=frozenset({"custom_dataset"}),
     max_new_tokens=256,
-    keeps_last_newline=True,
-    strips=False,
+    keep_trailing_newline=True,
+    strips_output=False,
     first_include_wins=False,
 )
 LMMS_EVAL = Harness(
     name="lmms-eval",
-    pictures="doc_to_visual",
-    own=frozenset({"lmms_eval_specific_kwargs", "model_specific_target_kwargs", "model_specific_generation_kwargs"}),
+    image_key="doc_to_visual",
+    extra_keys=frozenset(
+        {"lmms_eval_specific_kwargs", "model_specific_target_kwargs", "model_specific_generation_kwargs"}
+    ),
     max_new_tokens=1024,
-    keeps_last_newline=False,
-    strips=True,
+    keep_trailing_newline=False,
+    strips_output=True,
     first_include_wins=True,
 )

@@ -1,4 +1,4 @@
-"""What the tests of `vtbench export` share: plugins, a user's own pictures, every file of a directory."""
+"""Shared by the tests of `vtbench export`: a registry, a task over images of a user, the files of a directory."""
 
 import json
 from pathlib import Path
@@ -20,13 +20,11 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def own_task(directory: Path, pictures: list[list[str]]) -> str:
-    """A task over pictures of one colour each: `pictures` names those of every row."""
-    for name in {name for row in pictures for name in row}:
+def image_task(directory: Path, images: list[list[str]]) -> str:
+    """Write a task over images of one colour each; `images` names the colours of every row."""
+    for name in {name for row in images for name in row}:
         Image.new("RGB", (20, 16), name).save(directory / f"{name}.png")
-    rows = [
-        {"image": [f"{name}.png" for name in row], "prompt": "Which colour?", "target": row[-1]} for row in pictures
-    ]
+    rows = [{"image": [f"{name}.png" for name in row], "prompt": "Which colour?", "target": row[-1]} for row in images]
     (directory / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (directory / "own.yaml").write_text("task: own\ndata: {path: own.jsonl}\nmetrics: [accuracy]\n")
     return str(directory / "own.yaml")

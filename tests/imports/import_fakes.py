@@ -1,4 +1,4 @@
-"""Tasks of lm-eval and lmms-eval, made by hand over a few coloured squares, and a model that names the colour."""
+"""Task configs of lm-eval and lmms-eval over four coloured squares, and a model that names the colour."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ BASE = {
 
 
 class Painter:
-    """Says the picture's colour, in capitals with a full stop, and goes on about it; ranks it first."""
+    """Answers with the image's colour, capitalised, a full stop and a second paragraph; ranks it first."""
 
     capabilities = frozenset({"generate", "rank"})
     image_size = None
     layers = ()
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        return [Output(text=f"{self._seen(s).title()}.\n\nI am sure.") for s in samples]
+        return [Output(text=f"{self._colour(s).title()}.\n\nI am sure.") for s in samples]
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
-        values = [tuple(0.0 if c == self._seen(s) else -1.0 for c in s.choices) for s in samples]
+        values = [tuple(0.0 if c == self._colour(s) else -1.0 for c in s.choices) for s in samples]
         return [Output(logprobs=v, logprob_tokens=(1,) * len(v)) for v in values]
 
     @staticmethod
-    def _seen(sample: Sample) -> str:
+    def _colour(sample: Sample) -> str:
         pixel = sample.images[0].getpixel((0, 0))
         return min(COLOURS, key=lambda name: sum(abs(a - b) for a, b in zip(COLOURS[name], pixel, strict=True)))  # type: ignore[arg-type]
 
@@ -86,7 +86,7 @@ def png(name: str) -> bytes:
 
 
 def parquet(directory: Path) -> Path:
-    """Write the rows as `datasets` does, pictures typed."""
+    """Write the rows as `datasets` does, with a typed image column."""
     path = directory / "data" / "squares.parquet"
     path.parent.mkdir(exist_ok=True)
     rows = [{**row, "image": {"bytes": png(row["answer"]), "path": None}} for row in ROWS]  # type: ignore[arg-type]
@@ -101,8 +101,8 @@ def parquet(directory: Path) -> Path:
     return path
 
 
-def recipe(directory: Path, name: str = "squares.yaml", **changes: Any) -> Path:
-    """Write the task and its data; a key that is None is left out."""
+def write_config(directory: Path, name: str = "squares.yaml", **changes: Any) -> Path:
+    """Write a task config and its data; a key that is None is left out."""
     parquet(directory)
     keys = {key: value for key, value in {**BASE, **changes}.items() if value is not None}
     path = directory / name
@@ -110,10 +110,12 @@ def recipe(directory: Path, name: str = "squares.yaml", **changes: Any) -> Path:
     return path
 
 
-def lmms_recipe(directory: Path, **changes: Any) -> Path:
-    return recipe(directory, **{"doc_to_image": None, "doc_to_visual": "image", "doc_to_text": "question", **changes})
+def write_lmms_config(directory: Path, **changes: Any) -> Path:
+    return write_config(
+        directory, **{"doc_to_image": None, "doc_to_visual": "image", "doc_to_text": "question", **changes}
+    )
 
 
-def loaded(path: Path, source: str = "lm-eval", **asked: Any) -> Task:
+def load(path: Path, source: str = "lm-eval", **asked: Any) -> Task:
     task: Task = registry().task_sources()[source].factory(str(path), **asked)
     return task

@@ -1,0 +1,147 @@
+"""Measures the redundancy of a task's visual tokens while a harness's questions are answered, and reports it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vtbench.adapter import Adapter
+from vtbench.answering import warm
+from vtbench.batching import Ahead, BatchSize, Failure, Made, ask
+from vtbench.errors import VtbenchError
+from vtbench.metric import Batch
+from vtbench.provenance import redact, strict
+from vtbench.store import write_file
+from vtbench.types import Observation, Record, Sample, Score
+from vtbench_harness.errors import HarnessError
+from vtbench_harness.harness_task import HarnessTask
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The metric's observation of a sample; `record.meta` has the key of its document."""
+
+    record: Record
+    observation: Observation
+
+
+class RedundancyMonitor:
+    """Redundancy of one task; `problem` says why there is none. The answers do not depend on it.
+
+    Args:
+        metric: a new instance, fitted on the task's first images.
+        adapter: source of the visual tokens.
+    """
+
+    def __init__(self, metric: Any, adapter: Adapter) -> None:
+        self.problem: str | None = None
+        self.skipped = 0
+        """Number of samples whose tokens could not be measured."""
+        self._metric = metric
+        self._observed: list[Observed] = []
+        self._scores: dict[frozenset[str], dict[str, Score]] = {}
+        self._fitted = False
+        self._layers = [layer for layer in adapter.layers if layer in metric.layers]
+        if not self._layers:
+            self.problem = "the adapter gives no visual tokens"
+
+    def fit(self, task: HarnessTask, adapter: Adapter, size: BatchSize, pool: ThreadPoolExecutor) -> None:
+        """Fit the metric on the first questions, once."""
+        if self._fitted or self.problem:
+            return
+        first = range(min(len(task), self._metric.warmup))
+        try:
+            warm([self._metric], Ahead(task, first, None, pool), adapter, size)
+            self._metric.restore(self._metric.basis())
+        except VtbenchError as error:
+            self.problem = str(error)
+        self._fitted = True
+
+    def observe(self, batch: Sequence[Made], adapter: Adapter, out_of_memory: Callable[[int], None]) -> None:
+        """Observe a batch that was just answered, whose images the adapter still holds."""
+        if self.problem:
+            return
+        self._scores.clear()
+        made = {id(m.sample): m for m in batch}
+
+        def look(part: Sequence[Sample]) -> Sequence[Observation]:
+            visual = dict(zip(self._layers, adapter.visual_tokens(part, self._layers), strict=True))
+            found: Sequence[Observation] = self._metric.observe(Batch(part, (), visual))
+            return found
+
+        for sample, got in ask([m.sample for m in batch if isinstance(m.sample, Sample)], look, out_of_memory):
+            if isinstance(got, Failure):
+                self.skipped += 1
+                continue
+            sha256, index = made[id(sample)].image_sha256, len(self._observed)
+            record = Record(
+                "", sample.id, index, sample.prompt, "", cluster=sample.cluster, image_sha256=sha256, meta=sample.meta
+            )
+            self._observed.append(Observed(record, got))
+
+    def documents(self) -> frozenset[str]:
+        """Return the keys of the documents whose images were observed."""
+        return frozenset(observed.record.meta["document"] for observed in self._observed)
+
+    def scores(self, documents: Collection[str] | None = None) -> dict[str, Score]:
+        """Return the scores over all observed images, or those of `documents`; empty if there is a `problem`."""
+        if self.problem:
+            return {}
+        wanted = self.documents() if documents is None else frozenset(documents)
+        if wanted not in self._scores:
+            chosen = [s for s in self._observed if s.record.meta["document"] in wanted]
+            records, observations = [s.record for s in chosen], [s.observation for s in chosen]
+            self._scores[wanted] = self._metric.compute(records, observations)
+        return self._scores[wanted]
+
+
+def check_output_path(path: str | None) -> str | None:
+    """Return the path of a file to write after the run.
+
+    Raises:
+        HarnessError: its directory does not exist.
+    """
+    if path and not Path(path).absolute().parent.is_dir():
+        raise HarnessError(f"redundancy_path={path}: there is no directory {Path(path).parent}; make it first")
+    return path
+
+
+def to_json_facts(facts: Mapping[str, Any]) -> Any:
+    """Return facts as strict JSON can hold them, secrets redacted."""
+    return strict(redact(dict(facts)))
+
+
+def to_document(monitors: Mapping[str, RedundancyMonitor]) -> dict[str, Any]:
+    """Return the scores of each task with their intervals, or why it has none."""
+    found: dict[str, Any] = {}
+    for task, monitor in monitors.items():
+        scores = {name: asdict(score) for name, score in monitor.scores().items()}
+        found[task] = strict({"scores": scores, "problem": monitor.problem, "unseen": monitor.skipped})
+    return found
+
+
+def print_redundancy(monitors: Mapping[str, RedundancyMonitor], path: str | None = None) -> None:
+    """Print the scores of each task as a table, and write all of them to `path`, if given.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    from vtbench_redundancy.showing import show
+
+    for task, monitor in monitors.items():
+        if monitor.problem:
+            print(f"vtbench: no redundancy of {task}: {monitor.problem}", file=sys.stderr)
+            continue
+        show(monitor.scores(), f"redundancy of the visual tokens · {task}")
+        if monitor.skipped:
+            print(
+                f"vtbench: {monitor.skipped} samples of {task} are not in it: their number of tokens differs",
+                file=sys.stderr,
+            )
+    if path:
+        write_file(Path(path), json.dumps(to_document(monitors), indent=2, allow_nan=False))

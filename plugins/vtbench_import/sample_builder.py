@@ -1,0 +1,170 @@
+"""Builds the question of a row: images, prompt, correct answers and choices."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from vtbench.errors import SampleError
+from vtbench_import.dataset import Row, cell
+from vtbench_import.fields import Field, FieldCompiler
+from vtbench_import.harness import Harness
+from vtbench_import.task_config import Function, TaskConfig
+
+_PLACEHOLDERS = re.compile(r"\s*(?:<image>\s*)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The question of one row."""
+
+    images: tuple[Image.Image, ...]
+    prompt: str
+    references: tuple[str, ...]
+    """The correct answers, at least one."""
+    choices: tuple[str, ...]
+
+
+class SampleBuilder:
+    """Builds questions as the task config says.
+
+    Args:
+        config: the task config.
+        harness: whose it is.
+        fields: compiles its keys.
+        folder: what relative image paths are relative to.
+
+    Raises:
+        TaskError: a key is missing or not supported.
+    """
+
+    def __init__(self, config: TaskConfig, harness: Harness, fields: FieldCompiler, folder: Path) -> None:
+        self._config, self._folder = config, folder
+        self._has_code = any(True for _ in config.functions())
+        for key in ("doc_to_text", "doc_to_target", harness.image_key):
+            if config.get(key) is None:
+                raise config.error(f"is missing; vtbench runs image tasks of {harness.name}", key)
+        settings = _prompt_settings(config.get("lmms_eval_specific_kwargs"))
+        self._text = fields.text("doc_to_text", *settings)
+        self._description = fields.text("description")
+        self._choices = fields.literal("doc_to_choice") if config.get("doc_to_choice") is not None else None
+        targets = config.get("model_specific_target_kwargs") or {}
+        self._target = fields.text("doc_to_target", *([targets["default"]] if targets.get("default") else []))
+        self._target_is_column = config.get("doc_to_target") in fields.columns
+        self._images = self._image_field(harness.image_key, fields, settings)
+
+    def _image_field(self, key: str, fields: FieldCompiler, settings: tuple[Any, ...]) -> Field:
+        value = self._config.get(key)
+        if isinstance(value, Function):
+            takes = inspect.signature(fields.load(value, key)).parameters
+            return fields.function(value, key, *(settings if len(takes) == 2 else ()))
+        names = value if isinstance(value, list) else [value]
+        for name in names:
+            if name not in fields.columns:
+                raise self._config.error(f"must name image columns; the data has {', '.join(fields.columns)}", key)
+        return lambda row: [cell(row, name) for name in names]
+
+    def build(self, row: Row) -> Question:
+        """Build the question of a row.
+
+        Raises:
+            SampleError: the row has no valid question.
+        """
+        row = self.document(row)
+        choices = self._choices_of(row)
+        images = tuple(_open(self._images(row), self._folder))
+        if not images:
+            raise SampleError("there is no image")
+        return Question(images, self._prompt(row, len(images)), self._references(row, choices), choices)
+
+    def document(self, row: Row) -> Row:
+        """Return a row as the task's code expects it: a dict with every image decoded."""
+        return {name: cell(row, name) for name in row} if self._has_code else row
+
+    def _prompt(self, row: Row, images: int) -> str:
+        text = self._text(row)
+        if not isinstance(text, str):
+            raise SampleError(f"doc_to_text: must be a text, but is {text!r:.80}")
+        if found := _PLACEHOLDERS.match(text):
+            if found.group().count("<image>") != images:
+                raise SampleError(f"doc_to_text has {found.group().count('<image>')} <image> for {images} images")
+            text = text[found.end() :]
+        if "<image>" in text:
+            raise SampleError("doc_to_text has <image> amid its words; here images come before the question")
+        before = self._description(row) or ""
+        gap = "" if not before or before[-1].isspace() or text[:1].isspace() else "\n\n"
+        return f"{before}{gap}{text}"
+
+    def _choices_of(self, row: Row) -> tuple[str, ...]:
+        if self._choices is None:
+            return ()
+        choices = self._choices(row)
+        choices = list(choices.values()) if isinstance(choices, Mapping) else choices
+        if not isinstance(choices, list | tuple) or not choices:
+            raise SampleError(f"doc_to_choice: must be a list of answers, but is {choices!r:.80}")
+        return tuple(map(str, choices))
+
+    def _references(self, row: Row, choices: tuple[str, ...]) -> tuple[str, ...]:
+        target = self._target(row)
+        if isinstance(target, str) and not self._target_is_column:
+            target = _parse_target(target, closed=bool(choices))
+        if not choices:
+            references = target if isinstance(target, list | tuple) else [target]
+            if not references or None in references:
+                raise SampleError("doc_to_target gives no answer")
+            return tuple(map(str, references))
+        if isinstance(target, int) and 0 <= target < len(choices):
+            return (choices[target],)
+        if isinstance(target, str) and target in choices:
+            return (target,)
+        raise SampleError(f"doc_to_target: {target!r:.80} is neither one of the {len(choices)} choices nor its number")
+
+
+def _prompt_settings(kwargs: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """Return the argument that lmms-eval passes to code after the row, e.g. prompts before and after the question."""
+    if kwargs is None:
+        return ()
+    return ({**kwargs, **(kwargs.get("default") or kwargs.get("dataset") or {})},)
+
+
+def _parse_target(text: str, closed: bool) -> Any:
+    """Parse a rendered target as both harnesses do: digits are the index of a choice, brackets several answers."""
+    if closed and text.isdigit():
+        return int(text)
+    if len(text) >= 2 and text[0] == "[" and text[-1] == "]":
+        try:
+            return ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            return text
+    return text
+
+
+def _open(value: Any, folder: Path) -> list[Image.Image]:
+    """Return the RGB images of a cell: an image, bytes, a path from `folder`, `{bytes, path}`, or a list of these.
+
+    Raises:
+        SampleError: one of them cannot be read.
+    """
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return [image for one in value for image in _open(one, folder)]
+    if isinstance(value, Image.Image):
+        return [value.convert("RGB")]
+    content = (value.get("bytes") or value.get("path")) if isinstance(value, Mapping) else value
+    if not isinstance(content, bytes | str):
+        raise SampleError(f"not an image: {type(value).__name__}; an image is a path, bytes, or {{bytes, path}}")
+    try:
+        with Image.open(io.BytesIO(content) if isinstance(content, bytes) else folder / content) as image:
+            return [image.convert("RGB")]
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+        what = "an image" if isinstance(content, bytes) else f"the image {content}"
+        raise SampleError(f"cannot read {what}: {error}") from None
