@@ -20,9 +20,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import vtbench
 from vtbench.console.progress import Listener
+from vtbench.engine.allocator import keep_freed_memory
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
-from vtbench_hf.allocator import keep_freed_memory
 from vtbench_llava import WEIGHTS
 
 TASK = "relational"

@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging
 
+from vtbench.engine.allocator import keep_freed_memory
 from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.allocator import keep_freed_memory
 from vtbench_training.finetune.base_model import load_base
 from vtbench_training.finetune.family_items import FamilyItems
 from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream, image_side

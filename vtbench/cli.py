@@ -68,6 +68,9 @@ def app(debug: bool) -> None:
 @click.pass_obj
 def run(registry: Registry, file: str | None, **flags: Any) -> int:
     """Run a model on tasks: `vtbench run --model llava --tasks relational`."""
+    from vtbench.engine.allocator import keep_freed_memory
+
+    keep_freed_memory()
     values, origin = load(Path(file)) if file else ({}, {})
     given = {key: value for key, value in flags.items() if value not in (None, ())}
     for key in LISTS:

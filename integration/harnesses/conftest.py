@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from vtbench.catalog import find_task_files
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_llava import WEIGHTS
 
 ITEMS = 200

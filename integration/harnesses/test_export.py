@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from vtbench.catalog import find_task_files
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_llava import WEIGHTS
 
 ALLOWED = 0.01

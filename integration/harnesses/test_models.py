@@ -10,11 +10,11 @@ import pytest
 
 import vtbench
 from conftest import ITEMS, PIXELS
-from vtbench.catalog import find_task_files
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
-from vtbench.results import RunResult
-from vtbench.task import load_task
+from vtbench.runs.results import RunResult
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 
 ALLOWED = 0.01
 """Fraction of answers that may differ."""

@@ -77,7 +77,7 @@ def theirs(task: Any, doc_to_image: Any) -> Iterator[tuple[str, Any, list[dict[s
 
 def ours(path: Path, source: str) -> Iterator[tuple[str, Any, list[dict[str, float]]]]:
     task: Any = import_fakes.load(path, source, allow_code=True)
-    metrics = {name: make() for name, make in task.own_metrics.items()}
+    metrics = {name: make() for name, make in task.metric_factories.items()}
     for sample in map(task.sample, range(len(task))):
         scores = []
         for text in TEXTS:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vtbench.engine.setup import LimitedTask, task_locations
 from vtbench.errors import VtbenchError, nearest
-from vtbench.places import open_task
 from vtbench.registry import Registry
-from vtbench.selection import Limited, task_places
+from vtbench.task.locations import open_task
 from vtbench.types import Task
 from vtbench_export.atomic_directory import atomic_directory
 from vtbench_export.defaults import IMAGE_SIZE, SHARD_BYTES
@@ -98,13 +98,13 @@ def _load(
     names: Sequence[str], registry: Registry, limit: int | None, split: str | None, seed: int | None
 ) -> list[Task]:
     tasks: dict[str, Task] = {}
-    for place in task_places(names, registry):
+    for place in task_locations(names, registry):
         task = open_task(place, registry, split=split, seed=seed)
         if task.name in tasks:
             raise VtbenchError(f"{place}: a second task called {task.name!r} in one export; rename one")
         if not len(task):
             raise VtbenchError(f"{place}: task {task.name!r} has no samples in split {task.split!r}")
-        tasks[task.name] = Limited(task, limit) if limit else task  # type: ignore[assignment]
+        tasks[task.name] = LimitedTask(task, limit) if limit else task  # type: ignore[assignment]
     return list(tasks.values())
 
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from vtbench.adapter import Adapter
-from vtbench.answering import HOPELESS
-from vtbench.batching import Ahead, BatchSize, Failure, Made, ask, one_thread
+from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, one_thread, run_with_backoff
+from vtbench.engine.inference import FAIL_FAST_AFTER
 from vtbench.errors import AdapterError
 from vtbench.registry import Registry
 from vtbench.types import Sample
@@ -42,7 +42,7 @@ class AdapterServer:
         dtype: str = "auto",
         redundancy: bool = True,
     ) -> None:
-        self._size = BatchSize(_parse_batch_size(batch_size))
+        self._size = AutoBatchSize(_parse_batch_size(batch_size))
         registry = Registry()
         self.name = adapter
         self.adapter: Adapter = registry.adapter(adapter, model_args, device or "auto", dtype)
@@ -69,14 +69,14 @@ class AdapterServer:
             monitor = self._monitor(task)
             if monitor:
                 monitor.fit(task, self.adapter, self._size, pool)
-            ahead = Ahead(task, range(len(task)), None, pool)
-            while batch := ahead.take(self._size.size):
+            prefetcher = Prefetcher(task, range(len(task)), None, pool)
+            while batch := prefetcher.take(self._size.size):
                 for index, text in self._batch(batch, task.max_new_tokens, failed):
                     texts[index] = text
                     on_text(index, text)
                 if monitor:
                     monitor.observe(batch, self.adapter, self._size.out_of_memory)
-                if len(failed) >= HOPELESS and not texts:
+                if len(failed) >= FAIL_FAST_AFTER and not texts:
                     break
         if failed:
             raise HarnessError(
@@ -89,12 +89,14 @@ class AdapterServer:
         """Release the model."""
         self.adapter.close()
 
-    def _batch(self, batch: list[Made], max_new_tokens: int, failed: list[Failure]) -> list[tuple[int, str]]:
+    def _batch(self, batch: list[PreparedSample], max_new_tokens: int, failed: list[Failure]) -> list[tuple[int, str]]:
         failed += [made.sample for made in batch if isinstance(made.sample, Failure)]
         samples = [made.sample for made in batch if isinstance(made.sample, Sample)]
         start, halved = time.perf_counter(), list[int]()
         texts = []
-        for sample, got in ask(samples, lambda part: self.adapter.generate(part, max_new_tokens), halved.append):
+        for sample, got in run_with_backoff(
+            samples, lambda part: self.adapter.generate(part, max_new_tokens), halved.append
+        ):
             if isinstance(got, Failure):
                 failed.append(got)
             else:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.adapter import Adapter
-from vtbench.answering import warm
-from vtbench.batching import Ahead, BatchSize, Failure, Made, ask
+from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
+from vtbench.engine.inference import fit_on_first
 from vtbench.errors import VtbenchError
 from vtbench.metric import Batch
-from vtbench.provenance import redact, strict
-from vtbench.store import write_file
+from vtbench.runs.provenance import redact, strict
+from vtbench.runs.writer import write_file
 from vtbench.types import Observation, Record, Sample, Score
 from vtbench_harness.errors import HarnessError
 from vtbench_harness.harness_task import HarnessTask
@@ -50,19 +50,19 @@ class RedundancyMonitor:
         if not self._layers:
             self.problem = "the adapter gives no visual tokens"
 
-    def fit(self, task: HarnessTask, adapter: Adapter, size: BatchSize, pool: ThreadPoolExecutor) -> None:
+    def fit(self, task: HarnessTask, adapter: Adapter, size: AutoBatchSize, pool: ThreadPoolExecutor) -> None:
         """Fit the metric on the first questions, once."""
         if self._fitted or self.problem:
             return
-        first = range(min(len(task), self._metric.warmup))
+        first = range(min(len(task), self._metric.fit_samples))
         try:
-            warm([self._metric], Ahead(task, first, None, pool), adapter, size)
-            self._metric.restore(self._metric.basis())
+            fit_on_first([self._metric], Prefetcher(task, first, None, pool), adapter, size)
+            self._metric.load_state(self._metric.state())
         except VtbenchError as error:
             self.problem = str(error)
         self._fitted = True
 
-    def observe(self, batch: Sequence[Made], adapter: Adapter, out_of_memory: Callable[[int], None]) -> None:
+    def observe(self, batch: Sequence[PreparedSample], adapter: Adapter, out_of_memory: Callable[[int], None]) -> None:
         """Observe a batch that was just answered, whose images the adapter still holds."""
         if self.problem:
             return
@@ -74,7 +74,9 @@ class RedundancyMonitor:
             found: Sequence[Observation] = self._metric.observe(Batch(part, (), visual))
             return found
 
-        for sample, got in ask([m.sample for m in batch if isinstance(m.sample, Sample)], look, out_of_memory):
+        for sample, got in run_with_backoff(
+            [m.sample for m in batch if isinstance(m.sample, Sample)], look, out_of_memory
+        ):
             if isinstance(got, Failure):
                 self.skipped += 1
                 continue
@@ -129,7 +131,7 @@ def print_redundancy(monitors: Mapping[str, RedundancyMonitor], path: str | None
     """Print the scores of each task as a table, and write all of them to `path`, if given.
 
     Raises:
-        StoreError: the file cannot be written.
+        ResultsError: the file cannot be written.
     """
     from vtbench_redundancy.showing import show
 

@@ -72,7 +72,7 @@ class ImportedTask:
         except SampleError as error:
             raise TaskError(f"{config.path}: the first row has no valid question: {error}") from error
         several = len(first.references) > 1
-        self.metrics, self.own_metrics = read_metrics(config, code, settings, several, self._document)
+        self.metrics, self.metric_factories = read_metrics(config, code, settings, several, self._document)
 
     def __len__(self) -> int:
         return len(self._rows)

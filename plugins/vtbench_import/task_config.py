@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from vtbench.errors import TaskError, nearest
-from vtbench.yamlfile import line_of, load_yaml
+from vtbench.task.yaml_lines import line_of, load_yaml
 from vtbench_import.harness import FIXED, IGNORED, READ, REFUSED, SHAPES, Harness
 
 

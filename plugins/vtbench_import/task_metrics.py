@@ -15,7 +15,7 @@ from vtbench.errors import SampleError
 from vtbench.metric import Batch
 from vtbench.scoring.answers import rank_credit, true_choice
 from vtbench.scoring.metrics import chance, concerned
-from vtbench.scoring.statistics import any_mean, mean
+from vtbench.stats import any_mean, mean
 from vtbench.types import Capability, Observation, Record, Sample, Score
 from vtbench_import.generation import GenerationSettings
 

@@ -81,7 +81,7 @@ def _run_once(parent: Path, fields: dict[str, Any]) -> None:
     """Run or resume a measurement, unless it is finished."""
     if finished_run(parent) is None:
         resume = bool(runs(parent))
-        settings = {"output": str(parent), "resume": resume, "report": False, "batch_size": BATCH_SIZE}
+        settings: dict[str, Any] = {"output": str(parent), "resume": resume, "report": False, "batch_size": BATCH_SIZE}
         vtbench.run(**fields, **settings, listener=Listener())
 
 
@@ -95,7 +95,7 @@ def _token_panel(parent: Path) -> dict[str, Any]:
 
 def main(directory: Path, name: str, device: str) -> int:
     """Run the job of one cell; on failure the last line on standard error has the reason."""
-    from vtbench_hf.allocator import keep_freed_memory
+    from vtbench.engine.allocator import keep_freed_memory
 
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     keep_freed_memory()

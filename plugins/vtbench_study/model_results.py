@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vtbench.report.thumbnails import Album, Pictures
+from vtbench.report import previews
 from vtbench.runs.reader import read_records, read_run, runs
 from vtbench_probes import retention_matrix
 from vtbench_probes.matrix import STAGES
@@ -81,10 +81,7 @@ def example_image(directory: Path) -> str | None:
     """Return an image of the probe set as a data URI; None if no run has one, or it cannot be generated again."""
     for home in sorted((directory / "runs").glob("*/probe")):
         if path := finished_run(home):
-            record = next(record for record in read_records(path, "probe") if record.error is None)
-            album = Album()
-            Pictures(read_run(path), "probe", album).of(record)
-            return album.uris[0] if album.uris else None
+            return previews.example_image(read_run(path), "probe", read_records(path, "probe"))
     return None
 
 

@@ -84,7 +84,7 @@ class Trend:
 
     Attributes:
         claimed: the paper's direction.
-        rejection_reasons: see `trend_test`.
+        verdict: see `trend_test`.
         statistic: Jonckheere's J: of `pairs` pairs of models of two families, those whose value rises with complexity.
         pairs: number of such pairs.
         p: exact two-sided p-value of J; None if no p-value below 0.05 is possible with so few models.
@@ -94,7 +94,7 @@ class Trend:
     """
 
     claimed: Direction
-    rejection_reasons: Verdict
+    verdict: Verdict
     statistic: float | None
     pairs: int
     p: float | None
@@ -115,7 +115,7 @@ def trend_test(groups: Sequence[Sequence[float | None]], claimed: Direction) -> 
         claimed: the paper's direction.
 
     Returns:
-        The rejection_reasons is `reproduced` if Jonckheere's test has p < 0.05 and the values move as claimed, `reversed` if
+        The verdict is `reproduced` if Jonckheere's test has p < 0.05 and the values move as claimed, `reversed` if
         they move the other way, `not reproduced` for a larger p, and `cannot tell` if no p < 0.05 is possible.
 
     >>> trend_test([[0.9, 0.8], [0.7, 0.75], [0.5, 0.6], [0.4, 0.3]], "falls").verdict

@@ -35,7 +35,7 @@ def pretrain(model: str, name: str, output: str, seed: int, device: str, scale: 
     try:
         import torch
 
-        from vtbench_hf.allocator import keep_freed_memory
+        from vtbench.engine.allocator import keep_freed_memory
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
         from vtbench_training.pretrain.recipe import RECIPES
@@ -108,7 +108,7 @@ def train(
     """Fine-tune a model on task families: `vtbench train --task relational`; called again, it resumes."""
     config = _config(task, {name: value for name, value in given.items() if value is not None})
     try:
-        from vtbench_hf.allocator import keep_freed_memory
+        from vtbench.engine.allocator import keep_freed_memory
         from vtbench_training.finetune.penalty_check import CHECK_IMAGES
         from vtbench_training.finetune.progress import ProgressBar, ProgressLines
         from vtbench_training.finetune.trainer import finetune

@@ -16,8 +16,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, get_worker_info
 
+from vtbench.engine.allocator import return_freed_memory
 from vtbench.errors import VtbenchError
-from vtbench_hf.allocator import return_freed_memory
 from vtbench_training.checkpoint import Checkpoint, writing
 from vtbench_training.loss_monitor import LossMonitor, truncate_log
 

@@ -98,7 +98,7 @@ def test_bad_arguments(whole, arguments, says):
 
 
 def test_loading_leaves_the_allocators_settings_alone(whole, monkeypatch):
-    monkeypatch.setattr("vtbench_hf.allocator._glibc_function", lambda name: pytest.fail(f"{name} was called"))
+    monkeypatch.setattr("vtbench.engine.allocator._glibc_function", lambda name: pytest.fail(f"{name} was called"))
     assert hf(pretrained=str(whole), device="cpu").describe()["device"] == "cpu"
 
 

@@ -204,7 +204,7 @@ def test_an_image_that_the_processor_refuses_is_the_samples_error(saved, adapter
 
 def test_listing_them_imports_no_backend():
     code = (
-        "import sys; from vtbench.registry import Registry; Registry().named("model"); import vtbench_families;"
+        "import sys; from vtbench.registry import Registry; Registry().named('model'); import vtbench_families;"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

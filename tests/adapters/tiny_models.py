@@ -52,7 +52,7 @@ BUILDERS = ("llava", "idefics3", "qwen2_vl", "paligemma", "blip-2", "internvl", 
 
 
 def loaded(name: str, seed: int = 2, loud: bool = True) -> LoadedModel:
-    """Return a random model as `vtbench_hf.checkpoint.loader.load` would, its weights larger than initial ones if `loud`."""
+    """Return a random model as `load` of `vtbench_hf.checkpoint.loader` would, its weights larger if `loud`."""
     model, processor = FAMILIES[name](seed=seed)
     with torch.no_grad():
         for weight in model.parameters():  # initial weights are too small to tell one answer from another

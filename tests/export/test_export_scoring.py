@@ -46,7 +46,7 @@ def test_scores_are_those_of_a_run(tmp_path, task, model):
 
 
 def vtbench_metrics(task):
-    from vtbench.task import builtin_spec
+    from vtbench.task.loading import builtin_spec
 
     return builtin_spec(task).metrics
 

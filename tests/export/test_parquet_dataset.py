@@ -10,8 +10,8 @@ import yaml
 from export_fakes import image_task, registry
 from PIL import Image
 
-from vtbench.catalog import find_task_files
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_export import export, parquet_dataset
 
 TASKS = ["relational", "scene_graph", "precise_offset"]

@@ -8,8 +8,8 @@ import pytest
 from export_fakes import image_task, registry
 from PIL import Image
 
-from vtbench.catalog import find_task_files
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_export import export
 
 

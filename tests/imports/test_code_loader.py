@@ -9,8 +9,8 @@ import pytest
 from import_fakes import COLOURS, load, registry, write_config, write_lmms_config
 
 from vtbench.cli import status
+from vtbench.engine.loop import run
 from vtbench.errors import TaskError
-from vtbench.loop import run
 from vtbench_export import export
 
 UTILS = '''

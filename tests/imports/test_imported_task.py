@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from import_fakes import COLOURS, load, registry, write_config, write_lmms_config
 from PIL import Image
+from vtbench_analysis.comparing import compare
 
 from vtbench.cli import status
-from vtbench.errors import StoreError, TaskError, VtbenchError
-from vtbench.loop import run
-from vtbench_analysis.comparing import compare
+from vtbench.engine.loop import run
+from vtbench.errors import ResultsError, TaskError, VtbenchError
 
 
 def go(path: Path, source: str = "lm-eval", **fields: Any) -> Any:
@@ -105,7 +105,7 @@ def test_a_run_is_reported_and_resumed_only_with_the_same_task(tmp_path: Path) -
     assert (first.path / "report.html").read_text().count("data:image/png") >= 3
     assert go(path, limit=3, resume=True).path == first.path
     path.write_text(path.read_text().replace("{{question}}", "{{question}} Now."))
-    with pytest.raises(StoreError, match=r"differs in tasks.squares.keys.doc_to_text"):
+    with pytest.raises(ResultsError, match=r"differs in tasks.squares.keys.doc_to_text"):
         go(path, limit=3, resume=True)
 
 

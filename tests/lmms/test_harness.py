@@ -5,10 +5,10 @@ import math
 import pytest
 from lmms_fakes import samples
 
-from vtbench.catalog import find_task_files
+from vtbench.engine.loop import run
 from vtbench.errors import SampleError, VtbenchError
-from vtbench.loop import run
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_harness import hooks
 from vtbench_harness.adapter_server import AdapterServer
 from vtbench_harness.errors import HarnessError

@@ -30,6 +30,6 @@ def adapter_for(model_type: str) -> str:
     """
     from vtbench.registry import Registry
 
-    adapters = Registry(warn=lambda _: None).adapters()
+    adapters = Registry(warn=lambda _: None).named("model")
     named = (name for name, known in adapters.items() if model_type in getattr(known.factory, "model_types", ()))
     return next(named, "hf")

@@ -39,16 +39,16 @@ def merged_logits(
         Logits (A, V) at all A tokens of answers, row by row, and the targets (B, L'), shortened as the sequences are.
     """
     model, mask_BL = adapter.model, inputs["attention_mask"]
-    read: Inputs = {"inputs_embeds": adapter._embeddings(inputs), "attention_mask": mask_BL}
+    read: Inputs = {"inputs_embeds": adapter.inputs_embeds(inputs), "attention_mask": mask_BL}
     if budgeted is not None:
         # The targets stand in for the ids, so that they are thinned along with the tokens.
-        read = reduce_prompts(targets_BL, mask_BL, read["inputs_embeds"], adapter._places(inputs), *budgeted)
+        read = reduce_prompts(targets_BL, mask_BL, read["inputs_embeds"], adapter.visual_token_mask(inputs), *budgeted)
         targets_BL = read["input_ids"].masked_fill(read["attention_mask"] == 0, IGNORE)
-    decoder = adapter._reader().get_decoder()
+    decoder = adapter.language_model().get_decoder()
     states_BLD = decoder(
         inputs_embeds=read["inputs_embeds"],
         attention_mask=read["attention_mask"],
-        position_ids=adapter._positions(read),
+        position_ids=adapter.position_ids(read),
         use_cache=False,
     ).last_hidden_state
     logits_AV: Tensor = model.get_output_embeddings()(states_BLD[targets_BL != IGNORE])

@@ -68,7 +68,7 @@ def load_base(base: str, device: torch.device, model: str = "llava") -> HFAdapte
 
 def _families() -> dict[str, tuple[str, ...]]:
     """Return the adapters that serve model families, with the `model_type`s that each loads."""
-    named = {name: getattr(known.factory, "model_types", ()) for name, known in Registry().adapters().items()}
+    named = {name: getattr(known.factory, "model_types", ()) for name, known in Registry().named("model").items()}
     return {name: types for name, types in named.items() if types}
 
 

@@ -44,7 +44,7 @@ class TrainableVLM(nn.Module):
         self.adapter, self.config = adapter, config
         self.budget = Registry().budget(config.budget) if config.budget else None
         side = image_side(adapter)
-        self.boxes = adapter._picture_boxes((side, side), "connector") if self.budget else None
+        self.boxes = adapter.token_boxes((side, side), "connector") if self.budget else None
 
     def rate_factor(self, name: str) -> float:
         """Return the factor of the learning rate of the parameter of this name.
@@ -78,7 +78,7 @@ class TrainableVLM(nn.Module):
         return answers + weight * (penalty + floor), logged | {"penalty": penalty.item(), "floor": floor.item()}
 
     def _tokens(self, inputs: Inputs, count: int) -> Tensor:
-        return stack_by_sample(self.adapter._connector(inputs), count)
+        return stack_by_sample(self.adapter.connector_features(inputs), count)
 
     def _logits(self, inputs: Inputs, batch: dict[str, Tensor], tokens_BND: Tensor | None) -> tuple[Tensor, Tensor]:
         if not isinstance(self.adapter, MergedAdapter):

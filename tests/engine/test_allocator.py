@@ -9,7 +9,7 @@ import pytest
 
 KEPT = """
 import torch
-from vtbench_hf.allocator import keep_freed_memory, return_freed_memory
+from vtbench.engine.allocator import keep_freed_memory, return_freed_memory
 
 def held():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
