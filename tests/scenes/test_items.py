@@ -43,7 +43,7 @@ def test_order_does_not_matter(family: str, order: list[int]) -> None:
 
 def test_another_process_with_another_hash_seed_makes_the_same_items() -> None:
     code = (
-        "from vtbench.task import builtin_source as s;"
+        "from vtbench.task.loading import builtin_source as s;"
         f"print([[s(f).item(i).scene.hash[:8] + s(f).item(i).prompt for i in (7, 3)] for f in {FAMILIES!r}])"
     )
     outputs = {

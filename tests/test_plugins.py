@@ -14,7 +14,7 @@ import pytest
 from vtbench.cli import status
 from vtbench.registry import Registry
 
-TESTS = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
 
 
 def install(package: Path, target: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import host_fakes
 import numpy as np
 import pytest
 from host_fakes import Plugin, quiz, registry
@@ -135,7 +136,7 @@ def test_sigkill_and_resume(tmp_path: Path) -> None:
         "of = dict(tasks=[sys.argv[2]], output=sys.argv[3], registry=host_fakes.registry())\n"
         "vtbench.run(model='fake', batch_size=4, **of)"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(task), str(tmp_path / "cut")]
+    command = [sys.executable, "-c", code, str(Path(host_fakes.__file__).parent), str(task), str(tmp_path / "cut")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
     (cut,) = (tmp_path / "cut").iterdir()
