@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from import_fakes import COLOURS, load, registry, write_config, write_lmms_config
 from PIL import Image
-from vtbench_analysis.comparing import compare
+from vtbench_analysis import compare
 
 from vtbench.cli import status
 from vtbench.engine.loop import run
