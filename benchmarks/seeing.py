@@ -14,7 +14,7 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The first n pictures of a task and the tokens that a model makes of them."""
+    """The first n images of a task and the tokens that a model makes of them."""
 
     tokens: np.ndarray
     """(n, N, d), as they enter the language model."""
@@ -23,11 +23,11 @@ class Seen:
     boxes: np.ndarray | None
     """(N, 4), see `VisualTokens.boxes`."""
     clusters: list[str]
-    """n names; pictures of one name share a scene."""
+    """n names; images of one name share a scene."""
 
 
 def see(adapter: Adapter, task: Task, count: int) -> Seen:
-    """Show an adapter the first `count` pictures of a task."""
+    """Show an adapter the first `count` images of a task."""
     tokens, images, clusters, boxes = [], [], [], None
     for start in range(0, count, BATCH):
         samples = [task.sample(i, adapter.image_size) for i in range(start, min(start + BATCH, count))]

@@ -18,7 +18,7 @@ from bmi.interface import BaseModel, IMutualInformationPointEstimator
 from copulas import BASES
 from threadpoolctl import threadpool_limits
 
-from vtbench_redundancy.mutual import Estimator, mutual_information
+from vtbench_redundancy.estimators.mutual_information import Estimator, mutual_information
 
 SAMPLES = 5_000
 SEED = 0

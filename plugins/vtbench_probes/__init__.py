@@ -1,6 +1,6 @@
-"""Cue survival: which facts about a picture can still be read off the visual tokens, stage by stage.
+"""Cue survival: which facts about an image can still be read off the visual tokens, stage by stage.
 
-In: visual tokens and the scenes behind the pictures, from a run. Out: accuracies of small probes with their controls,
+In: visual tokens and the scenes behind the images, from a run. Out: accuracies of small probes with their controls,
 and panels of token embeddings. Importing this package imports neither torch nor scikit-learn; using it does.
 """
 
@@ -16,7 +16,7 @@ import vtbench
 if TYPE_CHECKING:
     from vtbench.metric import Metric
     from vtbench_probes.embedding import token_labels, tsne_panel
-    from vtbench_probes.matrix import retention_matrix
+    from vtbench_probes.retention_table import retention_matrix
 
 __all__ = ["retention_matrix", "token_labels", "tsne_panel", "vtbench_metrics", "vtbench_report_sections"]
 
@@ -43,7 +43,7 @@ def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:
 
 
 def _token_space(path: Path) -> str | None:
-    from vtbench_probes.sections import token_space
+    from vtbench_probes.report import token_space
 
     return token_space(path)
 
@@ -57,6 +57,6 @@ def cues_metric() -> Metric:
         from vtbench.errors import PluginError
 
         raise PluginError(f"the probes need {error.name}: pip install 'vtbench[probes]'") from error
-    from vtbench_probes.metric import CuesMetric
+    from vtbench_probes.cues_metric import CuesMetric
 
     return CuesMetric()

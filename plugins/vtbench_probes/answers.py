@@ -25,7 +25,7 @@ CUES_OF: Mapping[str, tuple[str, ...]] = {
 """The cues that a kind of closed question asks for."""
 
 
-class Answered(TypedDict):
+class CueCounts(TypedDict):
     """How much of what a sample asks about a cue was answered right."""
 
     right: float
@@ -34,7 +34,7 @@ class Answered(TypedDict):
     """The share that guessing gets right; None for a part of a scene graph, which has no list to guess from."""
 
 
-def answered(text: str, sample: Sample) -> dict[str, Answered]:
+def count_cues(text: str, sample: Sample) -> dict[str, CueCounts]:
     """Return what an answer shows, by cue; empty where the sample asks for no cue."""
     if sample.kind == GRAPH:
         counts = graph_counts(text, sample)
@@ -46,9 +46,9 @@ def answered(text: str, sample: Sample) -> dict[str, Answered]:
             "texture": (counts.texture_right, counts.objects_true),
             "position": (counts.relations_right, counts.relations_true),
         }
-        return {cue: Answered(right=right, asked=asked, chance=None) for cue, (right, asked) in parts.items()}
+        return {cue: CueCounts(right=right, asked=asked, chance=None) for cue, (right, asked) in parts.items()}
     if not sample.choices:
         return {}
     right = float(exact_match(text, sample)[1])
-    one = Answered(right=right, asked=1.0, chance=1 / len(sample.choices))
+    one = CueCounts(right=right, asked=1.0, chance=1 / len(sample.choices))
     return dict.fromkeys(CUES_OF.get(sample.kind, ()), one)

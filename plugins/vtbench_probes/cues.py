@@ -9,12 +9,12 @@ an 8 x 8 grid in which its centre lies, no other object's centre with it) or by 
 | colour      | place | the object's colour                                | any object                               |
 | texture     | place | the object's texture                               | any object                               |
 | size        | place | the object's size                                  | objects where either size has room       |
-| count       |       | how many objects there are                         | the picture                              |
-| position    | shape | the quarter of the picture that holds its centre   | any object                               |
+| count       |       | how many objects there are                         | the image                              |
+| position    | shape | the quarter of the image that holds its centre   | any object                               |
 | fine_offset | place | the quarter of the told cell that holds its centre | objects in the 4 x 4 cells in the middle |
 | occlusion   | place | whether it lies in front of or behind another      | objects that overlap exactly one         |
 | binding     | shape | the object's colour                                | any object                               |
-| background  |       | the background's colour                            | the picture                              |
+| background  |       | the background's colour                            | the image                              |
 
 What a scene does not define for a cue (no such object) is left out. Of several objects one is drawn by the scene's
 hash, so that labels are as flat as the task's scenes make them; what is left is evened out where accuracy is counted.
@@ -41,7 +41,7 @@ _CELL = CANVAS // GRID
 _LARGE = round(0.52 * max(SIZES.values()) * CANVAS) + EDGE
 """How far from the edge the centre of the largest object stays: half its diameter, jitter included."""
 
-Told = Literal["nothing", "place", "shape"]
+Hint = Literal["nothing", "place", "shape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +91,25 @@ def _orders(scene: Scene) -> dict[int, str]:
     return {number: found[0] for number, found in orders.items() if len(found) == 1}
 
 
-_PICTURE = -1
-"""Stands for the whole picture where labels go by object id."""
+_IMAGE = -1
+"""Stands for the whole image where labels go by object id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
     """What is asked of scenes, and what the probe is told of the object that is meant."""
 
-    told: Told
+    told: Hint
     labels: Callable[[Scene], Mapping[int, str]]
-    """Labels by object id, for the objects of which the cue may be asked; one, by `_PICTURE`, of the whole picture."""
+    """Labels by object id, for the objects of which the cue may be asked; one, by `_IMAGE`, of the whole image."""
 
 
-def _of_objects(told: Told, label: Callable[[Thing], str], where: Callable[[Thing], bool] = lambda _: True) -> Cue:
+def _of_objects(told: Hint, label: Callable[[Thing], str], where: Callable[[Thing], bool] = lambda _: True) -> Cue:
     return Cue(told, lambda scene: {thing.id: label(thing) for thing in scene.things if where(thing)})
 
 
-def _of_picture(label: Callable[[Scene], str]) -> Cue:
-    return Cue("nothing", lambda scene: {_PICTURE: label(scene)})
+def _of_image(label: Callable[[Scene], str]) -> Cue:
+    return Cue("nothing", lambda scene: {_IMAGE: label(scene)})
 
 
 CUES: dict[str, Cue] = {
@@ -117,14 +117,14 @@ CUES: dict[str, Cue] = {
     "colour": _of_objects("place", lambda thing: thing.colour),
     "texture": _of_objects("place", lambda thing: thing.texture),
     "size": _of_objects("place", lambda thing: thing.size, _roomy),
-    "count": _of_picture(lambda scene: str(len(scene.things))),
+    "count": _of_image(lambda scene: str(len(scene.things))),
     "position": _of_objects("shape", lambda thing: quarter(thing.cx, thing.cy, CANVAS // 2, CANVAS // 2)),
     "fine_offset": _of_objects("place", _offset, _central),
     "occlusion": Cue("place", _orders),
     "binding": _of_objects("shape", lambda thing: thing.colour),
-    "background": _of_picture(lambda scene: scene.background.colour),
+    "background": _of_image(lambda scene: scene.background.colour),
 }
-_NAMES: dict[Told, Callable[[Thing], str]] = {
+_NAMES: dict[Hint, Callable[[Thing], str]] = {
     "place": lambda thing: str(cell_of(thing)),
     "shape": lambda thing: thing.shape,
 }
@@ -138,7 +138,7 @@ def ask(scene: Scene) -> dict[str, Asked]:
     for name, cue in CUES.items():
         labels = cue.labels(scene)
         if cue.told == "nothing":
-            asked[name] = Asked("", labels[_PICTURE])
+            asked[name] = Asked("", labels[_IMAGE])
         elif candidates := [thing for thing in single[cue.told] if thing.id in labels]:
             thing = Draws("cue", name, digest).choice(candidates)
             asked[name] = Asked(_NAMES[cue.told](thing), labels[thing.id])

@@ -1,4 +1,4 @@
-"""Pictures of the token space, and numbers beside them that come from the space itself, not from the picture.
+"""Images of the token space, and numbers beside them that come from the space itself, not from the image.
 
 In: stored observations of the metric `cues`. Out: a panel as JSON-able data: points in the plane (t-SNE, van der Maaten
 and Hinton, JMLR 9, 2008), their colours, and for each colouring how well it is separated in the embedding space.
@@ -25,7 +25,7 @@ def token_labels(observations: Sequence[Mapping[str, Any]]) -> dict[str, np.ndar
     """Return what each token shows, by colouring: (n, m) words, empty where a colouring does not apply to a token.
 
     `object` is the shape that the token shows, or `background`; `colour` and `texture` are the object's, for tokens
-    that show one; `background` is the picture's background colour, for tokens that show it.
+    that show one; `background` is the image's background colour, for tokens that show it.
     """
     rows: dict[str, list[list[str]]] = {colouring: [] for colouring in COLOURINGS}
     for seen in observations:
@@ -55,7 +55,7 @@ def tsne_panel(
         observations: of the metric `cues`, n of them.
         labels: (n, m) words by colouring, as `token_labels` gives them.
         layer: the stage to show.
-        clusters: names, n of them; pictures of one name share a scene. By default each is its own.
+        clusters: names, n of them; images of one name share a scene. By default each is its own.
         tokens: how many to draw.
         seed: of the draw and of the layout.
 

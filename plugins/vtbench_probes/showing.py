@@ -15,7 +15,7 @@ _PIXELS = 14
 """Pixels a side from which it is decided what a cell shows."""
 
 
-def shown(scene: Scene, places_m2: np.ndarray) -> dict[str, Any]:
+def token_contents(scene: Scene, places_m2: np.ndarray) -> dict[str, Any]:
     """Return what there is in a scene, and which of it each token shows.
 
     A token shows what covers most of the cell (of an 8 x 8 grid) in which its middle lies.

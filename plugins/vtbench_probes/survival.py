@@ -5,7 +5,7 @@ Its chance is 1 / labels whatever the labels' frequencies, and its interval is c
 answers of probes that share most of their training samples are not independent.
 
 Controls, at the headline stage: `shuffled` (labels dealt anew among samples) says what a probe of this size can learn
-by heart; `grey` (the same tokens for every picture) says what the told place or shape gives away by itself. The stage
+by heart; `grey` (the same tokens for every image) says what the told place or shape gives away by itself. The stage
 `untrained` is the third control: what patches say before any training.
 """
 
@@ -18,16 +18,16 @@ import numpy as np
 
 from vtbench.scoring.statistics import Estimate, ratio, wilson
 from vtbench_probes import attention, linear
-from vtbench_probes.answers import Answered
+from vtbench_probes.answers import CueCounts
 from vtbench_probes.errors import ProbeError
-from vtbench_probes.problems import Problem, Tokens, deal_folds, shuffled
+from vtbench_probes.probe_data import Problem, Tokens, deal_folds, shuffled
 
 PROBES: Mapping[str, Callable[[Tokens, Sequence[Problem], np.ndarray], np.ndarray]] = {
     "linear": linear.predict,
     "attention": attention.predict,
 }
 REFERENCE = 1.0
-"""Accuracy of the reader that retention compares with: the oracle, who reads every label off the scene. The picture
+"""Accuracy of the reader that retention compares with: the oracle, who reads every label off the scene. The image
 shows all of it, so this is also what the pixels hold; how little of that a small probe finds there is a reading of its
 own, the stage `pixels`."""
 WIDEN = 1.25
@@ -121,7 +121,7 @@ def _widened(found: Estimate) -> Estimate:
     return replace(found, stderr=stderr, interval=wilson(found.value, found.value * (1 - found.value) / stderr**2))
 
 
-def answer_readings(answers: Sequence[Mapping[str, Answered]], clusters: Sequence[str]) -> list[Reading]:
+def answer_readings(answers: Sequence[Mapping[str, CueCounts]], clusters: Sequence[str]) -> list[Reading]:
     """Return the stage `answer`: how often the model itself is right where it is asked for a cue."""
     readings = []
     for cue in dict.fromkeys(cue for answer in answers for cue in answer):

@@ -14,10 +14,10 @@ class InputError(VtbenchError, ValueError):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def file_errors(path: Path) -> Iterator[None]:
     """Turn whatever a reader of the file stumbles over into an `InputError`; every format has errors of its own kind.
 
-    >>> with reading(Path("tokens.npz")):
+    >>> with file_errors(Path("tokens.npz")):
     ...     raise EOFError("ended early")
     Traceback (most recent call last):
     vtbench_redundancy.errors.InputError: tokens.npz: not a whole .npz file (ended early); copy or save it again

@@ -12,8 +12,8 @@ from vtbench.hookspecs import hookimpl
 from vtbench.scenes.spec import COLOURS, SHAPES
 from vtbench.types import Output, Sample, VisualTokens
 from vtbench_probes.cues import GRID
-from vtbench_probes.problems import Problem, Tokens, balanced
-from vtbench_probes.showing import BACKGROUND, shown
+from vtbench_probes.probe_data import Problem, Tokens, balanced
+from vtbench_probes.showing import BACKGROUND, token_contents
 
 torch.set_num_threads(1)
 CELLS = GRID * GRID
@@ -58,7 +58,7 @@ class SceneModel:
 
     def _says(self, sample: Sample) -> np.ndarray:
         assert sample.scene is not None
-        seen = shown(sample.scene, MIDDLES)
+        seen = token_contents(sample.scene, MIDDLES)
         code = np.zeros((CELLS, len(SHAPES) + len(COLOURS)), dtype=np.float32)
         for row, number in zip(code, seen["shows"], strict=True):
             if number != BACKGROUND:

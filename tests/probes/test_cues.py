@@ -16,7 +16,7 @@ TASKS = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "
 
 
 def thing(number: int, shape: str, colour: str, cx: float, cy: float, z: int = 0, diameter: float = 0.2) -> Thing:
-    """An object with its centre at (cx, cy), as fractions of the picture."""
+    """An object with its centre at (cx, cy), as fractions of the image."""
     place = (round(cx * CANVAS), round(cy * CANVAS))
     return Thing(number, shape, colour, "solid", "small", (0, 0, 0), round(diameter * CANVAS), *place, 0, z)
 

@@ -22,9 +22,9 @@ from vtbench.task import load_task
 from vtbench.types import Output, Record, VisualTokens
 from vtbench_probes import attention
 from vtbench_probes.cues import CUES
-from vtbench_probes.matrix import STAGES, retention_matrix
-from vtbench_probes.metric import CuesMetric
-from vtbench_probes.sections import token_space
+from vtbench_probes.cues_metric import CuesMetric
+from vtbench_probes.report import token_space
+from vtbench_probes.retention_table import STAGES, retention_matrix
 
 RUN = {"model": "scenes", "tasks": ["attribute"], "metrics": ["accuracy", "cues"]}
 
@@ -116,7 +116,7 @@ def test_observations_are_small(result) -> None:
     assert sum(array.nbytes for array in arrays.values()) <= 4 * 64 * 24 * 2 + 64
 
 
-def shown(layers: dict[str, np.ndarray], n: int) -> Batch:
+def token_contents(layers: dict[str, np.ndarray], n: int) -> Batch:
     made = load_task(find_task_files()["attribute"])
     visual = {layer: VisualTokens(layer, x, BOXES) for layer, x in layers.items()}
     return Batch([made.sample(i, 32) for i in range(n)], [Output()] * n, visual)
@@ -126,22 +126,22 @@ def test_broken_tokens_fail_their_sample_and_not_the_basis() -> None:
     x = np.random.default_rng(0).standard_normal((6, 64, 5)).astype(np.float32)
     x[2, 3, 1] = np.nan
     metric = CuesMetric()
-    metric.warm(shown({"connector": x}, 6))
+    metric.warm(token_contents({"connector": x}, 6))
     metric.restore(metric.basis())
     with pytest.raises(SampleError, match=r"attribute/test/0/2 at connector are NaN"):
-        metric.observe(shown({"connector": x}, 6))
+        metric.observe(token_contents({"connector": x}, 6))
     with pytest.raises(SampleError, match="9 visual tokens at connector where the first samples had 64"):
-        metric.observe(shown({"connector": x[:2, :9]}, 2))
+        metric.observe(token_contents({"connector": x[:2, :9]}, 2))
     x[:] = np.inf
     metric = CuesMetric()
-    metric.warm(shown({"connector": x}, 6))
+    metric.warm(token_contents({"connector": x}, 6))
     with pytest.raises(VtbenchError, match="finite"):
         metric.basis()
 
 
-def test_pictures_without_a_scene_have_no_cues_and_no_crash() -> None:
+def test_images_without_a_scene_have_no_cues_and_no_crash() -> None:
     x = np.random.default_rng(0).standard_normal((6, 64, 5)).astype(np.float32)
-    batch = shown({"connector": x}, 6)
+    batch = token_contents({"connector": x}, 6)
     own = replace(batch, samples=[replace(sample, scene=None) for sample in batch.samples])
     metric = CuesMetric()
     metric.warm(own)

@@ -10,7 +10,7 @@ from probe_fakes import posed, tokens
 from scipy.stats import binom
 
 from vtbench_probes import attention, linear
-from vtbench_probes.problems import Problem, Tokens, deal_folds, shuffled
+from vtbench_probes.probe_data import Problem, Tokens, deal_folds, shuffled
 from vtbench_probes.survival import PROBES, balanced_accuracy
 
 N, M, R = 500, 16, 8
@@ -118,7 +118,7 @@ def test_what_is_not_there_is_at_chance_whatever_the_majority(probe: str, told: 
 
 @pytest.mark.parametrize("truth", [in_every_token, at_the_told_place, bound_to_the_told_shape])
 @pytest.mark.parametrize("probe", PROBES)
-def test_shuffled_labels_and_grey_pictures_are_at_chance(probe: str, truth: Truth) -> None:
+def test_shuffled_labels_and_grey_images_are_at_chance(probe: str, truth: Truth) -> None:
     seen, asked = truth()
     assert at_chance(probe, seen, [shuffled(asked, seed) for seed in range(DRAWS[probe])])
     assert at_chance(probe, seen.grey(), [truth(seed)[1] for seed in range(DRAWS[probe])])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vtbench_probes.cues import CUES
-from vtbench_probes.matrix import STAGES
+from vtbench_probes.retention_table import STAGES
 
 PAGE = Path(__file__).parents[2] / "docs" / "cues.md"
 

@@ -8,10 +8,10 @@ from probe_fakes import posed
 
 from vtbench.catalog import find_task_files
 from vtbench.task import load_task
-from vtbench_probes.answers import answered
+from vtbench_probes.answers import count_cues
 from vtbench_probes.errors import ProbeError
-from vtbench_probes.problems import FOLDS, Problem, deal_folds, problem, shuffled
-from vtbench_probes.stages import pooling
+from vtbench_probes.probe_data import FOLDS, Problem, deal_folds, problem, shuffled
+from vtbench_probes.stage_features import pooling
 from vtbench_probes.survival import answer_readings, balanced_accuracy, retention
 
 OWN = [f"scene {i}" for i in range(400)]
@@ -122,7 +122,7 @@ def sample(task: str, kind: str):
 )
 def test_closed_answers_count_for_the_cues_they_ask_for(task: str, kind: str, cues: set[str]) -> None:
     one = sample(task, kind)
-    right, wrong = answered(one.target, one), answered("nonsense", one)
+    right, wrong = count_cues(one.target, one), count_cues("nonsense", one)
     assert right.keys() == wrong.keys() == cues
     for cue in cues:
         assert (right[cue]["right"], wrong[cue]["right"]) == (1, 0)
@@ -131,9 +131,9 @@ def test_closed_answers_count_for_the_cues_they_ask_for(task: str, kind: str, cu
 
 def test_a_scene_graph_counts_part_by_part() -> None:
     one = sample("scene_graph", "graph")
-    perfect = answered(one.target, one)
+    perfect = count_cues(one.target, one)
     assert all(part["right"] == part["asked"] for part in perfect.values())
-    none = answered("", one)
+    none = count_cues("", one)
     assert all(part["right"] == 0 for part in none.values())
     assert perfect.keys() == none.keys() == {"count", "shape", "size", "colour", "texture", "position"}
 

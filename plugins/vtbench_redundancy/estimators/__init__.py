@@ -1,0 +1,1 @@
+"""Mutual information in nats: Gaussian copula, nearest neighbours, and the null that corrects their bias."""

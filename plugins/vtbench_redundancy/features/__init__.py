@@ -1,0 +1,1 @@
+"""Coordinates of each image: which tokens and patches are measured, and their principal components."""
