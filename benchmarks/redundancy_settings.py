@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from seeing import Seen, see
+from task_tokens import TaskTokens, task_tokens
 
 from vtbench_redundancy import Protocol, redundancy_score
 from vtbench_redundancy.estimators.ground_truth import GaussianModel
@@ -59,14 +59,14 @@ def truth() -> None:
         print(_row(name, f"{known:.4f}", found), flush=True)
 
 
-def embedded(images: int) -> Seen:
+def embedded(images: int) -> TaskTokens:
     """The embedded LLaVA's 64 tokens of 160 dimensions, the images, and which of them share a scene."""
     from vtbench.catalog import find_task_files
     from vtbench.registry import Registry
     from vtbench.task import load_task
 
     task = load_task(find_task_files()["relational"], split="train", items=images)
-    return see(Registry().adapter("llava", {}), task, images)
+    return task_tokens(Registry().adapter("llava", {}), task, images)
 
 
 def model() -> None:

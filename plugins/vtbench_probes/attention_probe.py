@@ -1,13 +1,13 @@
-"""The attention probe: one query looks for the right tokens, a small layer reads the label off their mean.
+"""The attention probe: one query attends to the tokens, a small layer classifies their weighted mean.
 
-In: a stage's tokens, problems, folds. Out: as the linear probe's. For each problem and fold one probe of its own,
+For each problem and fold one probe,
 
     a = softmax_i(u · x_i / sqrt(r) - g |p_i - c|²),   z = [sum a_i x_i, sum a_i p_i - c],   label = W2 gelu(W1 z)
 
-with tokens x_i (r numbers) at places p_i. What is told decides the query: of a shape, its vector u; of a place, the
-point c from which tokens are looked for (the image's middle otherwise; g starts at 0 there). Where no place is told,
-many a start ends with a query that looks at the wrong tokens, so each probe has several and keeps the one that fits its
-training samples best. All train together, as their tokens are the same and each has its own parameters.
+with tokens x_i (r numbers) at places p_i. The hint decides the query: a shape has its own vector u; a place is the
+point c that attention prefers (otherwise the image's middle, with g starting at 0). Without a place, many
+initialisations end with a query that attends to the wrong tokens, so each probe has several and keeps the one with the
+lowest training loss. All probes train together: they share the tokens, and each has its own parameters.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STARTS = 6
 RATE, DECAY = 0.04, 0.3
 HIDDEN = 16
 NEAR = 40.0
-"""Where g starts for a told place: a token one cell of the 8 x 8 grid away gets half the weight."""
+"""Initial g for a place hint: a token one cell of the 8 x 8 grid away gets half the weight."""
 SEED = 0
 
 
@@ -46,7 +46,7 @@ class _Data:
     label: Tensor
     """(n, K)"""
     weight: Tensor
-    """(n, K): 0 in a probe's own fold, and where its problem is not asked."""
+    """(n, K): 0 in a probe's own fold, and where a sample does not have the cue."""
 
     @classmethod
     def of(cls, tokens: Tokens, problems: Sequence[Problem], fold_n: np.ndarray) -> _Data:
@@ -56,11 +56,11 @@ class _Data:
         x = torch.cat([torch.tensor(tokens.coordinates, dtype=torch.float32), extra_m3.expand(n, m, 3)], dim=2)
         points, words, labels, weights = [], [], [], []
         for problem in problems:
-            near = problem.told == "place"
-            points.append(cell_middles(problem.told_n, GRID) - 0.5 if near else np.zeros((n, 2)))
-            words.append(np.zeros(n, dtype=int) if near else problem.told_n)
+            near = problem.hint == "place"
+            points.append(cell_middles(problem.hint_n, GRID) - 0.5 if near else np.zeros((n, 2)))
+            words.append(np.zeros(n, dtype=int) if near else problem.hint_n)
             labels.append(np.maximum(problem.label_n, 0))
-            # evened out within what a probe learns from: the label that is rarest there is the commonest in its test
+            # balanced within the training set: the label that is rarest there is the commonest in the test set
             learnt = [np.where(fold_n != fold, problem.label_n, -1) for fold in range(FOLDS)]
             weights += [balanced(label_n, len(problem.labels)) for label_n in learnt]
 
@@ -83,19 +83,19 @@ class _Probes(torch.nn.Module):
         labels = max(len(p.labels) for p in problems)
 
         def drawn(*shape: int, scale: float) -> torch.nn.Parameter:
-            # every problem and fold starts alike, so that a probe does not depend on which others train beside it
+            # the same initialisation for every problem and fold: a probe must not depend on those that train beside it
             starts = torch.randn(STARTS, *shape, generator=generator) * scale
             return torch.nn.Parameter(starts.repeat(len(problems) * FOLDS, 1, 1))
 
         self.query = drawn(words, r, scale=1)
-        self.near = torch.nn.Parameter(_each_probe([float(p.told == "place") for p in problems]))
+        self.near = torch.nn.Parameter(_each_probe([float(p.hint == "place") for p in problems]))
         self.first = drawn(r + 2, HIDDEN, scale=(r + 2) ** -0.5)
         self.first_bias = torch.nn.Parameter(torch.zeros(count, 1, HIDDEN))
         self.second = torch.nn.Parameter(torch.zeros(count, HIDDEN, labels))
         self.second_bias = torch.nn.Parameter(torch.zeros(count, 1, labels))
         absent = [[-1e4 * (i >= len(p.labels)) for i in range(labels)] for p in problems]
         self.absent = _each_probe(absent)[:, None]
-        """(K, 1, labels): keeps out labels that a problem does not have."""
+        """(K, 1, labels): masks labels that a problem does not have."""
 
     def forward(self, data: _Data, rows: Tensor) -> Tensor:
         """Return logits (K, b, labels)."""
@@ -113,7 +113,7 @@ class _Probes(torch.nn.Module):
 
 
 def predict(tokens: Tokens, problems: Sequence[Problem], fold_n: np.ndarray) -> np.ndarray:
-    """Return out-of-fold predictions (P, n) of label numbers; -1 where a problem is not asked."""
+    """Return out-of-fold predictions (P, n) of label numbers; -1 where a sample does not have the cue."""
     data = _Data.of(tokens, problems, fold_n)
     probes = _Probes(problems, tokens.coordinates.shape[2])
     optimiser = torch.optim.AdamW(probes.parameters(), lr=RATE, weight_decay=DECAY)
@@ -136,7 +136,7 @@ def _loss(logits_Kbl: Tensor, data: _Data, rows: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _tested(probes: _Probes, data: _Data, fold_n: np.ndarray) -> np.ndarray:
-    """Return what each problem's probes say of their own folds (P, n), each from the start that fitted best."""
+    """Return out-of-fold predictions (P, n), each from the initialisation with the lowest training loss."""
     parts = torch.arange(len(fold_n)).split(512)
     logits = [(probes(data, rows), rows) for rows in parts]
     loss_PFS = torch.stack([_loss(said, data, rows) for said, rows in logits]).sum(dim=0).view(-1, FOLDS, STARTS)

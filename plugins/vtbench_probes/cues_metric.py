@@ -1,9 +1,9 @@
-"""The probes in a run: batches in, coordinates and labels of each sample out; then one score a cue.
+"""The metric `cues`: stores coordinates and labels of each sample, then trains the probes and scores each cue.
 
-An observation holds the tokens' coordinates at each stage, `tokens/<stage>` (m, r) in float16; `asked`, what each cue
-was told and its label; `answer`, what the model's own text shows, where the run has one; and what token panels are
-coloured by: `shows` (m,), the object that each connector token shows, `things` and `background`. Training the probes
-needs no more than that, and no model.
+An observation holds the tokens' coordinates at each stage, `tokens/<stage>` (m, r) in float16; `asked`, hint and label
+of each cue; `answer`, counts of the model's own answer, where the run has one; and what colours the token panels:
+`shows` (m,), the object that each connector token shows, `things` and `background`. The probes are trained on these
+alone, without the model.
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ from torch import Tensor
 from vtbench.errors import SampleError, VtbenchError
 from vtbench.metric import Batch
 from vtbench.types import Capability, Observation, Output, Record, Sample, Score
-from vtbench_probes.answers import count_cues
-from vtbench_probes.cues import CUES, ask
-from vtbench_probes.probe_data import MIN_SAMPLES, Problem, Tokens, problem
-from vtbench_probes.showing import token_contents
+from vtbench_probes.cues import CUES, cue_labels
+from vtbench_probes.embedding import token_contents
+from vtbench_probes.probe_data import MIN_SAMPLES, Problem, Tokens, build_problem
 from vtbench_probes.stage_features import IMAGE_STAGES, Stage, StageFit, image_tokens
-from vtbench_probes.survival import REFERENCE, Reading, answer_readings, probe_readings
+from vtbench_probes.survival import REFERENCE, Reading, answer_readings, count_cues, probe_readings
 
 HEADLINE_PROBE = "attention"
 DEPTH = ("encoder", "connector", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
 
 
 class CuesMetric:
-    """How well small probes read each cue off the tokens at each stage."""
+    """Accuracy of small probes for each cue, on the tokens of each stage."""
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
     layers: tuple[str, ...] = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
@@ -52,7 +51,7 @@ class CuesMetric:
                 self._fits[stage].update(x_bNd[good.to(x_bNd.device)])
 
     def basis(self) -> Mapping[str, np.ndarray]:
-        """Return the components, and which tokens they are of.
+        """Return the fitted components, with the tokens that they belong to.
 
         Raises:
             VtbenchError: no sample had finite tokens.
@@ -65,7 +64,7 @@ class CuesMetric:
         return {f"{stage}/{name}": array for stage, arrays in stages.items() for name, array in arrays.items()}
 
     def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        """Take up a basis."""
+        """Restore fitted components."""
         self._fits = {}
         found: dict[str, dict[str, np.ndarray]] = {}
         for key, array in basis.items():
@@ -74,7 +73,7 @@ class CuesMetric:
         self._stages = {stage: Stage.of(arrays) for stage, arrays in found.items()}
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Reduce each sample to its coordinates, and note what is true of it.
+        """Reduce each sample to its coordinates and labels.
 
         Raises:
             SampleError: tokens that are not finite, or not as many as in the first samples.
@@ -93,7 +92,7 @@ class CuesMetric:
             seen.setdefault(record.image_sha256 or i, i)  # questions about one image count once
         rows = list(seen.values())
         asked = [pairs[i][1]["asked"] for i in rows]
-        posed = {cue: problem(cue, asked) for cue in CUES}
+        posed = {cue: build_problem(cue, asked) for cue in CUES}
         problems = [found for found in posed.values() if isinstance(found, Problem)]
         stages = {}
         if problems:
@@ -108,7 +107,7 @@ class CuesMetric:
         facts: dict[str, Any] = {
             "stage": self.layers[0],
             "probe": HEADLINE_PROBE,
-            "told": CUES[cue].told,
+            "told": CUES[cue].hint,
             "reference": REFERENCE,
             "retention": {r.stage: r.retention for r in mine if r.probe == HEADLINE_PROBE and not r.control},
             "readings": [reading.as_dict() for reading in mine],
@@ -150,11 +149,11 @@ class CuesMetric:
                     raise SampleError(f"cues: the visual tokens of {sample.id} at {stage} are NaN or infinite")
 
     def _observe_one(self, i: int, tokens: Mapping[str, Tensor], sample: Sample, output: Output) -> Observation:
-        # one sample at a time, so that what its numbers round to does not depend on its batch
+        # one sample at a time, so that rounding does not depend on the batch
         seen: dict[str, Any] = {f"tokens/{stage}": self._stages[stage](x_bNd[i]) for stage, x_bNd in tokens.items()}
         seen["asked"] = {}
         if sample.scene is not None:
-            seen["asked"] = {cue: [one.told, one.label] for cue, one in ask(sample.scene).items()}
+            seen["asked"] = {cue: [one.hint, one.label] for cue, one in cue_labels(sample.scene).items()}
             seen |= token_contents(sample.scene, self._stages[self.layers[0]].places)
         if output.text is not None and (said := count_cues(output.text, sample)):
             seen["answer"] = said

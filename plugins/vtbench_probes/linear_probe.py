@@ -1,11 +1,10 @@
 """The linear probe: multinomial logistic regression on a fixed view of the tokens.
 
-In: a stage's tokens, problems, folds. Out: for each problem, every sample's label as predicted by a probe that saw none
-of its cluster. What the view holds:
+The features of a sample depend on the hint of the cue:
 
-    told nothing    the mean of all tokens
-    told a place    the token nearest to it, and the mean of all
-    told a shape    the mean of all, once for each shape: a probe of its own for each shape
+    none     the mean of all tokens
+    place    the token nearest to it, and the mean of all
+    shape    the mean of all, one-hot by shape: in effect a separate probe for each shape
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ from vtbench_probes.probe_data import FOLDS, Problem, Tokens, cell_middles
 
 
 def predict(tokens: Tokens, problems: Sequence[Problem], fold_n: np.ndarray) -> np.ndarray:
-    """Return out-of-fold predictions (P, n) of label numbers; -1 where a problem is not asked."""
-    return np.stack([_predict_one(view(tokens, problem), problem, fold_n) for problem in problems])
+    """Return out-of-fold predictions (P, n) of label numbers; -1 where a sample does not have the cue."""
+    return np.stack([_predict_one(probe_features(tokens, problem), problem, fold_n) for problem in problems])
 
 
-def view(tokens: Tokens, problem: Problem) -> np.ndarray:
-    """Return what the probe sees of each sample, (n, features)."""
+def probe_features(tokens: Tokens, problem: Problem) -> np.ndarray:
+    """Return the features of each sample, (n, features)."""
     mean_nr = tokens.coordinates.mean(axis=1)
     mean_nr = mean_nr - mean_nr.mean(axis=0)
     mean_nr /= np.maximum(mean_nr.std(axis=0), 1e-6)
-    if problem.told == "place":
-        told_n2 = cell_middles(problem.told_n, GRID)
-        nearest_n = np.square(told_n2[:, None] - tokens.places).sum(axis=2).argmin(axis=1)
+    if problem.hint == "place":
+        hint_n2 = cell_middles(problem.hint_n, GRID)
+        nearest_n = np.square(hint_n2[:, None] - tokens.places).sum(axis=2).argmin(axis=1)
         return np.concatenate([tokens.coordinates[np.arange(len(mean_nr)), nearest_n], mean_nr], axis=1)
-    if problem.told == "shape":
-        word_nw = np.eye(len(problem.words), dtype=mean_nr.dtype)[problem.told_n]
+    if problem.hint == "shape":
+        word_nw = np.eye(len(problem.words), dtype=mean_nr.dtype)[problem.hint_n]
         by_word = (word_nw[:, :, None] * mean_nr[:, None]).reshape(len(mean_nr), -1)
         return np.concatenate([by_word, word_nw], axis=1)
     return mean_nr

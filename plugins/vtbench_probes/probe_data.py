@@ -1,7 +1,4 @@
-"""What was asked of a task's samples, as arrays that any probe can be trained on.
-
-In: for each sample, what each cue was told and its label. Out: a `Problem` by cue, or why there is none; folds.
-"""
+"""Training data of the probes: a `Problem` of each cue over a task's samples, a stage's `Tokens`, folds by scene."""
 
 from __future__ import annotations
 
@@ -14,40 +11,40 @@ import numpy as np
 from vtbench_probes.cues import CUES, Hint
 
 MIN_SAMPLES = 100
-"""Fewer labelled samples are not probed."""
+"""A cue with fewer labelled samples is not probed."""
 MIN_LABEL = 10
-"""A label that fewer samples have is left out: every fold must be able to learn and to test it."""
+"""A label of fewer samples is left out: every fold must hold it in both training and test set."""
 FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One cue over n samples. A sample that it is not asked of has label -1, and weight 0."""
+    """One classification problem: a cue over n samples. A sample without the cue has label -1 and weight 0."""
 
     cue: str
-    told: Hint
-    told_n: np.ndarray
+    hint: Hint
+    hint_n: np.ndarray
     """(n,) int: the cell's number, the shape's number in `words`, or 0."""
     words: tuple[str, ...]
-    """The shapes that are told."""
+    """The shapes that serve as hints."""
     label_n: np.ndarray
     """(n,) int, in `labels`."""
     labels: tuple[str, ...]
     weight_n: np.ndarray
-    """(n,) float: every label weighs the same in sum, all samples together as much as there are."""
+    """(n,) float: every label has the same total weight, and all samples together weigh their number."""
 
     @property
     def chance(self) -> float:
-        """Balanced accuracy of one who sees nothing."""
+        """Balanced accuracy of guessing."""
         return 1 / len(self.labels)
 
 
-Asked = Mapping[str, Sequence[str]]
-"""By cue: what is told, and the label."""
+CueLabels = Mapping[str, Sequence[str]]
+"""By cue: the hint and the label."""
 
 
-def problem(cue: str, asked: Sequence[Asked]) -> Problem | str:
-    """Return the problem that a cue poses over these samples, or the flag that says why it poses none."""
+def build_problem(cue: str, asked: Sequence[CueLabels]) -> Problem | str:
+    """Return the problem of a cue over these samples, or the flag that says why there is none."""
     counts = Counter(one[cue][1] for one in asked if cue in one)
     labels = tuple(sorted(label for label, count in counts.items() if count >= MIN_LABEL))
     if not counts:
@@ -58,16 +55,16 @@ def problem(cue: str, asked: Sequence[Asked]) -> Problem | str:
         return "few_samples"
     number = {label: i for i, label in enumerate(labels)}
     label_n = np.array([number.get(one[cue][1], -1) if cue in one else -1 for one in asked])
-    told = [one[cue][0] if cue in one else "" for one in asked]
-    words = tuple(sorted({word for word, label in zip(told, label_n, strict=True) if label >= 0}))
-    kind = CUES[cue].told
+    hints = [one[cue][0] if cue in one else "" for one in asked]
+    words = tuple(sorted({word for word, label in zip(hints, label_n, strict=True) if label >= 0}))
+    kind = CUES[cue].hint
     numbers = {word: int(word) if kind == "place" else i for i, word in enumerate(words)}
-    told_n = np.array([numbers.get(word, 0) for word in told])
-    return Problem(cue, kind, told_n, words if kind == "shape" else (), label_n, labels, balanced(label_n, len(labels)))
+    hint_n = np.array([numbers.get(word, 0) for word in hints])
+    return Problem(cue, kind, hint_n, words if kind == "shape" else (), label_n, labels, balanced(label_n, len(labels)))
 
 
 def balanced(label_n: np.ndarray, labels: int) -> np.ndarray:
-    """Return weights under which each label counts the same.
+    """Return weights under which every label has the same total weight.
 
     >>> balanced(np.array([0, 0, 0, 1, -1]), 2).tolist()
     [0.6666666666666666, 0.6666666666666666, 0.6666666666666666, 2.0, 0.0]
@@ -78,7 +75,7 @@ def balanced(label_n: np.ndarray, labels: int) -> np.ndarray:
 
 
 def shuffled(problem: Problem, seed: int = 0) -> Problem:
-    """Return the problem with its labels dealt anew among its samples: a control that nothing can be learnt from.
+    """Return the problem with its labels permuted over its samples: a control task without signal.
 
     Hewitt and Liang, "Designing and interpreting probes with control tasks", EMNLP 2019.
     """
@@ -89,7 +86,7 @@ def shuffled(problem: Problem, seed: int = 0) -> Problem:
 
 
 def deal_folds(clusters: Sequence[str], seed: int = 0) -> np.ndarray:
-    """Return each sample's fold (n,). Samples of one scene's cluster share theirs, so none is tested on a twin."""
+    """Return the fold of each sample, (n,). Samples of one cluster share a fold, so that no test set holds a twin."""
     _, cluster_n = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
     fold: np.ndarray = np.random.default_rng(seed).permutation(cluster_n.max(initial=0) + 1)[cluster_n] % FOLDS
     return fold
@@ -97,7 +94,7 @@ def deal_folds(clusters: Sequence[str], seed: int = 0) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A stage's tokens, as probes take them."""
+    """Tokens of one stage, as the probes take them."""
 
     coordinates: np.ndarray
     """(n, m, r) float32, each coordinate of zero mean and unit variance over all tokens."""
@@ -112,7 +109,7 @@ class Tokens:
         return cls(centred / np.maximum(centred.std(axis=(0, 1)), 1e-6), places_m2)
 
     def grey(self) -> Tokens:
-        """Return the same tokens for every sample, their mean: what tokens of a grey image can tell, nothing."""
+        """Return the mean tokens for every sample, a control: they carry no information about the image."""
         return replace(self, coordinates=np.broadcast_to(self.coordinates.mean(axis=0), self.coordinates.shape))
 
 

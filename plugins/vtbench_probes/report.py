@@ -1,7 +1,4 @@
-"""The token space of a run, as a part of its report: t-SNE panels with numbers from the space itself.
-
-In: the directory of a run that had the metric `cues`. Out: HTML; None where it had not, or drew too few tokens.
-"""
+"""Report section `token space`: t-SNE panels of a run that had the metric `cues`, with measures of separation."""
 
 from __future__ import annotations
 
@@ -16,22 +13,26 @@ from vtbench_probes.embedding import token_labels, tsne_panel
 from vtbench_probes.errors import ProbeError
 
 TOKENS = 600
-"""Few enough that a report takes no longer for them than for its images."""
+"""Tokens of a panel; few enough to take no longer than the rest of the report."""
 
 
 def token_space(path: Path) -> str | None:
-    """Return a panel of connector tokens for each task that cues were probed on, coloured by object and by colour."""
+    """Return HTML with panels of connector tokens, coloured by object and by colour, for each task with cue scores.
+
+    Returns:
+        None where the run has no cue scores, or too few tokens.
+    """
     document: dict[str, Any] = json.loads((path / "results.json").read_text(encoding="utf-8"))
     tasks = [name for name, scores in document["scores"].items() if any(s["metric"] == "cues" for s in scores.values())]
     panels = [panel for task in tasks for panel in _panels(path, task)]
     if not panels:
         return None
-    told = "<p>t-SNE of connector tokens. The numbers are from the embedding space, not from the image.</p>"
-    return told + "".join(panels)
+    intro = "<p>t-SNE of connector tokens. The numbers are from the embedding space, not from the image.</p>"
+    return intro + "".join(panels)
 
 
 def stored_panel(path: Path, task: str, tokens: int) -> dict[str, Any]:
-    """Return what `tsne_panel` makes of the connector tokens that a run's metric `cues` kept of one task.
+    """Return the `tsne_panel` of the connector tokens that a run stored of one task.
 
     Raises:
         ProbeError: there are too few tokens.
@@ -44,7 +45,7 @@ def stored_panel(path: Path, task: str, tokens: int) -> dict[str, Any]:
 
 
 def separation_caption(numbers: Mapping[str, Any], of: str = "") -> str:
-    """Say how well words are separated in the embedding space; `of` adds whose mean the numbers are.
+    """Return a caption on how well labels are separated in the embedding space; `of` says what the numbers average.
 
     >>> separation_caption({"silhouette": 0.33, "purity": 0.86, "chance": 0.288})
     'In the embedding space: silhouette 0.330, share of neighbours alike 0.860 (chance 0.288).'

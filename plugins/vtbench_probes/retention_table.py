@@ -1,4 +1,4 @@
-"""The retention matrix of a run: its results in, flat rows out, for tables, CSV and reports."""
+"""The retention matrix of a run as flat rows, for tables, CSV and reports."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ STAGES = (
     "decoder_100",
     "answer",
 )
-"""Stages in the order in which an image passes them."""
+"""Stages in the order in which the image passes through the model."""
 
 
 def retention_matrix(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return every reading of cues in a run's results.
+    """Return every reading of cues in a run's results, as one row each.
 
     Args:
         results: what results.json holds, or `RunResult.document`.

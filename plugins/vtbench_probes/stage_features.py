@@ -1,11 +1,11 @@
-"""What is probed: a batch in, a few numbers for each token at each stage out.
+"""Features of the probes: a few principal components of each token at each stage.
 
     pixels       the image's patches
-    untrained    the same patches through one random layer, which nobody trained
+    untrained    the same patches through one random layer
     encoder, connector, decoder_25 ... decoder_100   the model's visual tokens, where the adapter gives them
 
-Each stage is brought to its leading principal components, fitted on a task's first samples. Tokens keep their places:
-up to 64 are kept as they are, more are averaged within the cells of an 8 x 8 grid.
+Each stage is reduced to its leading principal components, fitted on a task's first samples. Up to 64 tokens are kept as
+they are; more are averaged within the cells of an 8 x 8 grid.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ PATCH_PIXELS = 8
 UNITS = 256
 """Width of the untrained layer."""
 LARGEST = 6e4
-"""What float16 holds; only an outlier of so many root mean squares reaches it."""
+"""Clamp of the coordinates to the range of float16; only an outlier of as many root mean squares reaches it."""
 SEED = 0
 IMAGE_STAGES = ("pixels", "untrained")
 """Stages that come from the image alone, on the fixed 8 x 8 grid."""
 
 
 def untrained(patches_bkp: Tensor) -> Tensor:
-    """Return what a random layer makes of patches: 256 rectified units, (b, k, 256).
+    """Return the output of a random layer on patches: 256 rectified units, (b, k, 256).
 
-    Weights are Gaussian with variance 2 / inputs (He et al., ICCV 2015, eq. 10), from a fixed seed. It is what an
-    encoder of this grid says before it learns anything: each token a non-linear code of its own patch.
+    Weights are Gaussian with variance 2 / inputs (He et al., ICCV 2015, eq. 10), from a fixed seed. It stands
+    for an encoder of this grid before training: each token is a non-linear code of its own patch.
     """
     width = patches_bkp.shape[2]
     weights = torch.randn(UNITS, width, generator=torch.Generator().manual_seed(SEED)) * sqrt(2 / width)
@@ -50,9 +50,9 @@ def untrained(patches_bkp: Tensor) -> Tensor:
 
 
 def pooling(count: int, boxes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return how N tokens become at most 64, and where these are.
+    """Return the averaging of N tokens to at most 64, and the places of these.
 
-    Tokens without places are taken for a grid in raster order.
+    Tokens without boxes are taken for a grid in raster order.
 
     Returns:
         weights: (m, N), each row a mean; places: (m, 2), x and y of the middles as fractions of the image.
@@ -92,7 +92,7 @@ class Stage:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Stage:
-        """Take up what `arrays` returned."""
+        """Restore from what `arrays` returned."""
         mean, axes, weights, places = (np.asarray(arrays[key]) for key in ("mean", "axes", "weights", "places"))
         return cls(PrincipalAxes(mean, axes), weights, places)
 
@@ -107,16 +107,16 @@ class StageFit:
         self._components = StreamingPCA(COMPONENTS, SKETCH, SEED)
 
     def update(self, tokens_bNd: Tensor) -> None:
-        """Take in a batch. The last components are faint: single precision would leave them to the batch size."""
+        """Update with a batch, in float64: in single precision the last, weak components depend on batch size."""
         self._components.update(tokens_bNd.double())
 
     @property
     def empty(self) -> bool:
-        """Has nothing come in yet?"""
+        """Whether there was no batch yet."""
         return self._components.empty
 
     def stage(self) -> Stage:
-        """The stage of what came in so far."""
+        """Return the stage fitted on all batches so far."""
         return Stage(self._components.result(), self._weights, self._places)
 
 

@@ -77,7 +77,10 @@ def score(
         raise VtbenchError(f"--device {device} cannot be used here; `cpu` can") from error
     token_rows, image_rows = open_array(tokens), open_images(images)
     arrays: dict[str, Any] = {"patches" if image_rows.ndim == 3 else "images": image_rows}
-    arrays |= {"boxes": open_array(boxes)[:] if boxes else None, "clusters": _read_clusters(clusters) if clusters else None}
+    arrays |= {
+        "boxes": open_array(boxes)[:] if boxes else None,
+        "clusters": _read_clusters(clusters) if clusters else None,
+    }
     measure = score_arrays if estimator == "gaussian" else pair_redundancy
     found = measure(token_rows, **arrays, protocol=protocol, device=chosen).scores()
     if as_json:

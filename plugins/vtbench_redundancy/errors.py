@@ -1,4 +1,4 @@
-"""What can be wrong with arrays that someone brings, as one line that says where and what to do."""
+"""Errors of input arrays and files, as one line that says where and what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class InputError(VtbenchError, ValueError):
 
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Turn whatever a reader of the file stumbles over into an `InputError`; every format has errors of its own kind.
+    """Turn any error of a file's reader into an `InputError` that names the file; each format raises its own kinds.
 
     >>> with file_errors(Path("tokens.npz")):
     ...     raise EOFError("ended early")

@@ -65,9 +65,7 @@ SETTINGS = {
 _LEAST = {"m": 2, "r": 1, "r_x": 1, "permutations": 1, "seed": 0}
 
 
-def custom_protocol(
-    settings: Mapping[str, float], label: Callable[[str], str] = "redundancy: {}".format
-) -> Protocol:
+def custom_protocol(settings: Mapping[str, float], label: Callable[[str], str] = "redundancy: {}".format) -> Protocol:
     """Return `rs-v1` with some settings changed; its name then lists those that change the score's meaning.
 
     Args:

@@ -1,7 +1,4 @@
-"""Scores of arrays for people and for programs: a table, a JSON document.
-
-In: scores by name. Out: a table on standard output, or what `--json` prints.
-"""
+"""Scores as a table on standard output, or as the JSON document of `vtbench score --json`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The suite on anyone's own arrays: one call, every score.
-
-In: tokens (n, N, d) with images (n, H, W, C) or patches (n, P, p). Out: `Redundancy`, or all of the `Suite`.
-"""
+"""The suite on arrays: tokens (n, N, d) with images (n, H, W, C) or patches (n, P, p) to scores, in one call."""
 
 from __future__ import annotations
 
@@ -33,10 +30,10 @@ def redundancy_score(
     protocol: Protocol = Protocol(),  # noqa: B008
     device: str | torch.device = "cpu",
 ) -> Redundancy:
-    """Measure how much of what visual tokens say about the image is said more than once.
+    """Estimate the share of the information about the image that several visual tokens repeat.
 
     RS = 1 − I(Z_1..Z_m ; X̃) / Σ_i I(Z_i ; X̃), a number without unit; the informations are in nats. See
-    docs/redundancy.md for what it says and does not say.
+    docs/redundancy.md for its meaning and its limits.
 
     Args:
         tokens: (n, N, d) visual tokens of n images, as they enter the language model.
@@ -50,7 +47,7 @@ def redundancy_score(
         device: where torch computes.
 
     Returns:
-        Five scores with 95 % intervals and flags; `value` is None where it cannot be said.
+        Five scores with 95 % intervals and flags; `value` is None where there is no estimate, and a flag says why.
 
     Raises:
         InputError: shapes that do not match, values that are not finite (how many, and where), fewer than 50 images.

@@ -20,7 +20,7 @@ from vtbench.scoring import plugin as scoring
 from vtbench.stored import read_records
 from vtbench.task import load_task
 from vtbench.types import Output, Record, VisualTokens
-from vtbench_probes import attention
+from vtbench_probes import attention_probe
 from vtbench_probes.cues import CUES
 from vtbench_probes.cues_metric import CuesMetric
 from vtbench_probes.report import token_space
@@ -100,7 +100,7 @@ def test_the_score_carries_its_retention_by_stage(result, rows) -> None:
 
 
 def test_a_run_that_goes_on_asks_no_model_again(fakes: Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "STEPS", 5)  # equal is equal, however well the probes are trained
+    monkeypatch.setattr(attention_probe, "STEPS", 5)  # equal is equal, however well the probes are trained
     once = vtbench.run(**RUN, limit=110, output=str(tmp_path), report=False, registry=registry(fakes))
     again = vtbench.run(once.config, resume=True, registry=registry(fakes))
     assert again.path == once.path

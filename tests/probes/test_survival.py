@@ -8,11 +8,10 @@ from probe_fakes import posed
 
 from vtbench.catalog import find_task_files
 from vtbench.task import load_task
-from vtbench_probes.answers import count_cues
 from vtbench_probes.errors import ProbeError
-from vtbench_probes.probe_data import FOLDS, Problem, deal_folds, problem, shuffled
+from vtbench_probes.probe_data import FOLDS, Problem, build_problem, deal_folds, shuffled
 from vtbench_probes.stage_features import pooling
-from vtbench_probes.survival import answer_readings, balanced_accuracy, retention
+from vtbench_probes.survival import answer_readings, balanced_accuracy, count_cues, retention
 
 OWN = [f"scene {i}" for i in range(400)]
 
@@ -53,8 +52,8 @@ def test_accuracy_is_counted_over_what_was_asked_and_clustered() -> None:
     assert twins.stderr > 1.2 * apart.stderr
 
 
-def asked(labels: list[str], told: str = "") -> list[dict[str, list[str]]]:
-    return [{"binding": [told or f"shape {i % 3}", label]} if label else {} for i, label in enumerate(labels)]
+def asked(labels: list[str], hint: str = "") -> list[dict[str, list[str]]]:
+    return [{"binding": [hint or f"shape {i % 3}", label]} if label else {} for i, label in enumerate(labels)]
 
 
 @pytest.mark.parametrize(
@@ -62,12 +61,12 @@ def asked(labels: list[str], told: str = "") -> list[dict[str, list[str]]]:
     [([""] * 400, "not_in_scenes"), (["red"] * 400, "one_label"), (["red", "blue"] * 49, "few_samples")],
 )
 def test_what_cannot_be_probed_says_why(labels: list[str], flag: str) -> None:
-    assert problem("binding", asked(labels)) == flag
+    assert build_problem("binding", asked(labels)) == flag
 
 
 def test_rare_labels_are_left_out() -> None:
     labels = ["red", "blue"] * 60 + ["green"] * 9 + [""] * 5
-    found = problem("binding", asked(labels))
+    found = build_problem("binding", asked(labels))
     assert isinstance(found, Problem)
     assert found.labels == ("blue", "red")
     assert found.words == ("shape 0", "shape 1", "shape 2")

@@ -143,9 +143,7 @@ def test_what_was_unpacked_is_gone_when_the_rows_are_dropped(tmp_path, monkeypat
 def test_nothing_stays_on_the_disk_at_the_end(tmp_path) -> None:
     np.savez_compressed(tmp_path / "t.npz", tokens=np.zeros((4, 3)))
     (tmp_path / "temporary").mkdir()
-    code = (
-        "import sys; from vtbench_redundancy.inputs.array_files import open_array; rows = open_array(sys.argv[1]); rows[:2]"
-    )
+    code = "import sys; from vtbench_redundancy.inputs.array_files import open_array as o; r = o(sys.argv[1]); r[:2]"
     command = [sys.executable, "-W", "error::ResourceWarning", "-c", code, str(tmp_path / "t.npz")]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)

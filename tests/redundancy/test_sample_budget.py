@@ -18,20 +18,20 @@ CASES = {
 }
 
 
-def room(n: int, m: int, r: int, cells: tuple[int, int]) -> SampleBudget:
+def budget(n: int, m: int, r: int, cells: tuple[int, int]) -> SampleBudget:
     return SampleBudget.of(n, m * r, cells, PROTOCOL)
 
 
 def dimensions(found: SampleBudget, m: int, r: int) -> int:
     """Of the covariance of all that is measured together; 0 where nothing is."""
-    places = found.places(m, r)
+    places = found.token_choices(m, r)
     return found.q + r * len(places[0]) if places else 0
 
 
 @settings(max_examples=200, deadline=None)
 @given(n=st.integers(1, 3000), **CASES)
 def test_never_more_dimensions_than_the_images_allow(n: int, m: int, r: int, cells: tuple[int, int]) -> None:
-    found = room(n, m, r, cells)
+    found = budget(n, m, r, cells)
     measured = dimensions(found, m, r)
     if "reduced" in found.flags:
         assert images_needed(measured, PROTOCOL, REDUCED_IMAGES_PER_DIMENSION) <= n + 1  # rounded up
@@ -43,18 +43,18 @@ def test_never_more_dimensions_than_the_images_allow(n: int, m: int, r: int, cel
 @given(more=st.integers(0, 500), **CASES)
 def test_everything_where_images_are_enough(more: int, m: int, r: int, cells: tuple[int, int]) -> None:
     needed = images_needed(m * r + cells[0] * cells[1], PROTOCOL)
-    found = room(max(needed, 300) + more, m, r, cells)
+    found = budget(max(needed, 300) + more, m, r, cells)
     assert found.coordinates.tolist() == list(range(cells[0] * cells[1]))
-    assert [place.tolist() for place in found.places(m, r)] == [list(range(m))]
+    assert [place.tolist() for place in found.token_choices(m, r)] == [list(range(m))]
     assert found.flags == ()
 
 
 @settings(max_examples=200, deadline=None)
 @given(n=st.integers(1, 3000), more=st.integers(1, 500), **CASES)
-@example(n=50, more=3, m=2, r=8, cells=(25, 1))  # with 53 images X took the room of the second token
+@example(n=50, more=3, m=2, r=8, cells=(25, 1))  # with 53 images X took the budget of the second token
 def test_more_images_measure_no_less(n: int, more: int, m: int, r: int, cells: tuple[int, int]) -> None:
     """X never shrinks; together with whole tokens, what is measured falls short of its allowance by under a token."""
-    few, many = room(n, m, r, cells), room(n + more, m, r, cells)
+    few, many = budget(n, m, r, cells), budget(n + more, m, r, cells)
     assert few.q <= many.q
     assert set(few.coordinates) <= set(many.coordinates)
     assert dimensions(few, m, r) < dimensions(many, m, r) + r
@@ -63,7 +63,7 @@ def test_more_images_measure_no_less(n: int, more: int, m: int, r: int, cells: t
 @settings(max_examples=200, deadline=None)
 @given(n=st.integers(60, 3000), **CASES)
 def test_from_60_images_up_there_are_two_tokens_at_least(n: int, m: int, r: int, cells: tuple[int, int]) -> None:
-    places = room(n, m, r, cells).places(m, r)
+    places = budget(n, m, r, cells).token_choices(m, r)
     assert places
     for place in places:
         assert len(place) >= 2
@@ -73,14 +73,14 @@ def test_from_60_images_up_there_are_two_tokens_at_least(n: int, m: int, r: int,
 
 def test_leading_coordinates_of_all_cells_come_first() -> None:
     """A fifth of X: no second coordinate of any of 64 cells goes in before the first ones."""
-    found = room(150, 64, 8, (64, 2))
+    found = budget(150, 64, 8, (64, 2))
     assert "reduced" in found.flags
     assert 0 < found.q <= 64
     assert set(found.coordinates % 2) == {0}
 
 
 def test_choices_of_fewer_tokens_differ() -> None:
-    places = room(400, 64, 8, (64, 2)).places(64, 8)
+    places = budget(400, 64, 8, (64, 2)).token_choices(64, 8)
     assert len(places) == PROTOCOL.subsets
     assert len({tuple(place) for place in places}) == PROTOCOL.subsets
     assert len(np.unique(np.concatenate(places))) > 2 * len(places[0])
@@ -88,4 +88,4 @@ def test_choices_of_fewer_tokens_differ() -> None:
 
 @pytest.mark.parametrize(("n", "flags"), [(MIN_IMAGES, ("few_images", "reduced")), (299, ("few_images",)), (300, ())])
 def test_flags(n: int, flags: tuple[str, ...]) -> None:
-    assert room(n, 4, 4, (4, 4)).flags == flags
+    assert budget(n, 4, 4, (4, 4)).flags == flags

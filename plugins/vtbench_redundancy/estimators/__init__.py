@@ -1,1 +1,1 @@
-"""Mutual information in nats: Gaussian copula, nearest neighbours, and the null that corrects their bias."""
+"""Mutual information in nats, by a Gaussian copula with a permutation null, or by nearest neighbours."""

@@ -1,7 +1,4 @@
-"""Covariances of two sets of coordinates over any groups of the images, from sums that are made once.
-
-In: coordinates sorted by group. Out: covariances for a subset of the groups.
-"""
+"""Covariances of two sets of coordinates over any groups of the images, from sums that are computed once."""
 
 from __future__ import annotations
 

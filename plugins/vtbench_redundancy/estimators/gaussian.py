@@ -1,9 +1,8 @@
-"""Gaussian mutual information of token groups with noisy pixels, for many subsets of the images at once.
+"""Gaussian mutual information of tokens with noisy pixels, less its mean under the null, for many image subsets.
 
-In: normal scores (images first). Out: mutual information in nats, less the same estimate under a null.
-Everything works on sums over groups of images, so a jackknife replicate or a fold of cross-validation takes its groups
-out of the sums and costs one small factorisation, never another pass over the images; a permutation changes the
-cross-covariance only.
+All estimates come from sums over groups of images. A jackknife replicate or a fold of cross-validation subtracts its
+groups from the sums and costs one small factorisation, never another pass over the images; a permutation changes only
+the cross-covariance.
 
 Float64 throughout: log-determinants of near-copies need it. Works on the device of its input.
 """
@@ -46,10 +45,10 @@ def information(
     and 2.45), Σ_X|Z being the covariance of what a regression of X on Z leaves; on normal scores that is the
     Gaussian-copula estimator of Ince et al. 2017, doi:10.1002/hbm.23471.
 
-    The images that the regression was fitted on leave too little, images that it has not seen too much, by factors that
-    cancel in their product (1 - h and 1 / (1 - h) at leverage h): the mean of both estimates is taken. A null alone
-    corrects the first exactly for Gaussian data, but leaves much of it where images with much leverage are also
-    those that are predicted worst, as rendered images are.
+    Residuals are too small on the images that the regression was fitted on and too large on held-out images, by factors
+    whose product is 1 (1 - h and 1 / (1 - h) at leverage h); so the mean of both estimates is taken. A null alone
+    corrects the in-sample bias exactly for Gaussian data, but leaves much of it where images with high leverage are
+    also predicted worst, as rendered images are.
 
     Args:
         z_nmr: normal scores of the tokens, rows sorted by group as those of `pixels`.

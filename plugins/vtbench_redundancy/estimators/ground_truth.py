@@ -1,7 +1,4 @@
-"""Made-up tokens whose Redundancy Score is known: what the estimator and its interval are held against.
-
-In: a few sizes and a seed. Out: a `GaussianModel`, its true RS, samples of it.
-"""
+"""Synthetic tokens whose true Redundancy Score is known, to validate the estimator and its interval."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Which images an estimate uses: groups for the jackknife, halves for the check of convergence.
-
-In: how many images, and which of them share a scene. Out: `Groups`, rows of 0 and 1 over them, standard errors.
-"""
+"""Groups of images for the jackknife and for cross-validation, with the images of one scene in one group."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Images dealt into groups; no cluster is in two of them."""
+    """A partition of the images; no cluster is in two groups."""
 
     order: np.ndarray
     """(n,) images sorted by group, the members of a cluster next to each other."""
@@ -27,9 +24,9 @@ class Groups:
 
 
 def assign_groups(n: int, clusters: Sequence[str] | None, groups: int, seed: int) -> Groups:
-    """Deal the images, shuffled by cluster, into groups of nearly equal size.
+    """Partition the images, shuffled by cluster, into groups of nearly equal size.
 
-    Where there are too few clusters for that, images are dealt one by one, flagged `few_clusters`.
+    With too few clusters for that, single images are assigned, flagged `few_clusters`.
     """
     names = np.arange(n) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
     place = np.random.default_rng(seed).permutation(names.max() + 1)[names]
@@ -42,7 +39,10 @@ def assign_groups(n: int, clusters: Sequence[str] | None, groups: int, seed: int
 
 
 def jackknife_subsets(sizes: Sequence[int], needed: float) -> Tensor:
-    """Which groups each estimate uses, (T, groups): all; all but one, for each; two halves where each has `needed`."""
+    """Return the groups that each estimate uses, as rows of 0 and 1, (T, groups).
+
+    They are: all groups; all but one, for each; and two halves, where each half has `needed` images.
+    """
     groups, half = len(sizes), len(sizes) // 2
     rows = [torch.ones(1, groups), 1 - torch.eye(groups)]
     first = (torch.arange(groups) < half).double()

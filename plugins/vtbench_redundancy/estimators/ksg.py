@@ -1,7 +1,6 @@
-"""Mutual information from nearest neighbours: no model of the dependence, but few coordinates.
+"""Mutual information from nearest neighbours (KSG): no model of the dependence, but few coordinates.
 
-In: two arrays with one row an observation. Out: their mutual information in nats. A second opinion beside the Gaussian
-copula, on dependence that correlations of normal scores cannot see.
+It finds dependence that correlations of normal scores, and so the Gaussian copula, cannot show.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from scipy.special import digamma
 from vtbench_redundancy.errors import InputError
 
 TIE = 1e-10
-"""Standard deviation of the noise that parts tied values, in standard deviations of their coordinate."""
+"""Standard deviation of the noise that breaks ties, in standard deviations of the coordinate."""
 
 
 def ksg(x_np: np.ndarray, y_nq: np.ndarray, k: int = 3, seed: int = 0) -> float:
@@ -65,7 +64,7 @@ def ksg(x_np: np.ndarray, y_nq: np.ndarray, k: int = 3, seed: int = 0) -> float:
 
 
 def check_paired(x_np: np.ndarray, y_nq: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return two variables of the same observations as float64 tables, or say what is wrong with them.
+    """Check two variables of the same observations, and return them as float64 tables.
 
     Raises:
         InputError: as `ksg`.
@@ -90,7 +89,7 @@ def check_paired(x_np: np.ndarray, y_nq: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def standardize(table: np.ndarray) -> np.ndarray:
-    """Columns of mean 0 and standard deviation 1; a constant column becomes zeros."""
+    """Return columns of mean 0 and standard deviation 1; a constant column becomes zeros."""
     centred = table - table.mean(axis=0)
     varies = table.max(axis=0) > table.min(axis=0)
     return np.divide(centred, centred.std(axis=0), out=np.zeros_like(centred), where=varies)

@@ -1,6 +1,6 @@
-"""Mutual information of any two variables, by the estimator that the Redundancy Score is made of.
+"""Mutual information of any two variables, by the estimator of the Redundancy Score.
 
-In: two arrays with one row an observation. Out: nats. The outside yardstick (docs/yardstick.md) measures this function.
+docs/yardstick.md compares this function with external benchmarks.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def mutual_information(
 
 
 def _gaussian(x_np: Tensor, y_nq: Tensor, permutations: int, seed: int) -> float:
-    """The estimator of the Redundancy Score: x as its only token, y as its image at full resolution."""
+    """The estimator of the Redundancy Score, with x as the only token and y as the image at full resolution."""
     (n, p), q, protocol = x_np.shape, y_nq.shape[1], Protocol()
     if n < ROWS * (p + q):
         raise InputError(f"{n} rows are too few for {p} and {q} coordinates; give at least {ROWS * (p + q)}, or ksg")
@@ -92,9 +92,9 @@ def _gaussian(x_np: Tensor, y_nq: Tensor, permutations: int, seed: int) -> float
 
 
 def _whitened(y_nq: Tensor, jitter: float) -> Tensor:
-    """Uncorrelated coordinates of variance 1 that say what y says: without copies and constants among its coordinates.
+    """Return y as uncorrelated coordinates of variance 1, without copies and constants.
 
-    Directions of less variance than the jitter are left out; so fine a difference is not resolved in x either.
+    Directions of less variance than the jitter are left out: x does not resolve them either.
     """
     values, axes = torch.linalg.eigh(y_nq.T @ y_nq / len(y_nq))
     kept = values > jitter

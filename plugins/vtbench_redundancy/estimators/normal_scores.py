@@ -1,4 +1,4 @@
-"""Coordinates in, normal scores out: the marginals of a Gaussian copula, one coordinate at a time."""
+"""Normal scores: each coordinate mapped to the normal quantiles of its ranks, the marginals of a Gaussian copula."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 CONSTANT = 1e-6
-"""A coordinate whose standard deviation is below this (in units of its basis, see `basis.py`) counts as constant."""
+"""A coordinate with a smaller standard deviation counts as constant; see `features.principal_components` for the unit."""
 
 
 def normal_scores(x: Tensor) -> Tensor:

@@ -1,7 +1,4 @@
-"""Images at a stated resolution, and the same under a null in which tokens know nothing of them.
-
-In: pixel coordinates, sorted by group. Out: `NoisyPixels`, several draws of X̃ = X + ε with a permutation of each.
-"""
+"""X̃ = X + ε, the pixels at a stated resolution, and its permutations under the null of no information."""
 
 from __future__ import annotations
 
@@ -36,8 +33,8 @@ def noisy_pixels(
 ) -> NoisyPixels:
     """Draw X̃ = X + ε and a permutation of it, `permutations` times.
 
-    The noise is really drawn, not added to the covariance: then the sample covariance is Wishart and the bias of its
-    log-determinants does not depend on the truth, which is what lets a null take it away.
+    The noise is drawn, not added to the covariance: then the sample covariance is Wishart, and the bias of its
+    log-determinants does not depend on the truth, so a null can correct it.
 
     Args:
         x_nq: pixel coordinates of unit variance, rows sorted by group.
@@ -59,11 +56,11 @@ def noisy_pixels(
 
 
 def permuted_images(clusters: np.ndarray, sizes: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Return the image whose pixels each image gets under the null, (n,).
+    """Return the index of the image whose pixels each image gets under the null, (n,).
 
-    Clusters change places as a whole with others of their size: two images of one scene are nearly one observation,
-    and a null that parted them would look like twice as many images, and so hide the bias that it is there to show.
-    All stay within their group, so that a permutation leaves the sums over a group what they are.
+    Clusters are exchanged as a whole with others of their size: two images of one scene are nearly one observation,
+    and a null that separated them would look like twice as many images, and underestimate the bias.
+    Permutations stay within a group, so that they leave the sums over a group unchanged.
 
     >>> permuted_images(np.array([0, 0, 1, 1]), [4], torch.Generator()).tolist()
     [2, 3, 0, 1]
@@ -78,14 +75,16 @@ def permuted_images(clusters: np.ndarray, sizes: Sequence[int], generator: torch
 
 
 def _exchangeable(clusters: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the rows of clusters that may change places: (clusters, members), two clusters or more each time."""
+    """Yield the rows of exchangeable clusters: (clusters, members), at least two clusters each time."""
     members = np.split(np.arange(len(clusters)), np.flatnonzero(np.diff(clusters)) + 1)
     by_size: dict[int, list[np.ndarray]] = {}
     for rows in members:
         by_size.setdefault(len(rows), []).append(rows)
     alone = [size for size, found in by_size.items() if len(found) == 1]
     odd = [by_size.pop(size)[0] for size in alone]
-    if len(odd) == 1 and by_size and 1 not in by_size:  # no other of its size, and no single image: cut another one too
+    if (
+        len(odd) == 1 and by_size and 1 not in by_size
+    ):  # no other of its size, and no single image: split another one too
         size = min(by_size)
         odd += [by_size[size].pop()] if len(by_size[size]) > 2 else by_size.pop(size)
     if odd:

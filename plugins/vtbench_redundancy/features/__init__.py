@@ -1,1 +1,1 @@
-"""Coordinates of each image: which tokens and patches are measured, and their principal components."""
+"""Coordinates of each image: principal components of its measured tokens and patches."""

@@ -1,7 +1,7 @@
-"""Anyone's own arrays, reduced to what the suite needs of each image.
+"""Features of arrays: coordinates, token norms and token geometry of each image.
 
-In: tokens (n, N, d) with images (n, H, W, C) or patches (n, P, p): numpy arrays, memory-mapped ones, or `Rows` of a
-file. Out: `ArrayFeatures`. The arrays are read once in slices (the first images twice) and never held whole.
+Arrays are numpy arrays, memory-mapped ones, or `Rows` of a file. They are read once in slices (the first images twice)
+and never held whole.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from vtbench_redundancy.inputs.rows import Rows
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
 
 GEOMETRY_IMAGES = 256
-"""The geometry of so many images is enough: its numbers vary little, and each costs a spectrum."""
+"""Images whose geometry is measured: it varies little, and each image costs an eigendecomposition."""
 LAYER = "tokens"
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayFeatures:
-    """What is kept of n images."""
+    """Features of n images."""
 
     tokens: np.ndarray
     """(n, S, m, r) coordinates."""
@@ -54,7 +54,7 @@ def extract_features(
     device: str | torch.device,
     spectra: int = GEOMETRY_IMAGES,
 ) -> ArrayFeatures:
-    """Fit principal components on the first images, and reduce all to their coordinates.
+    """Fit principal components on the first images, and reduce all images to their coordinates.
 
     Args:
         tokens: (n, N, d).
@@ -100,7 +100,9 @@ def extract_features(
         if some.any():
             chosen = torch.as_tensor(measured[some] - seen.rows.start, device=seen.tokens_bNd.device)
             shapes[some] = token_geometry(seen.tokens_bNd[chosen]).cpu().numpy()
-    return ArrayFeatures(kept[f"tokens/{LAYER}"], kept["patches"], kept["pixels"], norms, shapes, measured, (count, width))
+    return ArrayFeatures(
+        kept[f"tokens/{LAYER}"], kept["patches"], kept["pixels"], norms, shapes, measured, (count, width)
+    )
 
 
 def _check(tokens: Array, sources: Array, name: str, boxes: np.ndarray | None) -> None:

@@ -1,7 +1,7 @@
-"""From tokens and images to coordinates: what a run keeps of each image, and what it writes once beside them.
+"""The encoder from tokens and image patches to the coordinates that a run stores of each sample.
 
-In: tokens (b, N, d) by layer, patches (b, m, p) of their places, and patches (b, P, p) of the whole image. Out: an
-`Encoder` of a few small arrays, and float32 coordinates under it.
+Its inputs are tokens (b, N, d) by layer, patches (b, m, p) at the places of the measured tokens, and patches (b, P, p)
+of the whole image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vtbench_redundancy.protocol import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Turns batches into coordinates.
+    """Maps batches to coordinates.
 
     X keeps the leading coordinates of each of its patches, so that each of its coordinates has a place: components of
     the whole image would mix the patches, and tokens that see one patch each would then look synergistic.
@@ -28,7 +28,7 @@ class Encoder:
     tokens: Mapping[str, PrincipalAxes]
     """By layer, (d, r)."""
     chosen: Mapping[str, np.ndarray]
-    """By layer, (S, m): which tokens are measured."""
+    """By layer, (S, m): indices of the measured tokens."""
     patches: PrincipalAxes
     """(p, r) of the patches that stand for the measured tokens."""
     pixels: PrincipalAxes
@@ -53,7 +53,7 @@ class Encoder:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Encoder:
-        """Take up what `arrays` returned."""
+        """Restore from what `arrays` returned."""
 
         def axes(name: str) -> PrincipalAxes:
             return PrincipalAxes(np.asarray(arrays[f"{name}/mean"]), np.asarray(arrays[f"{name}/axes"]))
@@ -72,7 +72,7 @@ class EncoderFit:
         self._pixels: StreamingPCA | None = None
 
     def update(self, tokens: Mapping[str, Tensor], patches_bmp: Tensor, pixels_bPp: Tensor) -> None:
-        """Take in a batch. The tokens of the first subset are enough for the tokens' axes."""
+        """Update with a batch. The tokens of the first subset are enough for the tokens' axes."""
         if self._pixels is None:
             self._pixels = self._components(max(1, self._protocol.r_x // pixels_bPp.shape[1]))
         self._pixels.update(pixels_bPp)
@@ -82,11 +82,11 @@ class EncoderFit:
 
     @property
     def empty(self) -> bool:
-        """Has nothing come in yet?"""
+        """Whether there was no batch yet."""
         return self._pixels is None
 
     def encoder(self) -> Encoder:
-        """The encoder of what came in so far."""
+        """Return the encoder fitted on all batches so far."""
         if self._pixels is None:
             raise ValueError("no images to fit principal components on")
         tokens = {layer: components.result() for layer, components in self._tokens.items()}

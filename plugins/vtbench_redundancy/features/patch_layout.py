@@ -1,7 +1,4 @@
-"""Where on the image to measure: which tokens, and the patches that they stand for.
-
-In: the number of tokens, their boxes, images. Out: a `PatchLayout`, patches (b, k, p).
-"""
+"""The choice of tokens to measure, and the image patches that they stand for."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from vtbench_redundancy.protocol import Protocol
 
 @dataclass(frozen=True, slots=True)
 class PatchLayout:
-    """Which tokens are measured, and the part of the image that each of the m measured places stands for."""
+    """The measured tokens, and the part of the image that each of the m measured places stands for."""
 
     chosen_Sm: np.ndarray
     """(S, m) indices of tokens: one stratified choice a row; a single row of all where N <= m."""
@@ -42,7 +39,9 @@ def choose_layout(count: int, boxes: np.ndarray | None, m: int, subsets: int, se
     if boxes is None and round(count**0.5) ** 2 == count:
         boxes = grid_boxes(count)
     if count <= m:
-        return PatchLayout(np.arange(count)[None], grid_boxes(count) if boxes is None else np.asarray(boxes, dtype=np.float64))
+        return PatchLayout(
+            np.arange(count)[None], grid_boxes(count) if boxes is None else np.asarray(boxes, dtype=np.float64)
+        )
     cells = grid_boxes(m)
     members = [np.asarray(run) for run in np.array_split(np.arange(count), m)]
     if boxes is not None:

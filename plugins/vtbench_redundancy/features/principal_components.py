@@ -1,7 +1,6 @@
-"""From vectors to coordinates: principal components of the first images, then a few numbers an image.
+"""Streaming principal component analysis of vectors (b, k, d) at k places of each image (tokens, patches).
 
-In: vectors (b, k, d) at k places of each image (tokens, patches), in batches. Out: `PrincipalAxes`, which make coordinates.
-A coordinate is in units of the data's root mean square, so that constants are told from signal by one threshold.
+A coordinate is in units of the data's root mean square, so that one threshold separates constants from signal.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import torch
 from torch import Tensor
 
 _CHUNK = 1 << 22
-"""Numbers centred at once: copies of this size are made in memory that the C library keeps, larger ones anew."""
+"""Values centred at once: the C library reuses memory for copies of this size, but not for larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrincipalAxes:
-    """What turns vectors into coordinates. Two small arrays, so that they can be written beside a run."""
+    """An affine map from vectors to coordinates; two small arrays, stored with a run."""
 
     mean: np.ndarray
     """(d,)"""
@@ -48,7 +47,7 @@ class StreamingPCA:
         self._count = 0
 
     def update(self, x_bkd: Tensor) -> None:
-        """Take in a batch: b images, k places, d numbers."""
+        """Update with a batch: b images, k places, d dimensions."""
         x = x_bkd.to(_wide(x_bkd))
         if self._count == 0:
             self._dim = x.shape[2]
@@ -56,7 +55,7 @@ class StreamingPCA:
             zeros = partial(torch.zeros, dtype=torch.float64, device=x.device)
             self._sum, self._sketch = zeros(x.shape[1], self._dim), zeros(self._dim, self._test.shape[1])
             self._square = 0.0
-            # what all tokens share may be a thousand times what tells them apart: it must not enter the products
+            # the common part of all tokens may be a thousand times their differences: it must not enter the products
             self._origin = x.mean(dim=0)
         self._count += len(x)
         self._square += float(torch.linalg.vector_norm(x, dtype=torch.float64)) ** 2 / x[0].numel()
@@ -69,7 +68,7 @@ class StreamingPCA:
 
     @property
     def empty(self) -> bool:
-        """Has nothing come in yet?"""
+        """Whether there was no batch yet."""
         return self._count == 0
 
     def result(self) -> PrincipalAxes:
@@ -78,7 +77,7 @@ class StreamingPCA:
             raise ValueError("no images to fit principal components on")
         scale = max((self._square / self._count) ** 0.5, 1e-30)
         mean = self._origin.double().mean(dim=0) + self._sum.mean(dim=0) / self._count
-        if self._dim <= self._rank:  # nothing to reduce: the coordinates stay what they are
+        if self._dim <= self._rank:  # nothing to reduce: keep the coordinates
             axes = torch.eye(self._dim, dtype=torch.float64, device=mean.device)
         else:
             axes = _leading(self._sketch - self._sum.T @ (self._sum @ self._test) / self._count, self._test)

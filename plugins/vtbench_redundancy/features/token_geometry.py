@@ -66,8 +66,8 @@ def token_geometry(tokens_bNd: Tensor) -> Tensor:
 def random_tokens(count: int, width: int, seed: int = 0) -> tuple[float, ...]:
     """Return `token_geometry` of independent Gaussian tokens, the mean of 8 draws.
 
-    The measures mislead without this reference: 576 random tokens of 4,096 dimensions have a participation ratio of 0.88 N, of 256
-    dimensions 0.31 N.
+    The measures mislead without this reference: 576 random tokens of 4,096 dimensions have a participation ratio of
+    0.88 N, of 256 dimensions 0.31 N.
 
     >>> [round(value / 64, 2) for value in random_tokens(64, 16)[:2]]
     [0.24, 0.2]

@@ -1,7 +1,4 @@
-"""Arrays of any size, a slice of images at a time, in memory that is used again and again.
-
-In: tokens and images as numpy arrays or `Rows`. Out: tensors of some images each, all of their values finite.
-"""
+"""Tokens and images as a stream of slices: tensors of some images each, in reused buffers, checked to be finite."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ from vtbench_redundancy.inputs.rows import Rows
 Array = np.ndarray | Rows
 
 SLICE_BYTES = 1 << 26
-"""A slice of tokens takes at most so much memory as float32, but is at least one image's."""
+"""Memory of a slice of tokens as float32; a slice has at least one image."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArraySlice:
-    """Some images. The tensors are good until the next slice is read: they are views of one buffer."""
+    """Some images. The tensors are views of one buffer: they are valid until the next slice is read."""
 
     rows: slice
     tokens_bNd: Tensor
@@ -34,12 +31,12 @@ class ArraySlice:
 
 
 class ArrayStream:
-    """Reads two arrays side by side.
+    """Reads tokens and images in parallel.
 
     Args:
         tokens: (n, N, d).
-        images: with as many rows.
-        name: what an error calls the images.
+        images: (n, ...) images or patches.
+        name: name of `images` in errors.
         device: where the tensors are.
     """
 
@@ -50,14 +47,14 @@ class ArrayStream:
         self._all = [slice(start, min(start + step, n)) for start in range(0, n, step)]
         self._buffers: dict[str, Tensor] = {}
 
-    def read(self, images: int | None = None) -> Iterator[ArraySlice]:
-        """Yield the slices that begin before image `images`, by default all.
+    def read(self, limit: int | None = None) -> Iterator[ArraySlice]:
+        """Yield the slices that begin before image `limit`, by default all.
 
         Raises:
             InputError: values that are not finite: how many, and where.
         """
         for rows in self._all:
-            if images is not None and rows.start >= images:
+            if limit is not None and rows.start >= limit:
                 return
             tokens, images = (self._load(name, array[rows]) for name, array in self._arrays.items())
             norms = torch.linalg.vector_norm(tokens, dim=2)
@@ -68,7 +65,7 @@ class ArrayStream:
             yield ArraySlice(rows, tokens, images, norms.double())
 
     def _load(self, name: str, values: np.ndarray) -> Tensor:
-        """Copy values into the buffer: float64 as it is, everything else as float32."""
+        """Copy values into the buffer, as float64 if they are that, else as float32."""
         native = np.float64 if values.dtype.itemsize > 8 else values.dtype.newbyteorder("=")
         found = torch.from_numpy(np.require(values, native, ["C", "W"]))  # a copy only of what torch does not take
         if name not in self._buffers:
@@ -78,7 +75,7 @@ class ArrayStream:
 
 
 def _not_finite(arrays: Mapping[str, Array], slices: list[slice]) -> InputError:
-    """Count the values that are not finite, over all slices, of the first array that has any."""
+    """Count the values that are not finite in the first array that has any."""
     for name, array in arrays.items():
         count, first = 0, ""
         for rows in slices:

@@ -1,7 +1,4 @@
-"""A directory of image files as one array.
-
-In: a directory, or a file that `files.open_array` reads. Out: `Rows` (n, H, W, 3) uint8 (or what the file holds).
-"""
+"""A directory of image files as `Rows` (n, H, W, 3) uint8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drop curve of a run: answers from fractions of the visual tokens in, the curve and what it comes to out."""
+"""The metric `drop_curve`: scores of answers from fractions of the visual tokens, under three token budgets."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from vtbench.types import Capability, Observation, Output, Record, Sample, Score
 from vtbench_redundancy.scores.drop_curve import FRACTIONS, area_estimate, f95_estimate, has_signal
 
 POLICIES = {"random": RandomKeep, "grid": GridKeep, "downsample": DownSample}
-"""All three keep equally many tokens at a fraction. Random keeping is the curve that scores; a model whose tokens hold
-no more than a coarser image would does as well under down-sampling."""
+"""Token budgets; at a fraction all three keep equally many tokens. `drop_area` and `drop_f95` are of random keeping;
+down-sampling does as well where the tokens hold no more than a coarser image would."""
 _ENDINGS = {"random": "", "grid": "_grid", "downsample": "_downsample"}
 
 
 class DropCurve:
-    """What the answers keep of what the image adds, as visual tokens are dropped behind the connector.
+    """Accuracy retained as visual tokens are dropped behind the connector.
 
-    An observation holds the sample's credit with none of its visual tokens, with all, and under each policy with each
-    of `FRACTIONS`; and how many visual tokens the decoder read.
+    An observation holds the sample's score with none of its visual tokens, with all, and under each policy with each
+    of `FRACTIONS`; and the number of visual tokens that the decoder read.
     """
 
     needs: frozenset[Capability] = frozenset({"generate", "budget"})
@@ -67,16 +67,14 @@ class DropCurve:
         details["drop_f95"] = {"policy": "random"}
         if not n:
             return {name: Score(None, detail=detail, percent=False) for name, detail in details.items()}
-        credits_nF = {
-            policy: np.array([[o["none"], *o[policy], o["all"]] for o in observations]) for policy in POLICIES
-        }
+        scores_nF = {policy: np.array([[o["none"], *o[policy], o["all"]] for o in observations]) for policy in POLICIES}
         tokens_F = np.mean([o["tokens"] for o in observations], axis=0)
-        details["drop_area"]["curve"] = _curve(credits_nF, tokens_F, clusters)
-        if not has_signal(credits_nF["random"], clusters):
+        details["drop_area"]["curve"] = _curve(scores_nF, tokens_F, clusters)
+        if not has_signal(scores_nF["random"], clusters):
             unknown = Score(None, n=n, flags=("no_signal",), percent=False)
             return {name: replace(unknown, detail=detail) for name, detail in details.items()}
-        found = {f"drop_area{name}": area_estimate(credits_nF[p], clusters) for p, name in _ENDINGS.items()}
-        found["drop_f95"] = f95_estimate(credits_nF["random"], clusters)
+        found = {f"drop_area{name}": area_estimate(scores_nF[p], clusters) for p, name in _ENDINGS.items()}
+        found["drop_f95"] = f95_estimate(scores_nF["random"], clusters)
         fraction = found["drop_f95"].value
         details["drop_f95"]["tokens"] = float(np.interp(np.log10(fraction), np.log10([*FRACTIONS, 1]), tokens_F[1:]))
         flags = {"drop_f95": ("at_most",)} if fraction == FRACTIONS[0] else {}
@@ -86,11 +84,11 @@ class DropCurve:
         }
 
 
-def _curve(credits_nF: Mapping[str, np.ndarray], tokens_F: np.ndarray, clusters: Sequence[str]) -> list[dict[str, Any]]:
-    """Mean credit at each fraction under each policy, with its 95 % interval and the tokens that were read."""
-    ends, last = next(iter(credits_nF.values())), len(FRACTIONS) + 1
+def _curve(scores_nF: Mapping[str, np.ndarray], tokens_F: np.ndarray, clusters: Sequence[str]) -> list[dict[str, Any]]:
+    """Mean score at each fraction under each policy, with its 95 % interval and the tokens that were read."""
+    ends, last = next(iter(scores_nF.values())), len(FRACTIONS) + 1
     points = [("any", 0.0, ends, 0)]
-    points += [(name, part, c_nF, i) for name, c_nF in credits_nF.items() for i, part in enumerate(FRACTIONS, start=1)]
+    points += [(name, part, c_nF, i) for name, c_nF in scores_nF.items() for i, part in enumerate(FRACTIONS, start=1)]
     points += [("any", 1.0, ends, last)]
     curve = []
     for policy, fraction, c_nF, i in points:

@@ -1,4 +1,4 @@
-"""The suite as metrics of a run: what `--metrics` names. The arithmetic is elsewhere, in functions over arrays."""
+"""Metrics of a run over visual tokens; the computations are in `vtbench_redundancy.scores`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vtbench_redundancy.scores.token_use import token_use
 
 
 class RedundancyMetric(CoordinateMetric):
-    """RS, R_pix, ΔRS, N_eff and what was discarded, at the connector's output."""
+    """RS, R_pix, ΔRS, N_eff and the discarded share, at the connector's output."""
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Score the answered samples."""
@@ -35,7 +35,7 @@ class RedundancyMetric(CoordinateMetric):
 
 
 class LayersMetric(CoordinateMetric):
-    """RS and what was discarded at every layer that the adapter names, from the vision tower into the decoder."""
+    """RS and the discarded share at every layer that the adapter gives, from the vision tower into the decoder."""
 
     layers = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
 
@@ -56,7 +56,7 @@ class LayersMetric(CoordinateMetric):
 
 
 class CarriersMetric(CoordinateMetric):
-    """How many tokens carry each part of the image, and which: the token x patch map of mutual information."""
+    """Number of tokens that carry each part of the image, from the token x patch map of mutual information."""
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Score the first choice of tokens where an image has more than the protocol measures together."""
@@ -70,7 +70,7 @@ class CarriersMetric(CoordinateMetric):
 
 
 class TokenUseMetric(CoordinateMetric):
-    """Shares of the tokens that are unique, dead, or mere sinks."""
+    """Shares of the tokens that are unique, dead, or sinks."""
 
     def observe(self, batch: Batch) -> list[Observation]:
         """Add the norms of all tokens, `norms` (N,)."""
@@ -86,11 +86,13 @@ class TokenUseMetric(CoordinateMetric):
             none = Score(None, n=len(clusters), flags=("few_images",), detail=facts, percent=False)
             return {"unique": none, "dead": none, "sink": none}
         tokens = arrays[f"tokens/{self.layers[0]}"][:, 0]
-        return token_use(tokens, arrays["pixels"], arrays["norms"], self.protocol, clusters, facts, compute_device()).scores()
+        return token_use(
+            tokens, arrays["pixels"], arrays["norms"], self.protocol, clusters, facts, compute_device()
+        ).scores()
 
 
 class GeometryMetric:
-    """Effective rank, participation ratio, stable rank, cosine and norm inequality, beside those of random tokens.
+    """Effective rank, participation ratio, stable rank, cosine and norm inequality, relative to random tokens.
 
     An observation holds the image's five numbers, `geometry` (5,).
     """
@@ -103,16 +105,16 @@ class GeometryMetric:
         self._shape = (0, 0)
 
     def warm(self, batch: Batch) -> None:
-        """Note how many tokens an image has, and how wide they are."""
+        """Record the number and width of an image's tokens."""
         _, count, width = batch.visual[self.layers[0]].tokens.shape
         self._shape = (count, width)
 
     def basis(self) -> Mapping[str, np.ndarray]:
-        """Return that."""
+        """Return the number and width of the tokens."""
         return {"shape": np.array(self._shape)}
 
     def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        """Take it up."""
+        """Restore them."""
         count, width = (int(side) for side in basis["shape"])
         self._shape = (count, width)
 

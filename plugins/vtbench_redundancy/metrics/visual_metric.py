@@ -1,7 +1,4 @@
-"""What every metric over visual tokens does in a run: batches in, a few hundred numbers a sample out.
-
-In: a `Batch` with visual tokens. Out: an observation of coordinates, for `Metric.compute` of the classes in `metrics`.
-"""
+"""`CoordinateMetric`: base class of the metrics that reduce visual tokens to a few hundred coordinates a sample."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from vtbench_redundancy.protocol import Protocol
 
 
 class CoordinateMetric:
-    """Fits principal components on the first samples, and reduces every sample to its coordinates under them.
+    """Fits principal components on the first samples, and reduces every sample to its coordinates.
 
     An observation holds, as float32, the coordinates of the sample's tokens `tokens/<layer>` (S, m, r) at each layer
     that the adapter gives, of the patches that the first layer's stand for, `patches` (m, r), and of the image,
@@ -39,7 +36,7 @@ class CoordinateMetric:
         self._counts: dict[str, int] = {}
 
     def warm(self, batch: Batch) -> None:
-        """Fit the principal components, and fix which tokens are measured and the size that images are brought to."""
+        """Fit the principal components; the first batch fixes the measured tokens and the size of images."""
         tokens = self._tokens(batch)
         if self._fit is None:
             p, chosen = self.protocol, {}
@@ -57,7 +54,7 @@ class CoordinateMetric:
             self._fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
 
     def basis(self) -> Mapping[str, np.ndarray]:
-        """Return the components, and where and at which size they were taken.
+        """Return the fitted components, with the layout and the image size that they belong to.
 
         Raises:
             VtbenchError: no sample had finite tokens.
@@ -70,7 +67,7 @@ class CoordinateMetric:
         return self._fit.encoder().arrays() | counts | {"cells": self._cells, "picture_size": np.array(self._size)}
 
     def restore(self, basis: Mapping[str, np.ndarray]) -> None:
-        """Take up a basis."""
+        """Restore fitted components."""
         self._fit, self._encoder = None, Encoder.of(basis)
         self._counts = {layer: int(basis[f"count/{layer}"]) for layer in self._encoder.chosen}
         self._cells = np.asarray(basis["cells"])
@@ -102,14 +99,14 @@ class CoordinateMetric:
         return [{name: array[i] for name, array in found.items()} for i in range(len(batch.samples))]
 
     def facts(self, layer: str) -> dict[str, object]:
-        """What a score of `layer` is printed with."""
+        """Return the details of a score of `layer`."""
         known = self._encoder is not None and layer in self._counts
         return {"layer": layer} | (
             {"N": self._counts[layer], "d": len(self._encoder.tokens[layer].mean)} if known and self._encoder else {}
         )
 
     def measured(self) -> list[str]:
-        """The layers that the adapter gave, the headline one first."""
+        """Return the layers that the adapter gave, the headline one first."""
         return [layer for layer in self.layers if layer in self._counts]
 
     def _tokens(self, batch: Batch) -> dict[str, Tensor]:
@@ -122,7 +119,7 @@ class CoordinateMetric:
 def unique_images(
     records: Sequence[Record], observations: Sequence[Observation]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Stack what was observed of each image, and name its cluster. Questions about one image count once."""
+    """Stack the observations of distinct images, and return their clusters. Questions about one image count once."""
     seen: dict[object, int] = {}
     for i, record in enumerate(records):
         seen.setdefault(record.image_sha256 or i, i)
@@ -133,12 +130,12 @@ def unique_images(
 
 
 def compute_device() -> torch.device:
-    """Where to compute scores."""
+    """Return the device that scores are computed on."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _images(samples: Sequence[Sample], size: tuple[int, int], place: torch.device) -> Tensor:
-    """The samples' first images (b, H, W, 3), brought to one size."""
+    """Return the samples' first images (b, H, W, 3), resized to one size."""
     images = (sample.images[0].convert("RGB") for sample in samples)
     same = [p if p.size == size else p.resize(size, Resampling.BICUBIC) for p in images]
     return torch.as_tensor(np.stack([np.asarray(p) for p in same]), device=place)

@@ -1,8 +1,8 @@
-"""The drop curve S4: how much of what an image adds is left when only a fraction of its visual tokens is.
+"""S4, the drop curve: accuracy retained when only a fraction of the visual tokens is kept.
 
-In: each sample's credit with none, with some and with all of its visual tokens. Out: `area` and `f95` with intervals.
-It is the functional counterpart of the Redundancy Score (S4 of the suite `rs-v1`), after the random deletion of visual
-tokens behind the encoder in what is public of arXiv 2602.06914: where tokens repeat each other, few of them do as well.
+Samples have a score in [0, 1] with none, with some and with all of their visual tokens; `area` and `f95` summarise the
+curve. It is the functional counterpart of the Redundancy Score, after the random deletion of visual tokens behind the
+encoder in what is public of arXiv 2602.06914: where tokens are redundant, few of them are enough.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy.integrate import trapezoid
 from vtbench_redundancy.statistics import IntervalEstimate, cluster_jackknife, cluster_mean
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 0.5)
-"""Fractions of the visual tokens that are kept, beside none of them and all."""
+"""Fractions of the visual tokens that are kept, between none and all."""
 RETAINED = 0.95
 
 
@@ -25,7 +25,7 @@ def area(means: np.ndarray, fractions: Sequence[float] = FRACTIONS) -> np.ndarra
     Retention is the share of what all tokens add to none that is left: (a_f - a_0) / (a_1 - a_0).
 
     Args:
-        means: (..., F + 2) mean credit a_f with no token, with each growing part of them, and with all.
+        means: (..., F + 2) mean score a_f with no token, with each growing part of them, and with all.
         fractions: the F fractions.
 
     >>> area(np.array([0.4, 0.5, 0.7, 0.8]), [0.01, 0.1]).round(4)  # retention 0.25, 0.75, 1
@@ -61,19 +61,23 @@ def f95(gains: np.ndarray, fractions: Sequence[float] = FRACTIONS) -> float:
     return float(10 ** (at[i] + share * (at[i + 1] - at[i])))
 
 
-def area_estimate(credit_nF: np.ndarray, clusters: Sequence[str], fractions: Sequence[float] = FRACTIONS) -> IntervalEstimate:
-    """Return `area` of credits, a column each for none, the fractions and all; its interval is the jackknife's."""
-    return cluster_jackknife(credit_nF, clusters, lambda means: area(means, fractions))
+def area_estimate(
+    score_nF: np.ndarray, clusters: Sequence[str], fractions: Sequence[float] = FRACTIONS
+) -> IntervalEstimate:
+    """Return `area` of scores, a column each for none, the fractions and all, with the interval of the jackknife."""
+    return cluster_jackknife(score_nF, clusters, lambda means: area(means, fractions))
 
 
-def f95_estimate(credit_nF: np.ndarray, clusters: Sequence[str], fractions: Sequence[float] = FRACTIONS) -> IntervalEstimate:
-    """Return `f95` of credits, a column each for none, the fractions and all.
+def f95_estimate(
+    score_nF: np.ndarray, clusters: Sequence[str], fractions: Sequence[float] = FRACTIONS
+) -> IntervalEstimate:
+    """Return `f95` of scores in [0, 1], a column each for none, the fractions and all.
 
     Its interval holds the fractions that are not told apart from 95 %: f95 of the upper and of the lower ends of the
     gains' own intervals (Fieller, "Some problems in interval estimation", JRSS B 16, 1954). In simulated curves it
     covers 94 to 100 %, where a jackknife of log f95 covers 77 to 100 %.
     """
-    gains_nF = credit_nF[:, 1:] - (1 - RETAINED) * credit_nF[:, :1] - RETAINED * credit_nF[:, -1:]
+    gains_nF = score_nF[:, 1:] - (1 - RETAINED) * score_nF[:, :1] - RETAINED * score_nF[:, -1:]
     each = [cluster_mean(column, clusters) for column in gains_nF.T]
     value = f95(np.array([gain.value for gain in each]), fractions)
     intervals = [gain.interval for gain in each if gain.interval]
@@ -83,7 +87,7 @@ def f95_estimate(credit_nF: np.ndarray, clusters: Sequence[str], fractions: Sequ
     return IntervalEstimate(value, None, (high, low))
 
 
-def has_signal(credit_nF: np.ndarray, clusters: Sequence[str]) -> bool:
+def has_signal(score_nF: np.ndarray, clusters: Sequence[str]) -> bool:
     """Whether answers with all tokens are better than answers with none, by the interval of the mean difference."""
-    gain = cluster_mean(credit_nF[:, -1] - credit_nF[:, 0], clusters)
+    gain = cluster_mean(score_nF[:, -1] - score_nF[:, 0], clusters)
     return gain.interval is not None and gain.interval[0] > 0

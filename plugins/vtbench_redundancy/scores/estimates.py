@@ -1,6 +1,6 @@
-"""Coordinates in, estimates out: RS and informations over all images, and over the subsets that intervals come from.
+"""RS and informations over all images, and their replicates over the subsets of images that intervals come from.
 
-`score` writes scores from them; a comparison of runs on the same images takes differences of the replicates.
+`redundancy_score` makes scores of them; a comparison of runs on the same images takes differences of the replicates.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vtbench_redundancy.statistics import below_noise
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """Means over the choices of tokens, for T subsets of the images as `groups.subsets` has them."""
+    """Means over the choices of tokens, for the T subsets of the images of `image_groups.jackknife_subsets`."""
 
     rs: Tensor
     """(T,) 1 − I(Z_1..Z_m ; X̃) / Σ_i I(Z_i ; X̃)."""
@@ -37,11 +37,11 @@ class Estimates:
     choices: int
     """Choices of tokens that were averaged."""
     low: bool
-    """Is Σ_i I(Z_i ; X̃) too little for a score (`groups.low`)?"""
+    """Whether Σ_i I(Z_i ; X̃) is too small for a score (`statistics.below_noise`)."""
 
     @classmethod
     def of(cls, found: Sequence[Information], groups: int) -> Estimates:
-        """Average."""
+        """Average over the choices of tokens."""
 
         def mean(values: Sequence[Tensor]) -> Tensor:
             return torch.stack(list(values)).mean(dim=0)
@@ -54,15 +54,15 @@ class Estimates:
 
 
 class ReferenceImages:
-    """What tokens are measured against: the images, how they are dealt into groups, and X̃.
+    """The images that tokens are measured against: their coordinates X, their groups, and X̃.
 
     Args:
         pixels: (n, P, c) coordinates of the images.
         width: coordinates of all tokens of an image that are measured together.
-        clusters: n names; images of one scene stay together. By default each is its own.
+        clusters: n names; images of one cluster share a scene and a group. By default each image is its own.
         protocol: its settings.
         device: where to compute.
-        halves: measure the two halves of the images too, where they are large enough.
+        halves: also measure the two halves of the images, where they are large enough.
     """
 
     def __init__(
@@ -85,22 +85,23 @@ class ReferenceImages:
 
     @cached_property
     def upper_bound(self) -> Estimates:
-        """I(X ; X̃), X being one token; the same for all tokens that are measured against these images."""
+        """I(X ; X̃), with X as one token: the most that any tokens can carry about X̃."""
         return Estimates.of([self._measure(self._x_nq[:, None, :])], self.protocol.groups)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What to know of every score."""
+        """Flags of every score."""
         return self.budget.flags + self.groups.flags
 
     def estimates(self, tokens: np.ndarray, constant: str) -> Estimates | str:
         """Measure tokens, (n, S, m, r) coordinates of the m in each of S choices.
 
         Returns:
-            The estimates, or a flag that says why there are none: `few_images`, or `constant` where nothing varies.
+            The estimates, or a flag that says why there are none: `few_images`, `constant_images`, or the argument
+            `constant` where no token varies.
         """
         choices, m, r = tokens.shape[1:]
-        places = self.budget.places(m, r)
+        places = self.budget.token_choices(m, r)
         if not places:
             return "few_images"
         if not self._x_nq.any():
@@ -118,6 +119,6 @@ class ReferenceImages:
         width = z_nmr[0].numel() + self.budget.q
         needed = images_needed(width, self.protocol, HALVES_IMAGES_PER_DIMENSION) if self._halves else float("inf")
         keep = jackknife_subsets(self.groups.sizes, needed).to(z_nmr.device)
-        # the replicates' spread is that of the average, without its cost: it is measured in docs/redundancy.md
+        # in-sample replicates cost less, and their spread is that of the average (measured in docs/redundancy.md)
         crossed = [self.protocol.crossed and not 1 <= t <= self.protocol.groups for t in range(len(keep))]
         return information(z_nmr, self._noisy, keep, self.protocol.jitter, crossed)

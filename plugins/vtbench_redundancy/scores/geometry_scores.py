@@ -21,7 +21,7 @@ def geometry_scores(
     protocol: Protocol = Protocol(),  # noqa: B008
     detail: Mapping[str, Any] | None = None,
 ) -> dict[str, Score]:
-    """Average over images, and set against random tokens: ranks as a ratio to theirs, cosine and Gini as what is more.
+    """Average over images, and compare with random tokens: ranks as a ratio, cosine and Gini as a difference.
 
     Args:
         measured: (n, 5), one row of `token_geometry` an image.

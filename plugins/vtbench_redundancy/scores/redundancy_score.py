@@ -1,7 +1,4 @@
-"""The Redundancy Score from coordinates: RS, R_pix, ΔRS, N_eff, what was discarded, with intervals and flags.
-
-In: principal components of tokens, patches and images, one row an image. Out: `Redundancy`, five `Score`s.
-"""
+"""The Redundancy Score from coordinates: RS, R_pix, ΔRS, N_eff and the discarded share, with intervals and flags."""
 
 from __future__ import annotations
 
@@ -20,12 +17,12 @@ from vtbench_redundancy.scores.score_writer import ScoreWriter, flag_synergy
 
 @dataclass(frozen=True, slots=True)
 class Redundancy:
-    """What `redundancy_score` says. Every `Score` carries its interval, its flags and how it was measured."""
+    """The five scores of redundancy; each has its interval, its flags and how it was measured."""
 
     rs: Score
     """RS = 1 − I(Z_1..Z_m ; X̃) / Σ_i I(Z_i ; X̃)."""
     r_pix: Score
-    """The same of the image's own patches."""
+    """RS of the image's own patches."""
     delta_rs: Score
     """RS − R_pix."""
     n_eff: Score
@@ -40,7 +37,7 @@ class Redundancy:
 
 
 def missing_scores(flag: str, n: int, detail: Mapping[str, Any]) -> Redundancy:
-    """Five scores without a value, for the reason that `flag` names."""
+    """Return five scores without a value; `flag` says why."""
     none = Score(None, n=n, flags=(flag,), detail=dict(detail), percent=False)
     return Redundancy(none, none, none, none, none)
 
@@ -57,8 +54,8 @@ def score_coordinates(
     """Score tokens against pixels by the protocol, from coordinates that an `Encoder` made.
 
     The interval comes from a delete-a-group jackknife over images with Student's t, never a bootstrap, whose repeated
-    images inflate mutual information. Few images measure fewer tokens, and fewer coordinates of the image, flagged
-    `reduced`.
+    images inflate mutual information. With few images, fewer tokens and fewer coordinates of the image are measured,
+    flagged `reduced`.
 
     Args:
         tokens: (n, S, m, r) coordinates of the m tokens in each of S subsets; the score is the mean over subsets.
@@ -85,15 +82,15 @@ def score_coordinates(
         return missing_scores(of_tokens, n, facts)
     facts |= {"m": of_tokens.m, "subsets": of_tokens.choices}
     of_patches = "no_patches" if patches is None else reference.estimates(patches[:, None], "constant_images")
-    return _written(of_tokens, of_patches, reference.upper_bound, ScoreWriter(n, protocol, facts, reference.flags))
+    return _write_scores(of_tokens, of_patches, reference.upper_bound, ScoreWriter(n, protocol, facts, reference.flags))
 
 
-def _written(tokens: Estimates, patches: Estimates | str, pixels: Estimates, write: ScoreWriter) -> Redundancy:
+def _write_scores(tokens: Estimates, patches: Estimates | str, pixels: Estimates, write: ScoreWriter) -> Redundancy:
     shared = slice(0, 1 + write.protocol.groups)  # halves may be large enough for one of two estimates only
     nats = {"information_joint": float(tokens.joint[0]), "information_sum": float(tokens.total[0])}
     rs = flag_synergy(write(tokens.rs, tokens.low, checked=True, **nats))
     if isinstance(patches, str):
-        r_pix = delta_rs = write.unknown(patches)
+        r_pix = delta_rs = write.missing(patches)
     else:
         r_pix = write(patches.rs, patches.low, checked=True)
         delta_rs = write(tokens.rs[shared] - patches.rs[shared], tokens.low or patches.low)

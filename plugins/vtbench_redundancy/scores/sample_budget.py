@@ -1,7 +1,4 @@
-"""How much can be measured with the images there are: how many tokens, and how many coordinates of the image.
-
-In: numbers of images, tokens and coordinates. Out: a `SampleBudget`: which to take.
-"""
+"""The numbers of tokens and of pixel coordinates that can be measured with a given number of images."""
 
 from __future__ import annotations
 
@@ -14,27 +11,27 @@ import numpy as np
 from vtbench_redundancy.protocol import IMAGES_PER_DIMENSION, REDUCED_IMAGES_PER_DIMENSION, Protocol, few_images_flag
 
 
-def images_needed(width: int, protocol: Protocol, room: float = IMAGES_PER_DIMENSION) -> int:
-    """Images that leave `room` times `width` when one group is predicted and another one left out.
+def images_needed(width: int, protocol: Protocol, per_dimension: float = IMAGES_PER_DIMENSION) -> int:
+    """Return the images needed for `per_dimension` images a dimension, with one group predicted and one left out.
 
     >>> images_needed(64 * 8 + 128, Protocol())
     1080
     """
     g = protocol.groups
-    return math.ceil(round(room * width * g / (g - 2), 6))
+    return math.ceil(round(per_dimension * width * g / (g - 2), 6))
 
 
 @dataclass(frozen=True, slots=True)
 class SampleBudget:
-    """What is measured of each image. Where images are few, X gives way first, and then the tokens."""
+    """What is measured of each image. With few images, X is reduced first, and then the tokens."""
 
     coordinates: np.ndarray
-    """(q,) which coordinates of the image make up X."""
+    """(q,) indices of the image coordinates that make up X."""
     images_needed: int
-    """For all tokens and all coordinates of the image."""
+    """Images needed for all tokens and all coordinates of the image."""
     flags: tuple[str, ...]
     affordable: float
-    """Dimensions that a covariance may have."""
+    """Largest number of dimensions of a covariance."""
     protocol: Protocol
 
     @property
@@ -44,9 +41,9 @@ class SampleBudget:
 
     @classmethod
     def of(cls, n: int, width: int, cells: Sequence[int], protocol: Protocol) -> SampleBudget:
-        """Take all of X where n images are enough for it and the tokens, else less: halved until a third is left.
+        """Take all of X if n images are enough for X and the tokens; else halve X until it fits a third of the budget.
 
-        The leading coordinates of all cells go in before any other, and then cells spread over the image.
+        The leading coordinates of all cells come first, and then cells spread over the image.
 
         Args:
             n: images.
@@ -59,7 +56,7 @@ class SampleBudget:
         affordable = math.inf
         if n < needed:
             affordable = n / images_needed(1000, protocol, REDUCED_IMAGES_PER_DIMENSION) * 1000
-            # under 60 images a third of the room may leave less than the two tokens that a score needs
+            # under 60 images a third of the budget may leave less than the two tokens that a score needs
             while q > max(1, min(affordable / 3, affordable - 2 * protocol.r)):
                 q = math.ceil(q / 2)
         spread = np.random.default_rng(protocol.seed).permutation(cells[0])
@@ -67,11 +64,11 @@ class SampleBudget:
         flags = few_images_flag(n) + ("reduced",) * (n < needed)
         return cls(np.sort(ranked[:q]), needed, flags, affordable, protocol)
 
-    def places(self, m: int, r: int) -> list[np.ndarray]:
-        """Which of m tokens of r coordinates to measure together: all, or random choices of what there is room for.
+    def token_choices(self, m: int, r: int) -> list[np.ndarray]:
+        """Choose among m tokens of r coordinates those measured together: all, or random choices that fit the budget.
 
         Returns:
-            One choice for each estimate to be averaged; empty where not even two tokens have room.
+            One choice for each estimate to be averaged; empty if not even two tokens fit.
         """
         fewer = min(m, max(0.0, self.affordable - self.q) // r)
         if fewer == m:

@@ -1,4 +1,4 @@
-"""From an estimate and its replicates to a `Score` with interval, flags and the facts it must be printed with."""
+"""`ScoreWriter`: an estimate and its replicates to a `Score` with interval, flags and details."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vtbench_redundancy.statistics import group_jackknife, t_interval, unconverg
 
 
 def rounded(values: Tensor) -> Any:
-    """Return values as nested lists of four digits after the point, for the details of a score."""
+    """Return values as nested lists rounded to four decimals, for the details of a score."""
     return values.double().cpu().numpy().round(4).tolist()
 
 
 def flag_synergy(rs: Score) -> Score:
-    """Return a redundancy, flagged where its whole interval is below 0: tokens tell more together than one by one."""
+    """Flag a redundancy whose whole interval is below 0: tokens carry more together than one by one."""
     return replace(rs, flags=(*rs.flags, "synergy")) if rs.interval and rs.interval[1] < 0 else rs
 
 
@@ -37,23 +37,25 @@ class ScoreWriter:
 
         Args:
             values_T: the value over all images, the jackknife's replicates and, where there are any, the two halves.
-            low: there is too little information for a value.
+            low: there is too little information for a value; flagged `low_information`.
             checked: compare with the halves, and flag `unconverged` where they differ by over 2 standard errors.
             more: further facts.
         """
         if low:
-            return self.unknown("low_information", **more)
+            return self.missing("low_information", **more)
         groups, facts, flags = self.protocol.groups, {**self.facts, **more}, self.flags
         value, stderr = float(values_T[0]), self.protocol.widen * float(group_jackknife(values_T, groups))
         if checked:
-            # the mean of two halves moves with the bias of small samples, hardly with their noise
+            # the mean of two halves shows the bias of small samples, with hardly more noise
             half = float(values_T[groups + 1 :].mean()) if len(values_T) > groups + 1 else None
             facts["half"] = half
             if unconverged(value, half, stderr):
                 flags = (*flags, "unconverged")
-        return Score(value, stderr, t_interval(value, stderr, groups - 1), self.n, flags=flags, detail=facts, percent=False)
+        return Score(
+            value, stderr, t_interval(value, stderr, groups - 1), self.n, flags=flags, detail=facts, percent=False
+        )
 
-    def unknown(self, flag: str, **more: Any) -> Score:
+    def missing(self, flag: str, **more: Any) -> Score:
         """Write a score without a value."""
         flags = tuple(dict.fromkeys((*self.flags, flag)))
         return Score(None, n=self.n, flags=flags, detail={**self.facts, **more}, percent=False)

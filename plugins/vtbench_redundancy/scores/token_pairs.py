@@ -1,7 +1,7 @@
-"""A second opinion on redundancy, without the Gaussian copula: pairs of tokens, by nearest neighbours.
+"""Redundancy of pairs of tokens by nearest neighbours (KSG), beside the Gaussian estimate on the same coordinates.
 
-In: tokens and images as arrays. Out: RS of pairs by KSG, by the Gaussian estimator on the very same numbers, and the
-difference. Nearest neighbours need few coordinates, so this is a check of the headline, not another headline.
+Nearest neighbours need few coordinates, so this checks the Gaussian copula of the Redundancy Score and does not replace
+it.
 """
 
 from __future__ import annotations
@@ -60,10 +60,9 @@ def pair_redundancy(
     RS = 1 − Σ I(Z_i, Z_j ; X̃_ij) / Σ (I(Z_i ; X̃_ij) + I(Z_j ; X̃_ij)) over 8 random pairs of the measured tokens, X̃_ij
     being the leading coordinate of each of their two places (of two places of the image, where tokens have none).
 
-    Neighbours resolve strong dependence badly, and that of two tokens with more coordinates worse than that of one, so
-    that by themselves they make independent tokens look redundant. What they say of Gaussian draws with the same
-    correlations, where the truth is known, is therefore taken off: each information is the Gaussian estimate, and what
-    neighbours find in the data beyond what they find in those draws.
+    KSG underestimates strong dependence, and more so for two tokens than for one as they have more coordinates, so that
+    independent tokens would look redundant. It is therefore corrected by its value on Gaussian draws with the same
+    correlations: each information is the Gaussian estimate, plus the KSG estimate on the data, less that on the draws.
 
     Args:
         tokens: (n, N, d), as the other arguments those of `suite.redundancy_score`.

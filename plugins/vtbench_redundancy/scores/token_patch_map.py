@@ -1,8 +1,4 @@
-"""S1, carriers: which tokens carry which part of the image.
-
-In: coordinates of tokens and patches, one row an image. Out: the token x patch map of mutual information in nats, how
-many tokens carry each patch, and scores with intervals.
-"""
+"""S1, carriers: the token x patch map of mutual information in nats, and the number of tokens that carry a patch."""
 
 from __future__ import annotations
 
@@ -26,14 +22,14 @@ from vtbench_redundancy.statistics import below_noise
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """Who carries what."""
+    """Mutual information of tokens with patches, and its scores."""
 
     map_mP: np.ndarray
     """M_ij = I(Z_i ; X̃_j) in nats, less its mean under the null."""
     noise: float
-    """The 95 % quantile of the largest that the null gives a patch: entries up to it count as nothing."""
+    """The 95 % quantile of the null's maximum over tokens for a patch: entries up to it count as 0."""
     count_P: np.ndarray
-    """C_j = (Σ_i M_ij)² / Σ_i M_ij²: how many tokens carry patch j; 0 where none does."""
+    """C_j = (Σ_i M_ij)² / Σ_i M_ij²: number of tokens that carry patch j; 0 where none does."""
     carriers: Score
     """The mean of C_j over the patches that any token carries."""
     uncarried: Score
@@ -79,17 +75,17 @@ def carriers(
     groups = assign_groups(n, clusters, protocol.groups, protocol.seed) if n >= MIN_IMAGES else None
     write = ScoreWriter(n, protocol, facts, few_images_flag(n) + (groups.flags if groups else ()))
     if groups is None:
-        return _nothing(write, "few_images", m, count)
+        return _missing(write, "few_images", m, count)
     z, x = (normal_scores(torch.as_tensor(array[groups.order], device=device)) for array in (tokens, patches))
     for name, scores in (("constant_images", x), ("constant_tokens", z)):
         if not scores.any():
-            return _nothing(write, name, m, count)
+            return _missing(write, name, m, count)
     noisy = noisy_pixels(
         x.flatten(1), groups.sizes, protocol.floor, max(1, protocol.permutations), protocol.seed, groups.clusters
     )
     keep = jackknife_subsets(groups.sizes, float("inf")).to(z)
     real_TmP, null_BmP = _pairwise(z, noisy, count, keep, protocol.jitter)
-    # of the largest: each of many tokens would have its own chance to seem to carry a patch
+    # maximum over tokens: each of many tokens has its own chance to exceed a quantile of single entries
     noise = float(torch.quantile(null_BmP.amax(dim=1).flatten(), 0.95) - null_BmP.mean())
     signal_TmP = torch.where(real_TmP > noise, real_TmP, 0)
     sums, squares = signal_TmP.sum(dim=1), signal_TmP.square().sum(dim=1)
@@ -108,8 +104,8 @@ def carriers(
     )
 
 
-def _nothing(write: ScoreWriter, flag: str, m: int, count: int) -> Carriers:
-    none = write.unknown(flag)
+def _missing(write: ScoreWriter, flag: str, m: int, count: int) -> Carriers:
+    none = write.missing(flag)
     return Carriers(np.full((m, count), np.nan), float("nan"), np.full(count, np.nan), none, none)
 
 

@@ -1,7 +1,4 @@
-"""S2, how tokens are used: which say something that no other token says, which say nothing, which are mere sinks.
-
-In: coordinates of tokens and image, norms of tokens, one row an image. Out: three shares of the tokens.
-"""
+"""S2, token use: shares of tokens that carry unique information, no information, or are sinks of large norm."""
 
 from __future__ import annotations
 
@@ -51,7 +48,7 @@ def token_use(
     detail: Mapping[str, Any] | None = None,
     device: str | torch.device = "cpu",
 ) -> TokenUse:
-    """Say how many tokens are unique, dead, or sinks.
+    """Measure the shares of tokens that are unique, dead, or sinks.
 
     For Gaussian variables I(Z_i ; X | Z_−i) = ½ log(|Λ_i|_(Z|X) / |Λ_i|_Z), Λ_i being the token's block of the inverse
     covariance of all tokens, given X or not (Cover and Thomas, Elements of Information Theory, eq. 2.61 and 8.4, with
@@ -80,22 +77,22 @@ def token_use(
     (0.4, 0.2)
     """
     n, m, r = tokens.shape
-    room = SampleBudget.of(n, m * r, pixels.shape[1:], protocol)
+    budget = SampleBudget.of(n, m * r, pixels.shape[1:], protocol)
     facts = dict(detail or {}) | {
-        "protocol": protocol.name, "m": m, "n": n, "r": r, "r_x": room.q, "images_needed": room.images_needed,
+        "protocol": protocol.name, "m": m, "n": n, "r": r, "r_x": budget.q, "images_needed": budget.images_needed,
     }  # fmt: skip
     groups = assign_groups(n, clusters, protocol.groups, protocol.seed)
     keep = jackknife_subsets(groups.sizes, float("inf")).to(device)
     write = ScoreWriter(n, protocol, facts, few_images_flag(n) + groups.flags)
     sink = _sinks(norms, groups, keep, write)
-    if n < room.images_needed:
-        none = write.unknown("few_images")
+    if n < budget.images_needed:
+        none = write.missing("few_images")
         return TokenUse(none, none, sink)
     z = normal_scores(torch.as_tensor(tokens[groups.order], device=device))
     x = normal_scores(torch.as_tensor(pixels.reshape(n, -1)[groups.order], device=device))
     for name, scores in (("constant_images", x), ("constant_tokens", z)):
         if not scores.any():
-            return TokenUse(write.unknown(name), write.unknown(name), sink)
+            return TokenUse(write.missing(name), write.missing(name), sink)
     noisy = noisy_pixels(x, groups.sizes, protocol.floor, max(1, protocol.permutations), protocol.seed, groups.clusters)
     added, own = _added_and_own(z, noisy, keep, protocol.jitter)
     # between copies there is only the jitter, for the null as well; this is what pixels can tell of that at most

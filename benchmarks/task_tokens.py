@@ -1,4 +1,4 @@
-"""What an adapter sees of a task, for the redundancy suite's own functions: an adapter and a task in, `Seen` out."""
+"""The images of a task and a model's visual tokens of them, as arrays for the redundancy suite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TaskTokens:
     """The first n images of a task and the tokens that a model makes of them."""
 
     tokens: np.ndarray
@@ -26,8 +26,8 @@ class Seen:
     """n names; images of one name share a scene."""
 
 
-def see(adapter: Adapter, task: Task, count: int) -> Seen:
-    """Show an adapter the first `count` images of a task."""
+def task_tokens(adapter: Adapter, task: Task, count: int) -> TaskTokens:
+    """Return the visual tokens of the first `count` images of a task."""
     tokens, images, clusters, boxes = [], [], [], None
     for start in range(0, count, BATCH):
         samples = [task.sample(i, adapter.image_size) for i in range(start, min(start + BATCH, count))]
@@ -36,4 +36,4 @@ def see(adapter: Adapter, task: Task, count: int) -> Seen:
         images.append(np.stack([np.asarray(sample.images[0]) for sample in samples]))
         boxes = visual.boxes
         clusters += [sample.cluster for sample in samples]
-    return Seen(np.concatenate(tokens), np.concatenate(images), boxes, clusters)
+    return TaskTokens(np.concatenate(tokens), np.concatenate(images), boxes, clusters)
