@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 CONSTANT = 1e-6
-"""A coordinate with a smaller standard deviation counts as constant; see `features.principal_components` for the unit."""
+"""Coordinates of a smaller standard deviation are constant; see `features.principal_components` for the unit."""
 
 
 def normal_scores(x: Tensor) -> Tensor:
