@@ -25,13 +25,14 @@ from vtbench.scoring.answers import exact_match
 from vtbench.scoring.credit import GRAPH, graph_counts
 from vtbench.scoring.statistics import Estimate, ratio, wilson
 from vtbench.types import Sample
-from vtbench_probes import attention_probe, linear_probe
+from vtbench_probes.attention_probe import predict as attention_predict
 from vtbench_probes.errors import ProbeError
+from vtbench_probes.linear_probe import predict as linear_predict
 from vtbench_probes.probe_data import Problem, Tokens, deal_folds, shuffled
 
 PROBES: Mapping[str, Callable[[Tokens, Sequence[Problem], np.ndarray], np.ndarray]] = {
-    "linear": linear_probe.predict,
-    "attention": attention_probe.predict,
+    "linear": linear_predict,
+    "attention": attention_predict,
 }
 REFERENCE = 1.0
 """Reference accuracy of retention: an oracle that knows the scene. The image shows the whole scene, so the pixels hold
