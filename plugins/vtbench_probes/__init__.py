@@ -1,7 +1,7 @@
 """Cue survival: which facts about an image small probes can decode from the visual tokens, stage by stage.
 
 Data flow: `cues` (labels of a scene) and `stage_features` (principal components of tokens) are stored with each sample
-by `cues_metric`; `probe_data` -> `linear_probe`, `attention_probe` -> `survival` (accuracies with controls) ->
+by `survival_metric`; `probe_data` -> `linear_probe`, `attention_probe` -> `survival` (accuracies with controls) ->
 `retention_table`. `embedding` and `report` show the token space.
 
 Importing this package imports neither torch nor scikit-learn; using it does.
@@ -60,6 +60,6 @@ def cues_metric() -> Metric:
         from vtbench.errors import PluginError
 
         raise PluginError(f"the probes need {error.name}: pip install 'vtbench[probes]'") from error
-    from vtbench_probes.cues_metric import CuesMetric
+    from vtbench_probes.survival_metric import CuesMetric
 
     return CuesMetric()

@@ -22,9 +22,9 @@ from vtbench.task import load_task
 from vtbench.types import Output, Record, VisualTokens
 from vtbench_probes import attention_probe
 from vtbench_probes.cues import CUES
-from vtbench_probes.cues_metric import CuesMetric
 from vtbench_probes.report import token_space
 from vtbench_probes.retention_table import STAGES, retention_matrix
+from vtbench_probes.survival_metric import CuesMetric
 
 RUN = {"model": "scenes", "tasks": ["attribute"], "metrics": ["accuracy", "cues"]}
 
