@@ -1,4 +1,4 @@
-"""The benchmark tasks of bmi with a Gaussian copula, each with its underlying normal task, and why the others have none.
+"""The benchmark tasks of bmi with a Gaussian copula, their underlying normal tasks, and why the others have none.
 
 A task counts by construction: normal variables whose coordinates are mapped one by one by strictly increasing functions
 (bmi/benchmark/task_list.py). That the maps are such is tested on samples.
