@@ -61,9 +61,9 @@ def truth() -> None:
 
 def embedded(images: int) -> TaskTokens:
     """The embedded LLaVA's 64 tokens of 160 dimensions, the images, and which of them share a scene."""
-    from vtbench.catalog import find_task_files
     from vtbench.registry import Registry
-    from vtbench.task import load_task
+    from vtbench.task.catalog import find_task_files
+    from vtbench.task.loading import load_task
 
     task = load_task(find_task_files()["relational"], split="train", items=images)
     return task_tokens(Registry().adapter("llava", {}), task, images)

@@ -29,11 +29,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from vtbench.scenes.draws import Draws
-from vtbench.scenes.place import EDGE
-from vtbench.scenes.scene import CANVAS, Scene, Thing
-from vtbench.scenes.spec import SIZES, RelationSpec
-from vtbench.scenes.truth import depth
+from vtbench.scenes.placement import EDGE
+from vtbench.scenes.relations import depth_relations
+from vtbench.scenes.rng import HashRng
+from vtbench.scenes.scene import CANVAS, Scene, SceneObject
+from vtbench.scenes.scene_settings import SIZES, RelationSettings
 
 GRID = 8
 """Cells a side of the grid of places."""
@@ -53,7 +53,7 @@ class CueLabel:
     label: str
 
 
-def cell_of(thing: Thing) -> int:
+def cell_of(thing: SceneObject) -> int:
     """Return the number of the cell that holds the object's centre, row by row from the top left."""
     return min(thing.cy // _CELL, GRID - 1) * GRID + min(thing.cx // _CELL, GRID - 1)
 
@@ -67,24 +67,24 @@ def quarter(x: int, y: int, middle_x: int, middle_y: int) -> str:
     return f"{'upper' if y < middle_y else 'lower'} {'left' if x < middle_x else 'right'}"
 
 
-def _central(thing: Thing) -> bool:
+def _central(thing: SceneObject) -> bool:
     edge = CANVAS // 4
     return edge <= thing.cx < CANVAS - edge and edge <= thing.cy < CANVAS - edge
 
 
-def _roomy(thing: Thing) -> bool:
+def _roomy(thing: SceneObject) -> bool:
     return all(_LARGE <= centre <= CANVAS - _LARGE for centre in (thing.cx, thing.cy))
 
 
-def _offset(thing: Thing) -> str:
+def _offset(thing: SceneObject) -> str:
     return quarter(thing.cx % _CELL, thing.cy % _CELL, _CELL // 2, _CELL // 2)
 
 
 def _orders(scene: Scene) -> dict[int, str]:
     """Return `front` or `behind` by id, for objects that overlap exactly one other."""
-    orders: dict[int, list[str]] = {thing.id: [] for thing in scene.things}
-    for a, b in combinations(scene.things, 2):
-        in_front = depth(a, b, RelationSpec())["front"]
+    orders: dict[int, list[str]] = {thing.id: [] for thing in scene.objects}
+    for a, b in combinations(scene.objects, 2):
+        in_front = depth_relations(a, b, RelationSettings())["front"]
         if in_front is not None:
             orders[a.id].append("front" if in_front else "behind")
             orders[b.id].append("behind" if in_front else "front")
@@ -104,8 +104,10 @@ class Cue:
     """Labels by object id, of the objects for which the cue is defined; or one of the whole image, at `_IMAGE`."""
 
 
-def _of_objects(hint: Hint, label: Callable[[Thing], str], where: Callable[[Thing], bool] = lambda _: True) -> Cue:
-    return Cue(hint, lambda scene: {thing.id: label(thing) for thing in scene.things if where(thing)})
+def _of_objects(
+    hint: Hint, label: Callable[[SceneObject], str], where: Callable[[SceneObject], bool] = lambda _: True
+) -> Cue:
+    return Cue(hint, lambda scene: {thing.id: label(thing) for thing in scene.objects if where(thing)})
 
 
 def _of_image(label: Callable[[Scene], str]) -> Cue:
@@ -117,14 +119,14 @@ CUES: dict[str, Cue] = {
     "colour": _of_objects("place", lambda thing: thing.colour),
     "texture": _of_objects("place", lambda thing: thing.texture),
     "size": _of_objects("place", lambda thing: thing.size, _roomy),
-    "count": _of_image(lambda scene: str(len(scene.things))),
+    "count": _of_image(lambda scene: str(len(scene.objects))),
     "position": _of_objects("shape", lambda thing: quarter(thing.cx, thing.cy, CANVAS // 2, CANVAS // 2)),
     "fine_offset": _of_objects("place", _offset, _central),
     "occlusion": Cue("place", _orders),
     "binding": _of_objects("shape", lambda thing: thing.colour),
     "background": _of_image(lambda scene: scene.background.colour),
 }
-_NAMES: dict[Hint, Callable[[Thing], str]] = {
+_NAMES: dict[Hint, Callable[[SceneObject], str]] = {
     "place": lambda thing: str(cell_of(thing)),
     "shape": lambda thing: thing.shape,
 }
@@ -134,18 +136,18 @@ def cue_labels(scene: Scene) -> dict[str, CueLabel]:
     """Return the label of every cue that the scene defines."""
     found = {}
     digest = scene.hash
-    single = {hint: _singled_out(scene.things, name) for hint, name in _NAMES.items()}
+    single = {hint: _singled_out(scene.objects, name) for hint, name in _NAMES.items()}
     for name, cue in CUES.items():
         labels = cue.labels(scene)
         if cue.hint == "nothing":
             found[name] = CueLabel("", labels[_IMAGE])
         elif candidates := [thing for thing in single[cue.hint] if thing.id in labels]:
-            thing = Draws("cue", name, digest).choice(candidates)
+            thing = HashRng("cue", name, digest).choice(candidates)
             found[name] = CueLabel(_NAMES[cue.hint](thing), labels[thing.id])
     return found
 
 
-def _singled_out(things: Sequence[Thing], name: Callable[[Thing], str]) -> list[Thing]:
+def _singled_out(things: Sequence[SceneObject], name: Callable[[SceneObject], str]) -> list[SceneObject]:
     """Return the objects whose name is theirs alone."""
     uses = Counter(map(name, things))
     return [thing for thing in things if uses[name(thing)] == 1]

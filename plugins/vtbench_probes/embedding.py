@@ -36,12 +36,12 @@ def token_contents(scene: Scene, places_m2: np.ndarray) -> dict[str, Any]:
     """
     ids = id_mask(scene, GRID * _PIXELS)
     cells = ids.reshape(GRID, _PIXELS, GRID, _PIXELS).swapaxes(1, 2).reshape(GRID * GRID, -1)
-    candidates = [BACKGROUND, *(thing.id for thing in scene.things)]
+    candidates = [BACKGROUND, *(thing.id for thing in scene.objects)]
     shares = np.stack([(cells == number).sum(axis=1) for number in candidates])
     column, row = np.clip((np.asarray(places_m2) * GRID).astype(int), 0, GRID - 1).T
     return {
         "shows": (shares.argmax(axis=0) - 1)[row * GRID + column].astype(np.int8),
-        "things": [[thing.shape, thing.colour, thing.texture] for thing in scene.things],
+        "things": [[thing.shape, thing.colour, thing.texture] for thing in scene.objects],
         "background": scene.background.colour,
     }
 

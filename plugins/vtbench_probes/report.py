@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.report.charts import scatter
-from vtbench.stored import read_records
+from vtbench.runs.reader import read_records
 from vtbench_probes.embedding import token_labels, tsne_panel
 from vtbench_probes.errors import ProbeError
 

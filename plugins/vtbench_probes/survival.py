@@ -23,7 +23,7 @@ import numpy as np
 
 from vtbench.scoring.answers import exact_match
 from vtbench.scoring.credit import GRAPH, graph_counts
-from vtbench.scoring.statistics import Estimate, ratio, wilson
+from vtbench.stats import Estimate, ratio, wilson
 from vtbench.types import Sample
 from vtbench_probes.attention_probe import predict as attention_predict
 from vtbench_probes.errors import ProbeError

@@ -33,13 +33,13 @@ class CuesMetric:
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
     layers: tuple[str, ...] = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
-    warmup = 512
+    fit_samples = 512
 
     def __init__(self) -> None:
         self._fits: dict[str, StageFit] = {}
         self._stages: dict[str, Stage] = {}
 
-    def warm(self, batch: Batch) -> None:
+    def partial_fit(self, batch: Batch) -> None:
         """Fit the principal components of every stage. Samples whose tokens are broken fail in `observe`."""
         tokens = self._tokens(batch)
         good = torch.stack([x.isfinite().flatten(1).all(dim=1).cpu() for x in tokens.values()]).all(dim=0)
@@ -50,7 +50,7 @@ class CuesMetric:
             if good.any() and x_bNd.shape[1] == self._fits[stage].count:
                 self._fits[stage].update(x_bNd[good.to(x_bNd.device)])
 
-    def basis(self) -> Mapping[str, np.ndarray]:
+    def state(self) -> Mapping[str, np.ndarray]:
         """Return the fitted components, with the tokens that they belong to.
 
         Raises:
@@ -63,11 +63,11 @@ class CuesMetric:
         stages = {stage: fit.stage().arrays() for stage, fit in self._fits.items()}
         return {f"{stage}/{name}": array for stage, arrays in stages.items() for name, array in arrays.items()}
 
-    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore fitted components."""
         self._fits = {}
         found: dict[str, dict[str, np.ndarray]] = {}
-        for key, array in basis.items():
+        for key, array in state.items():
             stage, _, name = key.partition("/")
             found.setdefault(stage, {})[name] = array
         self._stages = {stage: Stage.of(arrays) for stage, arrays in found.items()}

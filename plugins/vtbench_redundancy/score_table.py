@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from vtbench.console import number
+from vtbench.console.formatting import number
 from vtbench.types import Score
 
 HEADLINE = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")

@@ -95,7 +95,7 @@ def cluster_jackknife(
     """Estimate a smooth statistic of column means, with the interval of the delete-one-cluster jackknife.
 
     SE² = (G − 1) / G Σ_g (θ_g − mean θ)², where θ_g leaves out cluster g of G (Efron and Tibshirani, An Introduction to
-    the Bootstrap, 1993, eq. 11.5). As in `vtbench.scoring.statistics`, samples of one cluster are one unit, and where
+    the Bootstrap, 1993, eq. 11.5). As in `vtbench.stats`, samples of one cluster are one unit, and where
     any share a cluster the interval takes Student's t on G − 1 degrees of freedom instead of the normal quantile.
 
     Args:

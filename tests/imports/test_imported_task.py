@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from import_fakes import COLOURS, load, registry, write_config, write_lmms_config
 from PIL import Image
-from vtbench_analysis import compare
 
 from vtbench.cli import status
 from vtbench.engine.loop import run
 from vtbench.errors import ResultsError, TaskError, VtbenchError
+from vtbench_analysis import compare
 
 
 def go(path: Path, source: str = "lm-eval", **fields: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vtbench.hookspecs import hookimpl
-from vtbench.scenes.spec import COLOURS, SHAPES
+from vtbench.scenes.scene_settings import COLOURS, SHAPES
 from vtbench.types import Output, Sample, VisualTokens
 from vtbench_probes.cues import GRID
 from vtbench_probes.embedding import BACKGROUND, token_contents

@@ -6,22 +6,22 @@ from collections import Counter
 
 import pytest
 
-from vtbench.catalog import find_task_files
-from vtbench.scenes.scene import CANVAS, Background, Scene, Thing
-from vtbench.task import load_task
+from vtbench.scenes.scene import CANVAS, Background, Scene, SceneObject
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_probes.cues import CUES, GRID, cell_of, cue_labels
 
 CELL = CANVAS // GRID
 TASKS = ("coarse", "attribute", "relational", "scene_graph", "precise_offset", "occlusion")
 
 
-def thing(number: int, shape: str, colour: str, cx: float, cy: float, z: int = 0, diameter: float = 0.2) -> Thing:
+def thing(number: int, shape: str, colour: str, cx: float, cy: float, z: int = 0, diameter: float = 0.2) -> SceneObject:
     """An object with its centre at (cx, cy), as fractions of the image."""
     place = (round(cx * CANVAS), round(cy * CANVAS))
-    return Thing(number, shape, colour, "solid", "small", (0, 0, 0), round(diameter * CANVAS), *place, 0, z)
+    return SceneObject(number, shape, colour, "solid", "small", (0, 0, 0), round(diameter * CANVAS), *place, 0, z)
 
 
-def scene(*things: Thing) -> Scene:
+def scene(*things: SceneObject) -> Scene:
     return Scene(Background("red", (255, 0, 0)), things)
 
 
@@ -71,7 +71,7 @@ def test_labels_are_true_of_the_object_that_is_told(task: str, scenes: dict[str,
             if CUES[cue].hint == "nothing":
                 continue
             name = {"place": lambda t: str(cell_of(t)), "shape": lambda t: t.shape}[CUES[cue].hint]
-            (meant,) = [t for t in one.things if name(t) == asked.hint]
+            (meant,) = [t for t in one.objects if name(t) == asked.hint]
             if cue in ("shape", "colour", "texture", "size"):
                 assert asked.label == getattr(meant, cue)
             elif cue == "binding":
@@ -92,5 +92,5 @@ def test_labels_are_flat_enough_and_the_told_place_is_no_hint(scenes: dict[str, 
     for one in (one for some in scenes.values() for one in some):
         for cue, reach in (("size", 0.17), ("fine_offset", 0.25)):
             if asked_cue := cue_labels(one).get(cue):
-                (meant,) = [t for t in one.things if str(cell_of(t)) == asked_cue.hint]
+                (meant,) = [t for t in one.objects if str(cell_of(t)) == asked_cue.hint]
                 assert all(reach * CANVAS <= c <= (1 - reach) * CANVAS for c in (meant.cx, meant.cy))

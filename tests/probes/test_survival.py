@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from probe_fakes import posed
 
-from vtbench.catalog import find_task_files
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench_probes.errors import ProbeError
 from vtbench_probes.probe_data import FOLDS, Problem, build_problem, deal_folds, shuffled
 from vtbench_probes.stage_features import pooling

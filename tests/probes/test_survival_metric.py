@@ -12,13 +12,13 @@ from probe_fakes import BOXES, Plugin, SceneModel
 
 import vtbench
 import vtbench_probes
-from vtbench.catalog import find_task_files
 from vtbench.errors import SampleError, VtbenchError
 from vtbench.metric import Batch, VisualMetric
 from vtbench.registry import Registry
+from vtbench.runs.reader import read_records
 from vtbench.scoring import plugin as scoring
-from vtbench.stored import read_records
-from vtbench.task import load_task
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
 from vtbench.types import Output, Record, VisualTokens
 from vtbench_probes import attention_probe
 from vtbench_probes.cues import CUES
@@ -126,17 +126,17 @@ def test_broken_tokens_fail_their_sample_and_not_the_basis() -> None:
     x = np.random.default_rng(0).standard_normal((6, 64, 5)).astype(np.float32)
     x[2, 3, 1] = np.nan
     metric = CuesMetric()
-    metric.warm(token_contents({"connector": x}, 6))
-    metric.restore(metric.basis())
+    metric.partial_fit(token_contents({"connector": x}, 6))
+    metric.load_state(metric.state())
     with pytest.raises(SampleError, match=r"attribute/test/0/2 at connector are NaN"):
         metric.observe(token_contents({"connector": x}, 6))
     with pytest.raises(SampleError, match="9 visual tokens at connector where the first samples had 64"):
         metric.observe(token_contents({"connector": x[:2, :9]}, 2))
     x[:] = np.inf
     metric = CuesMetric()
-    metric.warm(token_contents({"connector": x}, 6))
+    metric.partial_fit(token_contents({"connector": x}, 6))
     with pytest.raises(VtbenchError, match="finite"):
-        metric.basis()
+        metric.state()
 
 
 def test_images_without_a_scene_have_no_cues_and_no_crash() -> None:
@@ -144,8 +144,8 @@ def test_images_without_a_scene_have_no_cues_and_no_crash() -> None:
     batch = token_contents({"connector": x}, 6)
     own = replace(batch, samples=[replace(sample, scene=None) for sample in batch.samples])
     metric = CuesMetric()
-    metric.warm(own)
-    metric.restore(metric.basis())
+    metric.partial_fit(own)
+    metric.load_state(metric.state())
     records = [Record("mine", s.id, s.index, s.prompt, s.target) for s in own.samples]
     scores = metric.compute(records, metric.observe(own))
     assert {(score.value, score.flags) for score in scores.values()} == {(None, ("not_in_scenes",))}
@@ -157,8 +157,8 @@ def test_its_numbers_do_not_depend_on_the_batch() -> None:
     (visual,) = SceneModel().visual_tokens(samples, ["connector"])
     metric = CuesMetric()
     whole = Batch(samples, [Output()] * 9, {"connector": visual})
-    metric.warm(whole)
-    metric.restore(metric.basis())
+    metric.partial_fit(whole)
+    metric.load_state(metric.state())
     one = VisualTokens("connector", visual.tokens[4:5], BOXES)
     (alone,) = metric.observe(Batch(samples[4:5], [Output()], {"connector": one}))
     together = metric.observe(whole)[4]

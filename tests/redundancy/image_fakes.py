@@ -52,8 +52,8 @@ def ready(make: Callable[[], VisualMetric], n: int, size: int, **given: Sequence
     """The metric, with the basis of the first n samples."""
     first, metric = make(), make()
     for batch in batches(range(n), size, **given):
-        first.warm(batch)
-    metric.restore(dict(first.basis()))
+        first.partial_fit(batch)
+    metric.load_state(dict(first.state()))
     return metric
 
 

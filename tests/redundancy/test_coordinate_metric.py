@@ -52,12 +52,12 @@ def test_batch_size_changes_rounding_only(whole: dict) -> None:
 def test_a_resumed_run_gives_the_same_numbers(tmp_path, whole: dict) -> None:
     fitted = RedundancyMetric()
     for batch in batches(range(200), 32):
-        fitted.warm(batch)
-    np.savez(tmp_path / "basis.npz", **fitted.basis())
+        fitted.partial_fit(batch)
+    np.savez(tmp_path / "basis.npz", **fitted.state())
     basis = dict(np.load(tmp_path / "basis.npz"))
     first, second = RedundancyMetric(), RedundancyMetric()
-    first.restore(basis)
-    second.restore(basis)
+    first.load_state(basis)
+    second.load_state(basis)
     seen = [o for batch in batches(range(192), 32) for o in first.observe(batch)]
     seen += [o for batch in batches(range(192, 400), 32) for o in second.observe(batch)]
     assert second.compute([record(i) for i in range(400)], seen) == whole
@@ -122,13 +122,13 @@ def test_tokens_that_are_not_finite_fail_their_sample(bad: float) -> None:
     with pytest.raises(SampleError, match=r"2 values .* t/test/0/1 at connector are NaN or infinite"):
         metric.observe(batch)
     first = RedundancyMetric()
-    first.warm(batch)
-    assert all(np.isfinite(array).all() for array in first.basis().values())
+    first.partial_fit(batch)
+    assert all(np.isfinite(array).all() for array in first.state().values())
     batch.visual["connector"].tokens[:] = bad
     first = RedundancyMetric()
-    first.warm(batch)
+    first.partial_fit(batch)
     with pytest.raises(VtbenchError, match="finite"):
-        first.basis()
+        first.state()
 
 
 def test_another_number_of_tokens_fails_its_sample() -> None:

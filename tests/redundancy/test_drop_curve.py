@@ -19,8 +19,8 @@ from vtbench.errors import AdapterError
 from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch, BudgetMetric
 from vtbench.registry import Registry
-from vtbench.results import RunResult
-from vtbench.scenes.draws import Draws
+from vtbench.runs.results import RunResult
+from vtbench.scenes.rng import HashRng
 from vtbench.types import Output, Record, Sample, Score, VisualTokens
 from vtbench_redundancy.metrics.drop_curve_metric import DropCurve
 from vtbench_redundancy.scores import drop_curve
@@ -59,7 +59,7 @@ class Copies:
         return [self._answer(sample, rows) for sample, rows in zip(samples, weights, strict=True)]
 
     def _answer(self, sample: Sample, rows: np.ndarray) -> Output:
-        holders = Draws("copies", sample.id).sample(range(TOKENS), self.copies)
+        holders = HashRng("copies", sample.id).sample(range(TOKENS), self.copies)
         text = sample.target if self.sees and rows[:, holders].any() else "no"
         return Output(text, tokens_in=WORDS + len(rows) if self.counts else None)
 

@@ -68,8 +68,8 @@ def test_a_loud_token_is_a_sink() -> None:
         batch.visual["connector"].tokens[:, 5] *= 20
         loud.append(batch)
     for batch in loud:
-        metric.warm(batch)
-    metric.restore(metric.basis())
+        metric.partial_fit(batch)
+    metric.load_state(metric.state())
     seen = [o for batch in loud for o in metric.observe(batch)]
     assert seen[0]["norms"].shape == (COUNT,)
     found = metric.compute([record(i) for i in range(60)], seen)

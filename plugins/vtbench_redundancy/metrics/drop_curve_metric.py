@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from vtbench.budget import Budget
-from vtbench.budgets import Amount, DownSample, GridKeep, RandomKeep
 from vtbench.errors import AdapterError
 from vtbench.metric import Batch
 from vtbench.scoring.credit import credit
-from vtbench.scoring.statistics import mean
+from vtbench.stats import mean
 from vtbench.types import Capability, Observation, Output, Record, Sample, Score
+from vtbench_budgets import DownSample, GridKeep, RandomKeep, TokenCount
 from vtbench_redundancy.scores.drop_curve import FRACTIONS, area_estimate, f95_estimate, has_signal
 
 POLICIES = {"random": RandomKeep, "grid": GridKeep, "downsample": DownSample}
@@ -31,8 +31,8 @@ class DropCurve:
     """
 
     needs: frozenset[Capability] = frozenset({"generate", "budget"})
-    budgets: Mapping[str, Budget] = {"none": GridKeep(Amount(fraction=0))} | {
-        f"{name} {part}": policy(Amount(fraction=part)) for name, policy in POLICIES.items() for part in FRACTIONS
+    budgets: Mapping[str, Budget] = {"none": GridKeep(TokenCount(fraction=0))} | {
+        f"{name} {part}": policy(TokenCount(fraction=part)) for name, policy in POLICIES.items() for part in FRACTIONS
     }
 
     def observe(self, batch: Batch) -> list[Observation]:

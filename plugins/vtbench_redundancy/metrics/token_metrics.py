@@ -99,23 +99,23 @@ class GeometryMetric:
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
     layers: tuple[str, ...] = ("connector",)
-    warmup = 1
+    fit_samples = 1
 
     def __init__(self) -> None:
         self._shape = (0, 0)
 
-    def warm(self, batch: Batch) -> None:
+    def partial_fit(self, batch: Batch) -> None:
         """Record the number and width of an image's tokens."""
         _, count, width = batch.visual[self.layers[0]].tokens.shape
         self._shape = (count, width)
 
-    def basis(self) -> Mapping[str, np.ndarray]:
+    def state(self) -> Mapping[str, np.ndarray]:
         """Return the number and width of the tokens."""
         return {"shape": np.array(self._shape)}
 
-    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore them."""
-        count, width = (int(side) for side in basis["shape"])
+        count, width = (int(side) for side in state["shape"])
         self._shape = (count, width)
 
     def observe(self, batch: Batch) -> list[Observation]:

@@ -30,12 +30,12 @@ class CoordinateMetric:
 
     def __init__(self, protocol: Protocol = Protocol()) -> None:  # noqa: B008
         self.protocol = protocol
-        self.warmup = protocol.warmup
+        self.fit_samples = protocol.warmup
         self._fit: EncoderFit | None = None
         self._encoder: Encoder | None = None
         self._counts: dict[str, int] = {}
 
-    def warm(self, batch: Batch) -> None:
+    def partial_fit(self, batch: Batch) -> None:
         """Fit the principal components; the first batch fixes the measured tokens and the size of images."""
         tokens = self._tokens(batch)
         if self._fit is None:
@@ -53,7 +53,7 @@ class CoordinateMetric:
             own, whole = self._patches([batch.samples[i] for i in rows], device)
             self._fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
 
-    def basis(self) -> Mapping[str, np.ndarray]:
+    def state(self) -> Mapping[str, np.ndarray]:
         """Return the fitted components, with the layout and the image size that they belong to.
 
         Raises:
@@ -66,12 +66,12 @@ class CoordinateMetric:
         counts = {f"count/{layer}": np.array(count) for layer, count in self._counts.items()}
         return self._fit.encoder().arrays() | counts | {"cells": self._cells, "picture_size": np.array(self._size)}
 
-    def restore(self, basis: Mapping[str, np.ndarray]) -> None:
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore fitted components."""
-        self._fit, self._encoder = None, Encoder.of(basis)
-        self._counts = {layer: int(basis[f"count/{layer}"]) for layer in self._encoder.chosen}
-        self._cells = np.asarray(basis["cells"])
-        width, height = (int(side) for side in basis["picture_size"])
+        self._fit, self._encoder = None, Encoder.of(state)
+        self._counts = {layer: int(state[f"count/{layer}"]) for layer in self._encoder.chosen}
+        self._cells = np.asarray(state["cells"])
+        width, height = (int(side) for side in state["picture_size"])
         self._size = (width, height)
 
     def observe(self, batch: Batch) -> list[Observation]:
