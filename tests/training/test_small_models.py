@@ -77,7 +77,7 @@ def test_what_is_learned_is_what_the_adapter_asks_token_for_token(saved) -> None
     name, one, adapter = saved
     packer = packer_of(one)
     for text, sample in zip(TEXTS, samples_of(noise_images(3)), strict=True):
-        with adapter._batch([sample]):
+        with adapter.batch([sample]):
             asked = adapter.batch_inputs([sample])["input_ids"][0].tolist()
         encoded = packer.encode(text)
         assert [*one.prefix_ids, *encoded.ids[: encoded.answer_start]] == asked, name
@@ -99,7 +99,7 @@ def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> 
     for row, image in enumerate(images):
         for number, text in enumerate(TEXTS[: 3 - row]):
             sample = replace(samples_of(noise_images(3))[number], images=(image,))
-            with adapter._batch([sample]):
+            with adapter.batch([sample]):
                 alone = adapter.model(**adapter.batch_inputs([sample])).logits[0, -1]
             mine = (batch["segments"][row] == number).nonzero()[:, 0]
             last = mine[packer_of(one).encode(text).answer_start - 1]
