@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seeing import see
+from task_tokens import task_tokens
 
 import vtbench
 from vtbench.console.formatting import number
@@ -110,7 +110,7 @@ def equal(asked: Asked, m: int) -> dict[str, Any]:
     if not kept.exists():
         adapter = Registry().adapter(asked.model, asked.arguments)
         task = load_task(find_task_files()["probe"])
-        seen = see(adapter, task, min(asked.limit or len(task), len(task)))
+        seen = task_tokens(adapter, task, min(asked.limit or len(task), len(task)))
         adapter.close()
         protocol = replace(Protocol(), m=m)
         found = redundancy_score(seen.tokens, seen.images, boxes=seen.boxes, clusters=seen.clusters, protocol=protocol)

@@ -7,7 +7,7 @@ tokens that are made on the way, slice by slice; making them (the reading of the
 
     (a) KSG mutual information of every token with every patch, in the same 8 + 8 coordinates and without any interval,
         one pair at a time, extrapolated from a few pairs;
-    (b) the forward pass of a ViT-L/14 at 336 px over as many pictures, extrapolated from a few.
+    (b) the forward pass of a ViT-L/14 at 336 px over as many images, extrapolated from a few.
 
 Each figure is measured in a process of its own, on the same device and threads.
 """
@@ -25,12 +25,12 @@ import numpy as np
 import torch
 
 SIDE = 64
-"""Pixels a side of the pictures, which are noise: what is in them does not change the work."""
+"""Pixels a side of the images, which are noise: what is in them does not change the work."""
 
 
 def measure_score(images: int, count: int, width: int, device: str) -> dict[str, float | None]:
     from vtbench_redundancy import redundancy_score
-    from vtbench_redundancy.reading.rows import Rows
+    from vtbench_redundancy.inputs.rows import Rows
 
     generator = np.random.default_rng(0)
     cells = min(count, 64)
@@ -59,7 +59,7 @@ def measure_score(images: int, count: int, width: int, device: str) -> dict[str,
 
 
 def measure_ksg(images: int, pairs: int = 12) -> dict[str, float]:
-    from vtbench_redundancy.ksg import ksg
+    from vtbench_redundancy.estimators.ksg import ksg
 
     generator = np.random.default_rng(0)
     x = generator.standard_normal((pairs, images, 8))  # the coordinates that the suite has of a token, and of a patch

@@ -9,11 +9,11 @@ import argparse
 
 import numpy as np
 
+from vtbench_redundancy.estimators.ground_truth import GaussianModel
 from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.score import score_coordinates
-from vtbench_redundancy.truth import GaussianModel
+from vtbench_redundancy.scores.redundancy_score import score_coordinates
 
-# images, tokens, coordinates of a token, of the picture, noise of the tokens, cubed
+# images, tokens, coordinates of a token, of the image, noise of the tokens, cubed
 CASES = (
     (400, 8, 2, 16, 0.0, False),
     (400, 8, 2, 16, 0.3, False),

@@ -1,7 +1,7 @@
 """How far does the Redundancy Score depend on its settings? The tables in docs/redundancy.md.
 
     python benchmarks/redundancy_settings.py truth     made-up tokens whose RS is known
-    python benchmarks/redundancy_settings.py model     the embedded model, on training pictures of `relational`
+    python benchmarks/redundancy_settings.py model     the embedded model, on training images of `relational`
     python benchmarks/redundancy_settings.py sets      the same model, on eight sets of 2,000 of them and on all at once
 
 One setting at a time is changed from the protocol's.
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from seeing import Seen, see
+from task_tokens import TaskTokens, task_tokens
 
 from vtbench_redundancy import Protocol, redundancy_score
-from vtbench_redundancy.layout import lay_out
-from vtbench_redundancy.truth import GaussianModel
+from vtbench_redundancy.estimators.ground_truth import GaussianModel
+from vtbench_redundancy.features.patch_layout import choose_layout
 
 IMAGES = (300, 1000, 2000, 4000)
 
@@ -52,25 +52,25 @@ def truth() -> None:
     print("| setting | true RS | RS | 95 % | flags |\n|---|---|---|---|---|")
     for name, n, protocol in changed(base, settings):
         found = redundancy_score(tokens[:n], patches=patches[:n], protocol=protocol).rs
-        chosen = lay_out(m, None, protocol.m, protocol.subsets, protocol.seed).chosen_Sm
+        chosen = choose_layout(m, None, protocol.m, protocol.subsets, protocol.seed).chosen_Sm
         rows = [np.concatenate([np.arange(i * r, (i + 1) * r) for i in choice]) for choice in chosen]
         parts = [replace(model, map_Mq=model.map_Mq[part], m=chosen.shape[1]) for part in rows]
         known = np.mean([part.rs(protocol.floor) for part in parts])
         print(_row(name, f"{known:.4f}", found), flush=True)
 
 
-def embedded(images: int) -> Seen:
-    """The embedded LLaVA's 64 tokens of 160 dimensions, the pictures, and which of them share a scene."""
+def embedded(images: int) -> TaskTokens:
+    """The embedded LLaVA's 64 tokens of 160 dimensions, the images, and which of them share a scene."""
     from vtbench.registry import Registry
     from vtbench.task.catalog import find_task_files
     from vtbench.task.loading import load_task
 
     task = load_task(find_task_files()["relational"], split="train", items=images)
-    return see(Registry().adapter("llava", {}), task, images)
+    return task_tokens(Registry().adapter("llava", {}), task, images)
 
 
 def model() -> None:
-    """One setting at a time, on the same pictures."""
+    """One setting at a time, on the same images."""
     seen = embedded(max(IMAGES))
     settings = {
         "r": (2, 4, 16), "r_x": (64, 256), "floor": (1e-3, 1e-1), "m": (16, 32), "projection": (32, 64, 128),
@@ -83,9 +83,9 @@ def model() -> None:
 
 
 def sets(count: int = 8, size: int = 2000) -> None:
-    """How far one set of pictures is from another, how far the interval says, and what many more pictures say."""
+    """How far one set of images is from another, how far the interval says, and what many more images say."""
     seen = embedded(count * size)
-    print("| estimate | pictures | RS, mean | SD over sets | mean SE | R_pix, mean | SD over sets | mean SE |")
+    print("| estimate | images | RS, mean | SD over sets | mean SE | R_pix, mean | SD over sets | mean SE |")
     print("|---|---|---|---|---|---|---|---|")
     for name, crossed, known in (
         ("the protocol", True, True),

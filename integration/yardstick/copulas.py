@@ -1,6 +1,4 @@
-"""Which of bmi's benchmark tasks have a Gaussian copula.
-
-In: nothing. Out: the twenty that have one, each with the normal variables that it is made of; why the others have none.
+"""The benchmark tasks of bmi with a Gaussian copula, their underlying normal tasks, and why the others have none.
 
 A task counts by construction: normal variables whose coordinates are mapped one by one by strictly increasing functions
 (bmi/benchmark/task_list.py). That the maps are such is tested on samples.

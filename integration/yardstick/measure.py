@@ -1,6 +1,6 @@
-"""Estimators of mutual information on tasks of known truth, beside vtbench's own.
+"""Estimates of mutual information on the tasks of bmi (PyPI: benchmark-mi), by vtbench's estimators and bmi's.
 
-In: bmi's benchmark tasks (PyPI: benchmark-mi). Out: one `Row` a task; as a script, the table in results/yardstick/.
+As a script, it writes the table in results/yardstick/.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from bmi.interface import BaseModel, IMutualInformationPointEstimator
 from copulas import BASES
 from threadpoolctl import threadpool_limits
 
-from vtbench_redundancy.mutual import Estimator, mutual_information
+from vtbench_redundancy.estimators.mutual_information import Estimator, mutual_information
 
 SAMPLES = 5_000
 SEED = 0
 SEEDS = range(5)
-"""Samples that vtbench's default estimator is tried on; the others see the first."""
+"""Seeds of the samples for vtbench's default estimator; the others are evaluated on the first."""
 NEIGHBOURS_UP_TO = 3
 """Coordinates a side up to which vtbench's "ksg" is meant to be used."""
 RESULTS = Path(__file__).parents[2] / "results" / "yardstick"
 
 
 class Parameters(BaseModel):
-    """What bmi records of an estimator."""
+    """Parameters of an estimator, as bmi records them."""
 
     estimator: str
 
@@ -61,7 +61,7 @@ ESTIMATORS: Mapping[str, IMutualInformationPointEstimator] = {
 
 @dataclass(frozen=True)
 class Row:
-    """What the estimators said of one task."""
+    """Estimates of one task."""
 
     task: str
     name: str
@@ -83,7 +83,7 @@ class Row:
 
 
 def measure() -> list[Row]:
-    """Try every estimator on every task, on one thread; tasks with a Gaussian copula come first."""
+    """Run every estimator on every task, on one thread; tasks with a Gaussian copula come first."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
         rows = [_measure(task) for task in BENCHMARK_TASKS.values()]

@@ -1,4 +1,4 @@
-"""The table of the yardstick. In: rows. Out: table.md, table.csv, table.json in a directory."""
+"""Writes the table of the yardstick as table.md, table.csv and table.json."""
 
 from __future__ import annotations
 

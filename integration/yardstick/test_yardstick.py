@@ -1,4 +1,4 @@
-"""vtbench's mutual information against truths that others have set up: benchmark-mi's forty tasks.
+"""vtbench's mutual information on the forty tasks of benchmark-mi, whose true values are known.
 
 Runs in an environment of its own (`make yardstick`) and writes results/yardstick/.
 """

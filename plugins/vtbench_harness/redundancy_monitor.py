@@ -133,13 +133,13 @@ def print_redundancy(monitors: Mapping[str, RedundancyMonitor], path: str | None
     Raises:
         ResultsError: the file cannot be written.
     """
-    from vtbench_redundancy.showing import show
+    from vtbench_redundancy.score_table import print_table
 
     for task, monitor in monitors.items():
         if monitor.problem:
             print(f"vtbench: no redundancy of {task}: {monitor.problem}", file=sys.stderr)
             continue
-        show(monitor.scores(), f"redundancy of the visual tokens · {task}")
+        print_table(monitor.scores(), f"redundancy of the visual tokens · {task}")
         if monitor.skipped:
             print(
                 f"vtbench: {monitor.skipped} samples of {task} are not in it: their number of tokens differs",

@@ -1,7 +1,10 @@
-"""Cue survival: which facts about a picture can still be read off the visual tokens, stage by stage.
+"""Cue survival: which facts about an image small probes can decode from the visual tokens, stage by stage.
 
-In: visual tokens and the scenes behind the pictures, from a run. Out: accuracies of small probes with their controls,
-and panels of token embeddings. Importing this package imports neither torch nor scikit-learn; using it does.
+Data flow: `cues` (labels of a scene) and `stage_features` (principal components of tokens) are stored with each sample
+by `survival_metric`; `probe_data` -> `linear_probe`, `attention_probe` -> `survival` (accuracies with controls) ->
+`retention_table`. `embedding` and `report` show the token space.
+
+Importing this package imports neither torch nor scikit-learn; using it does.
 """
 
 from __future__ import annotations
@@ -16,18 +19,18 @@ import vtbench
 if TYPE_CHECKING:
     from vtbench.metric import Metric
     from vtbench_probes.embedding import token_labels, tsne_panel
-    from vtbench_probes.matrix import retention_matrix
+    from vtbench_probes.retention_table import retention_matrix
 
 __all__ = ["retention_matrix", "token_labels", "tsne_panel", "vtbench_metrics", "vtbench_report_sections"]
 
-_HOMES = {"retention_matrix": "matrix", "token_labels": "embedding", "tsne_panel": "embedding"}
+_EXPORTS = {"retention_matrix": "retention_table", "token_labels": "embedding", "tsne_panel": "embedding"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for."""
-    if name not in _HOMES:
+    """Import an export when it is first asked for."""
+    if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
 
 
 @vtbench.hookimpl
@@ -38,18 +41,18 @@ def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
 
 @vtbench.hookimpl
 def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:
-    """The token space, as a part of a run's report."""
+    """The token space, as a section of a run's report."""
     return {"token space": _token_space}
 
 
 def _token_space(path: Path) -> str | None:
-    from vtbench_probes.sections import token_space
+    from vtbench_probes.report import token_space
 
     return token_space(path)
 
 
 def cues_metric() -> Metric:
-    """Which cues (shape, colour, count, binding, ...) small probes read off the visual tokens, stage by stage."""
+    """Accuracy of small probes for each cue (shape, colour, count, ...) on the visual tokens, stage by stage."""
     try:
         import sklearn  # noqa: F401
         import torch  # noqa: F401
@@ -57,6 +60,6 @@ def cues_metric() -> Metric:
         from vtbench.errors import PluginError
 
         raise PluginError(f"the probes need {error.name}: pip install 'vtbench[probes]'") from error
-    from vtbench_probes.metric import CuesMetric
+    from vtbench_probes.survival_metric import CuesMetric
 
     return CuesMetric()

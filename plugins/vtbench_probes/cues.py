@@ -1,24 +1,24 @@
-"""The cues, each as one question with one true answer that is read off a scene: scene in, `Asked` by cue out.
+"""The cues: properties of a scene, each with a label that follows from the scene.
 
-A scene has several objects, so most cues are asked of one of them, which the probe is told: by its place (the cell of
-an 8 x 8 grid in which its centre lies, no other object's centre with it) or by its shape (no other object has it).
+A scene has several objects, so most cues are of one object, which a hint to the probe singles out: by its place (the
+cell of an 8 x 8 grid that holds its centre, and no other object's) or by its shape (no other object has it).
 
-| cue         | told  | label                                              | asked of                                 |
+| cue         | hint  | label                                              | defined for                              |
 |-------------|-------|----------------------------------------------------|------------------------------------------|
 | shape       | place | the object's shape                                 | any object                               |
 | colour      | place | the object's colour                                | any object                               |
 | texture     | place | the object's texture                               | any object                               |
 | size        | place | the object's size                                  | objects where either size has room       |
-| count       |       | how many objects there are                         | the picture                              |
-| position    | shape | the quarter of the picture that holds its centre   | any object                               |
-| fine_offset | place | the quarter of the told cell that holds its centre | objects in the 4 x 4 cells in the middle |
+| count       |       | how many objects there are                         | the image                              |
+| position    | shape | the quarter of the image that holds its centre   | any object                               |
+| fine_offset | place | the quarter of the hint cell that holds its centre | objects in the 4 x 4 cells in the middle |
 | occlusion   | place | whether it lies in front of or behind another      | objects that overlap exactly one         |
 | binding     | shape | the object's colour                                | any object                               |
-| background  |       | the background's colour                            | the picture                              |
+| background  |       | the background's colour                            | the image                              |
 
-What a scene does not define for a cue (no such object) is left out. Of several objects one is drawn by the scene's
-hash, so that labels are as flat as the task's scenes make them; what is left is evened out where accuracy is counted.
-Sizes and offsets are asked only where the told place does not give them away: large objects keep off the edges.
+A cue that a scene does not define (no such object) has no label. Of several objects one is drawn by the scene's hash,
+so that labels are as uniform as the task's scenes make them; accuracy is balanced over labels for the rest. Sizes and
+offsets are defined only where the hint place does not reveal them: large objects keep off the edges.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from vtbench.scenes.scene import CANVAS, Scene, SceneObject
 from vtbench.scenes.scene_settings import SIZES, RelationSettings
 
 GRID = 8
-"""Cells a side of the grid in which places are told."""
+"""Cells a side of the grid of places."""
 _CELL = CANVAS // GRID
 _LARGE = round(0.52 * max(SIZES.values()) * CANVAS) + EDGE
-"""How far from the edge the centre of the largest object stays: half its diameter, jitter included."""
+"""Least distance of the largest object's centre from the edge: half its diameter, jitter included."""
 
-Told = Literal["nothing", "place", "shape"]
+Hint = Literal["nothing", "place", "shape"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A cue of one scene."""
+class CueLabel:
+    """The label of a cue in one scene, and the hint that singles out its object."""
 
-    told: str
-    """The cell's number or the shape; empty where nothing is told."""
+    hint: str
+    """The cell's number or the shape; empty where the cue is of the whole image."""
     label: str
 
 
@@ -91,27 +91,27 @@ def _orders(scene: Scene) -> dict[int, str]:
     return {number: found[0] for number, found in orders.items() if len(found) == 1}
 
 
-_PICTURE = -1
-"""Stands for the whole picture where labels go by object id."""
+_IMAGE = -1
+"""Key of the whole image among labels by object id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What is asked of scenes, and what the probe is told of the object that is meant."""
+    """A property of scenes, and the kind of hint that singles out the object that is meant."""
 
-    told: Told
+    hint: Hint
     labels: Callable[[Scene], Mapping[int, str]]
-    """Labels by object id, for the objects of which the cue may be asked; one, by `_PICTURE`, of the whole picture."""
+    """Labels by object id, of the objects for which the cue is defined; or one of the whole image, at `_IMAGE`."""
 
 
 def _of_objects(
-    told: Told, label: Callable[[SceneObject], str], where: Callable[[SceneObject], bool] = lambda _: True
+    hint: Hint, label: Callable[[SceneObject], str], where: Callable[[SceneObject], bool] = lambda _: True
 ) -> Cue:
-    return Cue(told, lambda scene: {thing.id: label(thing) for thing in scene.objects if where(thing)})
+    return Cue(hint, lambda scene: {thing.id: label(thing) for thing in scene.objects if where(thing)})
 
 
-def _of_picture(label: Callable[[Scene], str]) -> Cue:
-    return Cue("nothing", lambda scene: {_PICTURE: label(scene)})
+def _of_image(label: Callable[[Scene], str]) -> Cue:
+    return Cue("nothing", lambda scene: {_IMAGE: label(scene)})
 
 
 CUES: dict[str, Cue] = {
@@ -119,32 +119,32 @@ CUES: dict[str, Cue] = {
     "colour": _of_objects("place", lambda thing: thing.colour),
     "texture": _of_objects("place", lambda thing: thing.texture),
     "size": _of_objects("place", lambda thing: thing.size, _roomy),
-    "count": _of_picture(lambda scene: str(len(scene.objects))),
+    "count": _of_image(lambda scene: str(len(scene.objects))),
     "position": _of_objects("shape", lambda thing: quarter(thing.cx, thing.cy, CANVAS // 2, CANVAS // 2)),
     "fine_offset": _of_objects("place", _offset, _central),
     "occlusion": Cue("place", _orders),
     "binding": _of_objects("shape", lambda thing: thing.colour),
-    "background": _of_picture(lambda scene: scene.background.colour),
+    "background": _of_image(lambda scene: scene.background.colour),
 }
-_NAMES: dict[Told, Callable[[SceneObject], str]] = {
+_NAMES: dict[Hint, Callable[[SceneObject], str]] = {
     "place": lambda thing: str(cell_of(thing)),
     "shape": lambda thing: thing.shape,
 }
 
 
-def ask(scene: Scene) -> dict[str, Asked]:
-    """Return every cue that the scene defines."""
-    asked = {}
+def cue_labels(scene: Scene) -> dict[str, CueLabel]:
+    """Return the label of every cue that the scene defines."""
+    found = {}
     digest = scene.hash
-    single = {told: _singled_out(scene.objects, name) for told, name in _NAMES.items()}
+    single = {hint: _singled_out(scene.objects, name) for hint, name in _NAMES.items()}
     for name, cue in CUES.items():
         labels = cue.labels(scene)
-        if cue.told == "nothing":
-            asked[name] = Asked("", labels[_PICTURE])
-        elif candidates := [thing for thing in single[cue.told] if thing.id in labels]:
+        if cue.hint == "nothing":
+            found[name] = CueLabel("", labels[_IMAGE])
+        elif candidates := [thing for thing in single[cue.hint] if thing.id in labels]:
             thing = HashRng("cue", name, digest).choice(candidates)
-            asked[name] = Asked(_NAMES[cue.told](thing), labels[thing.id])
-    return asked
+            found[name] = CueLabel(_NAMES[cue.hint](thing), labels[thing.id])
+    return found
 
 
 def _singled_out(things: Sequence[SceneObject], name: Callable[[SceneObject], str]) -> list[SceneObject]:

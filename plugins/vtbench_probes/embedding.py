@@ -1,7 +1,6 @@
-"""Pictures of the token space, and numbers beside them that come from the space itself, not from the picture.
+"""The token space: what each token shows, a t-SNE layout (van der Maaten and Hinton, JMLR 9, 2008), label separation.
 
-In: stored observations of the metric `cues`. Out: a panel as JSON-able data: points in the plane (t-SNE, van der Maaten
-and Hinton, JMLR 9, 2008), their colours, and for each colouring how well it is separated in the embedding space.
+Separation is measured in the embedding space, not in the plane of the layout.
 """
 
 from __future__ import annotations
@@ -11,21 +10,47 @@ from typing import Any
 
 import numpy as np
 
+from vtbench.scenes.render import id_mask
+from vtbench.scenes.scene import Scene
+from vtbench_probes.cues import GRID
 from vtbench_probes.errors import ProbeError
-from vtbench_probes.showing import BACKGROUND
 
 COLOURINGS = ("object", "colour", "texture", "background")
 NEIGHBOURS = 10
 PERPLEXITY = 30.0
 FEWEST = 20
 """Fewer points give no panel."""
+BACKGROUND = -1
+_PIXELS = 14
+"""Resolution, in pixels a side of a cell, at which the objects of a cell are counted."""
+
+
+def token_contents(scene: Scene, places_m2: np.ndarray) -> dict[str, Any]:
+    """Return the objects of a scene, and which of them each token shows.
+
+    A token shows what covers most of the cell (of an 8 x 8 grid) in which its middle lies.
+
+    Returns:
+        shows: (m,) int8, a number in `things`, or `BACKGROUND`; things: shape, colour and texture of each object;
+        background: the background's colour.
+    """
+    ids = id_mask(scene, GRID * _PIXELS)
+    cells = ids.reshape(GRID, _PIXELS, GRID, _PIXELS).swapaxes(1, 2).reshape(GRID * GRID, -1)
+    candidates = [BACKGROUND, *(thing.id for thing in scene.objects)]
+    shares = np.stack([(cells == number).sum(axis=1) for number in candidates])
+    column, row = np.clip((np.asarray(places_m2) * GRID).astype(int), 0, GRID - 1).T
+    return {
+        "shows": (shares.argmax(axis=0) - 1)[row * GRID + column].astype(np.int8),
+        "things": [[thing.shape, thing.colour, thing.texture] for thing in scene.objects],
+        "background": scene.background.colour,
+    }
 
 
 def token_labels(observations: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Return what each token shows, by colouring: (n, m) words, empty where a colouring does not apply to a token.
+    """Return labels of every token by colouring: (n, m) words, empty where a colouring does not apply to a token.
 
     `object` is the shape that the token shows, or `background`; `colour` and `texture` are the object's, for tokens
-    that show one; `background` is the picture's background colour, for tokens that show it.
+    that show one; `background` is the image's background colour, for tokens that show it.
     """
     rows: dict[str, list[list[str]]] = {colouring: [] for colouring in COLOURINGS}
     for seen in observations:
@@ -46,7 +71,7 @@ def tsne_panel(
     tokens: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Lay out a sample of tokens in the plane, with what they show and how well that is separated.
+    """Lay out a sample of tokens in the plane, with their labels and how well these are separated.
 
     Half of the tokens are drawn from those of which the first colouring says something rarer than its commonest word
     (objects, where that is `background`), half from the others, so that a panel is not all background.
@@ -54,8 +79,8 @@ def tsne_panel(
     Args:
         observations: of the metric `cues`, n of them.
         labels: (n, m) words by colouring, as `token_labels` gives them.
-        layer: the stage to show.
-        clusters: names, n of them; pictures of one name share a scene. By default each is its own.
+        layer: the stage.
+        clusters: names, n of them; images of one name share a scene. By default each is its own.
         tokens: how many to draw.
         seed: of the draw and of the layout.
 
@@ -105,7 +130,7 @@ def _draw(words: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def separation(x: np.ndarray, words: np.ndarray, groups: np.ndarray) -> dict[str, float | int | None]:
-    """Return how well words are separated in a space; points without a word do not count.
+    """Measure how well labels are separated in a space; points without a label are left out.
 
     Args:
         x: (n, d) points.

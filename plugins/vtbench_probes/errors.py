@@ -1,4 +1,4 @@
-"""What can be wrong with what someone brings to the probes, as one line that says where and what to do."""
+"""Errors of the probes."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from vtbench.errors import VtbenchError
 
 
 class ProbeError(VtbenchError, ValueError):
-    """Observations or numbers that cannot be used: the message says which and why."""
+    """Observations or numbers that cannot be used; the message is one line that says which and why."""

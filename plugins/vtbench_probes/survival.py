@@ -1,37 +1,44 @@
-"""Cue survival: every cue at every stage by every probe, with the controls; tokens and problems in, readings out.
+"""Cue survival: accuracy of every probe for every cue at every stage, with controls, and of the model's own answers.
 
-Accuracy is balanced: the mean over labels of the share that is right, on samples whose cluster the probe never saw.
+Accuracy is balanced (the mean over labels of the recall), on samples whose cluster is not in the training set.
 Its chance is 1 / labels whatever the labels' frequencies, and its interval is clustered by scene and widened, as the
 answers of probes that share most of their training samples are not independent.
 
-Controls, at the headline stage: `shuffled` (labels dealt anew among samples) says what a probe of this size can learn
-by heart; `grey` (the same tokens for every picture) says what the told place or shape gives away by itself. The stage
-`untrained` is the third control: what patches say before any training.
+Controls, at the headline stage: `shuffled` (labels permuted over samples) shows what a probe of this size memorises;
+`grey` (the same tokens for every image) shows what the hint alone reveals. The stage `untrained` is the third control:
+what a random layer makes of the patches.
+
+The last stage is the model's own answer. A closed question is about one or two cues (the colour of the star: its
+colour, and the binding of the colour to the star). A scene graph is about many, and its parts are counted as
+`vtbench.scoring.scene_graph` matches them to the truth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 
+from vtbench.scoring.answers import exact_match
+from vtbench.scoring.credit import GRAPH, graph_counts
 from vtbench.stats import Estimate, ratio, wilson
-from vtbench_probes import attention, linear
-from vtbench_probes.answers import Answered
+from vtbench.types import Sample
+from vtbench_probes.attention_probe import predict as attention_predict
 from vtbench_probes.errors import ProbeError
-from vtbench_probes.problems import Problem, Tokens, deal_folds, shuffled
+from vtbench_probes.linear_probe import predict as linear_predict
+from vtbench_probes.probe_data import Problem, Tokens, deal_folds, shuffled
 
 PROBES: Mapping[str, Callable[[Tokens, Sequence[Problem], np.ndarray], np.ndarray]] = {
-    "linear": linear.predict,
-    "attention": attention.predict,
+    "linear": linear_predict,
+    "attention": attention_predict,
 }
 REFERENCE = 1.0
-"""Accuracy of the reader that retention compares with: the oracle, who reads every label off the scene. The picture
-shows all of it, so this is also what the pixels hold; how little of that a small probe finds there is a reading of its
-own, the stage `pixels`."""
+"""Reference accuracy of retention: an oracle that knows the scene. The image shows the whole scene, so the pixels hold
+every label; how little of that a small probe decodes is shown by the stage `pixels`."""
 WIDEN = 1.25
-"""What standard errors are multiplied by. Nobody can estimate the variance of k-fold accuracy without bias (Bengio and
+"""Factor on standard errors. Nobody can estimate the variance of k-fold accuracy without bias (Bengio and
 Grandvalet, JMLR 5, 2004); measured at chance, accuracies spread by 1.0 to 1.25 times the standard errors of independent
 answers, and well above chance by as much as those say (docs/cues.md)."""
 
@@ -55,15 +62,15 @@ class Reading:
     n: int
 
     def as_dict(self) -> dict[str, object]:
-        """Return it as JSON-able data, of four digits."""
+        """Return JSON-able data, rounded to four digits."""
         return {key: round(v, 4) if isinstance(v, float) else v for key, v in asdict(self).items()}
 
 
 def retention(accuracy: float, chance: float, reference: float = REFERENCE) -> float:
-    """Return how much of a cue is left: 0 at chance, 1 where the reference is. Not clipped at either end.
+    """Return the retention of a cue: 0 at chance, 1 at the reference. Not clipped.
 
-    retention = (acc - chance) / (acc_reference - chance): Cohen's kappa of a reader whose marginals are those of chance
-    where the reference is 1 (Cohen 1960, Educational and Psychological Measurement 20:37).
+    retention = (acc - chance) / (acc_reference - chance): Cohen's kappa of a rater whose marginals are those of
+    chance where the reference is 1 (Cohen 1960, Educational and Psychological Measurement 20:37).
 
     Raises:
         ProbeError: the reference is no better than chance.
@@ -85,7 +92,7 @@ def probe_readings(
         stages: tokens by stage, all of the same n samples.
         problems: over these samples.
         clusters: n names; samples of one name share a scene.
-        headline: the stage at which `shuffled` and `grey` are read.
+        headline: the stage of the controls `shuffled` and `grey`.
     """
     if not problems:
         return []
@@ -121,8 +128,49 @@ def _widened(found: Estimate) -> Estimate:
     return replace(found, stderr=stderr, interval=wilson(found.value, found.value * (1 - found.value) / stderr**2))
 
 
-def answer_readings(answers: Sequence[Mapping[str, Answered]], clusters: Sequence[str]) -> list[Reading]:
-    """Return the stage `answer`: how often the model itself is right where it is asked for a cue."""
+CUES_OF: Mapping[str, tuple[str, ...]] = {
+    "shape": ("shape",),
+    "colour": ("colour", "binding"),
+    "texture": ("texture",),
+    "background": ("background",),
+    **dict.fromkeys(("left", "right", "above", "below", "where"), ("position",)),
+    **dict.fromkeys(("front", "behind"), ("occlusion",)),
+    **dict.fromkeys(("offset_x", "offset_y"), ("fine_offset",)),
+}
+"""The cues that each kind of closed question is about."""
+
+
+class CueCounts(TypedDict):
+    """What a model's answer to one sample shows about a cue; a scene graph counts its parts."""
+
+    right: float
+    asked: float
+    chance: float | None
+    """Accuracy of guessing; None for a part of a scene graph, which has no list of choices."""
+
+
+def count_cues(text: str, sample: Sample) -> dict[str, CueCounts]:
+    """Return counts of an answer by cue; empty where the sample is about no cue."""
+    if sample.kind == GRAPH:
+        counts = graph_counts(text, sample)
+        parts = {
+            "count": (float(counts.objects_said == counts.objects_true), 1.0),
+            "shape": (counts.objects_right, counts.objects_true),
+            "size": (counts.size_right, counts.objects_true),
+            "colour": (counts.colour_right, counts.objects_true),
+            "texture": (counts.texture_right, counts.objects_true),
+            "position": (counts.relations_right, counts.relations_true),
+        }
+        return {cue: CueCounts(right=right, asked=asked, chance=None) for cue, (right, asked) in parts.items()}
+    if not sample.choices:
+        return {}
+    right = float(exact_match(text, sample)[1])
+    one = CueCounts(right=right, asked=1.0, chance=1 / len(sample.choices))
+    return dict.fromkeys(CUES_OF.get(sample.kind, ()), one)
+
+
+def answer_readings(answers: Sequence[Mapping[str, CueCounts]], clusters: Sequence[str]) -> list[Reading]:
+    """Return the readings of the stage `answer`: accuracy of the model itself on samples about a cue."""
     readings = []
     for cue in dict.fromkeys(cue for answer in answers for cue in answer):
         mine = [(answer[cue], cluster) for answer, cluster in zip(answers, clusters, strict=True) if cue in answer]

@@ -1,6 +1,9 @@
-"""The redundancy suite: what visual tokens carry of the picture, and how much of it is said more than once.
+"""The redundancy suite: what visual tokens carry of the image, and how much of it several of them repeat.
 
-In: visual tokens and pictures, from a run or as arrays. Out: scores with intervals and flags, by the protocol `rs-v1`.
+Data flow: `inputs` (arrays and images from files) -> `features` (principal components of tokens and patches) ->
+`estimators` (mutual information in nats) -> `scores` (values with intervals and flags), with `statistics` for
+jackknife and intervals. `suite` runs that on arrays, `metrics` in a run, `cli` as `vtbench score`.
+
 Importing this package imports neither torch nor numpy; using it does.
 """
 
@@ -11,14 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import vtbench
+from vtbench_redundancy.protocol import Protocol, custom_protocol
 
 if TYPE_CHECKING:
     import click
 
     from vtbench.metric import Metric
-    from vtbench_redundancy.mutual import mutual_information
-    from vtbench_redundancy.protocol import Protocol
-    from vtbench_redundancy.score import Redundancy
+    from vtbench_redundancy.estimators.mutual_information import mutual_information
+    from vtbench_redundancy.scores.redundancy_score import Redundancy
     from vtbench_redundancy.suite import Suite, redundancy_score, score_arrays
 
 __all__ = [
@@ -32,25 +35,25 @@ __all__ = [
     "vtbench_metrics",
 ]
 
-_HOMES = {
-    "Protocol": "protocol",
-    "Redundancy": "score",
+_EXPORTS = {
+    "Redundancy": "scores.redundancy_score",
     "Suite": "suite",
-    "mutual_information": "mutual",
+    "mutual_information": "estimators.mutual_information",
     "redundancy_score": "suite",
     "score_arrays": "suite",
 }
+_DEFAULT = Protocol()
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for."""
-    if name not in _HOMES:
+    """Import an export when it is first asked for."""
+    if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
 
 
 @vtbench.hookimpl
-def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
+def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
     """The suite's metrics."""
     return {
         "redundancy": redundancy_metric,
@@ -65,47 +68,112 @@ def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
 @vtbench.hookimpl
 def vtbench_commands(app: click.Group) -> None:
     """Add `vtbench score`."""
-    from vtbench_redundancy.command import score
+    from vtbench_redundancy.cli import score
 
     app.add_command(score)
 
 
-def redundancy_metric() -> Metric:
-    """How much of what the visual tokens say is said more than once (RS)."""
-    return _made("metrics", "RedundancyMetric")
+def redundancy_metric(
+    *,
+    m: int = _DEFAULT.m,
+    r: int = _DEFAULT.r,
+    r_x: int = _DEFAULT.r_x,
+    floor: float = _DEFAULT.floor,
+    permutations: int = _DEFAULT.permutations,
+    seed: int = _DEFAULT.seed,
+) -> Metric:
+    """Share of what the visual tokens say that other tokens repeat: the Redundancy Score (RS).
+
+    Settings are those of `Protocol`; other values than its own show in the name of the protocol.
+
+    Raises:
+        VtbenchError: a setting out of range.
+    """
+    settings = {"m": m, "r": r, "r_x": r_x, "floor": floor, "permutations": permutations, "seed": seed}
+    return _coordinate_metric("RedundancyMetric", "redundancy", settings)
 
 
-def redundancy_layers_metric() -> Metric:
-    """RS and what was discarded at every layer, from the vision tower into the decoder."""
-    return _made("metrics", "LayersMetric")
+def redundancy_layers_metric(
+    *,
+    m: int = _DEFAULT.m,
+    r: int = _DEFAULT.r,
+    r_x: int = _DEFAULT.r_x,
+    floor: float = _DEFAULT.floor,
+    permutations: int = _DEFAULT.permutations,
+    seed: int = _DEFAULT.seed,
+) -> Metric:
+    """RS and the share of discarded information at every layer, from the vision tower into the decoder.
+
+    Settings as of `redundancy_metric`.
+
+    Raises:
+        VtbenchError: a setting out of range.
+    """
+    settings = {"m": m, "r": r, "r_x": r_x, "floor": floor, "permutations": permutations, "seed": seed}
+    return _coordinate_metric("LayersMetric", "redundancy_layers", settings)
 
 
-def carriers_metric() -> Metric:
-    """How many tokens carry each part of the picture, with the token x patch map of mutual information."""
-    return _made("metrics", "CarriersMetric")
+def carriers_metric(
+    *,
+    m: int = _DEFAULT.m,
+    r: int = _DEFAULT.r,
+    floor: float = _DEFAULT.floor,
+    permutations: int = _DEFAULT.permutations,
+    seed: int = _DEFAULT.seed,
+) -> Metric:
+    """Number of tokens that carry each part of the image, with the token x patch map of mutual information.
+
+    Settings as of `redundancy_metric`.
+
+    Raises:
+        VtbenchError: a setting out of range.
+    """
+    settings = {"m": m, "r": r, "floor": floor, "permutations": permutations, "seed": seed}
+    return _coordinate_metric("CarriersMetric", "carriers", settings)
 
 
-def token_use_metric() -> Metric:
-    """Shares of the tokens that say something unique, nothing at all, or are mere sinks."""
-    return _made("metrics", "TokenUseMetric")
+def token_use_metric(
+    *,
+    m: int = _DEFAULT.m,
+    r: int = _DEFAULT.r,
+    r_x: int = _DEFAULT.r_x,
+    floor: float = _DEFAULT.floor,
+    permutations: int = _DEFAULT.permutations,
+    seed: int = _DEFAULT.seed,
+) -> Metric:
+    """Shares of the tokens that are unique, that carry nothing (dead), and that are sinks.
+
+    Settings as of `redundancy_metric`.
+
+    Raises:
+        VtbenchError: a setting out of range.
+    """
+    settings = {"m": m, "r": r, "r_x": r_x, "floor": floor, "permutations": permutations, "seed": seed}
+    return _coordinate_metric("TokenUseMetric", "token_use", settings)
 
 
 def geometry_metric() -> Metric:
-    """Ranks, cosine and norm inequality of an image's tokens, set against random tokens."""
-    return _made("metrics", "GeometryMetric")
+    """Ranks, cosine and norm inequality of an image's tokens, relative to random tokens."""
+    return _create("metrics.token_metrics", "GeometryMetric")
 
 
 def drop_curve_metric() -> Metric:
     """Accuracy with a part of the visual tokens kept: at random, on a grid, or averaged to fewer."""
-    return _made("drop_metric", "DropCurve")
+    return _create("metrics.drop_curve_metric", "DropCurve")
 
 
-def _made(module: str, name: str) -> Metric:
+def _coordinate_metric(name: str, metric: str, settings: dict[str, float]) -> Metric:
+    """Create a metric that takes a protocol, after its settings are checked."""
+    protocol = custom_protocol(settings, label=lambda setting: f"metric {metric}: {setting}")
+    return _create("metrics.token_metrics", name, protocol)
+
+
+def _create(module: str, name: str, *arguments: object) -> Metric:
     try:
         import torch  # noqa: F401
     except ImportError as error:
         from vtbench.errors import PluginError
 
         raise PluginError("the redundancy suite needs torch: pip install 'vtbench[hf]'") from error
-    metric: Metric = getattr(import_module(f"{__name__}.{module}"), name)()
+    metric: Metric = getattr(import_module(f"{__name__}.{module}"), name)(*arguments)
     return metric

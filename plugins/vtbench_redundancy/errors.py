@@ -1,4 +1,4 @@
-"""What can be wrong with arrays that someone brings, as one line that says where and what to do."""
+"""Errors of input arrays and files, as one line that says where and what to do."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class InputError(VtbenchError, ValueError):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a reader of the file stumbles over into an `InputError`; every format has errors of its own kind.
+def file_errors(path: Path) -> Iterator[None]:
+    """Turn any error of a file's reader into an `InputError` that names the file; each format raises its own kinds.
 
-    >>> with reading(Path("tokens.npz")):
+    >>> with file_errors(Path("tokens.npz")):
     ...     raise EOFError("ended early")
     Traceback (most recent call last):
     vtbench_redundancy.errors.InputError: tokens.npz: not a whole .npz file (ended early); copy or save it again

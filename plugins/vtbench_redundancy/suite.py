@@ -1,7 +1,4 @@
-"""The suite on anyone's own arrays: one call, every score.
-
-In: tokens (n, N, d) with pictures (n, H, W, C) or patches (n, P, p). Out: `Redundancy`, or all of the `Suite`.
-"""
+"""The suite on arrays: tokens (n, N, d) with images (n, H, W, C) or patches (n, P, p) to scores, in one call."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ import numpy as np
 import torch
 
 from vtbench.types import Score
-from vtbench_redundancy import geometry
-from vtbench_redundancy.arrays import Collected, collect
-from vtbench_redundancy.carriers import Carriers, carriers
 from vtbench_redundancy.errors import InputError
+from vtbench_redundancy.features.array_features import ArrayFeatures, extract_features
+from vtbench_redundancy.inputs.array_stream import Array
 from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.score import Redundancy, score_coordinates
-from vtbench_redundancy.slices import Array
-from vtbench_redundancy.token_use import TokenUse, token_use
+from vtbench_redundancy.scores.geometry_scores import geometry_scores
+from vtbench_redundancy.scores.redundancy_score import Redundancy, score_coordinates
+from vtbench_redundancy.scores.token_patch_map import Carriers, carriers
+from vtbench_redundancy.scores.token_use import TokenUse, token_use
 
 
 def redundancy_score(
@@ -33,24 +30,24 @@ def redundancy_score(
     protocol: Protocol = Protocol(),  # noqa: B008
     device: str | torch.device = "cpu",
 ) -> Redundancy:
-    """Measure how much of what visual tokens say about the picture is said more than once.
+    """Estimate the share of the information about the image that several visual tokens repeat.
 
     RS = 1 − I(Z_1..Z_m ; X̃) / Σ_i I(Z_i ; X̃), a number without unit; the informations are in nats. See
-    docs/redundancy.md for what it says and does not say.
+    docs/redundancy.md for its meaning and its limits.
 
     Args:
-        tokens: (n, N, d) visual tokens of n pictures, as they enter the language model.
-        images: (n, H, W, C) the pictures, any scale of values; or give `patches`.
-        patches: (n, P, p) the pictures as patches; patch i is the part of token i where P = N.
-        boxes: (N, 4) left, top, right, bottom of the part that token i stands for, as fractions of the picture. Without
+        tokens: (n, N, d) visual tokens of n images, as they enter the language model.
+        images: (n, H, W, C) the images, any scale of values; or give `patches`.
+        patches: (n, P, p) the images as patches; patch i is the part of token i where P = N.
+        boxes: (N, 4) left, top, right, bottom of the part that token i stands for, as fractions of the image. Without
             them, a square number of tokens is taken for a grid in raster order.
-        clusters: n names; pictures of one name (frames of a film, say) are not independent and stay together in the
+        clusters: n names; images of one name (frames of a film, say) are not independent and stay together in the
             interval's groups.
         protocol: settings; the defaults are `rs-v1`.
         device: where torch computes.
 
     Returns:
-        Five scores with 95 % intervals and flags; `value` is None where it cannot be said.
+        Five scores with 95 % intervals and flags; `value` is None where there is no estimate, and a flag says why.
 
     Raises:
         InputError: shapes that do not match, values that are not finite (how many, and where), fewer than 50 images.
@@ -62,7 +59,7 @@ def redundancy_score(
     0.5
     """
     _check_clusters(clusters, len(tokens))
-    seen = collect(tokens, images, patches, boxes, protocol, device, spectra=0)
+    seen = extract_features(tokens, images, patches, boxes, protocol, device, spectra=0)
     return _redundancy(seen, protocol, clusters, device)
 
 
@@ -74,7 +71,7 @@ class Suite:
     carriers: Carriers
     token_use: TokenUse
     geometry: dict[str, Score]
-    """By name, see `geometry.scores`."""
+    """By name, see `geometry_scores`."""
 
     def scores(self) -> dict[str, Score]:
         """All scores by name."""
@@ -101,7 +98,7 @@ def score_arrays(
     {'rs': 0.5, 'carriers': 2.0, 'dead': 0.0}
     """
     _check_clusters(clusters, len(tokens))
-    seen = collect(tokens, images, patches, boxes, protocol, device)
+    seen = extract_features(tokens, images, patches, boxes, protocol, device)
     settings: dict[str, Any] = {
         "protocol": protocol, "clusters": clusters, "detail": _facts(seen), "device": device
     }  # fmt: skip
@@ -110,17 +107,17 @@ def score_arrays(
         _redundancy(seen, protocol, clusters, device),
         carriers(seen.tokens[:, 0], seen.patches, **settings),
         token_use(seen.tokens[:, 0], seen.pixels, seen.norms, **settings),
-        geometry.scores(seen.geometry, seen.shape, of_geometry, protocol),
+        geometry_scores(seen.geometry, seen.shape, of_geometry, protocol),
     )
 
 
 def _redundancy(
-    seen: Collected, protocol: Protocol, clusters: Sequence[str] | None, device: str | torch.device
+    seen: ArrayFeatures, protocol: Protocol, clusters: Sequence[str] | None, device: str | torch.device
 ) -> Redundancy:
     return score_coordinates(seen.tokens, seen.patches, seen.pixels, protocol, clusters, _facts(seen), device)
 
 
-def _facts(seen: Collected) -> dict[str, int]:
+def _facts(seen: ArrayFeatures) -> dict[str, int]:
     return {"N": seen.shape[0], "d": seen.shape[1]}
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 import vtbench
 from vtbench.report.charts import Series, line_chart, matrix, scatter, token_map
 from vtbench.report.page import environment
-from vtbench_probes.sections import separated
+from vtbench_probes.report import separation_caption
 from vtbench_study.text_report import advice_text, headline, interval_text, learning_text, p_text, trend_text
 
 PROBE = "attention"
@@ -149,7 +149,9 @@ def _panels(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _separation_text(numbers: Mapping[str, Any]) -> str:
     n_models = len(numbers["silhouette"]["values"])
     means = {name: numbers[name]["mean"] for name in ("silhouette", "purity")}
-    return separated(means | {"chance": numbers["chance"]}, f", mean of {n_models} model{'s' if n_models > 1 else ''}")
+    return separation_caption(
+        means | {"chance": numbers["chance"]}, f", mean of {n_models} model{'s' if n_models > 1 else ''}"
+    )
 
 
 def _token_maps(document: Mapping[str, Any], image: str | None) -> Iterator[Markup]:

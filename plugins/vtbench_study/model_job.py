@@ -86,7 +86,7 @@ def _run_once(parent: Path, fields: dict[str, Any]) -> None:
 
 
 def _token_panel(parent: Path) -> dict[str, Any]:
-    from vtbench_probes.sections import stored_panel
+    from vtbench_probes.report import stored_panel
 
     path = finished_run(parent)
     assert path is not None

@@ -14,7 +14,7 @@ from typing import Any
 from vtbench.report import previews
 from vtbench.runs.reader import read_records, read_run, runs
 from vtbench_probes import retention_matrix
-from vtbench_probes.matrix import STAGES
+from vtbench_probes.retention_table import STAGES
 from vtbench_study.plan import Cell
 from vtbench_study.statistics import SeedMean, mean_of_independent, mean_over_seeds
 

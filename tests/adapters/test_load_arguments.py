@@ -61,5 +61,5 @@ def test_the_adapters_factories_document_what_they_take(adapter):
 
 
 def test_an_unknown_model_arg_is_refused_with_the_nearest_name():
-    with pytest.raises(VtbenchError, match=r"model 'qwen2_vl' takes no argument 'pretraind'.*pretrained"):
+    with pytest.raises(VtbenchError, match=r"model 'qwen2_vl' has no setting 'pretraind'.*pretrained"):
         Registry().check_adapter("qwen2_vl", {"pretraind": "x"})

@@ -21,8 +21,16 @@ from vtbench_families.qwen2_vl import Qwen2VL
 from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
 from vtbench_llava import WEIGHTS
 
-ALL = ("random:f=1", "grid:f=1", "downsample:f=1", "spread:f=1", "saliency:p=1", "saliency:p=1,by=norm", "merge:t=1")
-SOME = ("saliency:p=0.5", "spread:k=2", "merge:t=0.2", "complexity:by=rank,keep=random", "random:mean=2.5")
+ALL = (
+    "random:f=1",
+    "grid:f=1",
+    "downsample:f=1",
+    "farthest_point:f=1",
+    "saliency:p=1",
+    "saliency:p=1,by=norm",
+    "merge:t=1",
+)
+SOME = ("saliency:p=0.5", "farthest_point:k=2", "merge:t=0.2", "complexity:by=rank,keep=random", "random:mean=2.5")
 
 
 OWN: dict[str, Any] = {"blip-2": QFormer, "qwen2_vl": Qwen2VL}

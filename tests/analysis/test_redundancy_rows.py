@@ -9,9 +9,9 @@ import torch
 from vtbench.types import Record
 from vtbench_analysis.comparison.redundancy_rows import patch_replicates, redundancy_rows, token_replicates
 from vtbench_analysis.comparison.shared_samples import SharedSamples
-from vtbench_redundancy.measuring import Pictures
 from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.score import score_coordinates
+from vtbench_redundancy.scores.estimates import ReferenceImages
+from vtbench_redundancy.scores.redundancy_score import score_coordinates
 
 torch.set_num_threads(1)
 N, M = 400, 8
@@ -50,7 +50,7 @@ def test_replicates_are_those_behind_the_score(subsets):
     x, names = images(), [f"pair{i // 2}" for i in range(N)]
     z = np.concatenate([tokens(x, 2, 0.3, seed) for seed in range(subsets)], axis=1)
     expected = score_coordinates(z, x, x, Protocol(), names)
-    by = Pictures(x, M * 2, names, Protocol(), halves=False)
+    by = ReferenceImages(x, M * 2, names, Protocol(), halves=False)
     found = {**token_replicates(z, by).values, **patch_replicates(x, by).values}
     for name, values in found.items():
         score = expected.scores()[name]

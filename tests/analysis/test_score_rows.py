@@ -10,7 +10,7 @@ import pytest
 from vtbench.types import Record
 from vtbench_analysis.comparison.score_rows import drop_curve_rows
 from vtbench_analysis.comparison.shared_samples import SharedSamples
-from vtbench_redundancy.drop import sure_area
+from vtbench_redundancy.scores.drop_curve import area_estimate
 
 
 def _by_score(rows):
@@ -37,7 +37,7 @@ def test_areas_of_drop_curves_are_paired():
     credits = [
         np.array([[o["none"], *o["random"], o["all"]] for o in (r.scores["drop_curve"] for r in run)]) for run in both
     ]
-    first, other = (sure_area(c, [""] * 300) for c in credits)
+    first, other = (area_estimate(c, [""] * 300) for c in credits)
     assert difference.value == pytest.approx(other.value - first.value)
     assert difference.interval[0] > 0
     unpaired = 1.96 * (first.stderr**2 + other.stderr**2) ** 0.5

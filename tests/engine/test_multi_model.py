@@ -115,7 +115,7 @@ def test_one_model_that_fails_is_named_and_the_others_are_run(tmp_path: Path, ca
         ("fake,moody,fake", [], "'fake' is named twice"),
         ("fake,moody", ["--resume", "x"], "a path is one model's run"),
         ("fake,moody", ["--check-batching"], "one model at a time"),
-        ("fake,moody", ["--limit", "0"], "--limit: must be a number above 0"),
+        ("fake,moody", ["--limit", "0"], "--limit: must be greater than 0"),
         ("fake,moody", ["--resume"], "no run here to go on with"),
         (",", [], "--model is missing"),
         ("fake,moody", ["--executor", "rai"], "unknown executor 'rai'"),

@@ -117,5 +117,5 @@ def write_lmms_config(directory: Path, **changes: Any) -> Path:
 
 
 def load(path: Path, source: str = "lm-eval", **asked: Any) -> Task:
-    task: Task = registry().task_sources()[source].factory(str(path), **asked)
+    task: Task = registry().named("format")[source].factory(str(path), **asked)
     return task

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from import_fakes import COLOURS, load, registry, write_config, write_lmms_config
 from PIL import Image
-from vtbench_analysis.comparing import compare
 
 from vtbench.cli import status
 from vtbench.engine.loop import run
 from vtbench.errors import ResultsError, TaskError, VtbenchError
+from vtbench_analysis import compare
 
 
 def go(path: Path, source: str = "lm-eval", **fields: Any) -> Any:
@@ -114,7 +114,7 @@ def test_runs_of_an_imported_task_are_compared(tmp_path: Path) -> None:
     path = write_config(tmp_path, doc_to_target="other", metric_list=[metric])
     right, wrong = go(path), go(path, model="echo", model_args={"text": "red"})
     table = compare([right.path, wrong.path]).tables["squares"]
-    line = next(line for line in table.lines if line.metric == "exact_match")
+    line = next(line for line in table.rows if line.metric == "exact_match")
     assert (line.score, [value.value for value in line.values]) == ("exact_match", [1.0, 0.25])
 
 

@@ -157,7 +157,7 @@ def test_an_answer_ends_at_the_first_stop():
     ("arguments", "line"),
     [
         ({"adapter": "lava", "model_args": {}}, "unknown model 'lava'. Did you mean 'llava'"),
-        ({"adapter": "echo", "model_args": {"txt": 1}}, "takes no argument 'txt'. Did you mean 'text'?"),
+        ({"adapter": "echo", "model_args": {"txt": 1}}, "has no setting 'txt'. Did you mean 'text'?"),
         ({"adapter": "echo", "model_args": {}, "batch_size": "many"}, "batch_size=many is neither"),
     ],
 )

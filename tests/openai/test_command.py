@@ -115,7 +115,7 @@ def test_a_key_that_the_endpoint_repeats_is_hidden(
 def test_a_key_as_an_argument_is_refused(run: Run) -> None:
     ran = run(api_key=KEY)
     assert ran.status == 2
-    assert "takes no argument 'api_key'" in ran.err
+    assert "has no setting 'api_key'" in ran.err
     assert KEY not in ran.text()
 
 

@@ -12,8 +12,8 @@ from vtbench.hookspecs import hookimpl
 from vtbench.scenes.scene_settings import COLOURS, SHAPES
 from vtbench.types import Output, Sample, VisualTokens
 from vtbench_probes.cues import GRID
-from vtbench_probes.problems import Problem, Tokens, balanced
-from vtbench_probes.showing import BACKGROUND, shown
+from vtbench_probes.embedding import BACKGROUND, token_contents
+from vtbench_probes.probe_data import Problem, Tokens, balanced
 
 torch.set_num_threads(1)
 CELLS = GRID * GRID
@@ -22,13 +22,13 @@ BOXES = np.stack([LEFT, TOP, LEFT + 1 / GRID, TOP + 1 / GRID], axis=1)
 MIDDLES = (BOXES[:, :2] + BOXES[:, 2:]) / 2
 
 
-def posed(label_n: np.ndarray, told: str = "nothing", told_n: np.ndarray | None = None, cue: str = "cue") -> Problem:
+def posed(label_n: np.ndarray, hint: str = "nothing", hint_n: np.ndarray | None = None, cue: str = "cue") -> Problem:
     """A problem over labels that are numbers already."""
     count = int(label_n.max()) + 1
-    told_n = np.zeros(len(label_n), dtype=int) if told_n is None else told_n
-    words = tuple(f"word {i}" for i in range(int(told_n.max()) + 1)) if told == "shape" else ()
+    hint_n = np.zeros(len(label_n), dtype=int) if hint_n is None else hint_n
+    words = tuple(f"word {i}" for i in range(int(hint_n.max()) + 1)) if hint == "shape" else ()
     labels = tuple(f"label {i}" for i in range(count))
-    return Problem(cue, told, told_n, words, label_n, labels, balanced(label_n, count))
+    return Problem(cue, hint, hint_n, words, label_n, labels, balanced(label_n, count))
 
 
 def tokens(coordinates_nmr: np.ndarray) -> Tokens:
@@ -58,7 +58,7 @@ class SceneModel:
 
     def _says(self, sample: Sample) -> np.ndarray:
         assert sample.scene is not None
-        seen = shown(sample.scene, MIDDLES)
+        seen = token_contents(sample.scene, MIDDLES)
         code = np.zeros((CELLS, len(SHAPES) + len(COLOURS)), dtype=np.float32)
         for row, number in zip(code, seen["shows"], strict=True):
             if number != BACKGROUND:

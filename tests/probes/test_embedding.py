@@ -15,7 +15,7 @@ SHAPES, COLOURS = ("star", "ring"), ("blue", "green", "cyan")
 
 
 def observations(n: int = 40, m: int = 8, spread: float = 0.1) -> list[dict]:
-    """Two objects a picture; tokens lie where the shape says, whatever the colour. Half of all tokens show none."""
+    """Two objects an image; tokens lie where the shape says, whatever the colour. Half of all tokens show none."""
     draw = np.random.default_rng(0)
     seen = []
     for _ in range(n):

@@ -9,8 +9,8 @@ import pytest
 from probe_fakes import posed, tokens
 from scipy.stats import binom
 
-from vtbench_probes import attention, linear
-from vtbench_probes.problems import Problem, Tokens, deal_folds, shuffled
+from vtbench_probes import attention_probe, linear_probe
+from vtbench_probes.probe_data import Problem, Tokens, deal_folds, shuffled
 from vtbench_probes.survival import PROBES, balanced_accuracy
 
 N, M, R = 500, 16, 8
@@ -56,7 +56,7 @@ def at_an_unknown_token(seed: int = 0) -> tuple[Tokens, Problem]:
 
 
 def at_the_told_place(seed: int = 0) -> tuple[Tokens, Problem]:
-    """Every token has a label of its own, and the told one counts."""
+    """Every token has a label of its own, and the hinted one counts."""
     says, place = random(4 * seed).integers(0, 4, (N, M)), random(4 * seed + 1).integers(0, M, N)
     x = 0.1 * random(4 * seed + 2).standard_normal((N, M, R))
     np.put_along_axis(x, says[:, :, None], 1, axis=2)
@@ -64,27 +64,27 @@ def at_the_told_place(seed: int = 0) -> tuple[Tokens, Problem]:
 
 
 def crossed_at_the_told_place(seed: int = 0) -> tuple[Tokens, Problem]:
-    """Two signs of the told token; the label is their product."""
+    """Two signs of the hinted token; the label is their product."""
     x, place = random(4 * seed).choice([-1.0, 1.0], (N, M, R)), random(4 * seed + 1).integers(0, M, N)
     return tokens(x), posed((x[ROWS, place, 0] * x[ROWS, place, 1] > 0).astype(int), "place", place)
 
 
 def bound_to_the_told_shape(seed: int = 0) -> tuple[Tokens, Problem]:
-    """Four of the tokens are objects, one of each shape, each with a colour; the told shape's counts."""
+    """Four of the tokens are objects, one of each shape, each with a colour; the hinted shape's counts."""
     place = np.argsort(random(4 * seed).random((N, M)), axis=1)[:, :4]
-    colour, told = random(4 * seed + 1).integers(0, 4, (N, 4)), random(4 * seed + 2).integers(0, 4, N)
+    colour, hint = random(4 * seed + 1).integers(0, 4, (N, 4)), random(4 * seed + 2).integers(0, 4, N)
     x = 0.05 * random(4 * seed + 3).standard_normal((N, M, R))
     for shape in range(4):
         x[ROWS, place[:, shape], shape] += 1
         x[ROWS, place[:, shape], 4 + colour[:, shape]] += 1
-    return tokens(x), posed(colour[ROWS, told], "shape", told)
+    return tokens(x), posed(colour[ROWS, hint], "shape", hint)
 
 
-def nowhere(told: str, draws: int) -> tuple[Tokens, list[Problem]]:
+def nowhere(hint: str, draws: int) -> tuple[Tokens, list[Problem]]:
     """Four labels, one of them for two samples in three, and tokens of another world."""
-    told_n = random(1).integers(0, 4, N) if told != "nothing" else None
+    hint_n = random(1).integers(0, 4, N) if hint != "nothing" else None
     labels = random(2).choice(4, (draws, N), p=[0.64, 0.12, 0.12, 0.12])
-    return tokens(random().standard_normal((N, M, R))), [posed(label_n, told, told_n) for label_n in labels]
+    return tokens(random().standard_normal((N, M, R))), [posed(label_n, hint, hint_n) for label_n in labels]
 
 
 Truth = Callable[..., tuple[Tokens, Problem]]
@@ -110,15 +110,15 @@ def test_finds_what_is_there(truth: Truth, probes: tuple[str, ...]) -> None:
         assert accuracy("linear", seen, asked).value < 0.5 * (1 + asked.chance) - 0.1
 
 
-@pytest.mark.parametrize("told", ["nothing", "place", "shape"])
+@pytest.mark.parametrize("hint", ["nothing", "place", "shape"])
 @pytest.mark.parametrize("probe", PROBES)
-def test_what_is_not_there_is_at_chance_whatever_the_majority(probe: str, told: str) -> None:
-    assert at_chance(probe, *nowhere(told, DRAWS[probe]))
+def test_what_is_not_there_is_at_chance_whatever_the_majority(probe: str, hint: str) -> None:
+    assert at_chance(probe, *nowhere(hint, DRAWS[probe]))
 
 
 @pytest.mark.parametrize("truth", [in_every_token, at_the_told_place, bound_to_the_told_shape])
 @pytest.mark.parametrize("probe", PROBES)
-def test_shuffled_labels_and_grey_pictures_are_at_chance(probe: str, truth: Truth) -> None:
+def test_shuffled_labels_and_grey_images_are_at_chance(probe: str, truth: Truth) -> None:
     seen, asked = truth()
     assert at_chance(probe, seen, [shuffled(asked, seed) for seed in range(DRAWS[probe])])
     assert at_chance(probe, seen.grey(), [truth(seed)[1] for seed in range(DRAWS[probe])])
@@ -127,7 +127,7 @@ def test_shuffled_labels_and_grey_pictures_are_at_chance(probe: str, truth: Trut
 
 def test_grey_shows_what_is_told_gives_away() -> None:
     seen, asked = bound_to_the_told_shape()
-    given = posed(asked.told_n, "shape", asked.told_n)
+    given = posed(asked.hint_n, "shape", asked.hint_n)
     for probe in PROBES:
         assert accuracy(probe, seen.grey(), given).value > 0.95
 
@@ -147,7 +147,7 @@ def test_problems_side_by_side_do_not_touch_each_other() -> None:
     part = np.where(ROWS % 3 == 0, -1, asked.label_n % 2)
     other = posed(part)
     fold_n = deal_folds(OWN)
-    for predict in (linear.predict, attention.predict):
+    for predict in (linear_probe.predict, attention_probe.predict):
         together = predict(seen, [asked, other], fold_n)
         assert (together[0] == predict(seen, [asked], fold_n)[0]).mean() > 0.97
         assert set(together[1][ROWS % 3 == 0]) == {-1}

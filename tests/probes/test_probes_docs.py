@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from vtbench_probes.cues import CUES
-from vtbench_probes.matrix import STAGES
+from vtbench_probes.retention_table import STAGES
 
 PAGE = Path(__file__).parents[2] / "docs" / "cues.md"
 
 
-@pytest.mark.parametrize("name", ["cues", "problems", "survival", "embedding"])
+@pytest.mark.parametrize("name", ["cues", "probe_data", "survival", "embedding", "report"])
 def test_examples(name: str) -> None:
     found = doctest.testmod(import_module(f"vtbench_probes.{name}"))
     assert (found.failed, found.attempted > 0) == (0, True)
@@ -23,7 +23,7 @@ def test_examples(name: str) -> None:
 def test_the_page_names_every_cue_and_stage() -> None:
     page = PAGE.read_text()
     for cue, asked in CUES.items():
-        told = {"nothing": "nothing", "place": "place", "shape": "shape"}[asked.told]
-        assert f"| `{cue}` | {told} |" in page, cue
+        hint = {"nothing": "nothing", "place": "place", "shape": "shape"}[asked.hint]
+        assert f"| `{cue}` | {hint} |" in page, cue
     for stage in STAGES:
         assert f"`{stage}`" in page, stage

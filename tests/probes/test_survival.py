@@ -8,11 +8,10 @@ from probe_fakes import posed
 
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
-from vtbench_probes.answers import answered
 from vtbench_probes.errors import ProbeError
-from vtbench_probes.problems import FOLDS, Problem, deal_folds, problem, shuffled
-from vtbench_probes.stages import pooling
-from vtbench_probes.survival import answer_readings, balanced_accuracy, retention
+from vtbench_probes.probe_data import FOLDS, Problem, build_problem, deal_folds, shuffled
+from vtbench_probes.stage_features import pooling
+from vtbench_probes.survival import answer_readings, balanced_accuracy, count_cues, retention
 
 OWN = [f"scene {i}" for i in range(400)]
 
@@ -53,8 +52,8 @@ def test_accuracy_is_counted_over_what_was_asked_and_clustered() -> None:
     assert twins.stderr > 1.2 * apart.stderr
 
 
-def asked(labels: list[str], told: str = "") -> list[dict[str, list[str]]]:
-    return [{"binding": [told or f"shape {i % 3}", label]} if label else {} for i, label in enumerate(labels)]
+def asked(labels: list[str], hint: str = "") -> list[dict[str, list[str]]]:
+    return [{"binding": [hint or f"shape {i % 3}", label]} if label else {} for i, label in enumerate(labels)]
 
 
 @pytest.mark.parametrize(
@@ -62,12 +61,12 @@ def asked(labels: list[str], told: str = "") -> list[dict[str, list[str]]]:
     [([""] * 400, "not_in_scenes"), (["red"] * 400, "one_label"), (["red", "blue"] * 49, "few_samples")],
 )
 def test_what_cannot_be_probed_says_why(labels: list[str], flag: str) -> None:
-    assert problem("binding", asked(labels)) == flag
+    assert build_problem("binding", asked(labels)) == flag
 
 
 def test_rare_labels_are_left_out() -> None:
     labels = ["red", "blue"] * 60 + ["green"] * 9 + [""] * 5
-    found = problem("binding", asked(labels))
+    found = build_problem("binding", asked(labels))
     assert isinstance(found, Problem)
     assert found.labels == ("blue", "red")
     assert found.words == ("shape 0", "shape 1", "shape 2")
@@ -122,7 +121,7 @@ def sample(task: str, kind: str):
 )
 def test_closed_answers_count_for_the_cues_they_ask_for(task: str, kind: str, cues: set[str]) -> None:
     one = sample(task, kind)
-    right, wrong = answered(one.target, one), answered("nonsense", one)
+    right, wrong = count_cues(one.target, one), count_cues("nonsense", one)
     assert right.keys() == wrong.keys() == cues
     for cue in cues:
         assert (right[cue]["right"], wrong[cue]["right"]) == (1, 0)
@@ -131,9 +130,9 @@ def test_closed_answers_count_for_the_cues_they_ask_for(task: str, kind: str, cu
 
 def test_a_scene_graph_counts_part_by_part() -> None:
     one = sample("scene_graph", "graph")
-    perfect = answered(one.target, one)
+    perfect = count_cues(one.target, one)
     assert all(part["right"] == part["asked"] for part in perfect.values())
-    none = answered("", one)
+    none = count_cues("", one)
     assert all(part["right"] == 0 for part in none.values())
     assert perfect.keys() == none.keys() == {"count", "shape", "size", "colour", "texture", "position"}
 

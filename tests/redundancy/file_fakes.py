@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vtbench_redundancy.errors import InputError
-from vtbench_redundancy.reading.rows import Rows
+from vtbench_redundancy.inputs.rows import Rows
 
 
 def outcome(opener: Callable[[str], Rows], place: str) -> str | None:

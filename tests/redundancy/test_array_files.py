@@ -26,8 +26,8 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
 from vtbench_redundancy.errors import InputError
-from vtbench_redundancy.reading import npy
-from vtbench_redundancy.reading.files import open_array
+from vtbench_redundancy.inputs import numpy_arrays
+from vtbench_redundancy.inputs.array_files import open_array
 
 
 def save_members(path: Path, compression: int, **arrays: np.ndarray) -> None:
@@ -58,12 +58,12 @@ def write(directory: str | Path, name: str, array: np.ndarray) -> str:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@given(data=st.data(), fortran=st.booleans(), block=st.sampled_from([1, 64, npy.BLOCK]))
+@given(data=st.data(), fortran=st.booleans(), block=st.sampled_from([1, 64, numpy_arrays.BLOCK_BYTES]))
 def test_any_slice_is_numpys_own(name: str, data: st.DataObject, fortran: bool, block: int) -> None:
     array = data.draw(hnp.arrays(native if "safe" in name else reals, SHAPES))
     array = np.asfortranarray(array) if fortran else array
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(npy, "BLOCK", block)
+        patch.setattr(numpy_arrays, "BLOCK_BYTES", block)
         opened = open_array(write(directory, name, array))
         part = data.draw(st.slices(len(array)))
         found = opened[part]
@@ -96,8 +96,8 @@ def test_a_file_may_have_a_colon_in_its_own_name(tmp_path) -> None:
 
 PEAK = """
 import resource, sys, torch, safetensors
-from vtbench_redundancy.reading import npy
-from vtbench_redundancy.reading.files import open_array
+from vtbench_redundancy.inputs import numpy_arrays
+from vtbench_redundancy.inputs.array_files import open_array
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 rows = open_array(sys.argv[1])
 rows[:1]
@@ -143,9 +143,7 @@ def test_what_was_unpacked_is_gone_when_the_rows_are_dropped(tmp_path, monkeypat
 def test_nothing_stays_on_the_disk_at_the_end(tmp_path) -> None:
     np.savez_compressed(tmp_path / "t.npz", tokens=np.zeros((4, 3)))
     (tmp_path / "temporary").mkdir()
-    code = (
-        "import sys; from vtbench_redundancy.reading.files import open_array; rows = open_array(sys.argv[1]); rows[:2]"
-    )
+    code = "import sys; from vtbench_redundancy.inputs.array_files import open_array as o; r = o(sys.argv[1]); r[:2]"
     command = [sys.executable, "-W", "error::ResourceWarning", "-c", code, str(tmp_path / "t.npz")]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -154,7 +152,7 @@ def test_nothing_stays_on_the_disk_at_the_end(tmp_path) -> None:
 
 def test_a_disk_too_small_to_unpack_on(tmp_path, monkeypatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(npy.shutil, "disk_usage", lambda place: usage(9, 9, 0))
+    monkeypatch.setattr(numpy_arrays.shutil, "disk_usage", lambda place: usage(9, 9, 0))
     np.savez_compressed(tmp_path / "t.npz", tokens=np.zeros((4, 3)))
     with pytest.raises(InputError, match=r"t.npz:tokens: unpacking it takes 0.0 GB, more than is free in .*TMPDIR"):
         open_array(tmp_path / "t.npz")

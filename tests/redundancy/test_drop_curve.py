@@ -22,13 +22,14 @@ from vtbench.registry import Registry
 from vtbench.runs.results import RunResult
 from vtbench.scenes.rng import HashRng
 from vtbench.types import Output, Record, Sample, Score, VisualTokens
-from vtbench_redundancy import drop
-from vtbench_redundancy.drop import PARTS, area, f95, has_signal, jackknife, sure_area, sure_f95, sure_mean
-from vtbench_redundancy.drop_metric import DropCurve
+from vtbench_redundancy.metrics.drop_curve_metric import DropCurve
+from vtbench_redundancy.scores import drop_curve
+from vtbench_redundancy.scores.drop_curve import FRACTIONS, area, area_estimate, f95, f95_estimate, has_signal
+from vtbench_redundancy.statistics import cluster_jackknife, cluster_mean
 
 SIDE, WORDS = 8, 3
 TOKENS = SIDE * SIDE
-AT = np.log10([*PARTS, 1])
+AT = np.log10([*FRACTIONS, 1])
 
 
 class Copies:
@@ -108,11 +109,11 @@ def hypergeometric(copies: int, k: int) -> float:
 def test_random_keeping_gives_the_closed_form(tmp_path: Path, copies: int) -> None:
     scores = go(tmp_path, 1000, model_args={"copies": copies}).scores["quiz"]
     assert set(scores) == {"drop_area", "drop_area_grid", "drop_area_downsample", "drop_f95"}
-    kept = [max(1, round(part * TOKENS)) for part in PARTS]
+    kept = [max(1, round(part * TOKENS)) for part in FRACTIONS]
     truth = np.array([0, *(hypergeometric(copies, k) for k in kept), 1])
     points = {(p["policy"], p["fraction"]): p for p in scores["drop_area"].detail["curve"]}
-    assert len(points) == 2 + 3 * len(PARTS)
-    for part, k, expected in zip(PARTS, kept, truth[1:-1], strict=True):
+    assert len(points) == 2 + 3 * len(FRACTIONS)
+    for part, k, expected in zip(FRACTIONS, kept, truth[1:-1], strict=True):
         for policy in ("random", "grid"):  # the holders are uniform, so any fixed choice of tokens does as well
             assert points[policy, part]["value"] == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 1000))
         assert points["downsample", part]["value"] == 1, "an average holds a bit of every token"
@@ -153,7 +154,7 @@ def test_nothing_is_asked_twice(tmp_path: Path) -> None:
     plugin = Plugin()
     go(tmp_path, 6, batch_size=6, registry=Registry({"fakes": plugin}))
     assert plugin.model
-    assert len(plugin.model.asked) == len(set(plugin.model.asked)) == 1 + 3 * len(PARTS)
+    assert len(plugin.model.asked) == len(set(plugin.model.asked)) == 1 + 3 * len(FRACTIONS)
 
 
 def test_a_resumed_run_gives_the_same_scores(tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_intervals_cover_the_truth(name: str, pairs: bool) -> None:
     hits = np.zeros(2)
     for seed in range(100):
         credit, clusters = curves(means, 400, seed, pairs)
-        for i, sure in enumerate((sure_area(credit, clusters), sure_f95(credit, clusters))):
+        for i, sure in enumerate((area_estimate(credit, clusters), f95_estimate(credit, clusters))):
             assert sure.interval[0] <= sure.value <= sure.interval[1]
             hits[i] += sure.interval[0] <= truths[i] <= sure.interval[1]
     assert hits.min() >= 90
@@ -248,17 +249,17 @@ def test_f95_is_where_retention_falls_below_for_the_first_time_from_the_whole_do
 
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(0).random(50)
-    alone = sure_mean(values, [""] * 50)
+    alone = cluster_mean(values, [""] * 50)
     assert alone.stderr == pytest.approx(values.std(ddof=1) / math.sqrt(50))
     assert alone.interval[1] - alone.value == pytest.approx(1.959964 * alone.stderr)
-    doubled = sure_mean(np.repeat(values, 2), [str(i // 2) for i in range(100)])
+    doubled = cluster_mean(np.repeat(values, 2), [str(i // 2) for i in range(100)])
     assert doubled.stderr == pytest.approx(alone.stderr)
     assert doubled.interval[1] - doubled.value == pytest.approx(2.009575 * alone.stderr)  # t with 49 degrees of freedom
-    assert jackknife(values[:1, None], [""], lambda means: means[..., 0]).interval is None
+    assert cluster_jackknife(values[:1, None], [""], lambda means: means[..., 0]).interval is None
 
 
 def test_a_difference_within_its_interval_is_no_signal() -> None:
-    rows = np.zeros((40, len(PARTS) + 2))
+    rows = np.zeros((40, len(FRACTIONS) + 2))
     assert not has_signal(rows, [""] * 40)
     rows[:3, -1] = 1
     assert not has_signal(rows, [""] * 40)
@@ -282,4 +283,4 @@ def test_one_sample_is_no_signal() -> None:
 
 
 def test_the_examples_in_the_docstrings_are_right() -> None:
-    assert doctest.testmod(drop) == (0, 2)
+    assert doctest.testmod(drop_curve) == (0, 2)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import digamma
 
-import vtbench_redundancy.ksg
+import vtbench_redundancy.estimators.ksg
 from vtbench_redundancy.errors import InputError
-from vtbench_redundancy.ksg import ksg
+from vtbench_redundancy.estimators.ksg import ksg
 
 N = 2000
 
@@ -40,7 +40,7 @@ def written_out(x: np.ndarray, y: np.ndarray, k: int) -> float:
 
 
 def test_example() -> None:
-    result = doctest.testmod(vtbench_redundancy.ksg)
+    result = doctest.testmod(vtbench_redundancy.estimators.ksg)
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -13,8 +13,8 @@ from redundancy_fakes import copies as repeat
 from redundancy_fakes import white
 
 from vtbench_redundancy import Protocol, redundancy_score
-from vtbench_redundancy.score import score_coordinates
-from vtbench_redundancy.truth import GaussianModel
+from vtbench_redundancy.estimators.ground_truth import GaussianModel
+from vtbench_redundancy.scores.redundancy_score import score_coordinates
 
 torch.set_num_threads(1)
 N = 2000

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from vtbench.types import Score
+from vtbench_redundancy.estimators.ground_truth import GaussianModel
 from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.score import score_coordinates
-from vtbench_redundancy.truth import GaussianModel
+from vtbench_redundancy.scores.redundancy_score import score_coordinates
 
 torch.set_num_threads(1)
 

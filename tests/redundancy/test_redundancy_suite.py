@@ -77,7 +77,7 @@ def test_scale_changes_nothing(mixed, plain: Suite, scale: float) -> None:
     ],
 )
 def test_an_offset_of_every_token_changes_no_information(mixed, plain: Suite, offset: float) -> None:
-    """As of a few loud dimensions, the same for every token and picture."""
+    """As of a few loud dimensions, the same for every token and image."""
     tokens, pixels = mixed
     loud = offset * np.random.default_rng(1).standard_normal(24).astype(np.float32)
     found = score_arrays(tokens + loud, patches=pixels).scores()
@@ -106,7 +106,7 @@ import resource, sys
 import numpy as np, torch
 torch.set_num_threads(1)
 from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.reading.files import open_array
+from vtbench_redundancy.inputs.array_files import open_array
 from vtbench_redundancy.suite import score_arrays
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 before = peak()
@@ -117,7 +117,7 @@ print(found.redundancy.rs.value, peak() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs sparse files, and ru_maxrss in KiB")
 def test_1_gib_of_tokens_takes_less_than_700_mib(tmp_path: Path) -> None:
-    """1024 pictures of 64 tokens of 4096 dimensions; 8 places are told twice, 48 tokens are zero."""
+    """1024 images of 64 tokens of 4096 dimensions; 8 places are told twice, 48 tokens are zero."""
     shape, pixels = (1024, 64, 4096), white(1024, 8, 4)
     tokens = np.lib.format.open_memmap(tmp_path / "tokens.npy", "w+", np.float32, shape)
     tokens[:, :16, :4] = copies(pixels, 2)

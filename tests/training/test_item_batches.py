@@ -85,7 +85,7 @@ def test_prompts_are_the_adapters_and_targets_the_answers(adapter: HFAdapter, en
     samples = [items.sample(number) for number in range(12)]
     batch = encoder(samples)
     for row, sample in enumerate(samples):
-        inputs = adapter._inputs([sample])
+        inputs = adapter.model_inputs([sample])
         target = batch["targets"][row]
         answered = target != IGNORE
         mine = batch["input_ids"][row][batch["attention_mask"][row] == 1]
@@ -153,7 +153,7 @@ def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(adapter: HF
         ({"penalty": ("cosine", -1.0)}, "must be a number of at least 0"),
         ({"penalty": ("cosine", 0.1), "batch_size": 1}, "batch_size must be at least 2"),
         ({"penalty": ("cosine", 0.1), "freeze": ("vision", "connector")}, "no visual token can move"),
-        ({"budget": "rand:k=1"}, "no policy 'rand'"),
+        ({"budget": "rand:k=1"}, "unknown budget 'rand'"),
         ({"precision": "float16"}, "unknown 'float16'"),
     ],
 )

@@ -63,7 +63,7 @@ def saved(request, tmp_path_factory):
                 weight.mul_(6)
     directory: Path = tmp_path_factory.mktemp(request.param) / "model"
     one.save(directory, torch.float32)
-    return request.param, one, Registry().adapters()[request.param].factory(pretrained=str(directory), device="cpu")
+    return request.param, one, Registry().named("model")[request.param].factory(pretrained=str(directory), device="cpu")
 
 
 def samples_of(images: list[Image.Image]) -> list[Sample]:
@@ -77,13 +77,13 @@ def test_what_is_learned_is_what_the_adapter_asks_token_for_token(saved) -> None
     name, one, adapter = saved
     packer = packer_of(one)
     for text, sample in zip(TEXTS, samples_of(noise_images(3)), strict=True):
-        with adapter._batch([sample]):
-            asked = adapter._shared_inputs([sample])["input_ids"][0].tolist()
+        with adapter.batch([sample]):
+            asked = adapter.batch_inputs([sample])["input_ids"][0].tolist()
         encoded = packer.encode(text)
         assert [*one.prefix_ids, *encoded.ids[: encoded.answer_start]] == asked, name
         said = adapter.tokenizer.decode(encoded.ids[encoded.answer_start :], skip_special_tokens=True)
         assert said.strip() == text.answer
-        ranked = adapter._choice_tokens(asked[-8:], text.answer)
+        ranked = adapter.choice_tokenizer(asked[-8:], text.answer)
         assert [*ranked, adapter.tokenizer.eos_token_id] == encoded.ids[encoded.answer_start :]
 
 
@@ -99,8 +99,8 @@ def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> 
     for row, image in enumerate(images):
         for number, text in enumerate(TEXTS[: 3 - row]):
             sample = replace(samples_of(noise_images(3))[number], images=(image,))
-            with adapter._batch([sample]):
-                alone = adapter.model(**adapter._shared_inputs([sample])).logits[0, -1]
+            with adapter.batch([sample]):
+                alone = adapter.model(**adapter.batch_inputs([sample])).logits[0, -1]
             mine = (batch["segments"][row] == number).nonzero()[:, 0]
             last = mine[packer_of(one).encode(text).answer_start - 1]
             torch.testing.assert_close(read[row, last], alone, atol=2e-4, rtol=1e-3, msg=f"{name}: {text.prompt}")

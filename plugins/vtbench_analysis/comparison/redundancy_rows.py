@@ -16,10 +16,10 @@ from torch import Tensor
 from vtbench_analysis.comparison.paired_statistics import Difference, t_difference, t_interval
 from vtbench_analysis.comparison.score_rows import ScoreRow, Value
 from vtbench_analysis.comparison.shared_samples import SharedSamples
-from vtbench_redundancy.groups import jackknife
-from vtbench_redundancy.measuring import Pictures
-from vtbench_redundancy.observing import once_each
+from vtbench_redundancy.metrics.visual_metric import unique_images
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
+from vtbench_redundancy.scores.estimates import ReferenceImages
+from vtbench_redundancy.statistics import group_jackknife
 
 Arrays = dict[str, np.ndarray]
 _TOKENS = "tokens/"
@@ -35,7 +35,7 @@ class JackknifeReplicates:
     """Why there are no values, or what limits them."""
 
 
-def token_replicates(tokens: np.ndarray, images: Pictures) -> JackknifeReplicates:
+def token_replicates(tokens: np.ndarray, images: ReferenceImages) -> JackknifeReplicates:
     """Return the replicates of `rs` and `discarded`.
 
     Args:
@@ -45,13 +45,13 @@ def token_replicates(tokens: np.ndarray, images: Pictures) -> JackknifeReplicate
     found = images.estimates(tokens, "constant_tokens")
     if isinstance(found, str):
         return JackknifeReplicates({}, (found,))
-    pixels = images.own
+    pixels = images.upper_bound
     values = {} if found.low else {"rs": found.rs}
     values |= {} if pixels.low else {"discarded": 1 - found.joint / pixels.joint}
     return JackknifeReplicates(values, images.flags + ("low_information",) * found.low)
 
 
-def patch_replicates(patches: np.ndarray, images: Pictures) -> JackknifeReplicates:
+def patch_replicates(patches: np.ndarray, images: ReferenceImages) -> JackknifeReplicates:
     """Return the replicates of `r_pix`.
 
     Args:
@@ -66,7 +66,7 @@ def patch_replicates(patches: np.ndarray, images: Pictures) -> JackknifeReplicat
 
 def redundancy_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
     """Compare the scores of `redundancy`, or those of `redundancy_layers` at every layer that all runs have."""
-    found = [once_each(records, [r.scores[metric] for r in records]) for records in shared.records]
+    found = [unique_images(records, [r.scores[metric] for r in records]) for records in shared.records]
     each, clusters = [arrays for arrays, _ in found], found[0][1]
     layers = [name for name in each[0] if name.startswith(_TOKENS) and all(name in arrays for arrays in each)]
     if metric == "redundancy":
@@ -79,13 +79,13 @@ def _layer_rows(
     metric: str, suffix: str, each: Sequence[Arrays], layer: str, clusters: Sequence[str]
 ) -> list[ScoreRow]:
     protocol, first = Protocol(), each[0]
-    images: dict[tuple[int, ...], Pictures | str] = {}
+    images: dict[tuple[int, ...], ReferenceImages | str] = {}
     for arrays in each:
         m, r = size = arrays[layer].shape[2:]
         if size not in images:
             enough = len(clusters) >= MIN_IMAGES
             images[size] = (
-                Pictures(first["pixels"], m * r, clusters, protocol, halves=False) if enough else "few_images"
+                ReferenceImages(first["pixels"], m * r, clusters, protocol, halves=False) if enough else "few_images"
             )
     tokens = [_measure(token_replicates, arrays[layer], images[arrays[layer].shape[2:]]) for arrays in each]
     replicates = {"rs": tokens, "discarded": tokens}
@@ -118,7 +118,9 @@ def _equal_patches(arrays: Arrays, first: Arrays) -> bool:
 
 
 def _measure(
-    measure: Callable[[np.ndarray, Pictures], JackknifeReplicates], array: np.ndarray, images: Pictures | str
+    measure: Callable[[np.ndarray, ReferenceImages], JackknifeReplicates],
+    array: np.ndarray,
+    images: ReferenceImages | str,
 ) -> JackknifeReplicates:
     return JackknifeReplicates({}, (images,)) if isinstance(images, str) else measure(array, images)
 
@@ -135,8 +137,8 @@ def _difference(first: JackknifeReplicates, other: JackknifeReplicates, name: st
     if name not in first.values or name not in other.values:
         return Difference(None, flags=tuple(dict.fromkeys(first.flags + other.flags)))
     difference_T = other.values[name] - first.values[name]
-    return t_difference(float(difference_T[0]), _stderr(difference_T, protocol), protocol.groups - 1, "jackknife")
+    return t_difference(float(difference_T[0]), _stderr(difference_T, protocol), protocol.groups - 1, "group_jackknife")
 
 
 def _stderr(values_T: Tensor, protocol: Protocol) -> float:
-    return protocol.widen * float(jackknife(values_T, protocol.groups))
+    return protocol.widen * float(group_jackknife(values_T, protocol.groups))

@@ -22,8 +22,8 @@ from vtbench_analysis.comparison.paired_statistics import (
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
 from vtbench_analysis.comparison.shared_samples import SharedSamples
 from vtbench_analysis.stored_run import StoredRun
-from vtbench_redundancy.drop import area, has_signal, sure_area
-from vtbench_redundancy.drop_metric import POLICIES
+from vtbench_redundancy.metrics.drop_curve_metric import POLICIES
+from vtbench_redundancy.scores.drop_curve import area, area_estimate, has_signal
 
 COSTS: Mapping[str, Callable[[Record], float | None]] = {
     "visual_tokens": lambda record: record.visual_tokens_in,
@@ -92,7 +92,7 @@ def drop_curve_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
 def _area_value(credits_nF: np.ndarray, clusters: list[str]) -> Value:
     if not has_signal(credits_nF, clusters):
         return Value(None, None, _NO_SIGNAL)
-    found = sure_area(credits_nF, clusters)
+    found = area_estimate(credits_nF, clusters)
     return Value(found.value, found.interval)
 
 

@@ -1,0 +1,160 @@
+"""The metric `cues`: stores coordinates and labels of each sample, then trains the probes and scores each cue.
+
+An observation holds the tokens' coordinates at each stage, `tokens/<stage>` (m, r) in float16; `asked`, hint and label
+of each cue; `answer`, counts of the model's own answer, where the run has one; and what colours the token panels:
+`shows` (m,), the object that each connector token shows, `things` and `background`. The probes are trained on these
+alone, without the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vtbench.errors import SampleError, VtbenchError
+from vtbench.metric import Batch
+from vtbench.types import Capability, Observation, Output, Record, Sample, Score
+from vtbench_probes.cues import CUES, cue_labels
+from vtbench_probes.embedding import token_contents
+from vtbench_probes.probe_data import MIN_SAMPLES, Problem, Tokens, build_problem
+from vtbench_probes.stage_features import IMAGE_STAGES, Stage, StageFit, image_tokens
+from vtbench_probes.survival import REFERENCE, Reading, answer_readings, count_cues, probe_readings
+
+HEADLINE_PROBE = "attention"
+DEPTH = ("encoder", "connector", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
+
+
+class CuesMetric:
+    """Accuracy of small probes for each cue, on the tokens of each stage."""
+
+    needs: frozenset[Capability] = frozenset({"visual_tokens"})
+    layers: tuple[str, ...] = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
+    fit_samples = 512
+
+    def __init__(self) -> None:
+        self._fits: dict[str, StageFit] = {}
+        self._stages: dict[str, Stage] = {}
+
+    def partial_fit(self, batch: Batch) -> None:
+        """Fit the principal components of every stage. Samples whose tokens are broken fail in `observe`."""
+        tokens = self._tokens(batch)
+        good = torch.stack([x.isfinite().flatten(1).all(dim=1).cpu() for x in tokens.values()]).all(dim=0)
+        for stage, x_bNd in tokens.items():
+            if stage not in self._fits:
+                boxes = batch.visual[stage].boxes if stage in batch.visual else None
+                self._fits[stage] = StageFit(x_bNd.shape[1], boxes)
+            if good.any() and x_bNd.shape[1] == self._fits[stage].count:
+                self._fits[stage].update(x_bNd[good.to(x_bNd.device)])
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Return the fitted components, with the tokens that they belong to.
+
+        Raises:
+            VtbenchError: no sample had finite tokens.
+        """
+        if not self._fits or any(fit.empty for fit in self._fits.values()):
+            raise VtbenchError(
+                "cues: none of the first samples has finite visual tokens; is the model's dtype too narrow?"
+            )
+        stages = {stage: fit.stage().arrays() for stage, fit in self._fits.items()}
+        return {f"{stage}/{name}": array for stage, arrays in stages.items() for name, array in arrays.items()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore fitted components."""
+        self._fits = {}
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for key, array in state.items():
+            stage, _, name = key.partition("/")
+            found.setdefault(stage, {})[name] = array
+        self._stages = {stage: Stage.of(arrays) for stage, arrays in found.items()}
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Reduce each sample to its coordinates and labels.
+
+        Raises:
+            SampleError: tokens that are not finite, or not as many as in the first samples.
+        """
+        tokens = self._tokens(batch)
+        self._check(tokens, batch.samples)
+        return [self._observe_one(i, tokens, batch.samples[i], batch.outputs[i]) for i in range(len(batch.samples))]
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Train the probes, and score each cue at the connector."""
+        pairs = sorted(zip(records, observations, strict=True), key=lambda pair: (pair[0].index, pair[0].id))
+        clusters = [record.cluster or record.id for record, _ in pairs]
+        answers = answer_readings([observation.get("answer", {}) for _, observation in pairs], clusters)
+        seen: dict[object, int] = {}
+        for i, (record, _) in enumerate(pairs):
+            seen.setdefault(record.image_sha256 or i, i)  # questions about one image count once
+        rows = list(seen.values())
+        asked = [pairs[i][1]["asked"] for i in rows]
+        posed = {cue: build_problem(cue, asked) for cue in CUES}
+        problems = [found for found in posed.values() if isinstance(found, Problem)]
+        stages = {}
+        if problems:
+            for stage in self._by_depth():
+                arrays = np.stack([pairs[i][1][f"tokens/{stage}"] for i in rows])
+                stages[stage] = Tokens.of(arrays, self._stages[stage].places)
+        readings = probe_readings(stages, problems, [clusters[i] for i in rows], self.layers[0])
+        return {f"cue_{cue}": self._score(cue, found, [*readings, *answers]) for cue, found in posed.items()}
+
+    def _score(self, cue: str, found: Problem | str, readings: Sequence[Reading]) -> Score:
+        mine = [reading for reading in readings if reading.cue == cue]
+        facts: dict[str, Any] = {
+            "stage": self.layers[0],
+            "probe": HEADLINE_PROBE,
+            "told": CUES[cue].hint,
+            "reference": REFERENCE,
+            "retention": {r.stage: r.retention for r in mine if r.probe == HEADLINE_PROBE and not r.control},
+            "readings": [reading.as_dict() for reading in mine],
+        }
+        if isinstance(found, str):
+            return Score(None, flags=(found,), detail=facts | {"samples_needed": MIN_SAMPLES})
+        at = {(r.stage, r.probe, r.control): r for r in mine}
+        top = at[self.layers[0], HEADLINE_PROBE, ""]
+        blind = at[self.layers[0], HEADLINE_PROBE, "grey"]
+        given_away = blind.low is not None and blind.low > found.chance
+        return Score(
+            top.accuracy,
+            top.stderr,
+            None if top.low is None or top.high is None else (top.low, top.high),
+            top.n,
+            found.chance,
+            flags=("told_gives_away",) * given_away,
+            detail=facts | {"chance": found.chance, "labels": list(found.labels)},
+        )
+
+    def _by_depth(self) -> list[str]:
+        return [stage for stage in (*IMAGE_STAGES, *DEPTH) if stage in self._stages]
+
+    def _tokens(self, batch: Batch) -> dict[str, Tensor]:
+        model = {layer: torch.as_tensor(batch.visual[layer].tokens) for layer in self.layers if layer in batch.visual}
+        return {**image_tokens(batch.samples), **model}
+
+    def _check(self, tokens: Mapping[str, Tensor], samples: Sequence[Sample]) -> None:
+        if not self._stages:
+            raise RuntimeError("restore() comes before observe()")
+        for stage, x_bNd in tokens.items():
+            expected = self._stages[stage].weights.shape[1] if stage in self._stages else "none"
+            if x_bNd.shape[1] != expected:
+                raise SampleError(
+                    f"cues: {x_bNd.shape[1]} visual tokens at {stage} where the first samples had {expected}"
+                )
+            for sample, good in zip(samples, x_bNd.isfinite().flatten(1).all(dim=1).tolist(), strict=True):
+                if not good:
+                    raise SampleError(f"cues: the visual tokens of {sample.id} at {stage} are NaN or infinite")
+
+    def _observe_one(self, i: int, tokens: Mapping[str, Tensor], sample: Sample, output: Output) -> Observation:
+        # one sample at a time, so that rounding does not depend on the batch
+        seen: dict[str, Any] = {f"tokens/{stage}": self._stages[stage](x_bNd[i]) for stage, x_bNd in tokens.items()}
+        seen["asked"] = {}
+        if sample.scene is not None:
+            seen["asked"] = {cue: [one.hint, one.label] for cue, one in cue_labels(sample.scene).items()}
+            seen |= token_contents(sample.scene, self._stages[self.layers[0]].places)
+        if output.text is not None and (said := count_cues(output.text, sample)):
+            seen["answer"] = said
+        return seen

@@ -1,0 +1,98 @@
+"""The command `vtbench score`. Torch and numpy are imported when the command runs, not for `--help`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from vtbench.errors import VtbenchError
+from vtbench_redundancy.protocol import SETTINGS, Protocol, custom_protocol
+
+_KSG_DEFAULTS = {"r": 1}
+"""Defaults that `--estimator ksg` changes: nearest neighbours take few coordinates."""
+
+
+def _protocol_options(command: Any) -> Any:
+    """Add an option for each setting of the protocol."""
+    for name, text in reversed(SETTINGS.items()):
+        default = getattr(Protocol(), name)
+        command = click.option(_flag(name), type=type(default), help=f"{text} [{default}]")(command)
+    return command
+
+
+def _flag(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
+
+
+@click.command()
+@click.argument("tokens")
+@click.argument("images")
+@_protocol_options
+@click.option("--boxes", help="Array (N, 4): left, top, right, bottom of each token's part, as fractions.")
+@click.option("--clusters", help="Text file with a name a line: images of one name are not independent.")
+@click.option(
+    "--estimator",
+    type=click.Choice(["gaussian", "ksg"]),
+    default="gaussian",
+    show_default=True,
+    help="`ksg`: pairs of tokens by nearest neighbours, --r at most 3, to check the Gaussian copula.",
+)
+@click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, or `auto`.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def score(
+    tokens: str,
+    images: str,
+    boxes: str | None,
+    clusters: str | None,
+    estimator: str,
+    device: str,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Score your own arrays: how redundant are TOKENS, as views of IMAGES?
+
+    TOKENS is an array (n, N, d) in a .npy, .npz or .safetensors file (FILE:KEY names one of several). IMAGES is an
+    array (n, H, W, 3), or (n, P, p) of patches, or a directory of images in the order of their names. Files of any
+    size are read slice by slice.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    protocol = custom_protocol(given if estimator == "gaussian" else _KSG_DEFAULTS | given, label=_flag)
+    try:
+        import torch
+
+        from vtbench_redundancy.inputs.array_files import open_array
+        from vtbench_redundancy.inputs.image_folder import open_images
+        from vtbench_redundancy.score_table import json_document, print_table
+        from vtbench_redundancy.scores.token_pairs import pair_redundancy
+        from vtbench_redundancy.suite import score_arrays
+    except ImportError as error:
+        raise VtbenchError(f"vtbench score needs {error.name}: pip install 'vtbench[hf]'") from error
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise VtbenchError(f"--device {device} cannot be used here; `cpu` can") from error
+    token_rows, image_rows = open_array(tokens), open_images(images)
+    arrays: dict[str, Any] = {"patches" if image_rows.ndim == 3 else "images": image_rows}
+    arrays |= {
+        "boxes": open_array(boxes)[:] if boxes else None,
+        "clusters": _read_clusters(clusters) if clusters else None,
+    }
+    measure = score_arrays if estimator == "gaussian" else pair_redundancy
+    found = measure(token_rows, **arrays, protocol=protocol, device=chosen).scores()
+    if as_json:
+        click.echo(json.dumps(json_document(found, asdict(protocol)), allow_nan=False))
+    else:
+        print_table(found, f"{tokens} · {images}")
+
+
+def _read_clusters(file: str) -> list[str]:
+    from pathlib import Path
+
+    try:
+        return Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VtbenchError(f"{file}: the clusters cannot be read: {error}") from error

@@ -1,0 +1,1 @@
+"""Coordinates of each image: principal components of its measured tokens and patches."""

@@ -1,0 +1,93 @@
+"""The choice of tokens to measure, and the image patches that they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vtbench_redundancy.protocol import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PatchLayout:
+    """The measured tokens, and the part of the image that each of the m measured places stands for."""
+
+    chosen_Sm: np.ndarray
+    """(S, m) indices of tokens: one stratified choice a row; a single row of all where N <= m."""
+    cells_m4: np.ndarray
+    """(m, 4) left, top, right, bottom, as fractions of the image."""
+
+
+def choose_layout(count: int, boxes: np.ndarray | None, m: int, subsets: int, seed: int) -> PatchLayout:
+    """Choose the tokens to measure.
+
+    Up to m tokens are all taken. Of more, each of the m cells of a grid gives one token, another one in each subset;
+    a token lies in the cell that holds the centre of its box. Without boxes (or where a cell would be empty) the cells
+    are m equal runs of the tokens in their order.
+
+    Args:
+        count: tokens an image has, N.
+        boxes: (N, 4) parts of the image that the tokens stand for. Without them, a square number of tokens is taken
+            for a grid in raster order.
+        m: tokens in an estimate.
+        subsets: choices to draw where N > m.
+        seed: of the draw.
+    """
+    if boxes is None and round(count**0.5) ** 2 == count:
+        boxes = grid_boxes(count)
+    if count <= m:
+        return PatchLayout(
+            np.arange(count)[None], grid_boxes(count) if boxes is None else np.asarray(boxes, dtype=np.float64)
+        )
+    cells = grid_boxes(m)
+    members = [np.asarray(run) for run in np.array_split(np.arange(count), m)]
+    if boxes is not None:
+        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+        inside = [np.flatnonzero((c[0] <= x) & (x < c[2]) & (c[1] <= y) & (y < c[3])) for c in cells]
+        members = inside if all(len(i) for i in inside) else members
+    generator = np.random.default_rng(seed)
+    drawn = [np.resize(generator.permutation(cell), subsets) for cell in members]
+    return PatchLayout(np.stack(drawn, axis=1), cells)
+
+
+def grid_boxes(count: int) -> np.ndarray:
+    """Boxes (count, 4) of a grid in raster order: square where it can be, else in rows as equal as they can be."""
+    rows = np.array_split(np.arange(count), max(1, round(count**0.5)))
+    return np.array(
+        [
+            (j / len(row), i / len(rows), (j + 1) / len(row), (i + 1) / len(rows))
+            for i, row in enumerate(rows)
+            for j in range(len(row))
+        ]
+    )
+
+
+def cut_patches(images_bhwc: Tensor, cells_k4: np.ndarray, side: int) -> Tensor:
+    """Cut images into patches (b, k, side·side·c): each cell averaged to side x side pixels.
+
+    A cell's edges are rounded to whole pixels; it has at least one.
+    """
+    images = images_bhwc.permute(0, 3, 1, 2)
+    height, width = images.shape[2:]
+    patches = []
+    for left, top, right, bottom in cells_k4:
+        x = min(round(float(left) * width), width - 1)
+        y = min(round(float(top) * height), height - 1)
+        part = images[:, :, y : max(round(float(bottom) * height), y + 1), x : max(round(float(right) * width), x + 1)]
+        part = part if part.dtype == torch.float64 else part.float()
+        patches.append(torch.nn.functional.adaptive_avg_pool2d(part, side).flatten(1))
+    return torch.stack(patches, dim=1)
+
+
+def cut_token_and_grid_patches(images_bhwc: Tensor, cells_m4: np.ndarray, protocol: Protocol) -> tuple[Tensor, Tensor]:
+    """The patches that stand for the measured tokens, and those of the fixed grid that makes up X.
+
+    X is the same for every model, whatever its tokens; for 64 tokens on a square grid the two are one.
+    """
+    whole_cells = grid_boxes(protocol.m)
+    whole = cut_patches(images_bhwc, whole_cells, protocol.patch_pixels)
+    same = cells_m4.shape == whole_cells.shape and np.allclose(cells_m4, whole_cells)
+    return (whole if same else cut_patches(images_bhwc, cells_m4, protocol.patch_pixels)), whole

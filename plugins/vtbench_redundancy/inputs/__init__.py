@@ -1,0 +1,1 @@
+"""Arrays and images from files, read slice by slice and never loaded whole."""

@@ -1,0 +1,66 @@
+"""A directory of image files as `Rows` (n, H, W, 3) uint8."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vtbench_redundancy.errors import InputError, file_errors
+from vtbench_redundancy.inputs.array_files import open_array
+from vtbench_redundancy.inputs.rows import Rows
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
+
+
+def open_images(place: str | Path) -> Rows:
+    """Open a directory of images, or an array of them; they are read when they are asked for.
+
+    The images are sorted by name, character by character: `10.png` comes before `2.png`, so write numbers with
+    leading zeros. Files of other kinds, hidden files and directories inside are passed over. Images of another size
+    than the first are brought to it (bicubic), whatever their shape; they are taken as stored, without the rotation
+    that a camera notes beside them.
+
+    Args:
+        place: a directory, or what `open_array` takes.
+
+    Returns:
+        (n, H, W, 3) uint8 with the first image's H and W; of a file, the array as it is stored.
+
+    Raises:
+        InputError: a directory without images, or an image that cannot be read (the first one now, the others when
+            their turn comes); or what `open_array` finds.
+    """
+    directory = Path(place)
+    if not os.path.isdir(directory):
+        return open_array(place)
+    with file_errors(directory):
+        found = [path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
+    paths = sorted(found, key=lambda path: path.name)
+    if not paths:
+        raise InputError(f"{directory}: no images in it; wanted files such as 0001.png, .jpg or .webp")
+    width, height = _image(paths[0]).size
+    return Rows((len(paths), height, width, 3), np.dtype(np.uint8), partial(_read, paths, (width, height)))
+
+
+def _read(paths: Sequence[Path], size: tuple[int, int], start: int, stop: int) -> np.ndarray:
+    images = np.empty((stop - start, size[1], size[0], 3), np.uint8)
+    for row, path in zip(images, paths[start:stop], strict=True):
+        image = _image(path)
+        row[:] = np.asarray(image if image.size == size else image.resize(size, Image.Resampling.BICUBIC))
+    return images
+
+
+def _image(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as opened:
+            if opened.mode[0] not in "IF":
+                return opened.convert("RGB")
+            mode = opened.mode
+    except Exception as error:  # each of Pillow's formats fails in its own ways on a broken file
+        raise InputError(f"{path}: not a whole image ({error}); save it again or take it out") from error
+    raise InputError(f"{path}: has more than 8 bits a colour (mode {mode}), which would be cut off; save it with 8")

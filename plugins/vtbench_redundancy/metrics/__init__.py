@@ -1,0 +1,1 @@
+"""The suite as metrics of a run."""

@@ -1,0 +1,138 @@
+"""Metrics of a run over visual tokens; the computations are in `vtbench_redundancy.scores`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from vtbench.errors import SampleError
+from vtbench.metric import Batch
+from vtbench.types import Capability, Observation, Record, Score
+from vtbench_redundancy.features.token_geometry import MEASURES, token_geometry
+from vtbench_redundancy.metrics.visual_metric import CoordinateMetric, compute_device, unique_images
+from vtbench_redundancy.protocol import MIN_IMAGES
+from vtbench_redundancy.scores.geometry_scores import geometry_scores
+from vtbench_redundancy.scores.redundancy_score import missing_scores, score_coordinates
+from vtbench_redundancy.scores.token_patch_map import carriers
+from vtbench_redundancy.scores.token_use import token_use
+
+
+class RedundancyMetric(CoordinateMetric):
+    """RS, R_pix, ΔRS, N_eff and the discarded share, at the connector's output."""
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Score the answered samples."""
+        arrays, clusters = unique_images(records, observations)
+        facts = self.facts(self.layers[0])
+        if len(clusters) < MIN_IMAGES:
+            return missing_scores("few_images", len(clusters), facts | {"images_needed": MIN_IMAGES}).scores()
+        return score_coordinates(
+            arrays[f"tokens/{self.layers[0]}"], arrays["patches"], arrays["pixels"], self.protocol, clusters, facts,
+            compute_device(),
+        ).scores()  # fmt: skip
+
+
+class LayersMetric(CoordinateMetric):
+    """RS and the discarded share at every layer that the adapter gives, from the vision tower into the decoder."""
+
+    layers = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Score each layer against the same pixels."""
+        arrays, clusters = unique_images(records, observations)
+        scores: dict[str, Score] = {}
+        for layer in self.measured() or self.layers[:1]:
+            facts = self.facts(layer)
+            if len(clusters) < MIN_IMAGES:
+                found = missing_scores("few_images", len(clusters), facts)
+            else:
+                found = score_coordinates(
+                    arrays[f"tokens/{layer}"], None, arrays["pixels"], self.protocol, clusters, facts, compute_device()
+                )
+            scores |= {f"rs_{layer}": found.rs, f"discarded_{layer}": found.discarded}
+        return scores
+
+
+class CarriersMetric(CoordinateMetric):
+    """Number of tokens that carry each part of the image, from the token x patch map of mutual information."""
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Score the first choice of tokens where an image has more than the protocol measures together."""
+        arrays, clusters = unique_images(records, observations)
+        facts = self.facts(self.layers[0])
+        if not clusters:
+            none = Score(None, flags=("few_images",), detail=facts, percent=False)
+            return {"carriers": none, "uncarried": none}
+        tokens = arrays[f"tokens/{self.layers[0]}"][:, 0]
+        return carriers(tokens, arrays["patches"], self.protocol, clusters, facts, compute_device()).scores()
+
+
+class TokenUseMetric(CoordinateMetric):
+    """Shares of the tokens that are unique, dead, or sinks."""
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Add the norms of all tokens, `norms` (N,)."""
+        norms = self._tokens(batch)[self.layers[0]].float().norm(dim=2).cpu().numpy()
+        seen = super().observe(batch)
+        return [{**observation, "norms": norms[i]} for i, observation in enumerate(seen)]
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Score the first choice of tokens where an image has more than the protocol measures together."""
+        arrays, clusters = unique_images(records, observations)
+        facts = self.facts(self.layers[0])
+        if len(clusters) < MIN_IMAGES:
+            none = Score(None, n=len(clusters), flags=("few_images",), detail=facts, percent=False)
+            return {"unique": none, "dead": none, "sink": none}
+        tokens = arrays[f"tokens/{self.layers[0]}"][:, 0]
+        return token_use(
+            tokens, arrays["pixels"], arrays["norms"], self.protocol, clusters, facts, compute_device()
+        ).scores()
+
+
+class GeometryMetric:
+    """Effective rank, participation ratio, stable rank, cosine and norm inequality, relative to random tokens.
+
+    An observation holds the image's five numbers, `geometry` (5,).
+    """
+
+    needs: frozenset[Capability] = frozenset({"visual_tokens"})
+    layers: tuple[str, ...] = ("connector",)
+    fit_samples = 1
+
+    def __init__(self) -> None:
+        self._shape = (0, 0)
+
+    def partial_fit(self, batch: Batch) -> None:
+        """Record the number and width of an image's tokens."""
+        _, count, width = batch.visual[self.layers[0]].tokens.shape
+        self._shape = (count, width)
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Return the number and width of the tokens."""
+        return {"shape": np.array(self._shape)}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore them."""
+        count, width = (int(side) for side in state["shape"])
+        self._shape = (count, width)
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Measure each image's tokens.
+
+        Raises:
+            SampleError: tokens of another number, or not finite.
+        """
+        tokens = torch.as_tensor(batch.visual[self.layers[0]].tokens)
+        if tuple(tokens.shape[1:]) != self._shape:
+            raise SampleError(f"geometry: visual tokens {tuple(tokens.shape[1:])} where the first had {self._shape}")
+        for sample, good in zip(batch.samples, tokens.isfinite().flatten(1).all(dim=1).tolist(), strict=True):
+            if not good:
+                raise SampleError(f"geometry: the visual tokens of {sample.id} have values that are NaN or infinite")
+        return [{"geometry": row} for row in token_geometry(tokens).cpu().numpy()]
+
+    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
+        """Average over images."""
+        arrays, clusters = unique_images(records, observations)
+        return geometry_scores(arrays.get("geometry", np.empty((0, len(MEASURES)))), self._shape, clusters)

@@ -1,0 +1,141 @@
+"""`CoordinateMetric`: base class of the metrics that reduce visual tokens to a few hundred coordinates a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from PIL.Image import Resampling
+from torch import Tensor
+
+from vtbench.errors import SampleError, VtbenchError
+from vtbench.metric import Batch
+from vtbench.types import Capability, Observation, Record, Sample
+from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
+from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
+from vtbench_redundancy.protocol import Protocol
+
+
+class CoordinateMetric:
+    """Fits principal components on the first samples, and reduces every sample to its coordinates.
+
+    An observation holds, as float32, the coordinates of the sample's tokens `tokens/<layer>` (S, m, r) at each layer
+    that the adapter gives, of the patches that the first layer's stand for, `patches` (m, r), and of the image,
+    `pixels` (P, r_x // P).
+    """
+
+    needs: frozenset[Capability] = frozenset({"visual_tokens"})
+    layers: tuple[str, ...] = ("connector",)
+
+    def __init__(self, protocol: Protocol = Protocol()) -> None:  # noqa: B008
+        self.protocol = protocol
+        self.fit_samples = protocol.warmup
+        self._fit: EncoderFit | None = None
+        self._encoder: Encoder | None = None
+        self._counts: dict[str, int] = {}
+
+    def partial_fit(self, batch: Batch) -> None:
+        """Fit the principal components; the first batch fixes the measured tokens and the size of images."""
+        tokens = self._tokens(batch)
+        if self._fit is None:
+            p, chosen = self.protocol, {}
+            for layer, array in tokens.items():
+                layout = choose_layout(array.shape[1], batch.visual[layer].boxes, p.m, p.subsets, p.seed)
+                chosen[layer], self._counts[layer] = layout.chosen_Sm, array.shape[1]
+                if layer == next(iter(tokens)):
+                    self._cells, self._size = layout.cells_m4, batch.samples[0].images[0].size
+            self._fit = EncoderFit(p, chosen)
+        good = torch.stack([array.isfinite().flatten(1).all(dim=1) for array in tokens.values()]).all(dim=0)
+        rows = good.nonzero().flatten().tolist()  # the others fail in `observe`, with a message
+        if rows and {layer: array.shape[1] for layer, array in tokens.items()} == self._counts:
+            device = good.device
+            own, whole = self._patches([batch.samples[i] for i in rows], device)
+            self._fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Return the fitted components, with the layout and the image size that they belong to.
+
+        Raises:
+            VtbenchError: no sample had finite tokens.
+        """
+        if self._fit is None or self._fit.empty:
+            raise VtbenchError(
+                "redundancy: none of the first samples has finite visual tokens; is the model's dtype too narrow?"
+            )
+        counts = {f"count/{layer}": np.array(count) for layer, count in self._counts.items()}
+        return self._fit.encoder().arrays() | counts | {"cells": self._cells, "picture_size": np.array(self._size)}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore fitted components."""
+        self._fit, self._encoder = None, Encoder.of(state)
+        self._counts = {layer: int(state[f"count/{layer}"]) for layer in self._encoder.chosen}
+        self._cells = np.asarray(state["cells"])
+        width, height = (int(side) for side in state["picture_size"])
+        self._size = (width, height)
+
+    def observe(self, batch: Batch) -> list[Observation]:
+        """Reduce each sample to its coordinates.
+
+        Raises:
+            SampleError: tokens that are not finite, or not as many as in the first samples.
+        """
+        if self._encoder is None:
+            raise RuntimeError("restore() comes before observe()")
+        tokens = self._tokens(batch)
+        for layer, array in tokens.items():
+            if array.shape[1] != self._counts.get(layer):
+                raise SampleError(
+                    f"redundancy: {array.shape[1]} visual tokens at {layer} where the first samples had "
+                    f"{self._counts.get(layer, 'none')}"
+                )
+            for sample, bad in zip(batch.samples, (~array.isfinite()).sum(dim=(1, 2)).tolist(), strict=True):
+                if bad:
+                    raise SampleError(
+                        f"redundancy: {bad} values of the visual tokens of {sample.id} at {layer} are NaN or infinite"
+                    )
+        device = next(iter(tokens.values())).device
+        found = self._encoder.encode(tokens, *self._patches(batch.samples, device))
+        return [{name: array[i] for name, array in found.items()} for i in range(len(batch.samples))]
+
+    def facts(self, layer: str) -> dict[str, object]:
+        """Return the details of a score of `layer`."""
+        known = self._encoder is not None and layer in self._counts
+        return {"layer": layer} | (
+            {"N": self._counts[layer], "d": len(self._encoder.tokens[layer].mean)} if known and self._encoder else {}
+        )
+
+    def measured(self) -> list[str]:
+        """Return the layers that the adapter gave, the headline one first."""
+        return [layer for layer in self.layers if layer in self._counts]
+
+    def _tokens(self, batch: Batch) -> dict[str, Tensor]:
+        return {layer: torch.as_tensor(batch.visual[layer].tokens) for layer in self.layers if layer in batch.visual}
+
+    def _patches(self, samples: Sequence[Sample], device: torch.device) -> tuple[Tensor, Tensor]:
+        return cut_token_and_grid_patches(_images(samples, self._size, device), self._cells, self.protocol)
+
+
+def unique_images(
+    records: Sequence[Record], observations: Sequence[Observation]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Stack the observations of distinct images, and return their clusters. Questions about one image count once."""
+    seen: dict[object, int] = {}
+    for i, record in enumerate(records):
+        seen.setdefault(record.image_sha256 or i, i)
+    rows = list(seen.values())
+    names = list(observations[rows[0]]) if rows else []
+    arrays = {name: np.stack([observations[i][name] for i in rows]) for name in names}
+    return arrays, [records[i].cluster or records[i].id for i in rows]
+
+
+def compute_device() -> torch.device:
+    """Return the device that scores are computed on."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _images(samples: Sequence[Sample], size: tuple[int, int], place: torch.device) -> Tensor:
+    """Return the samples' first images (b, H, W, 3), resized to one size."""
+    images = (sample.images[0].convert("RGB") for sample in samples)
+    same = [p if p.size == size else p.resize(size, Resampling.BICUBIC) for p in images]
+    return torch.as_tensor(np.stack([np.asarray(p) for p in same]), device=place)

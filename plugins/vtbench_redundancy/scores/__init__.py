@@ -1,0 +1,1 @@
+"""Coordinates of tokens and images to scores with intervals and flags."""

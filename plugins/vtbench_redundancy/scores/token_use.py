@@ -1,0 +1,155 @@
+"""S2, token use: shares of tokens that carry unique information, no information, or are sinks of large norm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vtbench.types import Score
+from vtbench_redundancy.estimators.covariances import Moments, blocks, half_log_det
+from vtbench_redundancy.estimators.image_groups import Groups, assign_groups, group_means, jackknife_subsets
+from vtbench_redundancy.estimators.normal_scores import normal_scores
+from vtbench_redundancy.estimators.permutation_null import NoisyPixels, noisy_pixels
+from vtbench_redundancy.protocol import Protocol, few_images_flag
+from vtbench_redundancy.scores.sample_budget import SampleBudget
+from vtbench_redundancy.scores.score_writer import ScoreWriter, rounded
+
+SINK = 6.0
+"""A sink's norm is above the median by this many median absolute deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """Shares of the tokens."""
+
+    unique: Score
+    """I(Z_i ; X̃ | Z_−i) is above the null's 95 % quantile. 5 % of tokens that add nothing are so by chance."""
+    dead: Score
+    """I(Z_i ; X̃) is not above the null's 95 % quantile. 5 % of tokens that know nothing escape by chance."""
+    sink: Score
+    """The norm, averaged over images, is above the median over tokens by 6 median absolute deviations."""
+
+    def scores(self) -> dict[str, Score]:
+        """The three by name."""
+        return {"unique": self.unique, "dead": self.dead, "sink": self.sink}
+
+
+def token_use(
+    tokens: np.ndarray,
+    pixels: np.ndarray,
+    norms: np.ndarray,
+    protocol: Protocol = Protocol(),  # noqa: B008
+    clusters: Sequence[str] | None = None,
+    detail: Mapping[str, Any] | None = None,
+    device: str | torch.device = "cpu",
+) -> TokenUse:
+    """Measure the shares of tokens that are unique, dead, or sinks.
+
+    For Gaussian variables I(Z_i ; X | Z_−i) = ½ log(|Λ_i|_(Z|X) / |Λ_i|_Z), Λ_i being the token's block of the inverse
+    covariance of all tokens, given X or not (Cover and Thomas, Elements of Information Theory, eq. 2.61 and 8.4, with
+    the inverse of a partitioned matrix). Under the null, X̃ is permuted over images; what a token adds to nothing and to
+    the other tokens has the same null distribution for Gaussian data.
+
+    Args:
+        tokens: (n, m, r) coordinates.
+        pixels: (n, P, c) coordinates of the image, X.
+        norms: (n, N) Euclidean norms of all tokens.
+        protocol: its settings.
+        clusters: images of one cluster share a scene; by default each its own.
+        detail: further facts to be printed with every score.
+        device: where to compute.
+
+    Returns:
+        `unique` and `dead` are None, flagged `few_images`, where the covariance of everything needs more images than
+        there are (a choice of fewer tokens would change what "no other token" means), and where nothing varies.
+
+    >>> generator = np.random.default_rng(0)
+    >>> x = generator.standard_normal((600, 6, 2)).astype(np.float32)
+    >>> noise = generator.standard_normal((600, 2, 2)).astype(np.float32)
+    >>> z = np.concatenate([x, x[:, :2], noise], axis=1)  # 0 and 1 have copies, the last two know nothing
+    >>> found = token_use(z, x, np.ones((600, 10)))
+    >>> round(found.unique.value, 1), round(found.dead.value, 1)
+    (0.4, 0.2)
+    """
+    n, m, r = tokens.shape
+    budget = SampleBudget.of(n, m * r, pixels.shape[1:], protocol)
+    facts = dict(detail or {}) | {
+        "protocol": protocol.name, "m": m, "n": n, "r": r, "r_x": budget.q, "images_needed": budget.images_needed,
+    }  # fmt: skip
+    groups = assign_groups(n, clusters, protocol.groups, protocol.seed)
+    keep = jackknife_subsets(groups.sizes, float("inf")).to(device)
+    write = ScoreWriter(n, protocol, facts, few_images_flag(n) + groups.flags)
+    sink = _sinks(norms, groups, keep, write)
+    if n < budget.images_needed:
+        none = write.missing("few_images")
+        return TokenUse(none, none, sink)
+    z = normal_scores(torch.as_tensor(tokens[groups.order], device=device))
+    x = normal_scores(torch.as_tensor(pixels.reshape(n, -1)[groups.order], device=device))
+    for name, scores in (("constant_images", x), ("constant_tokens", z)):
+        if not scores.any():
+            return TokenUse(write.missing(name), write.missing(name), sink)
+    noisy = noisy_pixels(x, groups.sizes, protocol.floor, max(1, protocol.permutations), protocol.seed, groups.clusters)
+    added, own = _added_and_own(z, noisy, keep, protocol.jitter)
+    # between copies there is only the jitter, for the null as well; this is what pixels can tell of that at most
+    least = r * x.shape[1] * protocol.jitter / (4 * protocol.floor)
+    shares = []
+    for real_TBm, null_BTm in (added, own):
+        values_Tm = real_TBm.mean(dim=1)
+        noise = max(least, float(torch.quantile(null_BTm[:, 0].flatten(), 0.95)))
+        shares.append((values_Tm > noise, values_Tm[0], noise))
+    (unique, nats_unique, noise_unique), (alive, nats_own, noise_own) = shares
+    return TokenUse(
+        write(unique.double().mean(dim=1), nats=rounded(nats_unique), noise=noise_unique),
+        write(1 - alive.double().mean(dim=1), nats=rounded(nats_own), noise=noise_own),
+        sink,
+    )
+
+
+def _sinks(norms: np.ndarray, groups: Groups, keep_TG: Tensor, write: ScoreWriter) -> Score:
+    mean_TN = group_means(norms, groups, keep_TG)
+    median = mean_TN.quantile(0.5, dim=1, keepdim=True)
+    spread = (mean_TN - median).abs().quantile(0.5, dim=1, keepdim=True)
+    # equal norms, as after a norm layer, have no spread but rounding
+    sink_TN = mean_TN > median + torch.maximum(SINK * spread, 1e-3 * median)
+    return write(sink_TN.double().mean(dim=1), tokens=sink_TN[0].nonzero().flatten().tolist())
+
+
+Draws = tuple[Tensor, Tensor]
+"""(T, B, m) nats of the draws, and (B, T, m) of the null."""
+
+
+def _added_and_own(z_nmr: Tensor, noisy: NoisyPixels, keep_TG: Tensor, jitter: float) -> tuple[Draws, Draws]:
+    """Plug-in I(Z_i ; X̃ | Z_−i) and I(Z_i ; X̃)."""
+    m = z_nmr.shape[1]
+
+    def added(cov_z: Tensor) -> Tensor:
+        """Half the log-determinant of each token's block of the inverse."""
+        return half_log_det(blocks(torch.cholesky_inverse(torch.linalg.cholesky(cov_z)), m))
+
+    def without_pixels(keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The tokens' covariance, with what both informations take from it: the same for every draw of the pixels."""
+        cov_z = of_first.covariances(keep)[0]
+        cov_z.diagonal().add_(jitter)
+        return cov_z, added(cov_z), half_log_det(blocks(cov_z, m))
+
+    of_first = Moments(z_nmr.flatten(1), noisy.noisy[0], noisy.sizes)
+    before = [without_pixels(keep) for keep in keep_TG]
+
+    def nats(pixels: Tensor) -> Tensor:
+        """Both, (2, T, m)."""
+        moments, found = Moments(z_nmr.flatten(1), pixels, noisy.sizes), []
+        for keep, (cov_z, added_before, own_before) in zip(keep_TG, before, strict=True):
+            _, cov_x, cross = moments.covariances(keep)
+            explained = torch.linalg.solve_triangular(torch.linalg.cholesky(cov_x), cross.T, upper=False)
+            left = cov_z - explained.T @ explained
+            found.append(torch.stack([added(left) - added_before, own_before - half_log_det(blocks(left, m))]))
+        return torch.stack(found, dim=1)
+
+    real_2TBm = torch.stack([nats(pixels) for pixels in noisy.noisy], dim=2)
+    null_2BTm = torch.stack([nats(pixels) for pixels in noisy.shuffled], dim=1)
+    return (real_2TBm[0], null_2BTm[0]), (real_2TBm[1], null_2BTm[1])

@@ -1,0 +1,139 @@
+"""The redundancy metric in a run: batches, resume, images, what it says of few."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from image_fakes import COUNT, DIM, SIDE, batches, observed, ready, record, scores
+
+import vtbench_redundancy
+from vtbench.errors import SampleError, VtbenchError
+from vtbench.metric import Batch, VisualMetric
+from vtbench.types import VisualTokens
+from vtbench_redundancy.metrics.token_metrics import RedundancyMetric
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict:
+    return scores(RedundancyMetric, 400)
+
+
+@pytest.mark.parametrize("name", ["redundancy", "redundancy_layers", "carriers", "token_use", "geometry"])
+def test_registers_without_importing_what_it_wraps(name: str) -> None:
+    factory = vtbench_redundancy.vtbench_metrics()[name]
+    assert factory.__doc__
+    assert isinstance(factory(), VisualMetric)
+
+
+def test_finds_the_repetition(whole: dict) -> None:
+    assert set(whole) == {"rs", "r_pix", "delta_rs", "n_eff", "discarded"}
+    assert whole["rs"].value == pytest.approx(0.5, abs=0.02)
+    assert whole["r_pix"].value == pytest.approx(0, abs=0.02)
+    assert whole["delta_rs"].value == pytest.approx(whole["rs"].value - whole["r_pix"].value)
+    assert whole["n_eff"].value == pytest.approx(COUNT * (1 - whole["rs"].value))
+    assert 0.5 < whole["discarded"].value < 0.65  # half of the cells, and what the copula misses of uniform colours
+    assert whole["rs"].interval[0] < whole["rs"].value < whole["rs"].interval[1]
+    assert not any(score.percent for score in whole.values())
+    facts = whole["rs"].detail
+    assert (facts["m"], facts["N"], facts["d"], facts["n"], facts["r"]) == (16, 16, DIM, 400, 8)
+    assert (facts["layer"], facts["protocol"], facts["floor"]) == ("connector", "rs-v1", 0.01)
+
+
+def test_batch_size_changes_rounding_only(whole: dict) -> None:
+    other = scores(RedundancyMetric, 400, 7, fit_size=9)
+    for name, score in whole.items():
+        assert other[name].value == pytest.approx(score.value, abs=1e-5)
+        assert other[name].stderr == pytest.approx(score.stderr, abs=1e-5)
+
+
+def test_a_resumed_run_gives_the_same_numbers(tmp_path, whole: dict) -> None:
+    fitted = RedundancyMetric()
+    for batch in batches(range(200), 32):
+        fitted.partial_fit(batch)
+    np.savez(tmp_path / "basis.npz", **fitted.state())
+    basis = dict(np.load(tmp_path / "basis.npz"))
+    first, second = RedundancyMetric(), RedundancyMetric()
+    first.load_state(basis)
+    second.load_state(basis)
+    seen = [o for batch in batches(range(192), 32) for o in first.observe(batch)]
+    seen += [o for batch in batches(range(192, 400), 32) for o in second.observe(batch)]
+    assert second.compute([record(i) for i in range(400)], seen) == whole
+    assert {name: array.shape for name, array in seen[0].items()} == {
+        "tokens/connector": (1, COUNT, 8),
+        "patches": (COUNT, 8),
+        "pixels": (64, 2),
+    }
+    assert all(array.dtype == np.float32 for o in seen for array in o.values())
+
+
+def test_images_of_another_size_are_brought_to_that_of_the_first() -> None:
+    metric = ready(RedundancyMetric, 64, 32)
+    (small,), (large,) = (metric.observe(next(batches(range(1), 1, side=side))) for side in (SIDE, 3 * SIDE))
+    assert large["pixels"].shape == small["pixels"].shape
+    closeness = np.corrcoef(large["pixels"].ravel(), small["pixels"].ravel())[0, 1]
+    assert closeness > 0.99  # the same image, up to resampling
+
+
+def test_few_samples_are_flagged_not_a_crash() -> None:
+    metric = ready(RedundancyMetric, 20, 8)
+    for n in (0, 1, 49):
+        found = metric.compute([record(i) for i in range(n)], observed(metric, n, 16))
+        assert [score.value for score in found.values()] == [None] * 5
+        assert found["rs"].flags == ("few_images",)
+        assert found["rs"].detail["images_needed"] >= 50
+
+
+@pytest.mark.parametrize("n", [60, 100])
+def test_too_few_for_the_protocol_measure_less_and_say_so(n: int) -> None:
+    found = scores(RedundancyMetric, n)["rs"]
+    assert found.value is not None
+    assert set(found.flags) >= {"few_images", "reduced"}
+    assert 2 <= found.detail["m"] < COUNT
+    assert found.detail["r_x"] < 128
+    assert 300 < found.detail["images_needed"] < 450
+
+
+def test_questions_about_one_image_count_once(whole: dict) -> None:
+    metric = ready(RedundancyMetric, 200, 32)
+    doubled = [x for o in observed(metric, 400, 32) for x in (o, o)]
+    found = metric.compute([record(i, sha=str(i // 2)) for i in range(800)], doubled)
+    assert found["rs"].n == 400
+    assert found["rs"].value == pytest.approx(whole["rs"].value, abs=0.01)
+
+
+def test_clusters_of_the_records_reach_the_interval(whole: dict) -> None:
+    metric = ready(RedundancyMetric, 200, 32)
+    seen = observed(metric, 400, 32)
+    paired = metric.compute([record(i, cluster=str(i // 2)) for i in range(400)], seen)
+    assert paired["rs"].value == pytest.approx(whole["rs"].value, abs=0.01)
+    assert paired["rs"].stderr != whole["rs"].stderr
+    one = metric.compute([record(i, cluster="one") for i in range(400)], seen)
+    assert "few_clusters" in one["rs"].flags
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_tokens_that_are_not_finite_fail_their_sample(bad: float) -> None:
+    metric = ready(RedundancyMetric, 20, 8)
+    batch = next(batches(range(3), 3))
+    batch.visual["connector"].tokens[1, 2, 3:5] = bad
+    with pytest.raises(SampleError, match=r"2 values .* t/test/0/1 at connector are NaN or infinite"):
+        metric.observe(batch)
+    first = RedundancyMetric()
+    first.partial_fit(batch)
+    assert all(np.isfinite(array).all() for array in first.state().values())
+    batch.visual["connector"].tokens[:] = bad
+    first = RedundancyMetric()
+    first.partial_fit(batch)
+    with pytest.raises(VtbenchError, match="finite"):
+        first.state()
+
+
+def test_another_number_of_tokens_fails_its_sample() -> None:
+    metric = ready(RedundancyMetric, 20, 8)
+    batch = next(batches(range(2), 2))
+    short = VisualTokens("connector", batch.visual["connector"].tokens[:, :9])
+    with pytest.raises(SampleError, match="9 visual tokens at connector where the first samples had 16"):
+        metric.observe(Batch(batch.samples, batch.outputs, {"connector": short}))

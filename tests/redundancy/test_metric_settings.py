@@ -1,0 +1,39 @@
+"""Settings of the metric factories: today's defaults, checked values, and a protocol that is named after them."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+
+import pytest
+
+import vtbench_redundancy
+from vtbench.errors import VtbenchError
+from vtbench_redundancy.protocol import SETTINGS, Protocol
+
+NAMES = ("redundancy", "redundancy_layers", "carriers", "token_use")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_factories_take_settings_of_the_protocol_with_its_defaults(name: str) -> None:
+    factory = vtbench_redundancy.vtbench_metrics()[name]
+    parameters = inspect.signature(factory).parameters.values()
+    assert {p.name for p in parameters} <= set(SETTINGS)
+    assert all(p.kind is p.KEYWORD_ONLY and p.default == getattr(Protocol(), p.name) for p in parameters)
+    assert factory().protocol == Protocol()
+    assert factory(m=16, seed=1).protocol == replace(Protocol(), m=16, seed=1, name="rs-v1 m=16")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"m": 1}, "metric redundancy: m must be a whole number of at least 2, not 1"),
+        ({"r": 2.5}, "metric redundancy: r must be a whole number of at least 1, not 2.5"),
+        ({"permutations": True}, "metric redundancy: permutations must be a whole number"),
+        ({"floor": 0}, "metric redundancy: floor must lie above 0 and at most at 1, not 0"),
+        ({"floor": "low"}, "metric redundancy: floor must lie above 0"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(settings: dict, message: str) -> None:
+    with pytest.raises(VtbenchError, match=message):
+        vtbench_redundancy.vtbench_metrics()["redundancy"](**settings)

@@ -1,0 +1,91 @@
+"""How much is measured with few images: never more than they allow, and everything where they are enough."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from vtbench_redundancy.protocol import MIN_IMAGES, REDUCED_IMAGES_PER_DIMENSION, Protocol
+from vtbench_redundancy.scores.sample_budget import SampleBudget, images_needed
+
+PROTOCOL = Protocol()
+CASES = {
+    "m": st.integers(2, 64),
+    "r": st.integers(1, 8),
+    "cells": st.tuples(st.integers(1, 64), st.integers(1, 8)),
+}
+
+
+def budget(n: int, m: int, r: int, cells: tuple[int, int]) -> SampleBudget:
+    return SampleBudget.of(n, m * r, cells, PROTOCOL)
+
+
+def dimensions(found: SampleBudget, m: int, r: int) -> int:
+    """Of the covariance of all that is measured together; 0 where nothing is."""
+    places = found.token_choices(m, r)
+    return found.q + r * len(places[0]) if places else 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(n=st.integers(1, 3000), **CASES)
+def test_never_more_dimensions_than_the_images_allow(n: int, m: int, r: int, cells: tuple[int, int]) -> None:
+    found = budget(n, m, r, cells)
+    measured = dimensions(found, m, r)
+    if "reduced" in found.flags:
+        assert images_needed(measured, PROTOCOL, REDUCED_IMAGES_PER_DIMENSION) <= n + 1  # rounded up
+    else:
+        assert images_needed(measured, PROTOCOL) == found.images_needed <= n
+
+
+@settings(max_examples=100, deadline=None)
+@given(more=st.integers(0, 500), **CASES)
+def test_everything_where_images_are_enough(more: int, m: int, r: int, cells: tuple[int, int]) -> None:
+    needed = images_needed(m * r + cells[0] * cells[1], PROTOCOL)
+    found = budget(max(needed, 300) + more, m, r, cells)
+    assert found.coordinates.tolist() == list(range(cells[0] * cells[1]))
+    assert [place.tolist() for place in found.token_choices(m, r)] == [list(range(m))]
+    assert found.flags == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(n=st.integers(1, 3000), more=st.integers(1, 500), **CASES)
+@example(n=50, more=3, m=2, r=8, cells=(25, 1))  # with 53 images X took the budget of the second token
+def test_more_images_measure_no_less(n: int, more: int, m: int, r: int, cells: tuple[int, int]) -> None:
+    """X never shrinks; together with whole tokens, what is measured falls short of its allowance by under a token."""
+    few, many = budget(n, m, r, cells), budget(n + more, m, r, cells)
+    assert few.q <= many.q
+    assert set(few.coordinates) <= set(many.coordinates)
+    assert dimensions(few, m, r) < dimensions(many, m, r) + r
+
+
+@settings(max_examples=200, deadline=None)
+@given(n=st.integers(60, 3000), **CASES)
+def test_from_60_images_up_there_are_two_tokens_at_least(n: int, m: int, r: int, cells: tuple[int, int]) -> None:
+    places = budget(n, m, r, cells).token_choices(m, r)
+    assert places
+    for place in places:
+        assert len(place) >= 2
+        assert len(set(place.tolist())) == len(place)
+        assert set(place.tolist()) <= set(range(m))
+
+
+def test_leading_coordinates_of_all_cells_come_first() -> None:
+    """A fifth of X: no second coordinate of any of 64 cells goes in before the first ones."""
+    found = budget(150, 64, 8, (64, 2))
+    assert "reduced" in found.flags
+    assert 0 < found.q <= 64
+    assert set(found.coordinates % 2) == {0}
+
+
+def test_choices_of_fewer_tokens_differ() -> None:
+    places = budget(400, 64, 8, (64, 2)).token_choices(64, 8)
+    assert len(places) == PROTOCOL.subsets
+    assert len({tuple(place) for place in places}) == PROTOCOL.subsets
+    assert len(np.unique(np.concatenate(places))) > 2 * len(places[0])
+
+
+@pytest.mark.parametrize(("n", "flags"), [(MIN_IMAGES, ("few_images", "reduced")), (299, ("few_images",)), (300, ())])
+def test_flags(n: int, flags: tuple[str, ...]) -> None:
+    assert budget(n, 4, 4, (4, 4)).flags == flags

@@ -1,0 +1,174 @@
+"""`vtbench score`: what it prints of arrays in every kind of file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from redundancy_fakes import copies, white
+from safetensors.numpy import save_file
+
+from vtbench.cli import status
+from vtbench_redundancy import Protocol, score_arrays
+from vtbench_redundancy.scores.token_pairs import pair_redundancy
+from vtbench_redundancy.suite import redundancy_score
+
+torch.set_num_threads(1)
+N = 400
+SCORES = [
+    *("rs", "r_pix", "delta_rs", "n_eff", "discarded", "carriers", "uncarried", "unique", "dead", "sink"),
+    *("effective_rank_rel", "participation_rel", "stable_rank_rel", "cosine_excess", "norm_gini_excess"),
+]
+PIXELS = white(N, 8, 4, seed=1)
+TOKENS = copies(PIXELS, 2)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    np.save(tmp_path / "tokens.npy", TOKENS)
+    np.save(tmp_path / "patches.npy", PIXELS)
+    np.savez(tmp_path / "both.npz", tokens=TOKENS, patches=PIXELS)
+    save_file({"tokens": TOKENS}, tmp_path / "tokens.safetensors")
+    return tmp_path
+
+
+@pytest.fixture
+def scored(capsys: pytest.CaptureFixture[str]):
+    """A function that returns the JSON document of a command."""
+
+    def command(*arguments: object) -> dict:
+        code = status(["score", *map(str, arguments), "--device", "cpu", "--json"])
+        out, err = capsys.readouterr()
+        assert (code, err, out.count("\n")) == (0, "", 1)
+        return json.loads(out)
+
+    return command
+
+
+def test_the_table(files: Path, capsys) -> None:
+    assert status(["score", str(files / "tokens.npy"), str(files / "patches.npy")]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
+    assert [name for name in lines if name in SCORES] == SCORES
+    rs = score_arrays(TOKENS, patches=PIXELS).redundancy.rs
+    assert lines["rs"] == [f"{rs.value:.3f}", f"{rs.interval[0]:.3f}", "–", f"{rs.interval[1]:.3f}", "400", *rs.flags]
+    assert lines["unique"][0] == lines["dead"][0] == "0.000"
+    assert lines["score"] == ["value", "95", "%", "images"]
+
+
+def test_the_document(files: Path, scored) -> None:
+    found = scored(files / "tokens.npy", files / "patches.npy")
+    assert set(found) == {*SCORES, *(f"{name}_ci" for name in SCORES), "flags", "protocol", "scores"}
+    assert found["rs"] == pytest.approx(0.5, abs=0.01)
+    assert found["rs_ci"][0] <= found["rs"] <= found["rs_ci"][1]
+    assert found["r_pix"] == pytest.approx(0, abs=0.01)
+    assert found["delta_rs"] == pytest.approx(found["rs"] - found["r_pix"])
+    assert found["n_eff"] == pytest.approx(8, abs=0.1)
+    assert found["discarded"] == pytest.approx(0, abs=0.01)
+    assert found["carriers"] == pytest.approx(2, abs=0.05)
+    assert [found[name] for name in ("uncarried", "unique", "dead", "sink")] == [0, 0, 0, 0]
+    assert 0 < found["effective_rank_rel"] < 1.2
+    assert {key: found["protocol"][key] for key in ("name", "m", "r", "r_x", "floor", "permutations", "seed")} == {
+        **{"name": "rs-v1", "m": 64, "r": 8, "r_x": 128, "floor": 0.01, "permutations": 5, "seed": 0},
+    }
+    detail = found["scores"]["rs"]["detail"]
+    assert {key: detail[key] for key in ("N", "d", "m", "n", "protocol")} == {
+        **{"N": 16, "d": 4, "m": 16, "n": N, "protocol": "rs-v1"},
+    }
+
+
+@pytest.mark.parametrize("tokens", ["tokens.npy", "both.npz:tokens", "tokens.safetensors", "tokens.safetensors:tokens"])
+@pytest.mark.parametrize("patches", ["patches.npy", "both.npz:patches"])
+def test_every_kind_of_file_says_the_same_as_the_python_function(files, scored, tokens: str, patches: str) -> None:
+    found = scored(files / tokens, files / patches)
+    for name, score in score_arrays(TOKENS, patches=PIXELS).scores().items():
+        assert found[name] == score.value
+        assert found["scores"][name]["stderr"] == score.stderr
+
+
+def test_settings_reach_the_protocol_and_its_name(files: Path, scored) -> None:
+    settings = {"m": 12, "r": 2, "r_x": 8, "floor": 0.05, "permutations": 3, "seed": 5}
+    flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
+    found = scored(files / "tokens.npy", files / "patches.npy", *flags)
+    assert {name: found["protocol"][name] for name in settings} == settings
+    assert found["protocol"]["name"] == "rs-v1 m=12 r=2 r_x=8 floor=0.05 permutations=3"
+    assert found["scores"]["rs"]["detail"]["protocol"] == found["protocol"]["name"]
+    protocol = Protocol(**settings)
+    assert found["rs"] == redundancy_score(TOKENS, patches=PIXELS, protocol=protocol).rs.value
+    backwards = [part for i in range(len(flags), 0, -2) for part in flags[i - 2 : i]]
+    assert scored(files / "tokens.npy", files / "patches.npy", *backwards) == found
+    assert scored(files / "tokens.npy", files / "patches.npy", "--m", 64)["protocol"]["name"] == "rs-v1"
+
+
+def test_neighbours(files: Path, scored) -> None:
+    found = scored(files / "tokens.npy", files / "patches.npy", "--estimator", "ksg", "--m", 2)
+    assert set(found) == {"rs", "rs_gaussian", "rs_difference", "flags", "protocol", "scores"} | {
+        f"{name}_ci" for name in ("rs", "rs_gaussian", "rs_difference")
+    }
+    protocol = Protocol(m=2, r=1, name="rs-v1 m=2 r=1")
+    assert found["protocol"]["name"] == protocol.name
+    assert found["rs"] == pair_redundancy(TOKENS, patches=PIXELS, protocol=protocol).rs.value
+
+
+def image_files(directory: Path) -> np.ndarray:
+    """300 images of 2 x 2 cells, and their cells as tokens, twice."""
+    cells = np.random.default_rng(0).integers(0, 256, (300, 2, 2, 3), dtype=np.uint8)
+    directory.mkdir()
+    for i, cell in enumerate(cells):
+        Image.fromarray(cell).resize((8, 8), Image.Resampling.NEAREST).save(directory / f"{i:04}.png")
+    return copies(cells.reshape(300, 4, 3), 2)
+
+
+def test_a_directory_of_images_with_boxes(tmp_path: Path, scored) -> None:
+    """Without boxes, eight tokens are taken for three rows, which are not theirs: R_pix, of those parts, is another."""
+    tokens, half = image_files(tmp_path / "images"), np.array([[0, 0], [0.5, 0], [0, 0.5], [0.5, 0.5]])
+    boxes = np.tile(np.hstack([half, half + 0.5]), (2, 1))
+    np.save(tmp_path / "tokens.npy", tokens)
+    np.save(tmp_path / "boxes.npy", boxes)
+    found = scored(tmp_path / "tokens.npy", tmp_path / "images", "--boxes", tmp_path / "boxes.npy")
+    assert found["rs"] == pytest.approx(0.5, abs=0.02)
+    assert found["r_pix"] == pytest.approx(0.5, abs=0.02)
+    images = np.stack([np.asarray(Image.open(path)) for path in sorted((tmp_path / "images").iterdir())])
+    np.save(tmp_path / "images.npy", images)
+    assert scored(tmp_path / "tokens.npy", tmp_path / "images.npy", "--boxes", tmp_path / "boxes.npy") == found
+    assert found["rs"] == redundancy_score(tokens, images, boxes=boxes).rs.value
+    assert scored(tmp_path / "tokens.npy", tmp_path / "images.npy")["r_pix"] != pytest.approx(0.5, abs=0.05)
+
+
+def test_clusters(files: Path, scored) -> None:
+    names = [f"scene {i // 2}" for i in range(N)]
+    (files / "clusters.txt").write_text("\n".join(names) + "\n")
+    found = scored(files / "tokens.npy", files / "patches.npy", "--clusters", files / "clusters.txt")
+    wanted = score_arrays(TOKENS, patches=PIXELS, clusters=names).scores()
+    assert {name: found[name] for name in SCORES} == {name: wanted[name].value for name in SCORES}
+    (files / "clusters.txt").write_text("one\n" * N)
+    assert (
+        "few_clusters"
+        in scored(files / "tokens.npy", files / "patches.npy", "--clusters", files / "clusters.txt")["flags"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [("float16", 1e4), ("float32", 1e30), ("float64", 1e150), ("int16", 5e3), (">f4", 25), ("longdouble", 1e100)],
+)
+def test_numbers_of_any_kind_and_size(files: Path, scored, dtype: str, scale: float) -> None:
+    """Squares of the first two are more than such a number holds."""
+    loud = (TOKENS.astype(np.float64) * scale).astype(dtype)
+    np.save(files / "loud.npy", loud)
+    found = scored(files / "loud.npy", files / "patches.npy")
+    for name, score in score_arrays(TOKENS, patches=PIXELS).scores().items():
+        assert found[name] == pytest.approx(score.value, abs=0.01), name
+
+
+def test_bytes(files: Path, scored) -> None:
+    """With an offset, which is another geometry, but no other information."""
+    np.save(files / "bytes.npy", (TOKENS * 25 + 127).clip(0, 255).astype(np.uint8))
+    found, plain = scored(files / "bytes.npy", files / "patches.npy"), score_arrays(TOKENS, patches=PIXELS).scores()
+    for name in ("rs", "n_eff", "discarded", "carriers", "unique", "dead"):
+        assert found[name] == pytest.approx(plain[name].value, abs=0.01), name
