@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from io import FileIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 
 import vtbench
 import vtbench.runs.writer
+from vtbench.console.progress import Listener
 from vtbench.errors import AdapterError, ResultsError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.runs.results import RunResult
@@ -156,6 +159,35 @@ def test_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
     assert plugin.model.closed
     (cut,) = (tmp_path / "out").iterdir()
     assert [line["index"] for line in samples(cut)] == list(range(10))
+
+
+class StopsAfter(Listener):
+    """Interrupts a run after a number of batches."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def advance(self, *_: object) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3, 4, 5])
+def test_automatic_sizes_go_on_where_the_interrupted_run_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int
+) -> None:
+    """On a clock on which every batch takes a second, so that sizes double; over 32 samples do not fit."""
+    ticks = itertools.count()
+    monkeypatch.setattr("vtbench.engine.worker.time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    task, common = quiz(tmp_path, 180), {"model_args": {"fits": 32}, "report": False}
+    with pytest.raises(KeyboardInterrupt):
+        go(task, listener=StopsAfter(batches), **common)
+    resumed = go(task, resume=True, **common).path
+    assert [(line["start"], line["size"]) for line in map(json.loads, (resumed / "batches.jsonl").open())] == [
+        *((0, 8), (8, 16), (24, 32), (56, 64)),
+        *((120, 32), (152, 28)),
+    ]
 
 
 def test_resuming_a_finished_run_asks_the_model_nothing(tmp_path: Path) -> None:
