@@ -48,7 +48,7 @@ def test_it_trains_and_says_where_the_model_is(tmp_path: Path, capsys: pytest.Ca
         (["--model", "nope", "--task", "coarse"], "unknown model 'nope'. Did you mean"),
         (
             ["--model", "echo", "--task", "coarse"],
-            "--model echo cannot be trained: it takes no --model-args pretrained",
+            "model echo cannot be trained: it takes no --model-args pretrained",
         ),
         (["--model", "mllama", "--task", "coarse"], "--model mllama needs a checkpoint"),
         ([], "by --task or by --mix"),
