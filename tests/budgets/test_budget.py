@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import vtbench.plugin
 import vtbench.registry
+import vtbench.settings
 import vtbench_budgets.positional
 import vtbench_budgets.token_count
 from vtbench.budget import Budget, checked_weights
@@ -182,7 +182,7 @@ def test_the_policy_of_the_page_is_one():
 
 @pytest.mark.parametrize(
     ("module", "examples"),
-    [(vtbench.registry, 1), (vtbench.plugin, 3), (vtbench_budgets.token_count, 2), (vtbench_budgets.positional, 2)],
+    [(vtbench.registry, 1), (vtbench.settings, 3), (vtbench_budgets.token_count, 2), (vtbench_budgets.positional, 2)],
 )
 def test_the_examples_in_the_docstrings_are_right(module, examples):
     assert doctest.testmod(module) == (0, examples)
