@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
+_UNION_BRANCH = re.compile(r"(constrained-|lax-|int|float|str|bool|none|literal|list|tuple|dict|function-).*")
+"""What pydantic adds to the path of an error for the branch of a union."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -111,7 +113,7 @@ def check_value(kind: Any, value: Any, label: str, error: type[VtbenchError] = V
 def reason(error: ValidationError) -> str:
     """Return the first problem that pydantic found, on one line: `image: must be a valid integer`."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(str(part) for part in first["loc"] if not _UNION_BRANCH.fullmatch(str(part)))
     message = " ".join(first["msg"].removeprefix("Value error, ").split())
     message = (message[:1].lower() + message[1:]).replace("input should be", "must be")
     return f"{place}: {message}" if place else message

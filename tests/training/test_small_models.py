@@ -83,7 +83,7 @@ def test_what_is_learned_is_what_the_adapter_asks_token_for_token(saved) -> None
         assert [*one.prefix_ids, *encoded.ids[: encoded.answer_start]] == asked, name
         said = adapter.tokenizer.decode(encoded.ids[encoded.answer_start :], skip_special_tokens=True)
         assert said.strip() == text.answer
-        ranked = adapter._choice_tokens(asked[-8:], text.answer)
+        ranked = adapter.choice_tokenizer(asked[-8:], text.answer)
         assert [*ranked, adapter.tokenizer.eos_token_id] == encoded.ids[encoded.answer_start :]
 
 

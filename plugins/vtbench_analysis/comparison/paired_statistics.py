@@ -116,7 +116,7 @@ def jackknife_difference(
     clusters: Sequence[str],
     statistic: Callable[[np.ndarray], np.ndarray],
 ) -> Difference:
-    """Test the difference of a smooth statistic of column means, by the delete-one-cluster cluster_jackknife.
+    """Test the difference of a smooth statistic of column means, by the delete-one-cluster jackknife.
 
     Both runs' samples of a cluster are left out together. Where samples share clusters the reference distribution is
     Student's t on the number of clusters minus one, else the normal distribution.
@@ -136,7 +136,7 @@ def jackknife_difference(
         return Difference(found.value, flags=("one_scene",))
     n_clusters = _cluster_numbers(clusters)[1]
     freedom = math.inf if n_clusters == len(clusters) else n_clusters - 1
-    return t_difference(found.value, found.stderr, freedom, "cluster_jackknife")
+    return t_difference(found.value, found.stderr, freedom, "jackknife")
 
 
 def t_difference(value: float, stderr: float, freedom: float, method: str, limit: float = math.inf) -> Difference:
@@ -150,7 +150,7 @@ def t_difference(value: float, stderr: float, freedom: float, method: str, limit
         method: name of the test.
         limit: the largest possible absolute difference; the interval is clipped to it.
 
-    >>> round(t_difference(2.262, 1.0, 9, "cluster_jackknife").p, 3)
+    >>> round(t_difference(2.262, 1.0, 9, "jackknife").p, 3)
     0.05
     """
     if stderr <= 1e-12 * max(1.0, abs(value)):

@@ -137,7 +137,7 @@ def _difference(first: JackknifeReplicates, other: JackknifeReplicates, name: st
     if name not in first.values or name not in other.values:
         return Difference(None, flags=tuple(dict.fromkeys(first.flags + other.flags)))
     difference_T = other.values[name] - first.values[name]
-    return t_difference(float(difference_T[0]), _stderr(difference_T, protocol), protocol.groups - 1, "group_jackknife")
+    return t_difference(float(difference_T[0]), _stderr(difference_T, protocol), protocol.groups - 1, "jackknife")
 
 
 def _stderr(values_T: Tensor, protocol: Protocol) -> float:
