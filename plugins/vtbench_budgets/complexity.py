@@ -22,7 +22,7 @@ from vtbench_budgets.similarity import cosines, effective_rank, mean_cosine
 from vtbench_budgets.token_count import TokenCount
 
 By = Literal["cosine", "rank"]
-Keep = Literal["spread", "grid", "random"]
+Keep = Literal["farthest_point", "grid", "random"]
 
 
 def complexity(visual: VisualTokens, by: By) -> np.ndarray:
@@ -50,11 +50,11 @@ def given(complexity_n: np.ndarray, scale: float, total: np.ndarray | int) -> np
 
 @dataclass(frozen=True, slots=True)
 class Complexity:
-    """Keeps `scale` times the image's complexity in tokens, chosen by `keep` (`spread` is farthest points)."""
+    """Keeps `scale` times the image's complexity in tokens, chosen by `keep`."""
 
     scale: float = 1.0
     by: By = "cosine"
-    keep: Keep = "spread"
+    keep: Keep = "farthest_point"
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ class Complexity:
         """Set each image's token count by its complexity, then choose the tokens."""
         total = visual.tokens.shape[1]
         counts = given(complexity(visual, self.by), self.scale, total).tolist()
-        if self.keep == "spread":
+        if self.keep == "farthest_point":
             return [kept(farthest(c_NN, k), total) for c_NN, k in zip(cosines(visual), counts, strict=True)]
         if self.keep == "grid":
             return [kept(on_grid(visual, k), total) for k in counts]
@@ -78,7 +78,7 @@ class ComplexityAtMean:
 
     amount: TokenCount
     by: By = "cosine"
-    keep: Keep = "spread"
+    keep: Keep = "farthest_point"
 
     @property
     def name(self) -> str:

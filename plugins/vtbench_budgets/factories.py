@@ -63,8 +63,10 @@ def merge(t: float) -> Budget:
     return Merge(number("t", t, -1, 1))
 
 
-def complexity(mean: float | None = None, f: float | None = None, by: str = "cosine", keep: str = "spread") -> Budget:
-    """More tokens for a complex image: mean=COUNT or f=FRACTION, by=cosine or rank, keep=spread, grid or random."""
+def complexity(
+    mean: float | None = None, f: float | None = None, by: str = "cosine", keep: str = "farthest_point"
+) -> Budget:
+    """More tokens for a complex image: mean=COUNT or f=FRACTION, by=cosine|rank, keep=farthest_point|grid|random."""
     from vtbench_budgets import complexity as home
     from vtbench_budgets.token_count import TokenCount, number
 

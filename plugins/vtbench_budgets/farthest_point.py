@@ -27,7 +27,7 @@ class FarthestPoint:
     @property
     def name(self) -> str:
         """The policy with its settings."""
-        return f"spread {self.amount}"
+        return f"farthest point {self.amount}"
 
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
         """Choose by cosine."""

@@ -38,8 +38,8 @@ def run_tables(path: Path, document: Mapping[str, Any]) -> Iterator[RenderableTy
 def used(budgets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield one line per task.
 
-    >>> list(used({"quiz": {"budget": "complexity by cosine times 0.5, spread", "pictures": 128, "mean": 23.98}}))
-    ['budget   quiz: complexity by cosine times 0.5, spread; fitted on 128 images, of which the mean is 23.98 tokens']
+    >>> list(used({"quiz": {"budget": "complexity by cosine times 0.5, grid", "pictures": 128, "mean": 23.98}}))
+    ['budget   quiz: complexity by cosine times 0.5, grid; fitted on 128 images, of which the mean is 23.98 tokens']
     """
     for task, facts in budgets.items():
         fitted = "; fitted on {pictures} images, of which the mean is {mean:.4g} tokens" if "mean" in facts else ""

@@ -109,7 +109,7 @@ def test_budgets_that_keep_all_are_the_identity(image):
 
 @given(images)
 @settings(deadline=None)
-def test_spread_is_within_twice_the_best(image):
+def test_farthest_points_are_within_twice_the_best(image):
     """Gonzalez' bound is on angles, which are a metric; three tokens are few enough to try all choices."""
     if len(image) < 4:
         return
