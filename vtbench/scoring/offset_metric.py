@@ -1,4 +1,4 @@
-"""Answers about precise offsets in, the psychometric threshold out."""
+"""The metric `psychometric`: the threshold of answers about precise offsets."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from vtbench.types import Capability, Observation, Record, Sample, Score, Visual
 
 
 def _patch_percent(visual: VisualTokens) -> float | None:
-    """Return the width of a visual token's place in % of the picture."""
+    """Return the median width of a visual token's box, in % of the image."""
     if visual.boxes is None:
         return None
     return float(100 * median(visual.boxes[:, 2] - visual.boxes[:, 0]))
 
 
 class Psychometric:
-    """Offset at which the order of two objects is told rightly three times in four."""
+    """Offset at which 75 % of the answers about the order of two objects are right."""
 
     needs: frozenset[Capability] = frozenset({"generate"})
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Note whether each answer is the one that a positive offset deserves; an unparsed answer is the wrong one."""
+        """Record whether each answer is the right one for a positive offset; an unparsed answer counts as wrong."""
         patch = next((_patch_percent(visual) for visual in batch.visual.values() if visual.boxes is not None), None)
         return [self._note(s, output.text, patch) for s, output in zip(batch.samples, batch.outputs, strict=True)]
 
@@ -46,7 +46,7 @@ class Psychometric:
         }
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `threshold_75` in % of the canvas; in pixels, in patches, by kind and with its curve in detail."""
+        """Return `threshold_75` in % of the canvas; its detail has pixels, patches, the kinds and the curve."""
         pairs = concerned(records, observations)
         curve = _fit(pairs)
         flags = curve.flags if pairs else ()
@@ -83,7 +83,7 @@ def _summary(curve: Curve) -> dict[str, Any]:
 
 
 def _points(pairs: Pairs) -> list[dict[str, float]]:
-    """Return the share of positive answers at each offset, with Wilson's interval: what the curve goes through."""
+    """Return the fraction of positive answers at each offset, with Wilson's interval: the points of the curve."""
     answers: dict[float, list[int]] = {}
     for _, observation in pairs:
         answers.setdefault(observation["offset"], []).append(observation["positive"])
@@ -96,7 +96,7 @@ def _points(pairs: Pairs) -> list[dict[str, float]]:
 
 
 def _one(values: Sequence[float | None]) -> float | None:
-    """Return the value that all share, or None."""
+    """Return the common value of all entries; None if they differ."""
     return values[0] if values and len(set(values)) == 1 else None
 
 

@@ -1,9 +1,9 @@
-r"""Signed offsets and answers in, a psychometric curve out: how far apart things must be for a model to see the order.
+r"""Fits a psychometric curve: the offset that a model needs to tell the order of two objects.
 
     P(positive | x) = lapse + (1 - 2 lapse) * Phi((x - bias) / spread)
 
 x is the signed offset in % of the canvas. `threshold` is half the distance between the offsets at which the curve
-passes 25 % and 75 %: with no bias, the offset that is judged rightly three times in four. It tells sensitivity from a
+passes 25 % and 75 %; without bias, this is the offset with 75 % right answers. It separates sensitivity from a
 preference for one answer, which moves `bias` only. Wichmann and Hill, Perception & Psychophysics 63 (2001), with a
 symmetric lapse.
 """
@@ -22,20 +22,21 @@ MAX_LAPSE = 0.2
 """Above 0.25 a curve never reaches 75 %."""
 DEVIANCE_95 = float(chi2.ppf(0.95, 1))
 SEEN_DEVIANCE = float(chi2.ppf(0.99, 1))
-"""By how much the curve must beat a constant answer before a threshold is spoken of."""
+"""Minimal reduction of the deviance against a constant answer; below it, no threshold is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
     """A fitted curve; offsets in % of the canvas.
 
-    `threshold` is None where the answers do not tell it, and `flags` why: `no_slope` (answers do not follow the
-    offset), `below_range` (right already at the smallest offset asked), `above_range` (not yet at 75 % at the largest).
+    If the answers do not determine `threshold`, it is None and `flags` has the reason: `no_slope` (answers do not
+    depend on the offset), `below_range` (the threshold is below the smallest offset), `above_range` (above the
+    largest).
     """
 
     threshold: float | None
     interval: tuple[float, float] | None
-    """95 % by profile likelihood; an end that the answers do not bound is the end of the searched range."""
+    """95 % interval by profile likelihood; an end that the answers do not bound is the end of the searched range."""
     bias: float | None
     lapse: float | None
     flags: tuple[str, ...]
@@ -64,7 +65,7 @@ class _Tally:
         return float(-2 * (yes * np.log(p) + no * np.log1p(-p)))
 
     def profile(self, threshold: float) -> tuple[float, float, float]:
-        """Return the least deviance at a threshold, and the bias and lapse there."""
+        """Return the minimal deviance at a threshold, with its bias and lapse."""
         reach = float(np.abs(self.x).max())
         biases, lapses = np.meshgrid(np.linspace(-reach, reach, 65), np.linspace(0, MAX_LAPSE, 5))
         start = int(self.deviance(threshold, biases, lapses).argmin())
@@ -81,9 +82,9 @@ def fit(offsets: Sequence[float], positive: Sequence[bool]) -> Curve:
     """Fit the curve by maximum likelihood.
 
     Args:
-        offsets: signed, in % of the canvas, one an answer.
-        positive: whether the answer was the one that positive offsets deserve. An unparsed answer is wrong: it goes in
-            as positive at a negative offset and as not positive at a positive one.
+        offsets: one per answer, signed, in % of the canvas.
+        positive: whether each answer is the right one for a positive offset. An unparsed answer is wrong: pass True at
+            a negative offset and False at a positive one.
     """
     x, where = np.unique(np.asarray(offsets, dtype=float), return_inverse=True)
     tally = _Tally(x, np.bincount(where, weights=np.asarray(positive, dtype=float)), np.bincount(where).astype(float))
@@ -111,7 +112,7 @@ def fit(offsets: Sequence[float], positive: Sequence[bool]) -> Curve:
 
 
 def _interval(tally: _Tally, threshold: float, deviance: float, ends: tuple[float, float]) -> tuple[float, float]:
-    """Return the thresholds whose profile deviance is within the 95 % quantile of the least one."""
+    """Return the range of thresholds whose profile deviance exceeds the minimum by less than the 95 % quantile."""
 
     def excess(log_threshold: float) -> float:
         return tally.profile(float(np.exp(log_threshold)))[0] - deviance - DEVIANCE_95
