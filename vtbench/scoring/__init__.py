@@ -4,4 +4,5 @@ In: what a model said and what was right. Out: small observations and, from all 
 intervals. `SCORING_VERSION` changes with any change that can move a score, and is part of every run's versions.
 """
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
+"""2: one method for all paired differences, Student's t for all means and jackknives (docs/scoring.md)."""
