@@ -283,7 +283,7 @@ def test_a_budget_that_cannot_be_met_is_refused(frugal, samples):
 
     with pytest.raises(PluginError, match=r"'broken'.*sums to 1"):
         frugal.generate(samples, 6, Broken())
-    with pytest.raises(VtbenchError, match="budget of 100000 where a picture has"):
+    with pytest.raises(VtbenchError, match="budget of 100000 where an image has"):
         frugal.generate(samples, 6, RandomKeep(Amount(count=100000)))
 
 
