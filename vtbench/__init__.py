@@ -20,7 +20,7 @@ from vtbench.plugin import lazy_exports
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vtbench.adapter import Adapter, BaseAdapter, BudgetAdapter
+    from vtbench.adapter import Adapter, BaseAdapter, BudgetAdapter, BudgetTrainableAdapter, TrainableAdapter
     from vtbench.budget import Budget, FittedBudget
     from vtbench.config import RunConfig
     from vtbench.console.progress import Listener
@@ -44,6 +44,7 @@ _HOMES = {
     "Budget": "budget",
     "BudgetAdapter": "adapter",
     "BudgetMetric": "metric",
+    "BudgetTrainableAdapter": "adapter",
     "Capability": "types",
     "Executor": "executor",
     "FittedBudget": "budget",
@@ -64,6 +65,7 @@ _HOMES = {
     "Task": "types",
     "TaskError": "errors",
     "Tracker": "tracker",
+    "TrainableAdapter": "adapter",
     "VisualMetric": "metric",
     "VisualTokens": "types",
     "VtbenchError": "errors",
@@ -79,6 +81,7 @@ __all__ = [
     "Budget",
     "BudgetAdapter",
     "BudgetMetric",
+    "BudgetTrainableAdapter",
     "Capability",
     "Executor",
     "FittedBudget",
@@ -99,6 +102,7 @@ __all__ = [
     "Task",
     "TaskError",
     "Tracker",
+    "TrainableAdapter",
     "VisualMetric",
     "VisualTokens",
     "VtbenchError",

@@ -8,13 +8,20 @@ every task of a run. `BaseAdapter` has the defaults; `vtbench check MODEL` tests
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vtbench.errors import AdapterError
 from vtbench.types import Capability, Output, Sample, VisualTokens
 
 if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
     from vtbench.budget import Budget
+
+IGNORE_INDEX = -100
+"""A training target that enters no loss: torch's default `ignore_index`."""
 
 
 @runtime_checkable
@@ -83,6 +90,93 @@ class BudgetAdapter(Adapter, Protocol):
         ...
 
 
+@runtime_checkable
+class TrainableAdapter(Adapter, Protocol):
+    """A model of torch that `vtbench train` can fine-tune: it has the capability `train`.
+
+    Training starts from `pretrained=BASE`, or without a base from the model that the adapter's factory loads by
+    default, in float32. What `save` writes is loaded again by `pretrained=DIRECTORY`.
+
+    Letters in the shapes: B samples of a batch, L tokens of a row, A tokens of all answers of a batch, V the
+    vocabulary, N visual tokens of a sample, d their width. `inputs` is what `encode_training` returned but `targets`,
+    on the model's device.
+    """
+
+    model: nn.Module
+    """The model whose parameters are trained. Training moves it, and wraps linear layers for LoRA, in place."""
+    parts: Mapping[str, tuple[str, ...]]
+    """Dotted names of modules or parameters of `model`, by part: `vision`, `connector`, `text`.
+
+    Every parameter is in exactly one part. A model without a vision tower has no `vision`.
+    """
+
+    def encode_training(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """Return the batch of some samples: prompts and images as at test time, with `Sample.target` as the answer.
+
+        It is called in a forked process, so it stays on the CPU.
+
+        Returns:
+            The inputs of `answer_logits` by name, and `targets` int64: (B, L) the token that should follow each token
+            of the row, or (B, T) the answers' tokens alone, as an encoder-decoder has them; `IGNORE_INDEX` at all
+            tokens that belong to no answer. `numbers` is no name of an input.
+        """
+        ...
+
+    def answer_logits(self, inputs: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+        """Return the logits (A, V) at the targets that are not `IGNORE_INDEX`, row by row, with gradients."""
+        ...
+
+    def connector_tokens(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return each sample's visual tokens as they leave the connector, (B, N, d), with gradients.
+
+        Redundancy penalties and token budgets ask for them, before `answer_logits` of the same inputs.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Drop what was computed for the last batch: the weights change between two steps."""
+        ...
+
+    def save(self, directory: Path, dtype: str) -> None:
+        """Write the model as a checkpoint that the adapter loads again with `pretrained=DIRECTORY`.
+
+        Args:
+            directory: to write to; it exists and is empty.
+            dtype: of the weights in the files: `float32` or `bfloat16`.
+        """
+        ...
+
+
+@runtime_checkable
+class BudgetTrainableAdapter(TrainableAdapter, Protocol):
+    """A model that can be trained under a token budget: it has the capabilities `train` and `budget`."""
+
+    def token_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
+        """Return the part of an image that each token of a layer stands for.
+
+        Args:
+            size: width and height of the image in pixels.
+            layer: name of the layer.
+
+        Returns:
+            (N, 4): left, top, right, bottom as fractions of the image; None where tokens have no location.
+        """
+        ...
+
+    def budgeted_answer_logits(
+        self, inputs: Mapping[str, Tensor], targets: Tensor, tokens: Tensor, weights: Sequence[np.ndarray]
+    ) -> Tensor:
+        """Return the logits (A, V) as `answer_logits` does, from what a budget leaves of the visual tokens.
+
+        Args:
+            inputs: of the batch.
+            targets: of the batch.
+            tokens: what `connector_tokens` returned, (B, N, d).
+            weights: each sample's weights (k, N); row j makes one token, sum_i w_ji z_i (`vtbench.budget.Budget`).
+        """
+        ...
+
+
 class BaseAdapter:
     """Base class with defaults: override those of `generate`, `rank` and `visual_tokens` that the model supports.
 
@@ -124,6 +218,13 @@ class BaseAdapter:
 
     def close(self) -> None:
         """Do nothing; override it to release memory and processes."""
+
+    def connector_tokens(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Refuse: the model cannot be trained under a redundancy penalty or a token budget."""
+        raise AdapterError(f"{type(self).__name__} gives no connector tokens to train under a penalty or a budget")
+
+    def forget(self) -> None:
+        """Drop nothing."""
 
 
 _METHODS: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")

@@ -136,9 +136,10 @@ class BaseMetric:
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Reduce: return the mean of each observed number, with a 95 % interval clustered by scene.
 
-        Each mean is over the samples that have the number. Without observations there are no scores.
+        Numbers that all lie in [0, 1] are treated as proportions, whose interval stays there. Each mean is over the
+        samples that have the number. Without observations there are no scores.
         """
-        from vtbench.stats import mean
+        from vtbench.stats import mean, proportion
 
         found: dict[str, Score] = {}
         for name in dict.fromkeys(name for observation in observations for name in observation):
@@ -148,5 +149,7 @@ class BaseMetric:
                 if isinstance(observation.get(name), (bool, int, float))
             ]
             if seen:
-                found[name] = mean([value for value, _ in seen], [c for _, c in seen]).score(percent=False)
+                values, clusters = [value for value, _ in seen], [cluster for _, cluster in seen]
+                estimate = proportion if all(0 <= value <= 1 for value in values) else mean
+                found[name] = estimate(values, clusters).score(percent=False)
         return found

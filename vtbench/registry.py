@@ -299,10 +299,12 @@ def check_settings(
 
 def _installed() -> list[tuple[Plugin, Callable[[], object]]]:
     found = []
+    names: dict[Any, tuple[str, str]] = {None: ("an unnamed distribution", "?")}
     for entry in metadata.entry_points(group="vtbench"):
-        dist = entry.dist
-        name, version = (dist.name, dist.version) if dist else ("an unnamed distribution", "?")
-        found.append((Plugin(entry.name, name, version, entry.value), entry.load))
+        if entry.dist is not None and entry.dist not in names:  # once a distribution: each look parses the whole of its METADATA
+            about = entry.dist.metadata
+            names[entry.dist] = about["Name"], about["Version"]
+        found.append((Plugin(entry.name, *names[entry.dist], entry.value), entry.load))
     return sorted(found, key=lambda pair: (pair[0].name, pair[0].distribution))
 
 

@@ -7,7 +7,7 @@ from statistics import fmean, median
 from typing import Any
 
 from vtbench.metric import Batch
-from vtbench.stats import any_mean
+from vtbench.stats import mean
 from vtbench.types import Capability, Observation, Output, Record, Score
 
 
@@ -28,7 +28,7 @@ class BudgetCost:
         """Return `tokens_kept`, `prefill_ms` and `decode_ms` per sample; None if the adapter does not report them."""
         tokens = [float(o["tokens"]) for o in observations if o["tokens"] is not None]
         clusters = [r.cluster for r, o in zip(records, observations, strict=True) if o["tokens"] is not None]
-        found = {"tokens_kept": any_mean(tokens, clusters).score(detail=_range(tokens), percent=False)}
+        found = {"tokens_kept": mean(tokens, clusters).score(detail=_range(tokens), percent=False)}
         for part in ("prefill", "decode"):
             values = [1000 * o[part] for o in observations if o[part] is not None]
             detail = {"unit": "ms a sample", "median": median(values) if values else None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from vtbench.stats import Estimate, difference, mean
+from vtbench.stats import Estimate, difference, proportion
 from vtbench.types import Score
 from vtbench_budgets.positional import GridKeep, RandomKeep
 
@@ -32,14 +32,13 @@ class Point:
         for part in ("prefill", "decode"):
             known = [1000 * row[part] for row in seen if row[part] is not None]
             costs[f"{part}_ms"] = fmean(known) if known else None
-        return cls(credits, mean(credits, clusters), costs)
+        return cls(credits, proportion(credits, clusters), costs)
 
     def over(self, rival: Point, clusters: Sequence[str]) -> dict[str, Any]:
         """Return a rival's credit and tokens, and the paired difference to it with its interval."""
-        apart = difference(self.credits, rival.credits, clusters)
-        low, high = apart.interval or (None, None)
+        apart = difference(self.credits, rival.credits, clusters).row()
         facts = {"value": rival.estimate.value, "tokens": rival.costs["tokens"]}
-        return {**facts, "over": apart.value, "low": low, "high": high}
+        return {**facts, "over": apart.pop("value"), **apart}
 
     def score(self, apart: Mapping[str, Mapping[str, Any]]) -> Score:
         """Return the mean credit as a score, with its costs and the differences to its rivals."""
@@ -54,8 +53,7 @@ def curve(points: Mapping[str, Point]) -> Iterator[dict[str, Any]]:
     for name, point in points.items():
         rival = name.rpartition(" ")[2]
         policy = "any" if name in ("all", "none") else rival if rival in RIVALS else name.partition(":")[0]
-        low, high = point.estimate.interval or (None, None)
-        row = {"policy": policy, **point.costs, "value": point.estimate.value, "low": low, "high": high}
+        row = {"policy": policy, **point.costs, **point.estimate.row()}
         if (policy, point.costs["tokens"], *point.credits) not in drawn:
             yield row | {"n": point.estimate.n}
         drawn.add((policy, point.costs["tokens"], *point.credits))

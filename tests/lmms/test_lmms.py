@@ -176,6 +176,6 @@ def test_the_worker_ends_with_its_parent(start):
     adapter = start(model="dummy")
     process = adapter._worker._process
     process.stdin.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait() == 0
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, signal.SIGCONT)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import vtbench
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
@@ -23,7 +24,7 @@ from vtbench_training.pretrain.recipe import Recipe, Stage
 from vtbench_training.small_models import SMALL_MODELS, small_model
 from vtbench_training.small_models.base import SmallVLM
 from vtbench_training.small_models.sizes import SIZES, Sizes
-from vtbench_training.training_loop import IGNORE, Schedule
+from vtbench_training.training_loop import Schedule
 
 TEXTS = [
     PromptAnswer(
@@ -113,7 +114,7 @@ def test_what_is_said_depends_on_the_image(saved) -> None:
     batch = {"images": as_batch(noise_images(2)), **packer_of(one).batch([TEXTS, TEXTS])}
     with torch.no_grad():
         read = one.logits(packed_forward(one, batch)[-1])
-    said = (batch["targets"][0] != IGNORE).nonzero()[:, 0]
+    said = (batch["targets"][0] != IGNORE_INDEX).nonzero()[:, 0]
     assert bool(((read[0, said] - read[1, said]).abs().amax(dim=-1) > 2e-3).all()), name
 
 
@@ -157,7 +158,7 @@ def test_patches_lie_row_by_row(saved) -> None:
 def test_targets_are_the_answers(saved) -> None:
     _, one, _ = saved
     batch = packer_of(one).batch([TEXTS])
-    said = batch["targets"][0][batch["targets"][0] != IGNORE].tolist()
+    said = batch["targets"][0][batch["targets"][0] != IGNORE_INDEX].tolist()
     texts = one.tokenizer.decode(said, skip_special_tokens=False).replace("</s>", "|")
     assert [text.strip() for text in texts.split("|", 2)[:2]] == ["left", "red"]
 

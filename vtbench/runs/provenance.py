@@ -20,6 +20,7 @@ from typing import Any
 from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
+from vtbench.scoring import SCORING_VERSION
 from vtbench.types import Task
 
 _SECRET = re.compile(r"key|token(?!iz)|secret|password", re.IGNORECASE)
@@ -144,14 +145,14 @@ def run_id(now: datetime, model: str, tasks: list[str]) -> str:
 
 
 def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
-    """Return the versions of vtbench, Python, the packages that affect images and scores, and every plugin."""
+    """Return the versions of vtbench, its scoring, Python, packages that affect images and scores, and plugins."""
     found: dict[str, Any] = {"vtbench": metadata.version("vtbench"), "python": platform.python_version()}
     for package in ("numpy", "pillow", "scipy"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = None
-    found["platform"] = platform.platform()
+    found |= {"platform": platform.platform(), "scoring": SCORING_VERSION}
     found["plugins"] = {p.name: {"distribution": p.distribution, "version": p.version} for p in plugins if not p.error}
     return found
 

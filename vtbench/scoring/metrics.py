@@ -16,7 +16,7 @@ from vtbench.scoring.answers import exact_match, rank_credit, true_choice
 from vtbench.scoring.credit import GRAPH, graph_counts
 from vtbench.scoring.graph import ATTRIBUTES
 from vtbench.scoring.scene_graph import Counts
-from vtbench.stats import mean, ratio
+from vtbench.stats import proportion, ratio
 from vtbench.types import Capability, Observation, Record, Sample, Score
 
 Pairs = list[tuple[Record, Observation]]
@@ -79,7 +79,7 @@ class Accuracy:
         """Return `acc`, with chance, majority baseline, fraction unparsed and a breakdown by kind."""
         pairs = concerned(records, observations)
         seen = [record for record, _ in pairs]
-        estimate = mean([o["correct"] for _, o in pairs], [record.cluster for record in seen])
+        estimate = proportion([o["correct"] for _, o in pairs], [record.cluster for record in seen])
         unparsed = sum(o["answer"] is None for _, o in pairs)
         detail = {
             "majority": majority(seen),
@@ -118,7 +118,7 @@ class RankAccuracy:
         seen = [record for record, _ in pairs]
         scores = {}
         for name, key in (("rank_acc", "correct"), ("rank_acc_norm", "per_token")):
-            estimate = mean([o[key] for _, o in pairs], [record.cluster for record in seen])
+            estimate = proportion([o[key] for _, o in pairs], [record.cluster for record in seen])
             detail = {
                 "majority": majority(seen),
                 "unranked": sum(not o["ranked"] for _, o in pairs) / len(pairs) if pairs else None,
@@ -165,7 +165,7 @@ class PairAccuracy:
             "incomplete": alone,
             "by_kind": {kind: {"pair_acc": sum(v) / len(v), "n": len(v)} for kind, v in sorted(kinds.items())},
         }
-        return {"pair_acc": mean(right, [""] * len(right)).score(chance=guess, detail=detail)}
+        return {"pair_acc": proportion(right, [""] * len(right)).score(chance=guess, detail=detail)}
 
 
 class SceneGraph:
@@ -215,8 +215,8 @@ class SceneGraph:
                 [c.relations_said for c in counts],
                 [c.relations_true for c in counts],
             ),
-            "exact_graph": mean([c.exact for c in counts], clusters).score(),
-            "parse_rate": mean([c.parsed for c in counts], clusters).score(),
+            "exact_graph": proportion([c.exact for c in counts], clusters).score(),
+            "parse_rate": proportion([c.parsed for c in counts], clusters).score(),
             "hallucinated": ratio(extra, said, clusters).score(detail={"per_sample": _share(extra, [1] * len(extra))}),
         }
 

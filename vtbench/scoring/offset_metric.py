@@ -9,7 +9,7 @@ from typing import Any
 from vtbench.metric import Batch
 from vtbench.scoring.metrics import Pairs, concerned
 from vtbench.scoring.normalise import parse_answer
-from vtbench.scoring.psychometric import Curve, fit
+from vtbench.scoring.psychometric import PsychometricFit, fit
 from vtbench.stats import wilson
 from vtbench.types import Capability, Observation, Record, Sample, Score, VisualTokens
 
@@ -49,12 +49,12 @@ class Psychometric:
         """Return `threshold_75` in % of the canvas; its detail has pixels, patches, the kinds and the curve."""
         pairs = concerned(records, observations)
         curve = _fit(pairs)
-        flags = curve.flags if pairs else ()
+        threshold = curve.threshold
         kinds = sorted({record.kind for record, _ in pairs})
         detail: dict[str, Any] = {
             "bias": curve.bias,
             "lapse": curve.lapse,
-            "pixels": _scaled(curve.threshold, _one([observation["image_size"] for _, observation in pairs]), 1 / 100),
+            "pixels": _scaled(threshold.value, _one([observation["image_size"] for _, observation in pairs]), 1 / 100),
             "patches": None,
             "unparsed": sum(not o["parsed"] for _, o in pairs) / len(pairs) if pairs else None,
             "curve": _points(pairs),
@@ -62,24 +62,25 @@ class Psychometric:
         }
         patch = _one([observation["patch"] for _, observation in pairs])
         if patch:
-            detail["patches"] = _scaled(curve.threshold, 1 / patch, 1)
+            detail["patches"] = _scaled(threshold.value, 1 / patch, 1)
         score = Score(
-            curve.threshold,
-            interval=curve.interval if curve.threshold is not None else None,
+            threshold.value,
+            interval=threshold.interval if threshold.value is not None else None,
             n=len(pairs),
-            flags=flags,
+            flags=threshold.flags if pairs else (),
             detail=detail,
             percent=False,
         )
         return {"threshold_75": score}
 
 
-def _fit(pairs: Pairs) -> Curve:
+def _fit(pairs: Pairs) -> PsychometricFit:
     return fit([o["offset"] for _, o in pairs], [o["positive"] for _, o in pairs])
 
 
-def _summary(curve: Curve) -> dict[str, Any]:
-    return {"threshold_75": curve.threshold, "interval": curve.interval, "bias": curve.bias, "flags": list(curve.flags)}
+def _summary(curve: PsychometricFit) -> dict[str, Any]:
+    found = curve.threshold
+    return {"threshold_75": found.value, "interval": found.interval, "bias": curve.bias, "flags": list(found.flags)}
 
 
 def _points(pairs: Pairs) -> list[dict[str, float]]:

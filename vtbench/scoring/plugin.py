@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
-from vtbench.metric import Metric
+
+if TYPE_CHECKING:
+    from vtbench.metric import Metric
 
 
 def accuracy() -> Metric:

@@ -11,35 +11,33 @@ symmetric lapse.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize
-from scipy.special import ndtr, ndtri
-from scipy.stats import chi2
+from scipy.special import gammaincinv, ndtr, ndtri
+
+from vtbench.stats import Estimate
 
 MAX_LAPSE = 0.2
 """Above 0.25 a curve never reaches 75 %."""
-DEVIANCE_95 = float(chi2.ppf(0.95, 1))
-SEEN_DEVIANCE = float(chi2.ppf(0.99, 1))
+DEVIANCE_95 = float(2 * gammaincinv(0.5, 0.95))
+"""95 % quantile of chi-squared with one degree of freedom."""
+SEEN_DEVIANCE = float(2 * gammaincinv(0.5, 0.99))
 """Minimal reduction of the deviance against a constant answer; below it, no threshold is reported."""
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A fitted curve; offsets in % of the canvas.
+class PsychometricFit:
+    """A fitted curve; offsets in % of the canvas."""
 
-    If the answers do not determine `threshold`, it is None and `flags` has the reason: `no_slope` (answers do not
+    threshold: Estimate
+    """Without a value if the answers do not determine it, and flagged with the reason: `no_slope` (answers do not
     depend on the offset), `below_range` (the threshold is below the smallest offset), `above_range` (above the
-    largest).
-    """
-
-    threshold: float | None
-    interval: tuple[float, float] | None
-    """95 % interval by profile likelihood; an end that the answers do not bound is the end of the searched range."""
-    bias: float | None
-    lapse: float | None
-    flags: tuple[str, ...]
+    largest). The 95 % interval is by profile likelihood; an end that the answers do not bound is the end of the
+    searched range."""
+    bias: float | None = None
+    lapse: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class _Tally:
         return float(best.fun), float(best.x[0]), float(best.x[1])
 
 
-def fit(offsets: Sequence[float], positive: Sequence[bool]) -> Curve:
+def fit(offsets: Sequence[float], positive: Sequence[bool]) -> PsychometricFit:
     """Fit the curve by maximum likelihood.
 
     Args:
@@ -90,7 +88,7 @@ def fit(offsets: Sequence[float], positive: Sequence[bool]) -> Curve:
     tally = _Tally(x, np.bincount(where, weights=np.asarray(positive, dtype=float)), np.bincount(where).astype(float))
     magnitudes = np.abs(x[x != 0])
     if len(magnitudes) == 0 or x.min() == x.max():
-        return Curve(None, None, None, None, ("no_slope",))
+        return PsychometricFit(Estimate(None, n=len(offsets), flags=("no_slope",)))
     low, high = float(magnitudes.min()), float(magnitudes.max())
     grid = np.geomspace(low / 8, high * 8, 25)
     deviances = [tally.profile(value)[0] for value in grid]
@@ -102,13 +100,14 @@ def fit(offsets: Sequence[float], positive: Sequence[bool]) -> Curve:
     threshold = float(np.exp(polished.x[0]))
     deviance, bias, lapse = tally.profile(threshold)
     if tally.constant_deviance() - deviance < SEEN_DEVIANCE:
-        return Curve(None, None, None, None, ("no_slope",))
+        return PsychometricFit(Estimate(None, n=len(offsets), flags=("no_slope",)))
     interval = _interval(tally, threshold, deviance, (float(grid[0]), float(grid[-1])))
+    found = Estimate(threshold, interval=interval, n=len(offsets))
     if threshold < low:
-        return Curve(None, interval, bias, lapse, ("below_range",))
+        found = replace(found, value=None, flags=("below_range",))
     if threshold > high:
-        return Curve(None, interval, bias, lapse, ("above_range",))
-    return Curve(threshold, interval, bias, lapse, ())
+        found = replace(found, value=None, flags=("above_range",))
+    return PsychometricFit(found, bias, lapse)
 
 
 def _interval(tally: _Tally, threshold: float, deviance: float, ends: tuple[float, float]) -> tuple[float, float]:
