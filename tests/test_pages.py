@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import click
 import pytest
-import vtbench_controls
 
 import vtbench
+import vtbench_controls
 from vtbench import cli
 from vtbench.registry import Registry, check_settings
 from vtbench.settings import parse_spec, split_specs
@@ -88,7 +89,7 @@ def flags_of(command: click.Command) -> set[str]:
 @each_page
 def test_specs_in_commands_name_what_exists(page: Path) -> None:
     for line, words in commands(page):
-        for flag, value in zip(words, words[1:], strict=False):
+        for flag, value in pairwise(words):
             if flag in SPECS and not value.startswith("--"):
                 own = " --tasks lmms:" in line or " --tasks lm-eval:" in line  # such a task brings metrics of its own
                 for spec in split_specs(value):
