@@ -118,7 +118,7 @@ class TrainableAdapter(Adapter, Protocol):
         Returns:
             The inputs of `answer_logits` by name, and `targets` int64: (B, L) the token that should follow each token
             of the row, or (B, T) the answers' tokens alone, as an encoder-decoder has them; `IGNORE_INDEX` at all
-            tokens that belong to no answer. `numbers` is no name of an input.
+            tokens that belong to no answer. No input may be called `numbers`.
         """
         ...
 
@@ -129,12 +129,12 @@ class TrainableAdapter(Adapter, Protocol):
     def connector_tokens(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return each sample's visual tokens as they leave the connector, (B, N, d), with gradients.
 
-        Redundancy penalties and token budgets ask for them, before `answer_logits` of the same inputs.
+        Redundancy penalties and token budgets need them, before `answer_logits` of the same inputs.
         """
         ...
 
     def forget(self) -> None:
-        """Drop what was computed for the last batch: the weights change between two steps."""
+        """Clear what is cached of the last batch: the weights change between two steps."""
         ...
 
     def save(self, directory: Path, dtype: str) -> None:
@@ -152,7 +152,7 @@ class BudgetTrainableAdapter(TrainableAdapter, Protocol):
     """A model that can be trained under a token budget: it has the capabilities `train` and `budget`."""
 
     def token_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
-        """Return the part of an image that each token of a layer stands for.
+        """Return the image region of each token of a layer.
 
         Args:
             size: width and height of the image in pixels.
@@ -166,7 +166,7 @@ class BudgetTrainableAdapter(TrainableAdapter, Protocol):
     def budgeted_answer_logits(
         self, inputs: Mapping[str, Tensor], targets: Tensor, tokens: Tensor, weights: Sequence[np.ndarray]
     ) -> Tensor:
-        """Return the logits (A, V) as `answer_logits` does, from what a budget leaves of the visual tokens.
+        """Return the logits (A, V) as `answer_logits` does, from the visual tokens that a budget gives.
 
         Args:
             inputs: of the batch.

@@ -137,7 +137,7 @@ def _interrupted(progress: Progress) -> None:
     if progress.path:
         click.echo(
             f"interrupted: {progress.done} of {progress.total} samples are kept in {progress.path}; "
-            "the same command with --resume goes on",
+            "the same command with --resume continues",
             err=True,
         )
 

@@ -30,7 +30,7 @@ class ExecutorError(VtbenchError):
 
 
 class SampleError(VtbenchError):
-    """One sample cannot be made or answered (an unreadable image, say). It becomes a failed record; the run goes on."""
+    """One sample cannot be made or answered, e.g. an unreadable image. It becomes a failed record; the run goes on."""
 
 
 class OutOfMemory(Exception):

@@ -48,7 +48,7 @@ def test_a_run_interrupted_on_the_cluster_resumes_locally(cluster: Cluster, loca
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130, errors
-    assert "with --resume goes on" in errors
+    assert "with --resume continues" in errors
     kept = (only_run(tmp_path) / "samples.jsonl").read_text()
     assert 80 <= len(kept.splitlines()) < 1200
     assert content(finish(LONG, tmp_path, None, "--resume")) == content(local_run)

@@ -117,7 +117,8 @@ def averaging(mean: float) -> TokenCount:
 
 def _seen(sample: Sample, output: Output) -> dict[str, Any]:
     if output.visual_tokens_in is None:
-        raise AdapterError("metric budget_frontier: the model does not say how many visual tokens it read")
+        missing = "the model does not report how many visual tokens it read (Output.visual_tokens_in)"
+        raise AdapterError(f"metric budget_frontier: {missing}")
     return {"credit": credit(output.text, sample), **cost(output)}
 
 

@@ -165,7 +165,7 @@ def test_every_mistake_is_one_line(runs: dict[str, Path], tmp_path: Path, capsys
         (["compare", good, tmp_path / "none"], "not a run's directory"),
         (["compare", good], "compare takes 2 to 26 runs, not 1"),
         (["compare"], "compare takes 2 to 26 runs, not 0"),
-        (["compare", good, unfinished], "not finished; go on with"),
+        (["compare", good, unfinished], "not finished; resume it with"),
         (["compare", good, older], "relational is of benchmark version vtb-0, and of vtb-1"),
         (["compare", good, other], "relational is of task version 2, and of 1"),
         (["compare", good, runs["other_seed"]], "share no sample: relational has other samples"),
@@ -173,7 +173,7 @@ def test_every_mistake_is_one_line(runs: dict[str, Path], tmp_path: Path, capsys
         (["compare", good, runs["graph"]], "no task in common"),
         (["compare", good, runs["poor"], "--output", tmp_path / "no" / "page.html"], "no/page.html"),
         (["diagnose", tmp_path / "none"], "not a run's directory"),
-        (["diagnose", unfinished], "not finished; go on with"),
+        (["diagnose", unfinished], "not finished; resume it with"),
     ]:
         assert cli(*arguments) == 2, arguments
         err = capsys.readouterr().err

@@ -306,7 +306,7 @@ def test_a_model_that_does_not_count_its_tokens_has_no_cost_and_no_frontier(
     monkeypatch.setattr(Holder, "generate", lambda self, samples, *_: [Output("yes")] * len(samples))
     scores = go(quiz(tmp_path, 4), budget="grid:k=4").scores["quiz"]
     assert {scores[name].value for name in ("tokens_kept", "prefill_ms", "decode_ms")} == {None}
-    with pytest.raises(AdapterError, match="does not say how many visual tokens it read"):
+    with pytest.raises(AdapterError, match="does not report how many visual tokens it read"):
         go(quiz(tmp_path, 4), budget_sweep=True)
 
 

@@ -183,7 +183,7 @@ class Interrupted(Plugin):
 
 
 def test_a_model_that_does_not_count_its_tokens_ends_the_run(tmp_path: Path) -> None:
-    with pytest.raises(AdapterError, match="does not say how many tokens it read"):
+    with pytest.raises(AdapterError, match="does not report how many tokens it read"):
         go(tmp_path, 6, model_args={"counts": False})
 
 

@@ -75,7 +75,7 @@ def relational(**changes: object) -> str:
         (relational(kinds={"left": 1}, questions={"left": ["Is {a left?"]}), "questions.left: 'Is {a left?'"),
         (relational(family="relation"), "family"),
         (relational(mix=["coarse"]), "exactly one of family, mix, data"),
-        ("task: mine\ntask: mine\n", "line 2: the key 'task' stands there twice"),
+        ("task: mine\ntask: mine\n", "line 2: the key 'task' occurs twice"),
         ("task: [\n", "not valid YAML"),
         ("- a\n", "must hold `key: value` lines"),
         ("task: mine\nmix: [nope]\n", "there is no task 'nope'"),

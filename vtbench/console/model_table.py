@@ -56,7 +56,7 @@ def show_models(found: MultiModelResult, stderr: bool) -> None:
         print_line(console, f"written  {result.path}")
         for task, failed in result.document["failed"].items():
             if failed:
-                text = f"{model} · {task}: {failed} samples failed; samples.jsonl says why"
+                text = f"{model} · {task}: {failed} samples failed; samples.jsonl has the errors"
                 print_line(console, text, style="red")
     for model, why in found.failed.items():
         print_line(console, f"{model} failed: {why}", style="red")

@@ -79,7 +79,7 @@ def show_scores(result: RunResult, stderr: bool) -> None:
         print_line(console, f"{task}: {spending(spent)}")
     for task, failed in result.document["failed"].items():
         if failed:
-            print_line(console, f"{task}: {failed} samples failed; samples.jsonl says why", style="red")
+            print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors", style="red")
     print_line(console, f"written  {result.path}")
 
 

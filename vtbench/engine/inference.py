@@ -158,7 +158,7 @@ class FailFast:
                 return []
             if len(set(self._failures)) == 1:
                 raise VtbenchError(
-                    f"task {self._name!r}: each of the first {len(self._held)} samples failed alike: "
+                    f"task {self._name!r}: the first {len(self._held)} samples all failed with one type of error: "
                     f"{self._held[0].error}"
                 )
         self._open = True

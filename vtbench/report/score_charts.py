@@ -106,7 +106,7 @@ def _line(label: str, rows: Sequence[Mapping[str, Any]], x: str, y: str) -> Seri
 
 
 def _map(name: str, rows: Any, image: str) -> Iterator[Markup]:
-    """Rows of equal length, one a token: a number for each image patch."""
+    """Rows of equal length, one per token, with a number for each image patch."""
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
         return
     if len({len(row) for row in rows}) > 1 or not all(_number(value) for row in rows for value in row):

@@ -89,12 +89,12 @@ class RunWriter:
         if same:
             return cls(Path(same[0]["path"]), same[0], hidden)
         if not found:
-            raise ResultsError(f"{parent}: no run here to go on with; leave --resume out to start one")
+            raise ResultsError(f"{parent}: no run here to resume; leave --resume out to start one")
         nearest = min(found, key=lambda other: len(differing(run["keys"], other["keys"])))
         keys = ", ".join(differing(run["keys"], nearest["keys"]))
         raise ResultsError(
             f"{nearest['path']}: a run of another config, which differs in {keys}; "
-            "set these alike, or leave --resume out to start a new run"
+            "give these the same values, or leave --resume out to start a new run"
         )
 
     def _file(self, path: Path) -> FileIO:
@@ -216,7 +216,7 @@ def disk(path: Path) -> Iterator[None]:
             errno.ENOTDIR: "a part of this path is a file, not a directory; choose another --output",
             errno.EEXIST: "this is a file, not a directory; choose another --output",
         }.get(error.errno or 0, error.strerror or str(error))
-        kept = "; what was done is kept, --resume goes on" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        kept = "; finished samples are kept, --resume continues" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise ResultsError(f"{path}: {what}{kept}") from error
 
 

@@ -20,7 +20,7 @@ def mean_over_seeds(
     the seeds and `freedom` for the images.
 
     Args:
-        estimates: one a seed; without a value if unknown, and `stderr` its standard error over images if that is known.
+        estimates: one per seed; `value` is None if unknown, and `stderr` is over images, or None if unknown.
         freedom: degrees of freedom of the standard errors over images.
         limits: smallest and largest possible value; the interval is clipped to them.
 

@@ -52,7 +52,7 @@ def jackknife_of_means(values_nF: np.ndarray, clusters: Sequence[str], statistic
     """Estimate a smooth statistic of column means, leaving out one cluster at a time.
 
     Args:
-        values_nF: (n, F), a row a sample.
+        values_nF: (n, F), one row per sample.
         clusters: n names; an empty name is a cluster of its own.
         statistic: of means (..., F), along the last axis.
 
@@ -78,7 +78,7 @@ def jackknife_difference(
     Both runs' samples of a cluster are left out together.
 
     Args:
-        ours_nF: one run's values, a row a sample.
+        ours_nF: one run's values, one row per sample.
         theirs_nF: the other run's values, of the same shape and order.
         clusters: n names; an empty name is a cluster of its own.
         statistic: of means (..., F), along the last axis.

@@ -1,7 +1,7 @@
 """Ratios of sums, proportions and means over samples in clusters, each with standard error and 95 % interval.
 
-Almost every score is a ratio of sums over samples: an accuracy is right / asked, an F1 is 2 x right / (said + true).
-One estimator serves them all, and nothing empty has to be dropped.
+Almost every score is a ratio of sums over samples: an accuracy is right / asked, an F1 is 2 x right / (described +
+true). One estimator serves them all, and samples with an empty denominator need no special case.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def ratio(
     clusters.
 
     Args:
-        numerators: one a sample, each between 0 and its denominator.
-        denominators: one a sample, not negative.
-        clusters: one a sample; an empty name is a cluster of its own.
+        numerators: one per sample, each between 0 and its denominator.
+        denominators: one per sample, not negative.
+        clusters: one per sample; an empty name is a cluster of its own.
         widen: factor on the standard error, for samples that depend on one another in more than their clusters.
 
     Returns:
@@ -76,7 +76,7 @@ def proportion(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
     """Estimate the mean of values in [0, 1], right or wrong or in between: `ratio` with denominators of 1.
 
     Raises:
-        ValueError: a value outside [0, 1], of which Wilson's interval means nothing; see `mean`.
+        ValueError: a value is outside [0, 1], where Wilson's interval is undefined; use `mean`.
 
     >>> proportion([1, 0, 1, 1], ["", "", "", ""]).value
     0.75

@@ -66,7 +66,7 @@ def _refuse_repeats(path: Path, node: yaml.Node, error: type[VtbenchError]) -> N
         seen: set[str] = set()
         for name, value in node.value:
             if name.value in seen:
-                raise error(f"{path}, line {name.start_mark.line + 1}: the key {name.value!r} stands there twice")
+                raise error(f"{path}, line {name.start_mark.line + 1}: the key {name.value!r} occurs twice")
             seen.add(name.value)
             _refuse_repeats(path, value, error)
     elif isinstance(node, yaml.SequenceNode):

@@ -39,7 +39,7 @@ class DropCurve:
         """Score each sample's answers.
 
         Raises:
-            AdapterError: the model does not say how many tokens it read.
+            AdapterError: the model does not report how many tokens it read.
         """
         return [
             self._seen(sample, whole, {name: outputs[i] for name, outputs in batch.budgeted.items()})
@@ -101,5 +101,5 @@ def _curve(scores_nF: Mapping[str, np.ndarray], tokens_F: np.ndarray, clusters: 
 
 def _tokens(output: Output) -> int:
     if output.tokens_in is None:
-        raise AdapterError("metric drop_curve: the model does not say how many tokens it read (Output.tokens_in)")
+        raise AdapterError("metric drop_curve: the model does not report how many tokens it read (Output.tokens_in)")
     return output.tokens_in
