@@ -25,20 +25,19 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging
 
+from vtbench.adapter import IGNORE_INDEX, TrainableAdapter
 from vtbench.engine.allocator import keep_freed_memory
-from vtbench_hf.adapter import HFAdapter
 from vtbench_training.finetune.base_model import load_base
-from vtbench_training.finetune.family_items import FamilyItems
-from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream, image_side
+from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, image_side
 from vtbench_training.finetune.settings import FineTune
 from vtbench_training.finetune.trainable import TrainableVLM
-from vtbench_training.training_loop import IGNORE, Schedule, choose_precision, train
+from vtbench_training.training_loop import Schedule, choose_precision, train
 
 
-def stream(config: FineTune, adapter: HFAdapter) -> ItemStream:
+def stream(config: FineTune, adapter: TrainableAdapter) -> ItemStream:
     """Return the batches of a fine-tuning."""
     items = FamilyItems(config.mix, config.seed, image_side(adapter))
-    return ItemStream(items, ItemEncoder(adapter), 0, config.steps, config.batch_size)
+    return ItemStream(items, adapter, 0, config.steps, config.batch_size)
 
 
 def ours(config: FineTune, batches: Any, device: torch.device) -> tuple[float, float]:
@@ -72,7 +71,7 @@ def theirs(config: FineTune, batches: list[dict[str, Tensor]], device: torch.dev
     """Return the seconds that transformers' Trainer takes for the same batches, and their mean loss."""
     rows = []
     for batch in batches:
-        labels = torch.full_like(batch["targets"], IGNORE)
+        labels = torch.full_like(batch["targets"], IGNORE_INDEX)
         labels[:, 1:] = batch["targets"][:, :-1]
         rows.append(
             {name: batch[name] for name in ("input_ids", "attention_mask", "pixel_values")} | {"labels": labels}
@@ -115,7 +114,7 @@ def cpu_seconds(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def shares(config: FineTune, adapter: HFAdapter, device: torch.device) -> tuple[float, float]:
+def shares(config: FineTune, adapter: TrainableAdapter, device: torch.device) -> tuple[float, float]:
     """Return the worker's share of all CPU time, and the share of the wall time spent waiting for it."""
     batches = Waiting(DataLoader(stream(config, adapter), batch_size=None, num_workers=1, prefetch_factor=4))
     here, there = cpu_seconds(resource.RUSAGE_SELF), cpu_seconds(resource.RUSAGE_CHILDREN)

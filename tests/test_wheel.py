@@ -47,7 +47,7 @@ def test_the_wheel_holds_tasks_templates_and_weights(wheel: Path) -> None:
 def test_the_zoos_wheel_holds_every_model_and_is_the_one_that_the_extra_asks_for(wheel: Path, zoo: Path) -> None:
     kept = {f"vtbench_zoo/{path.relative_to(ZOO)}" for path in ZOO.glob("*/*") if path.parent.name != "__pycache__"}
     names = {name for name in zipfile.ZipFile(zoo).namelist() if ".dist-info/" not in name}
-    assert names == kept | {"vtbench_zoo/__init__.py"}
+    assert names == kept | {"vtbench_zoo/__init__.py", "vtbench_zoo/py.typed"}
     described = Parser().parsestr(_metadata(wheel))
     (asked,) = [Requirement(text) for text in described.get_all("Requires-Dist", []) if text.startswith("vtbench-zoo")]
     brought = Parser().parsestr(_metadata(zoo))

@@ -1,7 +1,7 @@
-"""The command line: parse, then one call each.
+"""The command line: each command parses its arguments and makes one library call.
 
-Exit status: 0 done, 1 some samples failed beyond the allowed share (or answers differ with batch size), 2 bad usage or
-input, 130 interrupted. Nothing heavy is imported before a command needs it.
+Exit status: 0 done, 1 more samples failed than allowed (or answers differ with batch size), 2 bad usage or input, 130
+interrupted. A command imports its backend when it runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 _BARE = "\0"
 _OPTIONAL_VALUE = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
-"""Options that need no value: without one they are `_BARE`, that is true."""
+"""Options whose value may be left out; click then passes `_BARE`, which means True."""
 _METAVARS = {"batch_size": "N|auto", "model_args": "K=V,...", "limit": "N", "executor": "NAME", "budget": "NAME"}
 
 
@@ -64,7 +64,7 @@ def app(debug: bool) -> None:
 
 @app.command()
 @run_options
-@click.option("--config", "file", metavar="RUN.YAML", help="Read the same fields from a file; flags win.")
+@click.option("--config", "file", metavar="RUN.YAML", help="Read the same fields from a file; flags override it.")
 @click.pass_obj
 def run(registry: Registry, file: str | None, **flags: Any) -> int:
     """Run a model on tasks: `vtbench run --model llava --tasks relational`."""
@@ -133,7 +133,7 @@ def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
 
 
 def _interrupted(progress: Progress) -> None:
-    """Say what is kept, and how to go on."""
+    """Print where the finished samples are, and how to resume."""
     if progress.path:
         click.echo(
             f"interrupted: {progress.done} of {progress.total} samples are kept in {progress.path}; "
@@ -144,14 +144,14 @@ def _interrupted(progress: Progress) -> None:
 
 @app.group()
 def ls() -> None:
-    """List what there is: tasks, runs, plugins, and every kind of thing that plugins bring."""
+    """List tasks, runs, plugins, and everything that plugins bring."""
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 
 
 def _kind_command(kind: Kind) -> click.Command:
-    """Return the command that lists the things of a kind."""
+    """Return the command `vtbench ls` uses for a kind of plugin object."""
 
     def show(registry: Registry, as_json: bool) -> None:
         found = registry.named(kind.name).items()
@@ -183,7 +183,7 @@ def ls_tasks(registry: Registry, as_json: bool) -> None:
 @_as_json
 @click.pass_obj
 def ls_plugins(registry: Registry, as_json: bool) -> None:
-    """Plugins, the broken ones too."""
+    """Installed plugins, including those that failed to load."""
     show_listing([asdict(plugin) for plugin in registry.probe()], as_json)
 
 
@@ -231,7 +231,7 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
 @click.argument("others", nargs=-1, metavar="[RUN]...")
 @click.pass_obj
 def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
-    """Write report.html of a run again, from what it stored, with the scores of other runs beside its own."""
+    """Write report.html of a run again from its stored records, with the scores of other runs beside its own."""
     from vtbench.report import render
     from vtbench.runs.writer import write_file
 
@@ -245,7 +245,7 @@ def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
 @click.option("--output", default=".", help="Where to write it. [.]")
 @click.pass_obj
 def init(registry: Registry, what: str, name: str, output: str) -> None:
-    """Write a working start: a package with an adapter or a metric and its test, or a task file."""
+    """Write a template that works: a package with an adapter or a metric and its test, or a task file."""
     from vtbench.templates import write_template
 
     for line in write_template(what, name, Path(output), registry):
@@ -258,7 +258,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def status(arguments: list[str] | None = None, registry: Registry | None = None) -> int:
-    """Run the command line and return its exit status; `registry` takes the place of the installed plugins."""
+    """Run the command line and return its exit status; `registry` replaces the installed plugins."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
@@ -284,7 +284,7 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left: nothing more to say
+        sys.stderr.close()  # the reader of the output has closed the pipe: print nothing more
         return 0
     click.echo(f"vtbench: {message}", err=True)
     return 2

@@ -1,6 +1,6 @@
-"""What names a plugin and the things it brings: `Plugin`, `Named`, and the kinds of things.
+"""The nouns of the plugin system: a `Plugin`, a `Named` factory that it brings, and the `KINDS` of such factories.
 
-`vtbench.registry.Registry` finds and creates them; `vtbench.settings` has the grammar that asks for one.
+`vtbench.registry.Registry` finds the factories and calls them; `vtbench.settings` has the grammar that names them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vtbench.types import Capability
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """Where a plugin comes from, and why it cannot be used if it cannot."""
+    """Where a plugin comes from, and the error that makes it unusable, if any."""
 
     name: str
     distribution: str
@@ -43,16 +43,16 @@ class Named:
 
     @property
     def settings(self) -> Mapping[str, inspect.Parameter]:
-        """The factory's parameters, which are the settings that a spec may give."""
+        """The factory's parameters, which are the settings that a spec may set."""
         return inspect.signature(self.factory).parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of thing that plugins bring. All kinds are found, listed, created and refused in the same way."""
+    """One kind of plugin object. All kinds are found, listed, created and refused by the same code."""
 
     name: str
-    """How errors call one, e.g. `metric`."""
+    """The noun in error messages, e.g. `metric`."""
     hook: str
     """The hook that returns the factories by name."""
     listing: str
@@ -97,13 +97,13 @@ KINDS: Mapping[str, Kind] = {
         Kind("scene family", "vtbench_scene_families", "families", "Scene families that a task's `family:` names."),
     )
 }
-"""Every kind of named thing. Report sections and commands are hooks too, but nobody asks for one by name."""
+"""All kinds by name. Commands, report sections and run tables are hooks too, but users do not select them by name."""
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package whose names are imported when they are asked for.
+    """Return the `__getattr__` of a package that imports its exported names on first use.
 
-    So registering a plugin, which imports the package, does not import what the package is about:
+    Registering a plugin imports its package; with lazy exports this does not import the package's submodules:
 
         __getattr__ = lazy_exports(__name__, {"Redundancy": "metrics"})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,9 +17,10 @@ import transformers
 
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
-from vtbench_hf import generation, visual_features
+from vtbench_hf import generation, training, visual_features
 from vtbench_hf.batch_cache import BatchCache
 from vtbench_hf.checkpoint.loader import LoadedModel
+from vtbench_hf.checkpoint.published import save_published
 from vtbench_hf.errors import first_line, out_of_memory_as
 from vtbench_hf.model_parts import ModelParts
 from vtbench_hf.prompts import ChoiceTokenizer, adds_special_tokens, prompt_text
@@ -53,8 +55,8 @@ class HFAdapter:
     answer_input_values: ClassVar[Mapping[str, int]] = {}
     """Inputs with a value for each token (`token_type_ids`), and their value at the tokens of an answer.
 
-    Training appends the answer to the prompt. An input that is not named here continues with the value of the prompt's
-    last token.
+    `encode_training` appends the answer to the prompt. An input that is not named here continues with the value of the
+    prompt's last token.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -99,10 +101,6 @@ class HFAdapter:
                 for name in layers
             ]
 
-    def forget(self) -> None:
-        """Drop what was computed for the last batch."""
-        self.cache.clear()
-
     def describe(self) -> Mapping[str, Any]:
         """Return which model this is, for `run.json`."""
         return {
@@ -124,7 +122,32 @@ class HFAdapter:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    # What a family's methods and training call.
+    # The protocol of an adapter that can be trained.
+
+    def encode_training(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
+        """Return prompts, images and answers as `vtbench_hf.training` encodes them, and `targets`, on the CPU."""
+        answers = [sample.target for sample in samples]
+        return training.add_answers(
+            dict(self.encode(samples)), answers, self.model, self.tokenizer, self.answer_input_values
+        )
+
+    def answer_logits(self, inputs: Inputs, targets: torch.Tensor) -> torch.Tensor:
+        """Return the logits (A, V) at the answers' tokens, of the model's own forward pass."""
+        return training.answer_logits(self.model, inputs, targets)
+
+    def connector_tokens(self, inputs: Inputs) -> torch.Tensor:
+        """Return the tokens that the language model is given of each sample, (B, N, d)."""
+        return visual_features.stack_by_sample(self.connector_features(inputs), len(inputs["input_ids"]))
+
+    def forget(self) -> None:
+        """Drop what was computed for the last batch."""
+        self.cache.clear()
+
+    def save(self, directory: Path, dtype: str) -> None:
+        """Write model and processor in the published layout."""
+        save_published(self.model, self.processor, directory, getattr(torch, dtype))
+
+    # What a family's methods call.
 
     @contextmanager
     def batch(self, samples: Sequence[Sample]) -> Iterator[None]:

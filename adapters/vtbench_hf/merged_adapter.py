@@ -2,7 +2,8 @@
 
 Such a model is a plain causal decoder over `inputs_embeds`. A batch's prompts are prefilled once; the greedy answer and
 the scores of the choices continue from the same cache. A token budget makes shorter prompts of the same image features,
-so the vision tower and the connector run once for all budgets. Prefill and decoding are timed.
+so the vision tower and the connector run once for all budgets. Prefill and decoding are timed. Training runs through
+the same steps, so it takes token budgets too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.budget import Budget, checked_weights
 from vtbench.errors import AdapterError
 from vtbench.types import Output, Sample, VisualTokens
@@ -65,6 +67,20 @@ class MergedAdapter(HFAdapter):
             inputs = self._budgeted_inputs(samples, budget)
             ranked = zip(self._rankings(inputs, samples), self._kept_counts(inputs, samples), strict=True)
             return [replace(output, visual_tokens_in=n) for output, n in ranked]
+
+    def answer_logits(self, inputs: Inputs, targets: torch.Tensor) -> torch.Tensor:
+        """Return the logits (A, V) at the answers' tokens; the output layer is applied there alone."""
+        embeds_BLD, mask_BL = self.inputs_embeds(inputs), inputs["attention_mask"]
+        return self._answer_logits({"inputs_embeds": embeds_BLD, "attention_mask": mask_BL}, targets)
+
+    def budgeted_answer_logits(
+        self, inputs: Inputs, targets: torch.Tensor, tokens: torch.Tensor, weights: Sequence[np.ndarray]
+    ) -> torch.Tensor:
+        """Return the logits (A, V) at the answers' tokens, from what the budget's weights make of the tokens."""
+        mask_BL, visual_BL = inputs["attention_mask"], self.visual_token_mask(inputs)
+        # The targets stand in for the ids, so that they are thinned along with the tokens.
+        read = reduce_prompts(targets, mask_BL, self.inputs_embeds(inputs), visual_BL, tokens, weights)
+        return self._answer_logits(read, read["input_ids"].masked_fill(read["attention_mask"] == 0, IGNORE_INDEX))
 
     # What a family overrides.
 
@@ -124,6 +140,21 @@ class MergedAdapter(HFAdapter):
     def score_choices(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         """Return log p(choice | prompt) in nats of each row's choices."""
         return self._prefix(inputs)[0].score(choices)
+
+    def _answer_logits(self, read: Inputs, targets_BL: torch.Tensor) -> torch.Tensor:
+        """Run the decoder on embeddings, without a cache."""
+        states_BLD = (
+            self.language_model()
+            .get_decoder()(
+                inputs_embeds=read["inputs_embeds"],
+                attention_mask=read["attention_mask"],
+                position_ids=self.position_ids(read),
+                use_cache=False,
+            )
+            .last_hidden_state
+        )
+        logits_AV: torch.Tensor = self.model.get_output_embeddings()(states_BLD[targets_BL != IGNORE_INDEX])
+        return logits_AV
 
     def _budgeted_inputs(self, samples: Sequence[Sample], budget: Budget | None) -> Inputs:
         """Return the batch's inputs; under a budget those of the shorter prompts, with `inputs_embeds`.

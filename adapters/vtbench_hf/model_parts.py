@@ -6,10 +6,7 @@ parameter of a model is in exactly one part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from torch import nn
+from collections.abc import Mapping
 
 ModelParts = Mapping[str, tuple[str, ...]]
 """Module names by part: `vision`, `connector` (all that joins vision to language) and `text`.
@@ -23,30 +20,3 @@ TOWER_AND_PROJECTOR: ModelParts = {
     "text": ("model.language_model", "lm_head"),
 }
 """The parts of LLaVA and of the families that use its module names."""
-
-
-def parameters_of(model: Any, modules: Sequence[str]) -> Iterator[nn.Parameter]:
-    """Yield the parameters of some modules.
-
-    Args:
-        model: a `torch.nn.Module`.
-        modules: dotted names of modules or parameters.
-
-    Raises:
-        AttributeError: the model has no such module or parameter.
-    """
-    for path in modules:
-        parent, _, name = path.rpartition(".")
-        member = getattr(model.get_submodule(parent), name)
-        yield from member.parameters() if isinstance(member, nn.Module) else (member,)
-
-
-def is_in_modules(name: str, modules: Sequence[str]) -> bool:
-    """Return whether the parameter of that name is in one of the modules, whatever wraps the model.
-
-    >>> is_in_modules("net.model.vision_tower.layer.weight", ["model.vision_tower"])
-    True
-    >>> is_in_modules("net.model.vision_tower_2.weight", ["model.vision_tower"])
-    False
-    """
-    return any(f".{path}." in f".{name}." for path in modules)

@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ def train_and_measure(directory: Path, cell: Cell, plan: Plan, device: str = "au
     Raises:
         VtbenchError: see `finetune` and `vtbench.run`.
     """
-    checkpoint = _train(directory, cell, plan, device)
-    for name, fields in measurement_runs(cell, plan, checkpoint):
+    model_args = _train(directory, cell, plan, device)
+    for name, fields in measurement_runs(cell, plan, model_args):
         _run_once(directory / "runs" / cell.name / name, fields | {"device": device})
     panel = directory / "tokens" / f"{cell.name}.json"
     if not panel.exists():
@@ -48,9 +48,9 @@ def train_and_measure(directory: Path, cell: Cell, plan: Plan, device: str = "au
         write_file(panel, json.dumps(_token_panel(directory / "runs" / cell.name / "cues")) + "\n")
 
 
-def measurement_runs(cell: Cell, plan: Plan, checkpoint: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def measurement_runs(cell: Cell, plan: Plan, model_args: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the runs that measure a model: a name, and the fields of a `RunConfig`."""
-    model = {"model": "llava", "model_args": {"pretrained": checkpoint}}
+    model = {"model": "llava", "model_args": dict(model_args)}
     answers = ["accuracy", "rank_accuracy", "scene_graph"]
     yield "answers", model | {"tasks": list(plan.families), "metrics": answers, "limit": plan.items}
     tokens = ["redundancy", "redundancy_layers", "carriers", "token_use", "geometry"]
@@ -59,22 +59,22 @@ def measurement_runs(cell: Cell, plan: Plan, checkpoint: str) -> Iterator[tuple[
     families = cell.families or list(plan.families)
     yield "own", model | {"tasks": families, "metrics": ["redundancy"], "limit": plan.images}
     if cell.families:
-        blind = {"model": "blind", "model_args": {"model": "llava", "pretrained": checkpoint}}
+        blind = {"model": "blind", "model_args": {"model": "llava", **model_args}}
         yield "blind", blind | {"tasks": families, "metrics": answers, "limit": plan.items}
         yield "drop", model | {"tasks": families, "metrics": ["drop_curve"], "limit": plan.dropped}
 
 
-def _train(directory: Path, cell: Cell, plan: Plan, device: str) -> str:
-    """Return the checkpoint of a cell, which is trained unless it is the base."""
-    from vtbench_training.finetune.base_model import resolve_base
+def _train(directory: Path, cell: Cell, plan: Plan, device: str) -> dict[str, str]:
+    """Return the model arguments that load the model of a cell, which is trained unless it is the base."""
+    from vtbench_training.finetune.base_model import base_arguments
     from vtbench_training.finetune.trainer import finetune
 
     if cell.kind == "base":
-        return resolve_base(plan.base)
+        return base_arguments(plan.base)
     home = directory / "models" / cell.name
     checkpoint = finetune(plan.settings(cell), home, device, save_every=100, check_images=0)
     (home / "finetune.pt").unlink(missing_ok=True)  # the resume state: four times the size of the model
-    return str(checkpoint)
+    return {"pretrained": str(checkpoint)}
 
 
 def _run_once(parent: Path, fields: dict[str, Any]) -> None:

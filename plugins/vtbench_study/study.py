@@ -31,7 +31,7 @@ from vtbench_study.model_results import example_image, read_model_results
 from vtbench_study.plan import Plan, check_families
 from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
-from vtbench_training.finetune.base_model import resolve_base
+from vtbench_training.finetune.base_model import base_arguments
 
 OnProgress = Callable[[JobResult, int, int], None]
 """Called with the outcome of a model's job, the number of models done, and the number of all models."""
@@ -64,7 +64,7 @@ def run_study(
             failed, the first one and its error, after all others are finished and written.
     """
     check_families(plan, Registry().task_dirs())
-    resolve_base(plan.base)
+    base_arguments(plan.base)
     facts = _claim_directory(plan, directory)
     unfinished = [cell for cell in plan.cells() if read_model_results(directory, cell) is None]
     jobs = [

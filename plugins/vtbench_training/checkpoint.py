@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,7 @@ class Checkpoint:
 
 @contextmanager
 def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[None]:
-    """Turn a failed write of `what` to `path` into a one-line error, and remove the unfinished file.
+    """Turn a failed write of `what` to `path` into a one-line error, and remove the unfinished file or directory.
 
     Raises:
         ResultsError: the disk is full, or there is no permission.
@@ -68,7 +69,7 @@ def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[N
         if number is None:
             raise
         if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
+            shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
         why = "the disk is full" if number in (errno.ENOSPC, errno.EDQUOT) else os.strerror(number).lower()
         raise ResultsError(
             f"{path}: {what} cannot be written: {why}; what was written before is intact, and the same command goes on"

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
 from vtbench.errors import VtbenchError
-from vtbench_training.finetune.settings import SHIPPED_BASE, FineTune, docs, parse_mix, parse_penalty
+from vtbench_training.finetune.settings import OWN_BASE, FineTune, docs, parse_mix, parse_penalty
 from vtbench_training.small_models import SMALL_MODELS, check_name
+
+if TYPE_CHECKING:
+    from vtbench.registry import Registry
 
 _FLAGS = {"penalty": "--redundancy-penalty"}
 """Flags whose name is not the field's."""
@@ -95,7 +98,9 @@ def _finetune_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--tracker", multiple=True, help="`tensorboard` or `wandb`; may be given twice.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+@click.pass_obj
 def train(
+    registry: Registry,
     task: str | None,
     output: str | None,
     device: str,
@@ -120,7 +125,7 @@ def train(
     with progress if isinstance(progress, ProgressBar) else nullcontext():
         finished = finetune(
             config, directory, device, progress, save_every=save_every, trackers=tracker,
-            check_images=CHECK_IMAGES if check_images is None else check_images,
+            check_images=CHECK_IMAGES if check_images is None else check_images, registry=registry,
         )  # fmt: skip
     guard = directory / "guard.json"
     measured = json.loads(guard.read_text(encoding="utf-8")) if guard.exists() else None
@@ -145,7 +150,7 @@ def _config(task: str | None, given: dict[str, Any]) -> FineTune:
 
 def _default_output(config: FineTune) -> Path:
     families = "+".join(name for name, weight in config.mix.items() if weight > 0)
-    base = config.model if config.base == SHIPPED_BASE and config.model != "llava" else config.base
+    base = config.model if config.base == OWN_BASE and config.model != "llava" else config.base
     return Path("results") / "train" / f"{families}-{Path(base).name}-{config.seed}"
 
 

@@ -25,8 +25,6 @@ Step = Callable[[dict[str, Tensor]], tuple[Tensor, dict[str, float]]]
 """A batch -> the loss, and the numbers to log."""
 LogCallback = Callable[[dict[str, Any]], None]
 """Called with each log line."""
-IGNORE = -100
-"""A target that enters no loss."""
 LOG_EVERY = 20
 """Steps from one log line to the next."""
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForImageTextToText
 import vtbench
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
-from vtbench_hf.model_parts import is_in_modules
+from vtbench_training.finetune.part_parameters import is_in_modules
 from vtbench_training.finetune.trainer import FineTune, finetune
 
 STEPS = 4

@@ -12,9 +12,10 @@ import torch
 from vtbench.errors import VtbenchError
 from vtbench.types import Sample
 from vtbench_families import FAMILIES
-from vtbench_hf.model_parts import is_in_modules, parameters_of
+from vtbench_hf.training import end_of_answer
 from vtbench_llava.adapter import LlavaAdapter
-from vtbench_training.finetune.item_batches import ItemEncoder
+from vtbench_training.finetune.base_model import checked_trainable
+from vtbench_training.finetune.part_parameters import is_in_modules, parameters_of
 from vtbench_training.finetune.settings import FineTune
 from vtbench_training.finetune.trainable import TrainableVLM, check
 
@@ -43,13 +44,13 @@ def samples_for(adapter) -> list[Sample]:
 
 
 def batch_of(adapter, samples: list[Sample]) -> dict[str, torch.Tensor]:
-    return {"numbers": torch.arange(len(samples)), **ItemEncoder(adapter)(samples)}
+    return {"numbers": torch.arange(len(samples)), **adapter.encode_training(samples)}
 
 
 def test_the_loss_is_the_likelihood_that_rank_gives_the_target(adapter):
     """An answer ends with a token that a choice does not have, so the choices get it here."""
     samples = samples_for(adapter)
-    end = ItemEncoder(adapter)._end
+    end = end_of_answer(adapter.model, adapter.tokenizer)
     choice = adapter.choice_tokenizer
     adapter.choice_tokenizer = lambda tail, text: [*choice(tail, text), end]
     asked = [replace(sample, choices=(sample.target,)) for sample in samples]
@@ -83,6 +84,7 @@ def test_it_learns_one_batch_and_a_gradient_reaches_every_part(adapter):
 
 
 def test_the_parts_are_the_whole_model_and_share_nothing(adapter):
+    assert checked_trainable(adapter, "it") is adapter
     modules = {part: [*parameters_of(adapter.model, where)] for part, where in adapter.parts.items()}
     ids = [id(parameter) for some in modules.values() for parameter in some]
     assert len(set(ids)) == len({*map(id, adapter.model.parameters())})
@@ -113,7 +115,7 @@ def test_lora_learns_in_what_is_not_frozen_and_leaves_a_plain_model(adapter):
     names = [name for name, p in learner.named_parameters() if p.requires_grad]
     assert all(".lora_" in name for name in names)
     assert {learner.rate_factor(name) for name in names} == ({0.5, 1.0} if "vision" in adapter.parts else {1.0})
-    after = learner.finished().state_dict()
+    after = learner.merge_lora().state_dict()
     assert after.keys() == before.keys()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved

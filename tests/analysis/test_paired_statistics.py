@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import binom, ttest_rel
-
 from vtbench_analysis.comparison.paired_statistics import RatioTerms, holm, mcnemar, ratio_difference, t_difference
 
 

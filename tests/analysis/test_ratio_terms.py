@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from vtbench_analysis.comparison.paired_statistics import ratio_estimate
 
 from vtbench.metric import Batch
 from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
 from vtbench.types import Output, Record, Sample
-from vtbench_analysis.comparison.paired_statistics import ratio_estimate
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
 
 TRUE = "1 large red striped circle ; 2 small blue solid square | 1 left 2"

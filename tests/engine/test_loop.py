@@ -307,7 +307,7 @@ def test_the_model_is_asked_once_under_each_budget(tmp_path: Path) -> None:
         frugal, thrifty = line["scores"]["frugal"], line["scores"]["thrifty"]
         assert frugal.keys() == {"half", "none"}
         assert frugal["none"] == thrifty["nothing"]
-        assert line["tokens_in"] == 3, "the record is about the whole picture"
+        assert line["tokens_in"] == 3, "the record is about the whole image"
 
 
 def test_budgets_are_left_out_where_the_model_takes_none(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_runs_of_an_imported_task_are_compared(tmp_path: Path) -> None:
     path = write_config(tmp_path, doc_to_target="other", metric_list=[metric])
     right, wrong = go(path), go(path, model="echo", model_args={"text": "red"})
     table = compare([right.path, wrong.path]).tables["squares"]
-    line = next(line for line in table.lines if line.metric == "exact_match")
+    line = next(line for line in table.rows if line.metric == "exact_match")
     assert (line.score, [value.value for value in line.values]) == ("exact_match", [1.0, 0.25])
 
 

@@ -102,7 +102,7 @@ def test_the_score_carries_its_retention_by_stage(result, rows) -> None:
 def test_a_run_that_goes_on_asks_no_model_again(fakes: Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention_probe, "STEPS", 5)  # equal is equal, however well the probes are trained
     once = vtbench.run(**RUN, limit=110, output=str(tmp_path), report=False, registry=registry(fakes))
-    again = vtbench.run(once.config, resume=True, registry=registry(fakes))
+    again = vtbench.run(config=once.config, resume=True, registry=registry(fakes))
     assert again.path == once.path
     assert fakes.model.asked == 0
     assert again.scores == once.scores

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from vtbench_redundancy.statistics import cluster_jackknife, cluster_mean
 
 import vtbench
 from vtbench.budget import Budget, checked_weights
@@ -25,7 +26,6 @@ from vtbench.types import Output, Record, Sample, Score, VisualTokens
 from vtbench_redundancy.metrics.drop_curve_metric import DropCurve
 from vtbench_redundancy.scores import drop_curve
 from vtbench_redundancy.scores.drop_curve import FRACTIONS, area, area_estimate, f95, f95_estimate, has_signal
-from vtbench_redundancy.statistics import cluster_jackknife, cluster_mean
 
 SIDE, WORDS = 8, 3
 TOKENS = SIDE * SIDE

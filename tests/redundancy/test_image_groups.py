@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vtbench_redundancy.statistics import group_jackknife
 
 from vtbench_redundancy.estimators.image_groups import assign_groups, group_means, jackknife_subsets
 from vtbench_redundancy.estimators.permutation_null import noisy_pixels, permuted_images
-from vtbench_redundancy.statistics import group_jackknife
 
 torch.set_num_threads(1)
 

@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 from scipy import stats
+from vtbench_redundancy.statistics import below_noise, group_jackknife, t_interval, unconverged
 
 from vtbench_redundancy.protocol import Protocol
 from vtbench_redundancy.scores.score_writer import ScoreWriter
-from vtbench_redundancy.statistics import below_noise, group_jackknife, t_interval, unconverged
 
 GROUPS = Protocol().groups
 

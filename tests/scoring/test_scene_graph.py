@@ -1,5 +1,6 @@
 """The scene-graph parser and scorer: laws that any right implementation obeys, and an independent brute force."""
 
+import time
 from dataclasses import replace
 from itertools import combinations, permutations
 
@@ -124,13 +125,14 @@ def test_any_text_parses_and_scores(text):
     assert counts.relations_right <= min(counts.relations_said, 1)
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "unit",
     ["1 large red striped circle ; ", "1 left 2 ; ", "1 ", "; ", "polka ", "to the left of ", "3 a b c circle\n"],
 )
 def test_long_garbage_ends(unit):
+    began = time.process_time()
     compare(parse_graph(unit * (100_000 // len(unit))), parse_graph(LINE))
+    assert time.process_time() - began < 10
 
 
 @settings(deadline=None)

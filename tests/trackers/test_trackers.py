@@ -96,7 +96,7 @@ def test_a_tracker_that_fails_costs_a_warning_and_not_the_run(
     assert status([*command, "--output", str(tmp_path / "out")], registry(Ledger("no route to host"))) == 0
     (run,) = (tmp_path / "out").iterdir()
     said = " ".join(capsys.readouterr().err.split())
-    assert f"warning: tracker 'ledger' did not take the run, which is kept in {run}, and told" in said
+    assert f"warning: tracker 'ledger' did not take the run, which is kept in {run}, and published" in said
     assert (run / "results.json").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.registry import Registry
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import CANVAS
@@ -15,7 +16,6 @@ from vtbench_training.pretrain.curriculum import Curriculum
 from vtbench_training.pretrain.pipeline import question_templates
 from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.pretrain.vision_stage import LABEL_CLASSES, dense_labels
-from vtbench_training.training_loop import IGNORE
 
 MIX = {"coarse": 1, "attribute": 1, "relational": 2, "scene_graph": 1}
 
@@ -75,6 +75,6 @@ def test_dense_labels_agree_with_the_scene(grid: int) -> None:
         assert seen.any()
         assert not np.isnan(centres[:, seen]).any()
         assert np.isnan(centres[:, ~seen]).all()
-        assert (classes[1:6, ~seen] == IGNORE).all()
+        assert (classes[1:6, ~seen] == IGNORE_INDEX).all()
         present = {(spec.shapes.index(t.shape), list(spec.colours).index(t.colour)) for t in scene.objects}
         assert set(zip(classes[1, seen].tolist(), classes[2, seen].tolist(), strict=True)) <= present

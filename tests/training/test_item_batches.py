@@ -11,21 +11,19 @@ import pytest
 import torch
 from tiny_base import write_tiny_base
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.errors import VtbenchError
 from vtbench.scenes.splits import split_of
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
-from vtbench_hf import model_parts
 from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.checkpoint import published
 from vtbench_training import loss_monitor
-from vtbench_training.finetune import penalty_check, settings
+from vtbench_training.finetune import part_parameters, penalty_check, settings
 from vtbench_training.finetune.base_model import load_base
-from vtbench_training.finetune.family_items import FamilyItems
-from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream
+from vtbench_training.finetune.item_batches import FamilyItems, ItemStream
 from vtbench_training.finetune.settings import FineTune
 from vtbench_training.finetune.trainable import TrainableVLM
-from vtbench_training.training_loop import IGNORE
 
 MIX = {"coarse": 1.0, "attribute": 0.0, "relational": 2.0, "scene_graph": 1.0}
 
@@ -34,11 +32,6 @@ MIX = {"coarse": 1.0, "attribute": 0.0, "relational": 2.0, "scene_graph": 1.0}
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> HFAdapter:
     base = write_tiny_base(tmp_path_factory.mktemp("base") / "tiny")
     return load_base(str(base), torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def encoder(adapter: HFAdapter) -> ItemEncoder:
-    return ItemEncoder(adapter)
 
 
 def family(number: int, items: FamilyItems) -> str:
@@ -80,14 +73,14 @@ def test_what_is_no_family_is_refused(mix: dict[str, float], says: str) -> None:
         FamilyItems(mix, 0, 56)
 
 
-def test_prompts_are_the_adapters_and_targets_the_answers(adapter: HFAdapter, encoder: ItemEncoder) -> None:
+def test_prompts_are_the_adapters_and_targets_the_answers(adapter: HFAdapter) -> None:
     items = FamilyItems(MIX, 1, 56)
     samples = [items.sample(number) for number in range(12)]
-    batch = encoder(samples)
+    batch = adapter.encode_training(samples)
     for row, sample in enumerate(samples):
         inputs = adapter.model_inputs([sample])
         target = batch["targets"][row]
-        answered = target != IGNORE
+        answered = target != IGNORE_INDEX
         mine = batch["input_ids"][row][batch["attention_mask"][row] == 1]
         length = int(answered.sum())
         assert mine[:-length].tolist() == inputs["input_ids"][0].tolist()
@@ -96,9 +89,9 @@ def test_prompts_are_the_adapters_and_targets_the_answers(adapter: HFAdapter, en
         assert torch.equal(batch["pixel_values"][row], inputs["pixel_values"][0])
 
 
-def test_a_batch_depends_on_its_step_alone_and_processes_share_it(encoder: ItemEncoder) -> None:
+def test_a_batch_depends_on_its_step_alone_and_processes_share_it(adapter: HFAdapter) -> None:
     def stream(first: int, part: tuple[int, int] = (0, 1)) -> ItemStream:
-        return ItemStream(FamilyItems(MIX, 1, 56), encoder, first, 5, 4, part)
+        return ItemStream(FamilyItems(MIX, 1, 56), adapter, first, 5, 4, part)
 
     whole = [*stream(0)][3]
     for key, value in next(iter(stream(3))).items():
@@ -108,23 +101,23 @@ def test_a_batch_depends_on_its_step_alone_and_processes_share_it(encoder: ItemE
     assert torch.equal(torch.cat([part["pixel_values"] for part in parts]), whole["pixel_values"])
 
 
-def test_the_loss_is_that_of_transformers(adapter: HFAdapter, encoder: ItemEncoder) -> None:
+def test_the_loss_is_that_of_transformers(adapter: HFAdapter) -> None:
     items, trainable = FamilyItems(MIX, 1, 56), TrainableVLM(adapter, FineTune(mix=MIX))
     samples, each = [items.sample(number) for number in range(6)], []
     for sample in samples:
-        alone = encoder([sample])
-        labels = torch.full_like(alone["input_ids"], IGNORE)
+        alone = adapter.encode_training([sample])
+        labels = torch.full_like(alone["input_ids"], IGNORE_INDEX)
         labels[:, 1:] = alone["targets"][:, :-1]
         said = adapter.model(input_ids=alone["input_ids"], pixel_values=alone["pixel_values"], labels=labels)
         each.append(said.loss.item())
-    loss, shown = trainable({"numbers": torch.arange(6), **encoder(samples)})
+    loss, shown = trainable({"numbers": torch.arange(6), **adapter.encode_training(samples)})
     assert loss.item() == pytest.approx(sum(each) / 6, rel=1e-5)
     assert shown["answers"] == loss.item()
 
 
-def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(adapter: HFAdapter, encoder: ItemEncoder) -> None:
+def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(adapter: HFAdapter) -> None:
     items = FamilyItems({"relational": 1}, 1, 56)
-    batch = {"numbers": torch.arange(4), **encoder([items.sample(number) for number in range(4)])}
+    batch = {"numbers": torch.arange(4), **adapter.encode_training([items.sample(number) for number in range(4)])}
     dark = {**batch, "pixel_values": torch.zeros_like(batch["pixel_values"])}
 
     def loss(budget: str | None, seen: dict[str, torch.Tensor]) -> float:
@@ -164,7 +157,7 @@ def test_settings_out_of_range_are_one_line(change: dict, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "examples"), [(loss_monitor, 2), (penalty_check, 3), (settings, 2), (model_parts, 2), (published, 1)]
+    ("module", "examples"), [(loss_monitor, 2), (penalty_check, 3), (settings, 2), (part_parameters, 2), (published, 1)]
 )
 def test_the_examples_in_the_docstrings_are_right(module: ModuleType, examples: int) -> None:
     assert doctest.testmod(module) == (0, examples)

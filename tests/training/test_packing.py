@@ -7,13 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench_training.pretrain.curriculum import Mention, PromptAnswer
 from vtbench_training.pretrain.packing import Packer, block_mask, prefix_mask, unpack
 from vtbench_training.small_models import random_model
 from vtbench_training.small_models.llava import build_processor
 from vtbench_training.small_models.sizes import Sizes
 from vtbench_training.small_models.tokenizer import train_tokenizer
-from vtbench_training.training_loop import IGNORE
 
 QUESTIONS = [
     PromptAnswer(
@@ -103,9 +103,9 @@ def test_packing_changes_no_logit(tokenizer) -> None:
 def test_targets_are_the_next_tokens_of_answers_alone(tokenizer) -> None:
     packer = Packer(tokenizer, 64)
     batch = packer.batch([QUESTIONS, QUESTIONS[:1]])
-    said = batch["targets"][0][batch["targets"][0] != IGNORE].tolist()
+    said = batch["targets"][0][batch["targets"][0] != IGNORE_INDEX].tolist()
     assert tokenizer.decode(said, skip_special_tokens=False) == "".join(f" {q.answer}</s>" for q in QUESTIONS)
-    assert (batch["targets"][1] != IGNORE).sum() == 2
+    assert (batch["targets"][1] != IGNORE_INDEX).sum() == 2
     assert (batch["segments"][1] == -1).any()
 
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import vtbench
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
@@ -23,7 +24,7 @@ from vtbench_training.pretrain.recipe import Recipe, Stage
 from vtbench_training.small_models import SMALL_MODELS, small_model
 from vtbench_training.small_models.base import SmallVLM
 from vtbench_training.small_models.sizes import SIZES, Sizes
-from vtbench_training.training_loop import IGNORE, Schedule
+from vtbench_training.training_loop import Schedule
 
 TEXTS = [
     PromptAnswer(
@@ -77,18 +78,18 @@ def test_what_is_learned_is_what_the_adapter_asks_token_for_token(saved) -> None
     name, one, adapter = saved
     packer = packer_of(one)
     for text, sample in zip(TEXTS, samples_of(noise_images(3)), strict=True):
-        with adapter._batch([sample]):
+        with adapter.batch([sample]):
             asked = adapter.batch_inputs([sample])["input_ids"][0].tolist()
         encoded = packer.encode(text)
         assert [*one.prefix_ids, *encoded.ids[: encoded.answer_start]] == asked, name
         said = adapter.tokenizer.decode(encoded.ids[encoded.answer_start :], skip_special_tokens=True)
         assert said.strip() == text.answer
-        ranked = adapter._choice_tokens(asked[-8:], text.answer)
+        ranked = adapter.choice_tokenizer(asked[-8:], text.answer)
         assert [*ranked, adapter.tokenizer.eos_token_id] == encoded.ids[encoded.answer_start :]
 
 
 def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> None:
-    """Pictures, places and masks as the adapter's processor and the model's own forward pass have them."""
+    """Images, places and masks as the adapter's processor and the model's own forward pass have them."""
     name, one, adapter = saved
     one.model.eval()
     one.model.set_attn_implementation("sdpa")
@@ -99,7 +100,7 @@ def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> 
     for row, image in enumerate(images):
         for number, text in enumerate(TEXTS[: 3 - row]):
             sample = replace(samples_of(noise_images(3))[number], images=(image,))
-            with adapter._batch([sample]):
+            with adapter.batch([sample]):
                 alone = adapter.model(**adapter.batch_inputs([sample])).logits[0, -1]
             mine = (batch["segments"][row] == number).nonzero()[:, 0]
             last = mine[packer_of(one).encode(text).answer_start - 1]
@@ -113,7 +114,7 @@ def test_what_is_said_depends_on_the_image(saved) -> None:
     batch = {"images": as_batch(noise_images(2)), **packer_of(one).batch([TEXTS, TEXTS])}
     with torch.no_grad():
         read = one.logits(packed_forward(one, batch)[-1])
-    said = (batch["targets"][0] != IGNORE).nonzero()[:, 0]
+    said = (batch["targets"][0] != IGNORE_INDEX).nonzero()[:, 0]
     assert bool(((read[0, said] - read[1, said]).abs().amax(dim=-1) > 2e-3).all()), name
 
 
@@ -157,7 +158,7 @@ def test_patches_lie_row_by_row(saved) -> None:
 def test_targets_are_the_answers(saved) -> None:
     _, one, _ = saved
     batch = packer_of(one).batch([TEXTS])
-    said = batch["targets"][0][batch["targets"][0] != IGNORE].tolist()
+    said = batch["targets"][0][batch["targets"][0] != IGNORE_INDEX].tolist()
     texts = one.tokenizer.decode(said, skip_special_tokens=False).replace("</s>", "|")
     assert [text.strip() for text in texts.split("|", 2)[:2]] == ["left", "red"]
 

@@ -1,4 +1,4 @@
-"""Queries the model about prepared samples, lets the metrics observe the answers, and makes one `Record` a sample."""
+"""Queries the model about prepared samples, lets the metrics observe the answers, and makes one `Record` per sample."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vtbench.types import Observation, Output, Record, Sample, Task
 FAIL_FAST_AFTER = 8
 """Abort the run if the first 8 samples of a task all fail with the same error type."""
 _PROMPT_FIELDS = ("tokens_in", "visual_tokens_in")
-"""What generating and ranking both say of the prompt."""
+"""Fields of `Output` about the prompt, which `generate` and `rank` both set."""
 _NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said about a sample, and what each metric keeps of it."""
+    """A model's output for a sample, and each metric's observation of it."""
 
     output: Output
     observations: Mapping[str, Observation]
@@ -38,7 +38,7 @@ def query(
     model: str,
     hashes: Mapping[str, tuple[str, ...]] = _NOTHING,
 ) -> list[Answer]:
-    """Query the model for what the metrics need, and no more, and let them observe it.
+    """Call only the adapter methods that the metrics need, and let the metrics observe the result.
 
     Args:
         samples: a batch.
@@ -120,7 +120,7 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _layers(metrics: Iterable[Metric | Fittable], adapter: Adapter) -> list[str]:
-    """Return the layers that visual metrics would like and the adapter gives, in the adapter's order."""
+    """Return the layers that visual metrics prefer and the adapter gives, in the adapter's order."""
     wanted = {layer for metric in metrics if isinstance(metric, Fittable) for layer in metric.layers}
     return [layer for layer in adapter.layers if layer in wanted]
 
@@ -131,7 +131,7 @@ def to_records(
     ask: Callable[[Sequence[Sample]], Sequence[Answer]],
     out_of_memory: Callable[[int], None],
 ) -> Iterator[tuple[Record, Exception | None]]:
-    """Yield a record for each sample of a batch, and the error behind it where it failed."""
+    """Yield a record for each sample of a batch, with its error if it failed."""
     prepared = {id(m.sample): m for m in batch}
     for m in batch:
         if isinstance(m.sample, Failure):
@@ -164,7 +164,7 @@ def to_records(
 
 
 class FailFast:
-    """Holds a task's first records back until one succeeds; aborts the run if the first ones all fail alike."""
+    """Holds a task's first records back until one succeeds; aborts the run if they all fail with the same error."""
 
     def __init__(self, task: Task, begun: bool) -> None:
         self._name, self._open = task.name, begun
@@ -175,11 +175,11 @@ class FailFast:
         """Return the records that may be written now.
 
         Args:
-            records: the next ones.
-            failures: for each the type of the error behind it, None where it was answered.
+            records: the next records.
+            failures: the type of each record's error; None if the sample was answered.
 
         Raises:
-            VtbenchError: `FAIL_FAST_AFTER` samples or more failed with one type of error, and none succeeded.
+            VtbenchError: the first `FAIL_FAST_AFTER` samples or more all failed with the same type of error.
         """
         self._held += records
         self._failures += [failure for failure in failures if failure is not None]
@@ -195,7 +195,7 @@ class FailFast:
         return self.rest()
 
     def rest(self) -> list[Record]:
-        """Return what is still held: a task of few samples may fail on all of them."""
+        """Return the records that are still held back: all samples of a small task may fail."""
         held, self._held = self._held, []
         return held
 
@@ -203,9 +203,9 @@ class FailFast:
 def fit_on_first(
     metrics: Mapping[str, Fittable], prefetcher: Prefetcher, adapter: Adapter, size: AutoBatchSize, model: str
 ) -> list[int]:
-    """Encode a task's first samples once, and fit all that is fitted on them; samples that fail are left out.
+    """Encode a task's first samples once and fit all metrics on them; samples that fail are left out.
 
-    Parts are as large as memory takes, and end where a metric has seen its `fit_samples`.
+    Batches are as large as memory allows, and end where a metric has received its `fit_samples`.
 
     Args:
         metrics: what is fitted, by name.
@@ -215,7 +215,7 @@ def fit_on_first(
         model: what an error calls the adapter.
 
     Returns:
-        Sizes of the parts that did not fit, in order.
+        Sizes of the parts that did not fit into memory, in order.
 
     Raises:
         AdapterError: no sample gave visual tokens.

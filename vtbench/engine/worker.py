@@ -1,4 +1,4 @@
-"""One worker of a run: it holds the model and turns indices of samples into records. On its own it is a pool of one."""
+"""One worker of a run: it holds the model and maps sample indices to records. A single worker is a pool of one."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from vtbench.registry import Registry
 from vtbench.types import Record, Sample, Task
 
 BUDGET = "--budget"
-"""Names the state of a token budget among those of metrics."""
+"""Name of the token budget's state among the states of metrics."""
 
 
 class Worker:
-    """Creates the adapter of a run, and asks it about batches.
+    """Creates the adapter of a run, and queries it batch by batch.
 
     Args:
-        plan: the run's.
+        plan: the run's plan.
 
     Raises:
-        VtbenchError: what `RunPlan.create_adapter` and `RunPlan.select_metrics` raise.
+        VtbenchError: as `RunPlan.create_adapter` and `RunPlan.select_metrics`.
     """
 
     def __init__(self, plan: RunPlan) -> None:
@@ -52,7 +52,7 @@ class Worker:
         return self._adapter
 
     def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
-        """Fit metrics (and the token budget) on the task's first samples, `size` at once."""
+        """Fit metrics (and the token budget) on the task's first samples, `size` at a time."""
         fits = {name: fit for name, fit in self._fittable(task).items() if name in wanted}
         if not fits:
             return FitResult({}, ())
@@ -69,21 +69,21 @@ class Worker:
         return FitResult(states, tuple(halved))
 
     def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
-        """Take up what was fitted on a task, and return facts of the token budget, if there is one."""
+        """Load the states fitted on a task, and return facts about the token budget, if there is one."""
         for name, fit in self._fittable(task).items():
             with plugin_errors(f"{_label(name)}: load_state"):
                 fit.load_state(states[name])
         return self._adapter.facts if isinstance(self._adapter, BudgetedAdapter) else {}
 
     def _fittable(self, task: str) -> dict[str, Fittable]:
-        """What is fitted on a task, by name; a token budget forgets the task before."""
+        """Return the fittable objects of a task by name; the token budget gets a new fitter."""
         fits: dict[str, Fittable] = {name: m for name, m in self._metrics[task].items() if isinstance(m, VisualMetric)}
         if isinstance(self._adapter, BudgetedAdapter) and (budget := self._adapter.new_fitter()).needed:
             fits[BUDGET] = budget
         return fits
 
     def run_batches(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:
-        """Yield batches in the order of `indices`; the next samples are made while the model works.
+        """Yield batches in the order of `indices`; a thread makes the next samples while the model works.
 
         The first batch tells whether the adapter leaves images as they are, and answers in their order.
         """
@@ -134,7 +134,7 @@ def _label(name: str) -> str:
 class RunWork:
     """A run as an executor sees it (`vtbench.executor.Work`).
 
-    Pickled, it is the config and the registry alone: the plan is resolved where it arrives, when it is first used.
+    Only the config and the registry are pickled; the receiving process resolves the plan when it first uses it.
     """
 
     def __init__(self, config: RunConfig, registry: Registry, plan: RunPlan | None = None) -> None:
@@ -157,7 +157,7 @@ class RunWork:
 
     @property
     def device(self) -> str:
-        """Where the model is to run."""
+        """Device of the model."""
         return self._config.device
 
     def worker(self) -> Worker:

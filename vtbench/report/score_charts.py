@@ -1,7 +1,6 @@
-"""Charts of what scores have in their `detail`: scores by layer, curves, token maps, retention.
+"""Charts of the `detail` of scores: scores by layer, curves, token maps, retention.
 
-docs/plugins.md says which key of `detail` becomes which chart; what does not have the form described there is not
-drawn.
+docs/plugins.md lists the keys of `detail` and their charts; data of another form are not drawn.
 """
 
 from __future__ import annotations

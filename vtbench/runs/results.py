@@ -1,7 +1,7 @@
-"""Scores of a finished run: results.json, and what `vtbench.run` returns.
+"""Scores of a finished run: the content of results.json, and the `RunResult` that `vtbench.run` returns.
 
-The document has the shape that lm-eval writes (`results[task]["acc,none"]`), with the whole of
-every `Score` under `scores`. Equal records give an equal document, byte for byte.
+The document has the layout of lm-eval's results (`results[task]["acc,none"]`), and every `Score` in full under
+`scores`. Equal records give equal documents, byte for byte.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def document(
     metrics: Mapping[str, Mapping[str, Metric]],
     left_out: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """Compute every score from what is stored, and so the same for a run that was resumed."""
+    """Compute every score from the stored records, so that a resumed run has the same scores."""
     found: dict[str, dict[str, Any]] = {
         part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
     }
@@ -58,7 +58,7 @@ def document(
 
 
 def _spent(records: Sequence[Record]) -> dict[str, float]:
-    """Return tokens read and written and what was paid, where the model says so: one that is paid by tokens does."""
+    """Return the sums of input tokens, output tokens and cost, for models that report output tokens or cost."""
     sums: dict[str, float] = {}
     for name in ("tokens_in", "tokens_out", "cost"):
         said = [value for record in records if (value := getattr(record, name)) is not None]
@@ -91,7 +91,7 @@ def compute_scores(
 
 
 def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, tuple[str, Score]]]:
-    """Yield scores with their metric; where two metrics use one name, both get their metric's before it."""
+    """Yield scores with their metric; a score name that two metrics use is prefixed by the metric's name."""
     computed = {
         name: compute_scores(f"metric {name!r}", metric, records, [record.scores[name] for record in records])
         for name, metric in metrics.items()
@@ -104,16 +104,16 @@ def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[t
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: where it is, and its scores."""
+    """A finished run: its directory and its scores."""
 
     path: Path
     document: Mapping[str, Any]
-    """What results.json holds."""
+    """The content of results.json."""
     config: RunConfig
 
     @property
     def scores(self) -> dict[str, dict[str, Score]]:
-        """Every score, by task and name."""
+        """All scores, by task and name."""
         return {
             task: {name: _score(fields) for name, fields in scores.items()}
             for task, scores in self.document["scores"].items()
@@ -121,7 +121,7 @@ class RunResult:
 
     @property
     def failed(self) -> float:
-        """Share of the samples that have no answer."""
+        """Fraction of the samples that failed."""
         counts = self.document["n-samples"].values()
         return sum(self.document["failed"].values()) / max(1, sum(c["original"] for c in counts))
 
@@ -131,7 +131,7 @@ class RunResult:
         return int(self.failed > self.config.max_failed)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat row a score: task, score, value, stderr, low, high, chance, majority, n, flags, metric."""
+        """Return one flat row per score: task, score, value, stderr, low, high, chance, majority, n, flags, metric."""
         rows = []
         for task, scores in self.document["scores"].items():
             for name, s in scores.items():

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vtbench_redundancy.estimators.covariances import blocks, half_log_det, half_log_det_of_root
 from vtbench_redundancy.estimators.permutation_null import NoisyPixels
+from vtbench_redundancy.estimators.threads import map_in_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +68,18 @@ def information(
     """
     draws = len(pixels.noisy)
     moments = _Moments.of(z_nmr, pixels)
-    joint, each = [], []
     places = torch.arange(z_nmr[0].numel(), device=z_nmr.device)
     crossed = (keep_TG.count_nonzero(dim=1) > 1).tolist() if crossed_T is None else crossed_T
-    for keep, cross in zip(keep_TG.to(z_nmr), crossed, strict=True):
+
+    def of_subset(keep: Tensor, cross: bool) -> tuple[Tensor, Tensor]:
         of_all, of_each = _in_sample(moments, keep, jitter)
         if cross:
             of_all = (of_all + _cross_validated(moments, places[None], keep, jitter)[0]) / 2
             of_each = (of_each + _cross_validated(moments, places.reshape(moments.m, -1), keep, jitter).T) / 2
-        joint.append(of_all)
-        each.append(of_each)
-    joint_TC, each_TCm = torch.stack(joint), torch.stack(each)
+        return of_all, of_each
+
+    found = map_in_threads(of_subset, list(zip(keep_TG.to(z_nmr), crossed, strict=True)), z_nmr.device)
+    joint_TC, each_TCm = (torch.stack(part) for part in zip(*found, strict=True))
     spread = 0.0
     if len(pixels.shuffled):
         spread = float(each_TCm[0, draws:].sum(dim=1).std()) if draws > 1 else 0.0

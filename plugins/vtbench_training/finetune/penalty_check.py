@@ -7,13 +7,15 @@ are measured on the same probe images and on the same `val` items of the trained
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import vtbench
+from vtbench.registry import Registry
 from vtbench.runs.writer import write_file
 from vtbench.types import Score
-from vtbench_training.finetune.base_model import resolve_base
+from vtbench_training.finetune.base_model import base_arguments
 from vtbench_training.finetune.settings import FineTune
 
 CHECK_IMAGES = 1100
@@ -25,7 +27,12 @@ ACCURACY_LOST = 0.02
 
 
 def check_penalty(
-    config: FineTune, model: Path, directory: Path, device: str, images: int = CHECK_IMAGES
+    config: FineTune,
+    model: Path,
+    directory: Path,
+    device: str,
+    images: int = CHECK_IMAGES,
+    registry: Registry | None = None,
 ) -> dict[str, Any]:
     """Measure base and trained model, write guard.json to `directory`, and return its content.
 
@@ -38,15 +45,18 @@ def check_penalty(
         directory: for guard.json and, in `guard/`, the runs behind it.
         device: on which to measure.
         images: most probe images, and most items of each family.
+        registry: plugins to use; the installed ones by default.
 
     Returns:
         `base` and `trained`, each with `information`, `rs`, `rs_interval`, `accuracy` by family; `accepted`, `reasons`.
     """
     families = [name for name, weight in config.mix.items() if weight > 0]
-    measured = {
-        name: _measure(config.model, source, families, directory / "guard", device, images)
-        for name, source in (("base", resolve_base(config.base, config.model)), ("trained", str(model)))
-    }
+    sources = {"base": base_arguments(config.base, config.model, registry), "trained": {"pretrained": str(model)}}
+    settings: dict[str, Any] = {
+        "model": config.model, "device": device, "limit": images, "output": str(directory / "guard"), "report": False,
+        "registry": registry,
+    }  # fmt: skip
+    measured = {name: _measure(settings | {"model_args": source}, families) for name, source in sources.items()}
     reasons = rejection_reasons(measured["base"], measured["trained"])
     found = {"penalty": list(config.penalty or ()), **measured, "accepted": not reasons, "reasons": reasons}
     write_file(directory / "guard.json", json.dumps(found, indent=2) + "\n")
@@ -75,11 +85,8 @@ def rejection_reasons(base: dict[str, Any], trained: dict[str, Any]) -> list[str
     return reasons
 
 
-def _measure(model: str, source: str, families: list[str], output: Path, device: str, images: int) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "model": model, "model_args": {"pretrained": source}, "device": device, "limit": images,
-        "output": str(output), "report": False,
-    }  # fmt: skip
+def _measure(settings: Mapping[str, Any], families: list[str]) -> dict[str, Any]:
+    """Return the numbers of one model; `settings` are those of `vtbench.run`."""
     rs = vtbench.run(**settings, tasks=["probe"], metrics=["redundancy"]).scores["probe"]["rs"]
     answers = vtbench.run(**settings, tasks=families, metrics=["accuracy", "scene_graph"], split="val").scores
     return {

@@ -15,8 +15,8 @@ Part = Literal["vision", "connector", "text"]
 PenaltyName = Literal["cosine", "logdet", "decorrelation"]
 Precision = Literal["auto", "float32", "bfloat16"]
 PARTS: tuple[Part, ...] = get_args(Part)
-SHIPPED_BASE = "base"
-"""The name of the small model that ships with vtbench, as a base."""
+OWN_BASE = "base"
+"""The name of the model that an adapter loads by default, as a base: a small one that ships, for many of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,9 @@ class FineTune:
     mix: Annotated[Mapping[str, float], "Families and their weights, as family=weight,..."]
     model: Annotated[str, "What to train, by its adapter's name: llava, flamingo, qwen2_vl, ..."] = "llava"
     base: Annotated[
-        str, "Where to start: `base` (the small model of that name), `neutral` (llava's), a directory or a hub name."
-    ] = SHIPPED_BASE
+        str,
+        "Where to start: `base` (the adapter's default), `neutral` (llava's second), a directory or a hub name.",
+    ] = OWN_BASE
     steps: Annotated[int, "Steps of the optimiser."] = 400
     batch_size: Annotated[int, "Items in a step, over all processes."] = 32
     rate: Annotated[float, "Highest learning rate, reached after the warm-up; then cosine decay."] = 3e-4

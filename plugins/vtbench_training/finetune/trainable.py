@@ -5,25 +5,24 @@ A batch -> the loss. Inputs go through the adapter, so that the model trains on 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vtbench.budget import checked_weights
-from vtbench.errors import VtbenchError
+from vtbench.adapter import IGNORE_INDEX, BudgetTrainableAdapter, TrainableAdapter
+from vtbench.budget import Budget, checked_weights
+from vtbench.errors import AdapterError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import VisualTokens
-from vtbench_hf.adapter import HFAdapter, Inputs
-from vtbench_hf.merged_adapter import MergedAdapter
-from vtbench_hf.model_parts import is_in_modules, parameters_of
-from vtbench_hf.visual_features import stack_by_sample
-from vtbench_training.finetune.answer_logits import BudgetedTokens, merged_logits, model_logits
+from vtbench_training.finetune.base_model import missing_members
 from vtbench_training.finetune.item_batches import image_side
+from vtbench_training.finetune.part_parameters import is_in_modules, parameters_of
 from vtbench_training.finetune.penalties import penalty_and_floor
 from vtbench_training.finetune.settings import FineTune
-from vtbench_training.training_loop import IGNORE
 
 
 class TrainableVLM(nn.Module):
@@ -32,19 +31,21 @@ class TrainableVLM(nn.Module):
     Args:
         adapter: of the model, which is in float32.
         config: which parts are trained, under which penalty and budget; `check` has accepted it.
+        registry: plugins to use; the installed ones by default.
     """
 
-    def __init__(self, adapter: HFAdapter, config: FineTune) -> None:
+    def __init__(self, adapter: TrainableAdapter, config: FineTune, registry: Registry | None = None) -> None:
         super().__init__()
         adapter.model.requires_grad_(True)  # a checkpoint's config may have frozen parts
         for part in config.freeze:
             for parameter in parameters_of(adapter.model, adapter.parts[part]):
                 parameter.requires_grad_(False)
-        self.model = with_lora(adapter.model, config.lora) if config.lora else adapter.model
+        self.model: Any = with_lora(adapter.model, config.lora) if config.lora else adapter.model
         self.adapter, self.config = adapter, config
-        self.budget = Registry().budget(config.budget) if config.budget else None
-        side = image_side(adapter)
-        self.boxes = adapter.token_boxes((side, side), "connector") if self.budget else None
+        self.budget: Budget | None = (registry or Registry()).budget(config.budget) if config.budget else None
+        self.boxes: np.ndarray | None = None
+        if self.budget and isinstance(adapter, BudgetTrainableAdapter):
+            self.boxes = adapter.token_boxes((image_side(adapter),) * 2, "connector")
 
     def rate_factor(self, name: str) -> float:
         """Return the factor of the learning rate of the parameter of this name.
@@ -53,8 +54,8 @@ class TrainableVLM(nn.Module):
         """
         return self.config.vision_rate if is_in_modules(name, self.adapter.parts.get("vision", ())) else 1.0
 
-    def finished(self) -> Any:
-        """Return the plain model, LoRA updates added to its weights."""
+    def merge_lora(self) -> Any:
+        """Add LoRA updates to the weights of the adapter's model, which is then a plain one, and return it."""
         return self.model.merge_and_unload() if self.config.lora else self.model
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
@@ -62,12 +63,19 @@ class TrainableVLM(nn.Module):
 
         The loss is the mean over items of the mean over an answer's tokens, so that a long answer weighs no more than
         a short one; a penalty is added.
+
+        Raises:
+            AdapterError: the adapter's logits are not one for each token of an answer.
         """
         torch.manual_seed((self.config.seed << 40) + int(batch["numbers"][0]))  # dropout, where a model has any
         inputs = {name: value for name, value in batch.items() if name not in ("numbers", "targets")}
+        targets_BL = batch["targets"]
         self.adapter.forget()
-        tokens_BND = self._tokens(inputs, len(batch["numbers"])) if self.budget or self.config.penalty else None
-        logits_AV, targets_BL = self._logits(inputs, batch, tokens_BND)
+        tokens_BND = self.adapter.connector_tokens(inputs) if self.budget or self.config.penalty else None
+        if self.budget is None or tokens_BND is None:
+            logits_AV = self.adapter.answer_logits(inputs, targets_BL)
+        else:
+            logits_AV = self._budgeted_logits(self.budget, inputs, targets_BL, tokens_BND, batch["numbers"])
         self.adapter.forget()
         answers, logged = answer_loss(logits_AV.float(), targets_BL)
         if self.config.penalty is None:
@@ -77,18 +85,14 @@ class TrainableVLM(nn.Module):
         penalty, floor = penalty_and_floor(name, tokens_BND)
         return answers + weight * (penalty + floor), logged | {"penalty": penalty.item(), "floor": floor.item()}
 
-    def _tokens(self, inputs: Inputs, count: int) -> Tensor:
-        return stack_by_sample(self.adapter.connector_features(inputs), count)
-
-    def _logits(self, inputs: Inputs, batch: dict[str, Tensor], tokens_BND: Tensor | None) -> tuple[Tensor, Tensor]:
-        if not isinstance(self.adapter, MergedAdapter):
-            return model_logits(self.adapter, inputs, batch["targets"]), batch["targets"]
-        budgeted: BudgetedTokens | None = None
-        if self.budget is not None and tokens_BND is not None:
-            keys = [f"train/{self.config.seed}/{number}" for number in batch["numbers"].tolist()]
-            seen = VisualTokens("connector", tokens_BND.detach(), self.boxes)
-            budgeted = tokens_BND, checked_weights(self.budget, seen, keys)
-        return merged_logits(self.adapter, inputs, batch["targets"], budgeted)
+    def _budgeted_logits(
+        self, budget: Budget, inputs: Mapping[str, Tensor], targets_BL: Tensor, tokens_BND: Tensor, numbers_B: Tensor
+    ) -> Tensor:
+        assert isinstance(self.adapter, BudgetTrainableAdapter)
+        seen = VisualTokens("connector", tokens_BND.detach(), self.boxes)
+        keys = [f"train/{self.config.seed}/{number}" for number in numbers_B.tolist()]
+        weights = checked_weights(budget, seen, keys)
+        return self.adapter.budgeted_answer_logits(inputs, targets_BL, tokens_BND, weights)
 
 
 def answer_loss(logits_AV: Tensor, targets_BL: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -96,18 +100,23 @@ def answer_loss(logits_AV: Tensor, targets_BL: Tensor) -> tuple[Tensor, dict[str
 
     Args:
         logits_AV: at all A tokens of answers, row by row.
-        targets_BL: (B, L) int64, `IGNORE` outside answers.
+        targets_BL: (B, L) int64, `IGNORE_INDEX` outside answers.
+
+    Raises:
+        AdapterError: the logits are not one for each token of an answer.
     """
-    answer_BL = targets_BL != IGNORE
+    answer_BL = targets_BL != IGNORE_INDEX
     target_A, row_A, length_B = targets_BL[answer_BL], answer_BL.nonzero()[:, 0], answer_BL.sum(dim=1)
+    if len(logits_AV) != len(target_A):
+        raise AdapterError(f"answer_logits gave {len(logits_AV)} rows for {len(target_A)} tokens of answers")
     each_A = F.cross_entropy(logits_AV, target_A, reduction="none")
     answers = (each_A / length_B[row_A]).sum() / len(length_B)
     wrong_B = torch.zeros_like(length_B).index_add(0, row_A, (logits_AV.argmax(dim=1) != target_A).long())
     return answers, {"answers": answers.item(), "right": (wrong_B == 0).float().mean().item()}
 
 
-def check(adapter: HFAdapter, config: FineTune) -> None:
-    """Refuse settings that the model's family does not support.
+def check(adapter: TrainableAdapter, config: FineTune) -> None:
+    """Refuse settings that the model does not support.
 
     Raises:
         VtbenchError: an unknown part, nothing left to train, or a budget where none is possible.
@@ -121,10 +130,14 @@ def check(adapter: HFAdapter, config: FineTune) -> None:
         raise VtbenchError(f"freeze: nothing of --model {config.model} is left to train; free one of its parts")
     if config.penalty and trained == {"text"}:
         raise VtbenchError(f"penalty: with {' and '.join(config.freeze)} frozen no visual token can move; free one")
-    if config.budget and not isinstance(adapter, MergedAdapter):
+    if config.budget and "budget" not in adapter.capabilities:
         raise VtbenchError(
             f"budget: --model {config.model} takes none, its decoder is given whole images; leave --budget out,"
             " or see docs/budgets.md for the models that take one"
+        )
+    if config.budget and (missing := missing_members(adapter, BudgetTrainableAdapter)):
+        raise VtbenchError(
+            f"budget: --model {config.model} cannot be trained under one: its adapter has no {' and no '.join(missing)}"
         )
 
 
@@ -134,13 +147,16 @@ def with_lora(model: Any, rank: int) -> Any:
     Hu et al. 2021, arXiv 2106.09685; the updates are scaled by 2, that is α = 2 rank.
 
     Raises:
-        VtbenchError: peft is not installed.
+        VtbenchError: peft is not installed, or no linear layer is trained.
     """
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
         raise VtbenchError("lora needs peft: pip install 'vtbench[train]'") from error
-    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=_linear_layers(model)))
+    layers = _linear_layers(model)
+    if not layers:
+        raise VtbenchError("lora: the parts that are trained have no linear layers; leave --lora out")
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=layers))
 
 
 def _linear_layers(model: Any) -> list[str]:
@@ -148,8 +164,9 @@ def _linear_layers(model: Any) -> list[str]:
 
     Subclasses of `nn.Linear` are left out: their modules read the weights and do not call the layer.
     """
+    output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     return [
         name
         for name, module in model.named_modules()
-        if type(module) is nn.Linear and module.weight.requires_grad and module is not model.get_output_embeddings()
+        if type(module) is nn.Linear and module.weight.requires_grad and module is not output
     ]

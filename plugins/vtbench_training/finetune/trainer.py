@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,17 +25,15 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch.utils.data import DataLoader
 from transformers.utils import logging
 
+from vtbench.adapter import TrainableAdapter
 from vtbench.errors import VtbenchError, nearest
 from vtbench.registry import Registry
 from vtbench.runs.provenance import differing, git_commit, strict, versions
 from vtbench.runs.writer import disk, write_file
-from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.checkpoint.loader import choose_device
-from vtbench_hf.checkpoint.published import save_published
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
-from vtbench_training.finetune.family_items import FamilyItems
-from vtbench_training.finetune.item_batches import ItemEncoder, ItemStream, image_side
+from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, image_side
 from vtbench_training.finetune.penalty_check import CHECK_IMAGES, check_penalty
 from vtbench_training.finetune.settings import FineTune
 from vtbench_training.finetune.trainable import TrainableVLM, check
@@ -56,6 +55,7 @@ def finetune(
     log_every: int = 10,
     trackers: Sequence[str] = (),
     check_images: int = CHECK_IMAGES,
+    registry: Registry | None = None,
 ) -> Path:
     """Train as `config` says and return the directory of the finished checkpoint, `directory / "model"`.
 
@@ -71,12 +71,14 @@ def finetune(
         log_every: steps from one log line to the next.
         trackers: `tensorboard` (written to `directory`), `wandb`.
         check_images: images on which a penalty is checked; 0 skips the check.
+        registry: plugins to use; the installed ones by default.
 
     Raises:
-        VtbenchError: bad settings, or some that this family does not support; another config was trained here (names
+        VtbenchError: bad settings, or some that this model does not support; another config was trained here (names
             the keys); the loss diverged.
         ResultsError: the disk is full; what was written before is intact.
     """
+    registry = registry or Registry()
     place = choose_device(str(device))
     accelerator = _accelerator(place, trackers, directory)
     place = accelerator.device if accelerator.num_processes > 1 else place
@@ -85,24 +87,31 @@ def finetune(
             f"batch_size {config.batch_size} cannot be shared equally by {accelerator.num_processes} processes"
         )
     precision = choose_precision(config.precision, place)
-    adapter = load_base(config.base, place, config.model)
+    adapter = load_base(config.base, place, config.model, registry)
     check(adapter, config)
-    items = FamilyItems(config.mix, config.seed, image_side(adapter), Registry().task_dirs())
+    if config.penalty and check_images and not adapter.capabilities >= {"generate", "visual_tokens"}:
+        raise VtbenchError(
+            f"penalty: --model {config.model} does not answer or shows no visual tokens, so the penalty cannot be"
+            " checked; --check-images 0 skips the check"
+        )
+    items = FamilyItems(config.mix, config.seed, image_side(adapter), registry.task_dirs())
     if accelerator.is_main_process:
-        _claim(directory, config, precision, items, adapter)
+        _claim(directory, config, precision, items, adapter, registry)
     accelerator.wait_for_everyone()
     finished = directory / "model"
-    if not (finished / "config.json").exists():
+    if not finished.exists():
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            _train(config, directory, place, show, save_every, log_every, accelerator, precision, adapter, items)
+            trainable = TrainableVLM(adapter, config, registry).to(place)
+            _train(trainable, items, directory, place, show, save_every, log_every, accelerator, precision)
     if config.penalty and check_images and accelerator.is_main_process and not (directory / "guard.json").exists():
-        check_penalty(config, finished, directory, str(place), check_images)
+        check_penalty(config, finished, directory, str(place), check_images, registry)
     return finished
 
 
 def _train(
-    config: FineTune,
+    trainable: TrainableVLM,
+    items: FamilyItems,
     directory: Path,
     place: torch.device,
     show: LogCallback,
@@ -110,16 +119,13 @@ def _train(
     log_every: int,
     accelerator: Accelerator,
     precision: torch.dtype,
-    adapter: HFAdapter,
-    items: FamilyItems,
 ) -> None:
-    trainable = TrainableVLM(adapter, config).to(place)
+    config, adapter = trainable.config, trainable.adapter
     step = accelerator.prepare_model(trainable, device_placement=False)
-    encoder = ItemEncoder(adapter)
     part = (accelerator.process_index, accelerator.num_processes)
 
     def batches(first: int) -> DataLoader:
-        stream = ItemStream(items, encoder, first, config.steps, config.batch_size, part)
+        stream = ItemStream(items, adapter, first, config.steps, config.batch_size, part)
         # One worker renders and encodes while the model trains; the batches do not depend on the number of workers. It
         # must be a fork: a spawned one would be sent a copy of the model with the adapter.
         workers: dict[str, Any] = {"num_workers": 1, "prefetch_factor": 4} if get_start_method() == "fork" else {}
@@ -155,8 +161,13 @@ def _train(
     )
     accelerator.end_training()
     if accelerator.is_main_process:
-        with writing(directory / "model", "the finished model"), no_bars():
-            save_published(trainable.finished().cpu().eval(), adapter.processor, directory / "model", precision)
+        trainable.merge_lora().cpu().eval()
+        unfinished = directory / "model.part"
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
+        with writing(directory / "model", "the finished model", unfinished), no_bars():
+            unfinished.mkdir()
+            adapter.save(unfinished, _name(precision))
+            os.replace(unfinished, directory / "model")
 
 
 @contextmanager
@@ -184,9 +195,20 @@ def _accelerator(device: torch.device, trackers: Sequence[str], directory: Path)
     )
 
 
-def _claim(directory: Path, config: FineTune, precision: torch.dtype, items: FamilyItems, adapter: HFAdapter) -> None:
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _claim(
+    directory: Path,
+    config: FineTune,
+    precision: torch.dtype,
+    items: FamilyItems,
+    adapter: TrainableAdapter,
+    registry: Registry,
+) -> None:
     """Record the config in `directory`, or refuse another one than it holds."""
-    derived = {"precision": str(precision).removeprefix("torch."), "base_weights": adapter.describe()["fingerprint"]}
+    derived = {"precision": _name(precision), "base_weights": adapter.describe().get("fingerprint")}
     keys = json.loads(json.dumps(strict(asdict(config) | derived | {"tasks": items.config()})))
     path = directory / f"{NAME}.json"
     if path.exists():
@@ -197,7 +219,7 @@ def _claim(directory: Path, config: FineTune, precision: torch.dtype, items: Fam
                 "set these alike, or choose another directory"
             )
         return
-    facts = {"config": keys, "versions": versions(Registry().plugins()) | {"torch": torch.__version__}}
+    facts = {"config": keys, "versions": versions(registry.plugins()) | {"torch": torch.__version__}}
     with disk(directory):
         directory.mkdir(parents=True, exist_ok=True)
     write_file(path, json.dumps(facts | {"git": git_commit()}, indent=2) + "\n")

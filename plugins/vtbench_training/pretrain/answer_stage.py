@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.scenes.rng import HashRng
 from vtbench_training.pretrain.curriculum import Curriculum
 from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, GroundingHead
@@ -18,7 +19,7 @@ from vtbench_training.pretrain.packing import Packer
 from vtbench_training.pretrain.recipe import Recipe
 from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.small_models.base import SmallVLM
-from vtbench_training.training_loop import IGNORE, Schedule, StepStream
+from vtbench_training.training_loop import Schedule, StepStream
 
 
 class AnswerStream(StepStream):
@@ -64,7 +65,7 @@ class AnswerStage(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and token accuracy: of all answers, and of some groups of words."""
         states = packed_forward(self.vlm, batch)
-        answered = batch["targets"] != IGNORE
+        answered = batch["targets"] != IGNORE_INDEX
         logits = self.vlm.logits(states[-1][answered])
         target = batch["targets"][answered]
         answers = F.cross_entropy(logits, target)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.scenes.render import render
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
@@ -31,7 +32,6 @@ from vtbench_training.pretrain.packing import Packer
 from vtbench_training.small_models.base import SmallVLM
 from vtbench_training.small_models.llava import Llava
 from vtbench_training.small_models.sizes import Sizes
-from vtbench_training.training_loop import IGNORE
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 PER_SCENE = 4
@@ -126,8 +126,8 @@ def _score(
     batch = {key: value.to(vlm.model.device) for key, value in batch.items()}
     logits = vlm.logits(packed_forward(vlm, batch)[-1])
     targets = batch["targets"]
-    tally.loss += F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="sum").item()
-    tally.tokens += int((targets != IGNORE).sum())
+    tally.loss += F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE_INDEX, reduction="sum").item()
+    tally.tokens += int((targets != IGNORE_INDEX).sum())
     kinds = [[packer.tokenizer.token_to_id(f"Ġ{word}") for word in kind] for kind in KINDS]
     for b, (words, row) in enumerate(zip(rows, captions, strict=True)):
         for cue, place in _cue_tokens(packer, words, row):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 from vtbench.scenes.scene_settings import SceneSettings
@@ -23,7 +24,7 @@ from vtbench_training.pretrain.packing import Packer
 from vtbench_training.pretrain.recipe import Recipe
 from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.small_models.base import SmallVLM
-from vtbench_training.training_loop import IGNORE, Schedule, StepStream
+from vtbench_training.training_loop import Schedule, StepStream
 
 ROW_TOKENS = 200
 """Most tokens of captions for an image."""
@@ -88,7 +89,7 @@ class CaptionStage(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and token accuracy: of all words, and of the words of each cue."""
-        captioned = batch["targets"] != IGNORE
+        captioned = batch["targets"] != IGNORE_INDEX
         target = batch["targets"][captioned]
         # bfloat16 is about a third faster on a CPU, too.
         with torch.autocast(target.device.type, torch.bfloat16):

@@ -45,7 +45,7 @@ class PromptAnswer:
 
 
 class Curriculum:
-    """HashRng questions about scenes.
+    """Draws questions about scenes.
 
     Args:
         templates: paraphrases of every kind of question.

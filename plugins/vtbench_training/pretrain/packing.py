@@ -14,9 +14,9 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench_training.pretrain.curriculum import Mention, PromptAnswer
 from vtbench_training.small_models.base import LLAVA_FORMAT, PromptFormat
-from vtbench_training.training_loop import IGNORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Packer:
 
         Returns:
             ids, targets, positions, segments: (B, L) int64, of the text after the image. `targets` is already shifted
-                (the token that should follow), `IGNORE` outside answers; `segments` numbers the texts of a row, -1
-                for padding.
+                (the token that should follow), `IGNORE_INDEX` outside answers; `segments` numbers the texts of a row,
+                -1 for padding.
             mentions: (M, 2) int64, batch row and token of each mention of an object.
             centres: (M, 2) float32, the objects' centres.
         """
@@ -70,7 +70,7 @@ class Packer:
         length = max(sum(len(e.ids) for e in row) for row in encoded)
         shape = (len(rows), length)
         ids, segments = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
-        targets, positions = np.full(shape, IGNORE, np.int64), np.zeros(shape, np.int64)
+        targets, positions = np.full(shape, IGNORE_INDEX, np.int64), np.zeros(shape, np.int64)
         mentions, centres = [], []
         for b, row in enumerate(encoded):
             at = 0
@@ -135,9 +135,9 @@ def unpack(batch: dict[str, Tensor]) -> Iterator[UnpackedTexts]:
         image = length.nonzero()[:, 0]
         real = torch.arange(int(length.max()), device=length.device) < length[image, None]
         ids = length.new_zeros(real.shape).masked_scatter(real, batch["ids"][packed])
-        targets = length.new_full(real.shape, IGNORE).masked_scatter(real, batch["targets"][packed])
+        targets = length.new_full(real.shape, IGNORE_INDEX).masked_scatter(real, batch["targets"][packed])
         # The first token that has a target is the prompt's last.
-        yield UnpackedTexts(packed, image, ids, real, (targets != IGNORE).int().argmax(dim=1) + 1)
+        yield UnpackedTexts(packed, image, ids, real, (targets != IGNORE_INDEX).int().argmax(dim=1) + 1)
 
 
 def prefix_mask(prompt_Q: Tensor, total: int) -> Tensor:

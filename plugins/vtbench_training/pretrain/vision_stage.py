@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vtbench.adapter import IGNORE_INDEX
 from vtbench.scenes.relations import overlap
 from vtbench.scenes.render import id_mask
 from vtbench.scenes.scene import CANVAS, Scene
 from vtbench.scenes.scene_settings import SceneSettings
 from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.small_models.base import SmallVLM
-from vtbench_training.training_loop import IGNORE, Schedule, StepStream
+from vtbench_training.training_loop import Schedule, StepStream
 
 LABEL_CLASSES = {"object": 2, "shape": 8, "colour": 8, "texture": 4, "size": 2, "depth": 3, "background": 8}
 """Number of classes of each dense label. `depth`: alone, in front of another object, behind one."""
@@ -32,13 +33,13 @@ def dense_labels(scene: Scene, spec: SceneSettings, grid: int) -> tuple[np.ndarr
     """Return the labels of each patch, row by row.
 
     Returns:
-        classes: (len(LABEL_CLASSES), grid * grid) int64, `IGNORE` where a label does not apply (no object in the
+        classes: (len(LABEL_CLASSES), grid * grid) int64, `IGNORE_INDEX` where a label does not apply (no object in the
             patch).
         centres: (2, grid * grid) float32, the patch's object's centre (x, y) in [-1, 1]; NaN where there is none.
     """
     mask = id_mask(scene, grid * CELL).reshape(grid, CELL, grid, CELL).transpose(0, 2, 1, 3).reshape(grid * grid, -1)
     colours = list(spec.colours)
-    classes = np.full((len(LABEL_CLASSES), grid * grid), IGNORE, dtype=np.int64)
+    classes = np.full((len(LABEL_CLASSES), grid * grid), IGNORE_INDEX, dtype=np.int64)
     classes[6] = colours.index(scene.background.colour)
     centres = np.full((2, grid * grid), np.nan, dtype=np.float32)
     shares = np.stack([(mask == thing.id).mean(1) for thing in scene.objects])
@@ -106,8 +107,8 @@ class DenseHeads(nn.Module):
         loss, logged = out.new_zeros(()), {}
         for k, (name, score) in enumerate(zip(LABEL_CLASSES, scores, strict=True)):
             target = classes_BKN[:, k]
-            loss = loss + F.cross_entropy(score.transpose(1, 2), target, ignore_index=IGNORE)
-            known = target != IGNORE
+            loss = loss + F.cross_entropy(score.transpose(1, 2), target, ignore_index=IGNORE_INDEX)
+            known = target != IGNORE_INDEX
             logged[name] = (score.argmax(-1) == target)[known].float().mean().item()
         known = ~centres_B2N[:, 0].isnan()
         error = centre[known] - centres_B2N.transpose(1, 2)[known]

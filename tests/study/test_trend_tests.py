@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr, ttest_ind
-
 from vtbench_study.statistics import (
     jonckheere,
     jonckheere_p,
