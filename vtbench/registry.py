@@ -327,7 +327,9 @@ def _installed() -> list[tuple[Plugin, Callable[[], object]]]:
     found = []
     names: dict[Any, tuple[str, str]] = {None: ("an unnamed distribution", "?")}
     for entry in metadata.entry_points(group="vtbench"):
-        if entry.dist is not None and entry.dist not in names:  # once a distribution: each look parses the whole of its METADATA
+        if (
+            entry.dist is not None and entry.dist not in names
+        ):  # once a distribution: each look parses the whole of its METADATA
             about = entry.dist.metadata
             names[entry.dist] = about["Name"], about["Version"]
         found.append((Plugin(entry.name, *names[entry.dist], entry.value), entry.load))

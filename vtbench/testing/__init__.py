@@ -13,7 +13,11 @@ each check; nothing else here needs pytest. Each failure is one line that says w
 from __future__ import annotations
 
 from vtbench.testing.adapter_checks import adapter_checks
+from vtbench.testing.budget_checks import budget_checks
 from vtbench.testing.checks import Check, CheckFailed, CheckResult, assert_checks, parametrize_checks, run_checks
+from vtbench.testing.executor_checks import executor_checks
+from vtbench.testing.metric_checks import metric_checks
+from vtbench.testing.named_checks import named_checks
 
 __all__ = [
     "Check",
@@ -21,6 +25,10 @@ __all__ = [
     "CheckResult",
     "adapter_checks",
     "assert_checks",
+    "budget_checks",
+    "executor_checks",
+    "metric_checks",
+    "named_checks",
     "parametrize_checks",
     "run_checks",
 ]
