@@ -21,7 +21,7 @@ from vtbench.console.tables import show_listing
 from vtbench.errors import VtbenchError
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
-from vtbench.settings import help_texts
+from vtbench.settings import help_texts, parse_settings
 
 if TYPE_CHECKING:
     from vtbench.console.progress import Progress
@@ -224,6 +224,29 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
     sample = loaded.sample(0)
     click.echo(f"{task}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
     click.echo(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
+
+
+@app.command()
+@click.argument("model", required=False)
+@click.option("--model-args", default="", metavar="K=V,...", help="Arguments of the model.")
+@click.option("--device", default="auto", metavar="TEXT", help="Where the model runs. [auto]")
+@click.option("--dtype", default="float32", metavar="TEXT", help="Of its weights; narrow ones round. [float32]")
+@click.option("--metric", metavar="NAME", help="Check a metric instead: NAME or NAME:setting=value.")
+@click.option("--budget", metavar="NAME", help="Check a token budget instead.")
+@click.option("--executor", metavar="NAME", help="Check an executor instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@click.pass_obj
+def check(registry: Registry, model_args: str, device: str, dtype: str, as_json: bool, **named: str | None) -> int:
+    """Check that a plugin keeps the contract: `vtbench check MODEL`, or `--metric NAME`."""
+    from vtbench.console.check_lines import show_checks
+    from vtbench.testing import named_checks
+
+    given = [(kind, spec) for kind, spec in named.items() if spec]
+    if len(given) != 1:
+        raise click.UsageError("name one thing to check: MODEL, --metric, --budget or --executor")
+    ((kind, spec),) = given
+    checks = named_checks(registry, kind, spec, parse_settings(model_args), device, dtype)
+    return show_checks(f"{kind} {spec!r}", checks, as_json)
 
 
 @app.command()

@@ -1,8 +1,15 @@
 """Errors that a user can cause, each with a one-line message: the place, what is wrong, what to do.
 
 A `VtbenchError` ends a command with exit status 2 and its message. Any other exception is a bug and keeps its
-traceback.
+traceback; where a plugin raised it, `plugin_errors` names the plugin, and `--debug` shows the traceback.
 """
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class VtbenchError(Exception):
@@ -35,6 +42,31 @@ class SampleError(VtbenchError):
 
 class OutOfMemory(Exception):
     """An adapter ran out of memory on a batch. The loop retries with smaller batches; no sample is lost."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's type, message and place on one line: `ValueError: no such image (model.py:12)`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return " ".join(f"{type(error).__name__}: {error}{place}".split())
+
+
+@contextmanager
+def plugin_errors(what: str) -> Iterator[None]:
+    """Turn what a plugin's code raises into one line that names it: `metric 'words'.compute failed: ...`.
+
+    Args:
+        what: the thing and its method, as the line begins.
+
+    Raises:
+        PluginError: in place of any exception but a `VtbenchError` and `OutOfMemory`, which pass.
+    """
+    try:
+        yield
+    except (VtbenchError, OutOfMemory):
+        raise
+    except Exception as error:
+        raise PluginError(f"{what} failed: {one_line(error)}; --debug shows the traceback") from error
 
 
 def nearest(name: str, names: list[str]) -> str:

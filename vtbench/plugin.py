@@ -9,7 +9,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
+
+from vtbench.types import Capability
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +59,40 @@ class Kind:
     """Its command: `vtbench ls metrics`."""
     about: str
     """The help text of that command."""
+    protocol: str = ""
+    """What a factory returns, as `module:class` in `vtbench`; empty for a function that is called at once."""
+
+    def missing_members(self, made: object) -> list[str]:
+        """Return the members of the protocol that what a factory returned does not have.
+
+        A method for a capability that an adapter does not declare is not missed: nobody calls it.
+        """
+        if not self.protocol:
+            return []
+        module, _, name = f"vtbench.{self.protocol}".partition(":")
+        members = protocol_members(getattr(import_module(module), name))
+        declared = getattr(made, "capabilities", None)
+        idle = {*get_args(Capability)} - declared if isinstance(declared, (set, frozenset)) else ()
+        return [member for member in members if not hasattr(made, member) and member not in idle]
+
+
+def protocol_members(protocol: type) -> list[str]:
+    """Return the names of a protocol's attributes and methods, in the order in which they are declared."""
+    found: dict[str, None] = {}
+    for base in reversed(protocol.__mro__):
+        if getattr(base, "_is_protocol", False):
+            found |= dict.fromkeys([*vars(base).get("__annotations__", {}), *vars(base)])
+    return [name for name in found if not name.startswith("_")]
 
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("model", "vtbench_adapters", "models", "Adapters that --model takes."),
-        Kind("metric", "vtbench_metrics", "metrics", "Metrics that tasks and --metrics take."),
-        Kind("budget", "vtbench_budgets", "budgets", "Token budgets that --budget takes."),
-        Kind("executor", "vtbench_executors", "executors", "Executors that --executor takes."),
-        Kind("tracker", "vtbench_trackers", "trackers", "Trackers that --track takes."),
+        Kind("model", "vtbench_adapters", "models", "Adapters that --model takes.", "adapter:Adapter"),
+        Kind("metric", "vtbench_metrics", "metrics", "Metrics that tasks and --metrics take.", "metric:Metric"),
+        Kind("budget", "vtbench_budgets", "budgets", "Token budgets that --budget takes.", "budget:Budget"),
+        Kind("executor", "vtbench_executors", "executors", "Executors that --executor takes.", "executor:Executor"),
+        Kind("tracker", "vtbench_trackers", "trackers", "Trackers that --track takes.", "tracker:Tracker"),
         Kind("format", "vtbench_task_sources", "formats", "Formats of tasks that --tasks takes as FORMAT:FILE."),
         Kind("scene family", "vtbench_scene_families", "families", "Scene families that a task's `family:` names."),
     )

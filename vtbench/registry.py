@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from vtbench import hookspecs
-from vtbench.errors import AdapterError, PluginError, VtbenchError, nearest
+from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, nearest, one_line
 from vtbench.plugin import KINDS, Named, Plugin
 from vtbench.settings import parse_spec
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vtbench.tracker import Tracker
 
 _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+_CANNOT, _DEBUG = "its factory failed", "; --debug shows the traceback"
 
 
 def _warn(text: str) -> None:
@@ -161,19 +162,23 @@ class Registry:
                 this registry.
 
         Raises:
-            VtbenchError: unknown name or setting, a setting missing or out of range, or a package not installed.
+            VtbenchError: unknown name or setting, a setting missing or out of range, a package not installed, or a
+                factory that fails or returns something else.
         """
         name, given = parse_spec(spec, kind)
         named = self.find(kind, name)
         check_settings(f"{kind} {spec!r}", name, named, {**settings, **given})
         host = {"registry": self} if "registry" in named.settings else {}
         try:
-            return named.factory(**{**settings, **given, **host})
+            made = named.factory(**{**settings, **given, **host})
         except ImportError as error:
             raise PluginError(f"{kind} {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
         except VtbenchError as error:
             text = str(error)
             raise type(error)(text if text.startswith(kind) else f"{kind} {spec!r}: {text}") from error
+        except Exception as error:
+            raise PluginError(f"{kind} {spec!r}: {_CANNOT}: {one_line(error)}{_DEBUG}") from error
+        return _whole(made, kind, spec)
 
     def metric(self, spec: str) -> Metric:
         """Create a new metric; metrics hold the state of one task, so they are never shared. Raises as `create`."""
@@ -215,14 +220,19 @@ class Registry:
 
         Raises:
             VtbenchError: no adapter has this name, or it does not take these `model_args`.
-            AdapterError: its checkpoint or backend cannot be used.
+            AdapterError: its checkpoint or backend cannot be used, or its factory does not return an adapter.
         """
         named = self.check_adapter(name, model_args)
         given = {key: value for key, value in {"device": device, "dtype": dtype}.items() if key in named.settings}
         try:
-            return cast("Adapter", named.factory(**{**given, **model_args}))
+            made = named.factory(**{**given, **model_args})
         except ImportError as error:
             raise AdapterError(f"model {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
+        except (VtbenchError, OutOfMemory):
+            raise
+        except Exception as error:
+            raise AdapterError(f"model {name!r}: {_CANNOT}: {one_line(error)}{_DEBUG}") from error
+        return cast("Adapter", _whole(made, "model", name))
 
     def report_sections(self) -> dict[str, Callable[[Path], str | None]]:
         """Return the sections that plugins add to a run's report, by name."""
@@ -295,6 +305,22 @@ def check_settings(
     for key, parameter in plain.items():
         if parameter.default is Parameter.empty and key not in settings:
             raise VtbenchError(f"{what} needs {key!r}; write {how.format(spec=name, name=key)}")
+
+
+def _whole(made: Any, kind: str, name: str) -> Any:
+    """Return what a factory returned, if it has the members of its protocol.
+
+    Raises:
+        PluginError: it lacks some; an AdapterError for a model.
+    """
+    if missing := KINDS[kind].missing_members(made):
+        error = AdapterError if kind == "model" else PluginError
+        names, protocol = (
+            ", ".join(f"`{name}`" for name in missing),
+            "vtbench." + KINDS[kind].protocol.replace(":", "."),
+        )
+        raise error(f"{kind} {name!r}: its factory returned {type(made).__name__}, which lacks {names} of {protocol}")
+    return made
 
 
 def _installed() -> list[tuple[Plugin, Callable[[], object]]]:

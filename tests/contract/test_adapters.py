@@ -20,7 +20,7 @@ from vtbench.registry import Registry
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 from vtbench.types import Capability, Output, Sample, VisualTokens
-from vtbench_budgets import Amount, Complexity, DownSample, GridKeep, Merge, RandomKeep, Saliency, Spread
+from vtbench_budgets import Complexity, DownSample, FarthestPoint, GridKeep, Merge, RandomKeep, Saliency, TokenCount
 from vtbench_families import FAMILIES
 from vtbench_hf.checkpoint.loader import make_greedy
 from vtbench_hf.checkpoint.published import save_published
@@ -67,7 +67,7 @@ def endpoint():
 OWN = [f"{name}, own weights" for name in ("llava", *(name for name, entry in FAMILIES.items() if entry.small))]
 
 
-@pytest.fixture(scope="module", params=[*sorted(REGISTRY.adapters()), *OWN, "blind, wrapped"])
+@pytest.fixture(scope="module", params=[*sorted(REGISTRY.named("model")), *OWN, "blind, wrapped"])
 def make(request, tiny, endpoint, tmp_path_factory) -> Callable[[], Adapter]:
     """Return a function that makes the adapter anew."""
     name, _, how = request.param.partition(", ")
@@ -217,7 +217,7 @@ def _ask_within(adapter: BudgetAdapter, samples: list[Sample], budget) -> list:
     return [(said[i], ranked.get(i), []) for i in range(len(samples))]
 
 
-WHOLE = [policy(Amount(fraction=1)) for policy in (GridKeep, RandomKeep, DownSample, Spread)] + [Saliency(1)]
+WHOLE = [policy(TokenCount(fraction=1)) for policy in (GridKeep, RandomKeep, DownSample, FarthestPoint)] + [Saliency(1)]
 
 
 @pytest.mark.parametrize("budget", WHOLE, ids=lambda budget: budget.name)
@@ -229,9 +229,9 @@ def test_a_budget_that_keeps_every_token_is_none(frugal, samples, budget):
 
 def test_the_decoder_reads_fewer_tokens_by_what_is_dropped(frugal, samples):
     whole = frugal.generate(samples, 6)
-    none = frugal.generate(samples, 6, GridKeep(Amount(count=0)))
+    none = frugal.generate(samples, 6, GridKeep(TokenCount(count=0)))
     assert all(output.text is not None and output.tokens_in > 0 for output in none), "a question without a picture"
-    for budget in (GridKeep(Amount(count=3)), RandomKeep(Amount(count=1)), DownSample(Amount(count=2))):
+    for budget in (GridKeep(TokenCount(count=3)), RandomKeep(TokenCount(count=1)), DownSample(TokenCount(count=2))):
         some = frugal.generate(samples, 6, budget)
         assert [s.tokens_in - n.tokens_in for s, n in zip(some, none, strict=True)] == [budget.amount.count] * len(some)
         assert [output.visual_tokens_in for output in some] == [budget.amount.count] * len(some)
@@ -248,12 +248,12 @@ def test_the_decoder_reads_fewer_tokens_by_what_is_dropped(frugal, samples):
     "budget",
     [
         Uneven(),
-        RandomKeep(Amount(mean=3.4)),
-        DownSample(Amount(count=4)),
-        GridKeep(Amount(count=0)),
+        RandomKeep(TokenCount(mean=3.4)),
+        DownSample(TokenCount(count=4)),
+        GridKeep(TokenCount(count=0)),
         Saliency(0.6),
         Saliency(0.6, "norm"),
-        Spread(Amount(fraction=0.7)),
+        FarthestPoint(TokenCount(fraction=0.7)),
         Merge(0.6),
         Complexity(0.3),
         Complexity(1, "rank", "grid"),
@@ -270,7 +270,7 @@ def test_the_batch_size_does_not_matter_under_a_budget(frugal, samples, budget, 
 
 def test_a_budget_is_forgotten_with_its_call(frugal, samples):
     before = _ask(frugal, samples)
-    frugal.generate(samples, 6, GridKeep(Amount(count=1)))
+    frugal.generate(samples, 6, GridKeep(TokenCount(count=1)))
     _same(_ask(frugal, samples), before)
 
 
@@ -283,8 +283,8 @@ def test_a_budget_that_cannot_be_met_is_refused(frugal, samples):
 
     with pytest.raises(PluginError, match=r"'broken'.*sums to 1"):
         frugal.generate(samples, 6, Broken())
-    with pytest.raises(VtbenchError, match="budget of 100000 where an image has"):
-        frugal.generate(samples, 6, RandomKeep(Amount(count=100000)))
+    with pytest.raises(VtbenchError, match="budget of 100000 where a picture has"):
+        frugal.generate(samples, 6, RandomKeep(TokenCount(count=100000)))
 
 
 def test_permuting_a_batch_permutes_the_outputs(adapter, samples):

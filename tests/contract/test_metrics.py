@@ -45,7 +45,7 @@ def batch(samples, layers=("connector",)):
     return Batch(samples, outputs, {name: VisualTokens(name, visual.tokens, visual.boxes) for name in layers})
 
 
-@pytest.fixture(params=sorted(REGISTRY.metrics()))
+@pytest.fixture(params=sorted(REGISTRY.named("metric")))
 def name(request):
     return request.param
 
@@ -116,7 +116,9 @@ def as_data(scores):
 
 
 def test_metrics_are_registered():
-    assert {"accuracy", "rank_accuracy", "pair_accuracy", "scene_graph", "psychometric"} <= set(REGISTRY.metrics())
+    assert {"accuracy", "rank_accuracy", "pair_accuracy", "scene_graph", "psychometric"} <= set(
+        REGISTRY.named("metric")
+    )
 
 
 def test_it_meets_the_protocol_and_says_what_it_is(make):

@@ -251,7 +251,7 @@ def test_rivals_keep_as_many_on_average_as_a_budget_whose_counts_differ(tmp_path
 
 def test_budgets_that_are_one_are_asked_once(tmp_path: Path) -> None:
     plugin = Plugin()
-    go(quiz(tmp_path, 4), batch_size=4, budget_sweep="random:k=4,farthest_point:k=4", registry=registry(plugin))
+    go(quiz(tmp_path, 3), batch_size=4, budget_sweep="random:k=4,farthest_point:k=4", registry=registry(plugin))
     assert plugin.model
     assert len(plugin.model.asked) == len(set(plugin.model.asked)) == 5, "all, none, random, grid, farthest_point"
 

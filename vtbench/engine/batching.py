@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vtbench.errors import OutOfMemory, SampleError, VtbenchError
+from vtbench.errors import OutOfMemory, SampleError, VtbenchError, one_line
 from vtbench.types import Preview, Sample, Task
 
 if TYPE_CHECKING:
@@ -97,9 +95,7 @@ class Failure:
             return str(self.error)
         if isinstance(self.error, OutOfMemory):
             return f"out of memory at batch size 1: {self.error}"
-        frames = traceback.extract_tb(self.error.__traceback__)
-        place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-        return f"{type(self.error).__name__}: {self.error}{place}"
+        return one_line(self.error)
 
 
 def run_with_backoff(

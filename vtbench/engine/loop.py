@@ -23,6 +23,7 @@ from vtbench.engine.batching import AutoBatchSize, replay
 from vtbench.engine.inference import FailFast
 from vtbench.engine.setup import RunPlan
 from vtbench.engine.worker import BUDGET, RunWork
+from vtbench.errors import plugin_errors
 from vtbench.executor import WorkerPool
 from vtbench.metric import Metric, VisualMetric
 from vtbench.registry import Registry
@@ -135,6 +136,7 @@ def fit_metrics(
         stored[name] = writer.state(task.name, name)
     states = {name: state for name, state in stored.items() if state is not None}
     for name, metric in fitted.items():
-        metric.load_state(states[name])
+        with plugin_errors(f"metric {name!r}: load_state"):
+            metric.load_state(states[name])
     if facts := pool.load_states(task.name, states):
         writer.update(budgets={**writer.run.get("budgets", {}), task.name: dict(facts)})

@@ -10,14 +10,16 @@ from typing import Any
 
 from vtbench.adapter import Adapter
 from vtbench.config import RunConfig
-from vtbench.engine.batching import AutoBatchSize, Prefetcher, one_thread
+from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
-from vtbench.engine.inference import fit_on_first, query, to_records
+from vtbench.engine.inference import fit_on_first, query, query_outputs, to_records
+from vtbench.engine.output_order import check_order
 from vtbench.engine.setup import RunPlan
+from vtbench.errors import plugin_errors
 from vtbench.executor import BatchResult, FitResult, State
 from vtbench.metric import Fittable, VisualMetric
 from vtbench.registry import Registry
-from vtbench.types import Task
+from vtbench.types import Record, Sample, Task
 
 BUDGET = "--budget"
 """Name of the token budget's state among the states of metrics."""
@@ -36,6 +38,7 @@ class Worker:
     def __init__(self, plan: RunPlan) -> None:
         self._tasks = {task.name: task for task in plan.tasks}
         self._preview_maker = plan.preview_maker
+        self._model = f"model {plan.config.model!r}"
         self._adapter = plan.create_adapter()
         try:
             self._metrics = plan.select_metrics(self._adapter).metrics
@@ -55,15 +58,21 @@ class Worker:
             return FitResult({}, ())
         source = self._tasks[task]
         first = range(min(len(source), max(fit.fit_samples for fit in fits.values())))
+        named = {_label(name): fit for name, fit in fits.items()}
         with one_thread() as pool:
             prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
-            halved = fit_on_first(list(fits.values()), prefetcher, self._adapter, AutoBatchSize(size))
-        return FitResult({name: fit.state() for name, fit in fits.items()}, tuple(halved))
+            halved = fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
+        states = {}
+        for name, fit in fits.items():
+            with plugin_errors(f"{_label(name)}: state"):
+                states[name] = fit.state()
+        return FitResult(states, tuple(halved))
 
     def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
         """Load the states fitted on a task, and return facts about the token budget, if there is one."""
         for name, fit in self._fittable(task).items():
-            fit.load_state(states[name])
+            with plugin_errors(f"{_label(name)}: load_state"):
+                fit.load_state(states[name])
         return self._adapter.facts if isinstance(self._adapter, BudgetedAdapter) else {}
 
     def _fittable(self, task: str) -> dict[str, Fittable]:
@@ -74,16 +83,24 @@ class Worker:
         return fits
 
     def run_batches(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:
-        """Yield batches in the order of `indices`; a thread makes the next samples while the model works."""
-        source = self._tasks[task]
-        ask = partial(query, adapter=self._adapter, metrics=self._metrics[task], task=source)
+        """Yield batches in the order of `indices`; a thread makes the next samples while the model works.
+
+        The first batch tells whether the adapter leaves images as they are, and answers in their order.
+        """
+        source, metrics = self._tasks[task], self._metrics[task]
+        ask = partial(query, adapter=self._adapter, metrics=metrics, task=source, model=self._model)
+        first = True
         with one_thread() as pool:
             prefetcher = Prefetcher(source, indices, self._adapter.image_size, pool, self._preview_maker)
             while batch := prefetcher.take(next(sizes)):
                 halved: list[int] = []
+                hashes = {m.sample.id: m.image_sha256 for m in batch if first and isinstance(m.sample, Sample)}
                 began = time.perf_counter()
-                pairs = list(to_records(batch, source, ask, halved.append))
+                pairs = list(to_records(batch, source, partial(ask, hashes=hashes), halved.append))
                 seconds = time.perf_counter() - began
+                if first:
+                    self._check_order(source, batch, [record for record, _ in pairs])
+                    first = False
                 each = round(seconds / len(batch), 6)
                 yield BatchResult(
                     batch[0].index,
@@ -94,9 +111,24 @@ class Worker:
                     tuple(prepared.preview for prepared in batch if prepared.preview is not None),
                 )
 
+    def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> None:
+        """Refuse answers that stand in another's place, where what the metrics need can tell."""
+        needs = frozenset[str]().union(*(metric.needs for metric in self._metrics[task.name].values()))
+        samples = {m.sample.id: m.sample for m in batch if isinstance(m.sample, Sample)}
+        answered = [record for record in records if record.error is None]
+        if needs & {"generate", "rank"}:
+            tokens = task.max_new_tokens
+            ask = partial(query_outputs, adapter=self._adapter, needs=needs, max_new_tokens=tokens, model=self._model)
+            check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)
+
     def close(self) -> None:
         """Release memory and processes."""
         self._adapter.close()
+
+
+def _label(name: str) -> str:
+    """Return how an error calls what is fitted on a task."""
+    return "the token budget" if name == BUDGET else f"metric {name!r}"
 
 
 class RunWork:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtbench.config import RunConfig
+from vtbench.errors import PluginError, plugin_errors
 from vtbench.metric import Metric
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
-from vtbench.types import Record, Score, Task
+from vtbench.types import Observation, Record, Score, Task
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
@@ -65,9 +66,36 @@ def _spent(records: Sequence[Record]) -> dict[str, float]:
     return sums if "tokens_out" in sums or "cost" in sums else {}
 
 
+def compute_scores(
+    label: str, metric: Metric, records: Sequence[Record], observations: Sequence[Observation]
+) -> dict[str, Score]:
+    """Compute a metric's scores.
+
+    Args:
+        label: how an error calls the metric, e.g. `metric 'accuracy'`.
+        metric: fitted, if it is to be.
+        records: one a sample that did not fail, by index.
+        observations: in the order of `records`.
+
+    Raises:
+        PluginError: it fails, or returns something else than scores by name.
+    """
+    with plugin_errors(f"{label}: compute"):
+        scores = metric.compute(records, observations)
+    if not isinstance(scores, Mapping) or not all(isinstance(name, str) for name in scores):
+        raise PluginError(f"{label}: compute returned {type(scores).__name__}; expected a dict of Scores by name")
+    for name, score in scores.items():
+        if not isinstance(score, Score):
+            raise PluginError(f"{label}: compute returned {type(score).__name__} as {name!r}; expected a Score")
+    return dict(scores)
+
+
 def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, tuple[str, Score]]]:
     """Yield scores with their metric; a score name that two metrics use is prefixed by the metric's name."""
-    computed = {name: m.compute(records, [record.scores[name] for record in records]) for name, m in metrics.items()}
+    computed = {
+        name: compute_scores(f"metric {name!r}", metric, records, [record.scores[name] for record in records])
+        for name, metric in metrics.items()
+    }
     uses = Counter(name for scores in computed.values() for name in scores)
     for metric, scores in computed.items():
         for name, score in scores.items():
