@@ -5,15 +5,19 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Annotated, Any
 
+import click
 import pytest
 from annotated_types import Ge
+from click.testing import CliRunner
 
+from vtbench.console.options import BARE, settings_options
 from vtbench.errors import AdapterError, VtbenchError
-from vtbench.settings import accepts, check_value, checked, help_texts
+from vtbench.settings import accepts, check_fields, check_value, checked, help_texts
 
 Positive = Annotated[int, Ge(1)]
 
@@ -55,6 +59,23 @@ def test_an_invalid_value_is_one_line_that_names_the_setting(values: dict[str, A
     assert str(caught.value) == message
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strict:
+    sizes: Annotated[tuple[Positive, ...], "Sizes."] = (1,)
+    weights: Annotated[Mapping[str, Positive], "Weights."] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "strict: {}".format, AdapterError)
+
+
+def test_a_class_can_check_and_convert_its_own_fields_whoever_makes_it() -> None:
+    assert Strict(sizes=["2", 3]).sizes == (2, 3)  # type: ignore[arg-type]
+    with pytest.raises(AdapterError, match=r"^strict: sizes: must be greater than or equal to 1, not 0$"):
+        Strict(sizes=(2, 0))
+    with pytest.raises(AdapterError, match=r"^strict: weights: b: must be a valid integer, .* not 'x'$"):
+        replace(Strict(), weights={"a": 1, "b": "x"})
+
+
 def test_a_factory_has_the_signature_of_its_settings() -> None:
     @accepts(Settings, others=True)
     def factory(**arguments: Any) -> None:
@@ -76,3 +97,33 @@ def test_one_value_is_checked_by_its_type_alone() -> None:
 def test_declaring_settings_imports_no_pydantic() -> None:
     code = "import sys, vtbench_openai, vtbench_vllm; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_each_field_is_an_option() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Options:
+        name: Annotated[str, "A name."]
+        count: Annotated[int, "A number.", Ge(1)] = 1
+        sizes: Annotated[tuple[int, ...], "Sizes."] = (1, 2)
+        fast: Annotated[bool, "Be fast."] = False
+        report: Annotated[bool, "Write a report."] = True
+        resume: Annotated[str | None, "Go on."] = None
+        names: Annotated[tuple[str, ...], "Names."] = ()
+
+    seen: dict[str, Any] = {}
+
+    @click.command()
+    @settings_options(Options, flags={"sizes": "--size"}, multiple=("names",), bare={"resume": "[RUN]"})
+    def command(**given: Any) -> None:
+        seen.update(given)
+
+    runner = CliRunner()
+    shown = runner.invoke(command, ["--help"]).output
+    assert "--size TEXT             Sizes. [1,2]" in shown
+    assert "--count N" in shown
+    assert "--report / --no-report" in shown
+    assert runner.invoke(command, []).exit_code == 0
+    assert {key: value for key, value in seen.items() if value not in (None, ())} == {}
+    runner.invoke(command, ["--count", "x", "--fast", "--no-report", "--resume", "--names", "a", "--names", "b"])
+    assert (seen["count"], seen["fast"], seen["report"], seen["resume"]) == ("x", True, False, BARE)
+    assert seen["names"] == ("a", "b")

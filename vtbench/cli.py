@@ -10,49 +10,30 @@ import json
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vtbench.config import LISTS, RunConfig, checked, load, model_names
+from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
 from vtbench.errors import VtbenchError
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
-from vtbench.settings import help_texts, parse_settings
+from vtbench.settings import parse_settings
 
 if TYPE_CHECKING:
     from vtbench.console.progress import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
-_BARE = "\0"
-_OPTIONAL_VALUE = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
-"""Options whose value may be left out; click then passes `_BARE`, which means True."""
 _METAVARS = {"batch_size": "N|auto", "model_args": "K=V,...", "limit": "N", "executor": "NAME", "budget": "NAME"}
-
-
-def run_options(command: F) -> F:
-    """Give a command one option for every field of `RunConfig`."""
-    texts = help_texts(RunConfig)
-    for field in reversed(fields(RunConfig)):
-        name, text = "--" + field.name.replace("_", "-"), texts[field.name]
-        if field.name in _OPTIONAL_VALUE:
-            metavar = _OPTIONAL_VALUE[field.name]
-            option = click.option(name, is_flag=False, flag_value=_BARE, default=None, metavar=metavar, help=text)
-        elif field.default is True:
-            option = click.option(f"{name}/--no-{name[2:]}", default=None, help=text)
-        elif field.default is False:
-            option = click.option(name, is_flag=True, default=None, help=text)
-        elif field.name in LISTS:
-            option = click.option(name, multiple=True, metavar="NAME,...", help=text)
-        else:
-            metavar = _METAVARS.get(field.name, "TEXT")
-            shown = "" if field.default in (None, "") or not isinstance(field.default, (str, float)) else field.default
-            option = click.option(name, metavar=metavar, help=f"{text} [{shown}]" if shown != "" else text)
-        command = option(command)
-    return command
+_OPTIONAL_VALUE = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
+"""Options that need no value: without one they are true."""
+run_options = settings_options(
+    RunConfig, metavars={**dict.fromkeys(LISTS, "NAME,..."), **_METAVARS}, multiple=LISTS, bare=_OPTIONAL_VALUE
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -76,7 +57,7 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
     for key in LISTS:
         if key in given:
             given[key] = ",".join(given[key])
-    given |= {key: True for key in _OPTIONAL_VALUE if given.get(key) == _BARE}
+    given |= {key: True for key in _OPTIONAL_VALUE if given.get(key) == BARE}
     values |= given
     models = model_names(values.get("model"))
     values["model"] = models[0] if models else None

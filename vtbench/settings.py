@@ -33,9 +33,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def help_texts(settings: type) -> dict[str, str]:
     """Return the help text of every field of a settings dataclass, by name."""
-    hints = get_type_hints(settings, include_extras=True)
+    kinds = _kinds(settings)
     return {
-        field.name: next(text for text in hints[field.name].__metadata__ if isinstance(text, str))
+        field.name: next(text for text in kinds[field.name].__metadata__ if isinstance(text, str))
         for field in fields(settings)
     }
 
@@ -77,7 +77,7 @@ def checked(
         VtbenchError: of class `error`, one line: a name is unknown, a required field is missing, or a value does not
             have the field's type or exceeds its bounds.
     """
-    hints = get_type_hints(settings, include_extras=True)
+    kinds = _kinds(settings)
     parameters = inspect.signature(settings).parameters
     for name in values:
         if name not in parameters:
@@ -85,7 +85,20 @@ def checked(
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty:
             raise error(f"{label(name)} is missing")
-    return settings(**{name: check_value(hints[name], value, label(name), error) for name, value in values.items()})
+    return settings(**{name: check_value(kinds[name], value, label(name), error) for name, value in values.items()})
+
+
+def check_fields(instance: Any, label: Callable[[str], str] = str, error: type[VtbenchError] = VtbenchError) -> None:
+    """Check the fields of a settings dataclass as `checked` does: for a `__post_init__`, whoever makes the instance.
+
+    Values are converted as `checked` converts them.
+
+    Raises:
+        VtbenchError: of class `error`, one line: a value does not have the field's type or exceeds its bounds.
+    """
+    kinds = _kinds(type(instance))
+    for name in (field.name for field in fields(instance)):
+        object.__setattr__(instance, name, check_value(kinds[name], getattr(instance, name), label(name), error))
 
 
 def check_value(kind: Any, value: Any, label: str, error: type[VtbenchError] = VtbenchError) -> Any:
@@ -105,7 +118,8 @@ def check_value(kind: Any, value: Any, label: str, error: type[VtbenchError] = V
     try:
         return _validator(kind).validate_python(value)
     except ValidationError as refused:
-        raise error(f"{label}: {reason(refused)}, not {value!r}") from refused
+        # Of a list or mapping, name the part that is wrong.
+        raise error(f"{label}: {reason(refused)}, not {refused.errors()[0]['input']!r}") from refused
     except PydanticUserError:  # pydantic cannot validate this type: the code that declared it checks the value
         return value
 
@@ -113,7 +127,8 @@ def check_value(kind: Any, value: Any, label: str, error: type[VtbenchError] = V
 def reason(error: ValidationError) -> str:
     """Return the first problem that pydantic found, on one line: `image: must be a valid integer`."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if not _UNION_BRANCH.fullmatch(str(part)))
+    named = [part for part in first["loc"] if isinstance(part, str) and not _UNION_BRANCH.fullmatch(part)]
+    place = ".".join(named)
     message = " ".join(first["msg"].removeprefix("Value error, ").split())
     message = (message[:1].lower() + message[1:]).replace("input should be", "must be")
     return f"{place}: {message}" if place else message
@@ -166,6 +181,11 @@ def split_specs(text: str) -> list[str]:
     ['random:k=16,seed=3', 'saliency:p=0.9', 'complexity']
     """
     return [part.strip() for part in re.split(r",(?!\s*\w+\s*=)", text) if part.strip()]
+
+
+def _kinds(settings: type) -> dict[str, Any]:
+    """Return the type of every field, with its bounds."""
+    return get_type_hints(settings, include_extras=True)
 
 
 def _validator(kind: Any) -> TypeAdapter[Any]:

@@ -7,11 +7,11 @@ document and a self-contained HTML page. Importing this package imports neither 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import vtbench
+from vtbench.plugin import lazy_exports
 
 if TYPE_CHECKING:
     import click
@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "diagnose", "vtbench_commands", "vtbench_report_sections"]
 
-_HOMES = {"compare": "comparison.run_comparison", "diagnose": "diagnosis.run_diagnosis"}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public function on first access."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_exports(__name__, {"compare": "comparison.run_comparison", "diagnose": "diagnosis.run_diagnosis"})
 
 
 @vtbench.hookimpl

@@ -6,10 +6,10 @@ pyarrow; using it does.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import vtbench
+from vtbench.plugin import lazy_exports
 from vtbench_export.defaults import IMAGE_SIZE
 
 if TYPE_CHECKING:
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE_SIZE", "export", "vtbench_commands"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import `export` on first access."""
-    if name != "export":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.exporter").export
+__getattr__ = lazy_exports(__name__, {"export": "exporter"})
 
 
 @vtbench.hookimpl

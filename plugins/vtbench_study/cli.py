@@ -7,40 +7,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.console.options import option_name, settings_options
 from vtbench.errors import VtbenchError
+from vtbench.settings import checked
+from vtbench_study.plan import QUICK, Plan
+from vtbench_training.finetune.settings import parse_mix
 
 if TYPE_CHECKING:
     from vtbench.registry import Registry
 
+_FLAGS = {"base": "--from", "mixes": "--mix", "penalties": "--penalty"}
+"""Options whose name is not the field's."""
+_METAVARS = {"families": "NAME,...", "mixes": "NAME:FAMILY=W,...", "penalties": "ARM:NAME:W", "seeds": "N,..."}
+
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A small version that ends within 15 minutes on two CPU cores.")
-@click.option(
-    "--from", "base", help="Initial weights of all models: `neutral`, `base`, or a LLaVA checkpoint. [neutral]"
-)
-@click.option(
-    "--families", metavar="NAME,...", help="Families from the simplest to the most complex. [the paper's four]"
-)
-@click.option(
-    "--mix",
-    "mixes",
-    metavar="NAME:FAMILY=W,...",
-    multiple=True,
-    help="A mix to train; `none` for none. [balanced: all families]",
-)
-@click.option("--penalty", "penalties", metavar="ARM:NAME:W", multiple=True,
-              help="An arm to train under a redundancy penalty too; or `none`. [relational:cosine:0.1]")  # fmt: skip
-@click.option("--seeds", metavar="N,...", help="Training seeds; each arm has one model per seed. [0,1,2]")
-@click.option("--steps", type=int, help="Training steps of every model. [600]")
-@click.option("--batch-size", type=int, help="Items in a step. [32]")
-@click.option("--rate", type=float, help="Peak learning rate. [5e-4]")
-@click.option("--items", type=int, help="Items of every family that each model answers. [500]")
-@click.option("--images", type=int, help="Images on which redundancy is measured. [2000]")
+@settings_options(Plan, flags=_FLAGS, metavars=_METAVARS, multiple=("mixes", "penalties"))
 @click.option(
     "--executor",
     default="local",
@@ -51,22 +39,20 @@ if TYPE_CHECKING:
 @click.option("--output", help="Output directory. [results/study, with --quick results/study-quick]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.pass_obj
-def study(
-    registry: Registry, quick: bool, executor: str, device: str, output: str | None, as_json: bool, **options: Any
-) -> None:
+def study(registry: Registry, executor: str, device: str, output: str | None, as_json: bool, **options: Any) -> None:
     """Fine-tune a model per family, measure its visual tokens, and test the paper's claims; resumes if interrupted."""
     try:
         import accelerate  # noqa: F401
         import sklearn  # noqa: F401
 
-        from vtbench_study.plan import QUICK, Plan
         from vtbench_study.study import run_study
         from vtbench_study.text_report import print_progress, print_study
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: pip install 'vtbench[train,probes]'") from error
     runner = registry.executor(executor)
-    plan = Plan(**{**(QUICK if quick else {}), **_plan_fields(options)})
-    directory = Path(output or ("results/study-quick" if quick else "results/study"))
+    values = {**(QUICK if options["quick"] else {}), **_plan_fields(options)}
+    plan = checked(Plan, values, partial(option_name, flags=_FLAGS))
+    directory = Path(output or ("results/study-quick" if plan.quick else "results/study"))
     document = run_study(plan, directory, runner, device, print_progress)
     if as_json:
         click.echo(json.dumps(document, allow_nan=False))
@@ -85,8 +71,8 @@ def _plan_fields(options: dict[str, Any]) -> dict[str, Any]:
             fields.setdefault("mixes", (f"balanced:{','.join(families)}",))
             fields.setdefault("penalties", (f"{penalised}:cosine:0.1",))
     if "seeds" in fields:
-        fields["seeds"] = tuple(map(_parse_seed, _split(fields["seeds"])))
-    for name, flag, parse in (("mixes", "--mix", _parse_mix), ("penalties", "--penalty", str)):
+        fields["seeds"] = tuple(_split(fields["seeds"]))
+    for name, flag, parse in (("mixes", "--mix", parse_mix), ("penalties", "--penalty", str)):
         if name in fields:
             values = [text for text in fields[name] if text != "none"]
             fields[name] = dict(_parse_named(text, flag, parse) for text in values)
@@ -97,13 +83,6 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _parse_seed(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise VtbenchError(f"--seeds: {text!r} is not a whole number; write 0,1,2") from None
-
-
 def _parse_named(text: str, flag: str, parse: Callable[[str], Any]) -> tuple[str, Any]:
     """Parse NAME:VALUE."""
     name, colon, rest = text.partition(":")
@@ -112,9 +91,3 @@ def _parse_named(text: str, flag: str, parse: Callable[[str], Any]) -> tuple[str
             f"{flag}: write NAME:..., as balanced:coarse=1,relational=1 or coarse:cosine:0.1, not {text!r}"
         )
     return name.strip(), parse(rest.strip())
-
-
-def _parse_mix(text: str) -> dict[str, float]:
-    from vtbench_training.finetune.settings import parse_mix
-
-    return parse_mix(text)

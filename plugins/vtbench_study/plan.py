@@ -7,15 +7,16 @@ model, an arm with a seed. Importing this module does not import torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal, cast
 
-from vtbench.errors import VtbenchError, nearest
-from vtbench.task.catalog import find_task_files
+from annotated_types import Ge, Gt, Lt
+
+from vtbench.errors import nearest
+from vtbench.settings import check_fields, checked
 from vtbench_study.errors import StudyError
-from vtbench_training.finetune.settings import FineTune, parse_penalty
+from vtbench_training.finetune.settings import FineTune, Weight, parse_penalty
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 """In rising complexity, as the paper orders them."""
@@ -60,40 +61,39 @@ class Plan:
         VtbenchError: a value is out of range; the message names it.
     """
 
-    base: str = "neutral"
-    """Initial weights of all models: `base` (the embedded model), `neutral`, or a LLaVA checkpoint."""
-    families: tuple[str, ...] = FAMILIES
-    """In rising complexity: the trend is tested in this order."""
-    mixes: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: {"balanced": dict.fromkeys(FAMILIES, 1.0)})
-    """Mixes of families to train on: weights by family, by name."""
-    penalties: Mapping[str, str] = field(default_factory=lambda: {"relational": "cosine:0.1"})
-    """Families or mixes that are trained a second time, under a redundancy penalty."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 600
-    batch_size: int = 32
-    rate: float = 5e-4
-    """Peak learning rate."""
-    warmup: int = 50
-    """Steps of learning-rate warm-up."""
-    items: int = 500
-    """Items of every family's `test` split that each model answers."""
-    images: int = 2000
-    """Images of the probe set, and of a model's own training families, on which redundancy is measured."""
-    probed: int = 600
-    """Images of the probe set that cue probes use."""
-    dropped: int = 120
-    """Items of a model's own training families that the drop curve uses."""
-    quick: bool = False
-    """Whether this is the small version, which reports mark as such."""
+    base: Annotated[
+        str, "Initial weights of all models: `neutral`, `base` (the embedded model), or a LLaVA checkpoint."
+    ] = "neutral"
+    families: Annotated[
+        tuple[str, ...], "Families from the simplest to the most complex, the order in which the trend is tested."
+    ] = FAMILIES
+    mixes: Annotated[
+        Mapping[str, Mapping[str, Weight]],
+        "Mixes of families to train on: weights by family, by name; `none` for none. [balanced: all families]",
+    ] = field(default_factory=lambda: {"balanced": dict.fromkeys(FAMILIES, 1.0)})
+    penalties: Annotated[
+        Mapping[str, str],
+        "Families or mixes to train a second time, under a redundancy penalty; or `none`. [relational:cosine:0.1]",
+    ] = field(default_factory=lambda: {"relational": "cosine:0.1"})
+    seeds: Annotated[tuple[Annotated[int, Ge(0)], ...], "Training seeds; each arm has one model per seed."] = (0, 1, 2)
+    steps: Annotated[int, "Training steps of every model.", Ge(1)] = 600
+    batch_size: Annotated[int, "Items in a step.", Ge(1)] = 32
+    rate: Annotated[float, "Peak learning rate.", Gt(0), Lt(math.inf)] = 5e-4
+    warmup: Annotated[int, "Steps of learning-rate warm-up.", Ge(0)] = 50
+    items: Annotated[int, "Items of every family's `test` split that each model answers.", Ge(20)] = 500
+    images: Annotated[
+        int, "Images of the probe set, and of a model's own training families, on which redundancy is measured.", Ge(20)
+    ] = 2000
+    probed: Annotated[int, "Images of the probe set that cue probes use.", Ge(20)] = 600
+    dropped: Annotated[int, "Items of a model's own training families that the drop curve uses.", Ge(20)] = 120
+    quick: Annotated[bool, "A small version that ends within 15 minutes on two CPU cores; reports mark it as such."] = (
+        False
+    )
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch_size", 1), ("warmup", 0), *((n, 20) for n in _SAMPLE_SIZES)):
-            if (value := getattr(self, name)) < least:
-                raise StudyError(f"study: {name} must be a whole number of at least {least}, not {value}")
-        if not 0 < self.rate < math.inf:
-            raise StudyError(f"study: rate must be a number above 0, not {self.rate}")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise StudyError(f"study: seeds must be different whole numbers of at least 0, not {list(self.seeds)}")
+        check_fields(self, "study: {}".format, StudyError)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise StudyError(f"study: seeds must be different whole numbers, not {list(self.seeds)}")
         if len(set(self.families)) < max(2, len(self.families)):
             raise StudyError("study: name two or more different families, from the simplest to the most complex")
         arms = [*self.families, *self.mixes]
@@ -134,7 +134,7 @@ class Plan:
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON-able data, which `from_document` reads."""
-        return {name: getattr(self, name) for name in self.__slots__} | {
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {
             "families": list(self.families),
             "seeds": list(self.seeds),
             "mixes": {name: dict(mix) for name, mix in self.mixes.items()},
@@ -144,24 +144,10 @@ class Plan:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Plan:
         """Return the plan that `document` describes."""
-        tuples = {name: tuple(document[name]) for name in ("families", "seeds")}
-        return cls(**{**document, **tuples})
+        return checked(cls, document, "study: {}".format, StudyError)
 
 
-_SAMPLE_SIZES = ("items", "images", "probed", "dropped")
 QUICK: Mapping[str, Any] = {
     "quick": True, "seeds": (0, 1), "steps": 100, "items": 120, "images": 1100, "probed": 240, "dropped": 40,
 }  # fmt: skip
 """The settings of `--quick`: it runs within 15 minutes on two CPU cores, and is too small to conclude from."""
-
-
-def check_families(plan: Plan, task_dirs: Iterable[Path]) -> None:
-    """Check that a task file defines each family, before anything is trained.
-
-    Raises:
-        VtbenchError: names the unknown family, and the closest known one.
-    """
-    known = find_task_files(task_dirs)
-    for family in {*plan.families, *(family for mix in plan.mixes.values() for family in mix)}:
-        if family not in known:
-            raise VtbenchError(f"study: unknown family {family!r}.{nearest(family, list(known))}")

@@ -15,20 +15,22 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from vtbench.engine.local import Local
+from vtbench.errors import VtbenchError, nearest
 from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
 from vtbench.runs.provenance import differing, git_commit, strict, versions
 from vtbench.runs.writer import disk, write_file
 from vtbench.scenes.items import BENCHMARK
+from vtbench.task.catalog import find_task_files
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
 from vtbench_study.model_results import example_image, read_model_results
-from vtbench_study.plan import Plan, check_families
+from vtbench_study.plan import Plan
 from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
 from vtbench_training.finetune.base_model import base_arguments
@@ -99,6 +101,18 @@ def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str,
         write_file(directory / name, text)
     write_file(directory / "report.html", study_page(document, example_image(directory)))
     return document
+
+
+def check_families(plan: Plan, task_dirs: Iterable[Path]) -> None:
+    """Check that a task file defines each family, before anything is trained.
+
+    Raises:
+        VtbenchError: names the unknown family, and the closest known one.
+    """
+    known = find_task_files(task_dirs)
+    for family in {*plan.families, *(family for mix in plan.mixes.values() for family in mix)}:
+        if family not in known:
+            raise VtbenchError(f"study: unknown family {family!r}.{nearest(family, list(known))}")
 
 
 def _claim_directory(plan: Plan, directory: Path) -> dict[str, Any]:

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.console.options import option_name, settings_options
 from vtbench.errors import VtbenchError
-from vtbench_training.finetune.settings import OWN_BASE, FineTune, docs, parse_mix, parse_penalty
-from vtbench_training.small_models import SMALL_MODELS, check_name
+from vtbench.settings import checked
+from vtbench_training.finetune.settings import OWN_BASE, FineTune, parse_mix, parse_penalty
+from vtbench_training.pretrain.options import PretrainOptions
 
 if TYPE_CHECKING:
     from vtbench.registry import Registry
 
 _FLAGS = {"penalty": "--redundancy-penalty"}
-"""Flags whose name is not the field's."""
+"""Options whose name is not the field's."""
 
 
 @click.command()
-@click.option("--model", default="llava", show_default=True, help=f"Family: {', '.join(SMALL_MODELS)}.")
-@click.option("--recipe", "name", default="default", show_default=True, help="`default`, or `neutral`: captions alone.")
-@click.option("--output", required=True, help="Directory for checkpoints, logs and the finished model.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the weights and of the training scenes.")
-@click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, or `auto`.")
-@click.option("--scale", default=1.0, show_default=True, help="Multiplies every stage's steps; 0.01 tries it out.")
-@click.option("--evaluate/--no-evaluate", default=True, help="Run the four families on the result and write its card.")
-def pretrain(model: str, name: str, output: str, seed: int, device: str, scale: float, evaluate: bool) -> None:
+@settings_options(PretrainOptions, metavars={"output": "DIR"})
+def pretrain(**given: Any) -> None:
     """Train a small model from random weights; called again, it resumes."""
-    check_name(model)
-    if not 0 < scale <= 100:
-        raise VtbenchError(f"--scale {scale} must lie above 0 and at most at 100")
+    options = checked(PretrainOptions, _given(given), option_name)
     try:
         import torch
 
@@ -45,18 +39,16 @@ def pretrain(model: str, name: str, output: str, seed: int, device: str, scale: 
         from vtbench_training.small_models.sizes import SIZES
     except ImportError as error:
         raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
-    if name not in RECIPES:
-        raise VtbenchError(f"pretrain knows no recipe {name!r}. There are: {', '.join(RECIPES)}.")
-    if name == "neutral" and model != "llava":
-        raise VtbenchError(f"the recipe neutral begins with the vision tower of a LLaVA, which {model} cannot take")
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    recipe = replace(RECIPES[name], seed=seed, sizes=SIZES[model])
-    if scale != 1:
-        recipe = recipe.scaled(scale)
+    device, model = options.device, options.model
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    recipe = replace(RECIPES[options.recipe], seed=options.seed, sizes=SIZES[model])
+    if options.scale != 1:
+        recipe = recipe.scaled(options.scale)
     keep_freed_memory()
-    finished = run_pretraining(recipe, Path(output), torch.device(chosen), _print_progress, model)
-    if evaluate:
-        {"default": write_card, "neutral": write_neutral_card}[name](recipe, finished, chosen, model)
+    finished = run_pretraining(recipe, Path(options.output), torch.device(device), _print_progress, model)
+    if options.evaluate:
+        {"default": write_card, "neutral": write_neutral_card}[options.recipe](recipe, finished, device, model)
     click.echo(f"{finished}: finished; `vtbench run --model {model} --model-args pretrained={finished}` uses it")
 
 
@@ -68,22 +60,14 @@ def _print_progress(line: dict[str, Any]) -> None:
     )
 
 
-def _finetune_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add one option for every field of `FineTune` to a command."""
-    texts, types = docs(), get_type_hints(FineTune)
-    for field in reversed(fields(FineTune)):
-        flag = _FLAGS.get(field.name, "--" + field.name.replace("_", "-"))
-        kind = types[field.name] if types[field.name] in (int, float) else str
-        shown = f" [{field.default}]" if isinstance(field.default, int | float | str) else ""
-        text = texts[field.name] + shown
-        metavar = {"mix": "FAMILY=W,...", "freeze": "PART,..."}.get(field.name)
-        command = click.option(flag, field.name, type=kind, metavar=metavar, help=text)(command)
-    return command
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @click.command()
 @click.option("--task", help="One family, or several by comma, of equal weight; --mix gives them weights.")
-@_finetune_options
+@settings_options(FineTune, flags=_FLAGS, metavars={"mix": "FAMILY=W,...", "freeze": "PART,...", "penalty": "NAME:W"})
 @click.option("--output", help="Directory for states, log and model. [results/train/<families>-<base>-<seed>]")
 @click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, or `auto`.")
 @click.option(
@@ -111,7 +95,7 @@ def train(
     **given: Any,
 ) -> None:
     """Fine-tune a model on task families: `vtbench train --task relational`; called again, it resumes."""
-    config = _config(task, {name: value for name, value in given.items() if value is not None})
+    config = _config(task, _given(given))
     try:
         from vtbench.engine.allocator import keep_freed_memory
         from vtbench_training.finetune.penalty_check import CHECK_IMAGES
@@ -145,7 +129,7 @@ def _config(task: str | None, given: dict[str, Any]) -> FineTune:
         given["freeze"] = tuple(part.strip() for part in given["freeze"].split(",") if part.strip())
     if "penalty" in given:
         given["penalty"] = parse_penalty(given["penalty"])
-    return FineTune(mix=mix, **given)
+    return checked(FineTune, {"mix": mix, **given}, partial(option_name, flags=_FLAGS))
 
 
 def _default_output(config: FineTune) -> Path:

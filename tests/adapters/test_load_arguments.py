@@ -9,6 +9,7 @@ import pytest
 
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
+from vtbench.settings import help_texts
 from vtbench_families import FAMILIES
 from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
 
@@ -47,7 +48,7 @@ def test_the_docstring_keeps_its_summary_and_gets_every_parameter():
 
 
 def test_every_field_has_a_help_text():
-    assert all(field.metadata["help"].endswith(".") for field in fields(LoadArguments))
+    assert all(text.endswith(".") for text in help_texts(LoadArguments).values())
 
 
 @pytest.mark.parametrize("adapter", ["hf", "llava", *FAMILIES])

@@ -25,8 +25,9 @@ from vtbench_training.small_models.llava import build_llava, build_processor
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("adapters", "openai", "vtbench_echo")]
 import tiny_models
-import vtbench_echo
 from endpoint_fakes import FakeEndpoint, serve
+
+import vtbench_echo
 
 REGISTRY = Registry()
 BUDGETS = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vtbench.errors import VtbenchError
-from vtbench_study.plan import QUICK, Plan, check_families
+from vtbench_study.plan import QUICK, Plan
+from vtbench_study.study import check_families
 
 
 def test_the_grid_has_every_arm_for_every_seed_and_one_base() -> None:
@@ -33,16 +34,16 @@ def test_a_plan_survives_its_document() -> None:
     [
         ({"seeds": ()}, "seeds must be different"),
         ({"seeds": (1, 1)}, "seeds must be different"),
-        ({"steps": 0}, "steps must be a whole number of at least 1"),
-        ({"images": 3}, "images must be a whole number of at least 20"),
-        ({"rate": float("nan")}, "rate must be a number above 0"),
+        ({"steps": 0}, "study: steps: must be greater than or equal to 1, not 0"),
+        ({"images": 3}, "study: images: must be greater than or equal to 20, not 3"),
+        ({"rate": float("nan")}, "study: rate: must be less than inf, not nan"),
         ({"families": ("coarse",)}, "two or more different families"),
         ({"families": ("coarse", "coarse")}, "two or more different families"),
         ({"mixes": {"empty": {"coarse": 0, "attribute": 0}}}, "the weights sum to nothing"),
         ({"mixes": {"coarse": {"coarse": 1}}}, "has the name of a family"),
         ({"penalties": {"colour": "cosine:0.1"}}, "penalty on 'colour', which is not trained"),
         ({"penalties": {"coarse": "cosine"}}, "write name:weight"),
-        ({"penalties": {"coarse": "cosinus:1"}}, "Did you mean 'cosine'?"),
+        ({"penalties": {"coarse": "cosinus:1"}}, "penalty: must be 'cosine', 'logdet'"),
     ],
 )
 def test_invalid_settings_are_rejected_in_one_line(fields, message: str) -> None:

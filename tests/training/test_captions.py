@@ -264,7 +264,7 @@ def test_a_tower_of_other_sizes_or_of_nowhere_is_refused(tower: Path, tmp_path: 
 def test_an_unknown_recipe_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["pretrain", "--output", str(tmp_path / "x"), "--recipe", "nope"]) == 2
     error = capsys.readouterr().err
-    assert "default, neutral" in error
+    assert "--recipe: must be 'default' or 'neutral', not 'nope'" in error
     assert error.count("\n") == 1
 
 

@@ -8,33 +8,27 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from vtbench.settings import help_texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadArguments:
-    """Which checkpoint to load, and how. The metadata `help` of a field is its line in a factory's docstring."""
+    """Which checkpoint to load, and how. The help text of a field is its line in a factory's docstring."""
 
-    pretrained: str | None = field(
-        default=None,
-        metadata={"help": "directory of a checkpoint in the transformers format, or its name on the hub."},
-    )
-    revision: str | None = field(default=None, metadata={"help": "branch, tag or commit on the hub."})
-    dtype: str = field(
-        default="auto",
-        metadata={"help": "`auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`."},
-    )
-    device: str = field(default="auto", metadata={"help": "`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."})
-    attn_implementation: str | None = field(
-        default=None, metadata={"help": "`eager`, `sdpa`, `flash_attention_2`; transformers' choice by default."}
-    )
-    trust_remote_code: bool | str = field(
-        default=False, metadata={"help": "run code that comes with the checkpoint; off by default."}
-    )
-    chat_template: str | None = field(
-        default=None, metadata={"help": "a Jinja template, or a file with one, in place of the processor's."}
-    )
+    pretrained: Annotated[
+        str | None, "directory of a checkpoint in the transformers format, or its name on the hub."
+    ] = None
+    revision: Annotated[str | None, "branch, tag or commit on the hub."] = None
+    dtype: Annotated[str, "`auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`."] = "auto"
+    device: Annotated[str, "`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."] = "auto"
+    attn_implementation: Annotated[
+        str | None, "`eager`, `sdpa`, `flash_attention_2`; transformers' choice by default."
+    ] = None
+    trust_remote_code: Annotated[bool | str, "run code that comes with the checkpoint; off by default."] = False
+    chat_template: Annotated[str | None, "a Jinja template, or a file with one, in place of the processor's."] = None
 
 
 _RAISES = "    AdapterError: the checkpoint or an argument cannot be used; one line that says why and what to do."
@@ -75,7 +69,7 @@ def with_load_arguments(
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [inspect.Parameter(f.name, keyword, default=f.default, annotation=f.type) for f in shared]
         signature = inspect.Signature([*parameters, *(p.replace(kind=keyword) for p in own)])
-        texts = {f.name: f.metadata["help"] for f in shared} | helps
+        texts = help_texts(LoadArguments) | helps
         lines = [f"    {p}: {texts[p]}" for p in signature.parameters if p in texts]
         factory.__name__, factory.__qualname__, factory.__module__ = make.__name__, make.__qualname__, make.__module__
         factory.__doc__ = "\n".join([inspect.getdoc(make) or "", "", "Args:", *lines, "", "Raises:", _RAISES])

@@ -79,6 +79,8 @@ def finetune(
         ResultsError: the disk is full; what was written before is intact.
     """
     registry = registry or Registry()
+    if config.budget:
+        registry.budget(config.budget)  # refuses an unknown one before anything is loaded
     place = choose_device(str(device))
     accelerator = _accelerator(place, trackers, directory)
     place = accelerator.device if accelerator.num_processes > 1 else place

@@ -1,0 +1,37 @@
+"""`PretrainOptions`: what `vtbench pretrain` trains and where, validated. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from vtbench.errors import VtbenchError
+from vtbench.settings import check_fields
+from vtbench_training.small_models import SMALL_MODELS, check_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainOptions:
+    """Options of a pretraining; the recipe itself is in `recipe.py`.
+
+    Raises:
+        VtbenchError: a value is out of range or unknown; names the field.
+    """
+
+    output: Annotated[str, "Directory for checkpoints, logs and the finished model."]
+    model: Annotated[str, f"Family: {', '.join(SMALL_MODELS)}."] = "llava"
+    recipe: Annotated[Literal["default", "neutral"], "`default`, or `neutral`: captions alone."] = "default"
+    seed: Annotated[int, "Seed of the weights and of the training scenes.", Ge(0)] = 0
+    device: Annotated[str, "`cpu`, `cuda`, or `auto`."] = "auto"
+    scale: Annotated[float, "Multiplies every stage's steps; 0.01 tries it out.", Gt(0), Le(100)] = 1.0
+    evaluate: Annotated[bool, "Run the four families on the result and write its card."] = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_name(self.model)
+        if self.recipe == "neutral" and self.model != "llava":
+            raise VtbenchError(
+                f"recipe: neutral begins with the vision tower of a LLaVA, which {self.model} cannot take"
+            )
