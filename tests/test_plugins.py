@@ -98,7 +98,7 @@ def test_init_adapter_installs_and_passes_its_own_test(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "mymodel" / "tests"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert "1 passed" in done.stdout
+    assert " passed" in done.stdout
     assert "mymodel" in [row["name"] for row in json.loads(vtbench(site, "ls", "models", "--json").stdout)]
 
 

@@ -162,7 +162,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(config: FineTune, unbroken: Pa
         train(config, tmp_path, 3)
     before = (tmp_path / "finetune.pt").read_bytes()
     (tmp_path / "finetune.part").symlink_to("/dev/full")
-    with pytest.raises(ResultsError, match="the checkpoint after step 4 cannot be written: the disk is full; what was"):
+    with pytest.raises(ResultsError, match="the checkpoint after step 4 cannot be written: the disk is full; earlier"):
         train(config, tmp_path)
     assert (tmp_path / "finetune.pt").read_bytes() == before
     assert not (tmp_path / "finetune.part").is_symlink()
@@ -178,9 +178,7 @@ def test_a_model_that_does_not_fit_on_the_disk_can_be_written_later(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(
-            ResultsError, match="the finished model cannot be written: file too large; what was written"
-        ):
+        with pytest.raises(ResultsError, match="the finished model cannot be written: file too large; earlier states"):
             train(config, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -10,14 +10,14 @@ from vtbench.metric import Metric
 
 def parrot(loud: bool = False) -> Adapter:
     """Repeats the question, in capitals if `loud`."""
-    from vtbench_echo.parrot import Parrot
+    from vtbench_echo.parrot_adapter import Parrot
 
     return Parrot(loud)
 
 
 def words() -> Metric:
     """Mean number of words in an answer (words)."""
-    from vtbench_echo.words import Words
+    from vtbench_echo.word_count import Words
 
     return Words()
 
