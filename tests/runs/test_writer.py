@@ -60,9 +60,7 @@ def test_samples_whose_lines_are_zeros_are_asked_again(tmp_path: Path) -> None:
     plugin = Plugin()
     go(tmp_path / "quiz.yaml", plugin, resume=True)
     assert plugin.model
-    assert set(plugin.model.batches) - {1, 2} == {4}, (
-        "the batch of the lost samples; single ones check the order"
-    )
+    assert set(plugin.model.batches) - {1, 2} == {4}, "the batch of the lost samples; single ones check the order"
     assert (first.path / "results.json").read_bytes() == results
     assert sorted(json.loads(line)["index"] for line in samples.read_text().splitlines()) == list(range(12))
 
