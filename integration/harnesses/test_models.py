@@ -71,7 +71,7 @@ def test_lmms_answers_as_llava_does(ours, checkpoint, tmp_path, arguments, why):
     ("arguments", "line"),
     [
         ({"model": "hugginface"}, "lmms-eval has no model 'hugginface'. Did you mean 'huggingface'?"),
-        ({"model": "huggingface", "pretrained": "/no/such"}, "pretrained=/no/such is not a directory"),
+        ({"model": "huggingface", "pretrained": "/no/such"}, "pretrained: /no/such is not a directory"),
         ({"model": "huggingface", "pretrained": "."}, "lmms-eval's 'huggingface' cannot be loaded: "),
         (
             {"model": "huggingface", "pretrained": "no-such/model"},

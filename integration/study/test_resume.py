@@ -116,8 +116,8 @@ def test_another_plan_in_its_directory_is_refused(uninterrupted: tuple[Path, str
         (["--families", "coarse,relationel"], "unknown family 'relationel'. Did you mean 'relational'?"),
         (["--mix", "empty:coarse=0,attribute=0"], "the weights sum to nothing"),
         (["--mix", "coarse=1"], "write NAME:..."),
-        (["--seeds", "0,x"], "'x' is not a whole number"),
-        (["--penalty", "coarse:cosinus:1"], "Did you mean 'cosine'?"),
+        (["--seeds", "0,x"], "--seeds: must be a valid integer"),
+        (["--penalty", "coarse:cosinus:1"], "must be 'cosine', 'logdet' or 'decorrelation', not 'cosinus'"),
         (["--executor", "local:workers=0"], "workers must be at least 1"),
     ],
 )
