@@ -212,6 +212,12 @@ class BaseAdapter:
         """Raise `AdapterError`: the model gives no visual tokens."""
         raise AdapterError(f"{type(self).__name__} gives no visual tokens")
 
+    def check_layers(self, layers: Sequence[str]) -> None:
+        """Raise `AdapterError` for a name that is not in `layers`; an overridden `visual_tokens` begins with it."""
+        if unknown := [layer for layer in layers if layer not in self.layers]:
+            known = ", ".join(map(repr, self.layers)) or "none"
+            raise AdapterError(f"{type(self).__name__} has no layer {unknown[0]!r}; its layers: {known}")
+
     def describe(self) -> Mapping[str, Any]:
         """Return the class's name; override it to record checkpoint, device and number format."""
         return {"checkpoint": f"{type(self).__module__}.{type(self).__qualname__}", "device": "cpu"}

@@ -13,12 +13,14 @@ import click
 
 from vtbench.adapter import Adapter
 from vtbench.config import RunConfig
+from vtbench.engine.inference import query_outputs
 from vtbench.engine.setup import RunPlan
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.registry import Registry
 from vtbench.types import Sample, Task
 
 SAMPLES, SIZE = 32, 8
+_Row = dict[str, str | None]
 
 
 def check_batching(config: RunConfig, registry: Registry) -> int:
@@ -38,7 +40,7 @@ def check_batching(config: RunConfig, registry: Registry) -> int:
         for task in plan.tasks:
             samples = list(_samples(task, adapter))
             compared += len(samples)
-            alone, together = (_answers(adapter, task, samples, n) for n in (1, size))
+            alone, together = (_answers(adapter, task, samples, n, f"model {config.model!r}") for n in (1, size))
             for sample, one, many in zip(samples, alone, together, strict=True):
                 differing += [
                     {"id": sample.id, "form": form, "alone": one[form], "batched": many[form]}
@@ -65,20 +67,22 @@ def _samples(task: Task, adapter: Adapter) -> list[Sample]:
     return made
 
 
-def _answers(adapter: Adapter, task: Task, samples: Sequence[Sample], size: int) -> list[dict[str, str | None]]:
-    """Return each sample's generated answer and most likely choice."""
-    found: list[dict[str, str | None]] = [{} for _ in samples]
+def _answers(adapter: Adapter, task: Task, samples: Sequence[Sample], size: int, model: str) -> list[_Row]:
+    """Return each sample's generated answer and most likely choice.
+
+    Raises:
+        AdapterError: the adapter returned what it may not, or the batch does not fit into memory.
+    """
+    found: list[_Row] = []
     try:
         for start in range(0, len(samples), size):
-            part, rows = samples[start : start + size], found[start : start + size]
-            if "generate" in adapter.capabilities:
-                for row, output in zip(rows, adapter.generate(part, task.max_new_tokens), strict=True):
-                    row["generate"] = output.text
-            closed = [(row, sample) for row, sample in zip(rows, part, strict=True) if sample.choices]
-            if "rank" in adapter.capabilities and closed:
-                for (row, sample), output in zip(closed, adapter.rank([s for _, s in closed]), strict=True):
-                    scores = output.logprobs or ()
-                    row["rank"] = sample.choices[max(range(len(scores)), key=scores.__getitem__)] if scores else None
+            part = tuple(samples[start : start + size])
+            outputs = query_outputs(part, adapter, adapter.capabilities, task.max_new_tokens, model)
+            for sample, output in zip(part, outputs, strict=True):
+                row: _Row = {"generate": output.text} if "generate" in adapter.capabilities else {}
+                if scores := output.logprobs:
+                    row["rank"] = sample.choices[max(range(len(scores)), key=scores.__getitem__)]
+                found.append(row)
     except OutOfMemory as error:
         raise AdapterError(f"batch size {size} does not fit into memory; give a smaller --batch-size") from error
     return found

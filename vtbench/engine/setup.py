@@ -18,6 +18,7 @@ from vtbench.adapter import Adapter, BudgetAdapter
 from vtbench.budget import Budget, FittedBudget
 from vtbench.config import RunConfig
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
+from vtbench.engine.validation import check_declarations, check_needs
 from vtbench.errors import AdapterError, VtbenchError, nearest
 from vtbench.executor import Model
 from vtbench.metric import Metric, TaskWithMetrics, VisualMetric
@@ -114,22 +115,26 @@ class RunPlan:
     def create_metric(self, spec: str, task: Task) -> Metric:
         """Create a metric of the task itself, or of a plugin."""
         own = task.metric_factories if isinstance(task, TaskWithMetrics) else {}
-        if spec in own:
-            return own[spec]()
         sweep = self.config.budget_sweep
-        if spec == SWEEP and isinstance(sweep, list):
-            return cast(Metric, self.registry.create("metric", SWEEP, {"policies": sweep}))
-        return self.registry.metric(spec)
+        if spec in own:
+            metric = own[spec]()
+        elif spec == SWEEP and isinstance(sweep, list):
+            metric = cast(Metric, self.registry.create("metric", SWEEP, {"policies": sweep}))
+        else:
+            metric = self.registry.metric(spec)
+        check_needs(metric, f"metric {spec!r}")
+        return metric
 
     def create_adapter(self) -> Adapter:
         """Create the model's adapter, wrapped in the run's token budget if it has one.
 
         Raises:
             VtbenchError: unknown model, or an invalid setting.
-            AdapterError: the model cannot be loaded, or takes no token budget.
+            AdapterError: the model cannot be loaded, declares what cannot be, or takes no token budget.
         """
         config, sweep = self.config, bool(self.config.budget_sweep)
         adapter = self.registry.adapter(config.model, config.model_args, config.device, config.dtype)
+        check_declarations(adapter, f"model {config.model!r}")
         needs = {"budget"} if self.budget is not None or sweep else set()
         needs |= {"visual_tokens"} if isinstance(self.budget, FittedBudget) or sweep else set()
         if missing := sorted(needs - adapter.capabilities):

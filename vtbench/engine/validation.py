@@ -9,17 +9,47 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Set as AbstractSet
+from typing import Any, get_args
 
 import numpy as np
 
+from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError, PluginError, SampleError
-from vtbench.types import Observation, Output, Sample, VisualTokens
+from vtbench.metric import Metric
+from vtbench.types import Capability, Observation, Output, Sample, VisualTokens
 
 ROUNDING = 1e-4
 """How far a log-probability may lie above 0, and a box outside of the image, by rounding."""
 _PLAIN = (bool, int, float, str, list, tuple, Mapping, np.ndarray, np.generic, type(None))
 """What values of an observation may be."""
+
+
+def check_declarations(adapter: Adapter, model: str) -> None:
+    """Refuse an adapter whose attributes the loop cannot read.
+
+    Raises:
+        AdapterError: `capabilities` is no set of known ones, `layers` no sequence of names, or `image_size` no number.
+    """
+    can, layers, size = adapter.capabilities, adapter.layers, adapter.image_size
+    known = get_args(Capability)
+    if not isinstance(can, AbstractSet) or not can <= set(known):
+        raise AdapterError(f"{model}: capabilities is {can!r}; expected a frozenset of some of {', '.join(known)}")
+    if not isinstance(layers, (tuple, list)) or not all(isinstance(layer, str) for layer in layers):
+        raise AdapterError(f"{model}: layers is {layers!r}; expected a tuple of names")
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+        raise AdapterError(f"{model}: image_size is {size!r}; expected a number of pixels, or None")
+
+
+def check_needs(metric: Metric, label: str) -> None:
+    """Refuse a metric of which it cannot be told what the adapter must be able to do.
+
+    Raises:
+        PluginError: `needs` is no set of known capabilities.
+    """
+    known = get_args(Capability)
+    if not isinstance(metric.needs, AbstractSet) or not metric.needs <= set(known):
+        raise PluginError(f"{label}: needs is {metric.needs!r}; expected a frozenset of some of {', '.join(known)}")
 
 
 def checked_outputs(outputs: Any, samples: Sequence[Sample], method: str, model: str) -> list[Output]:

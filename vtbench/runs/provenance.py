@@ -18,6 +18,7 @@ from importlib import metadata
 from typing import Any
 
 from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
+from vtbench.errors import plugin_errors
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
 from vtbench.scoring import SCORING_VERSION
@@ -121,7 +122,9 @@ def run_facts(
     plugins: Iterable[Plugin],
 ) -> dict[str, Any]:
     """Return the content of run.json for a run that begins now."""
-    now, model = datetime.now().astimezone(), dict(adapter.describe())
+    now = datetime.now().astimezone()
+    with plugin_errors(f"model {config.model!r}: describe"):
+        model = dict(adapter.describe())
     keys = deciding(config, tasks, metrics, model)
     return {
         "run_id": run_id(now, config.model, [task.name for task in tasks]),

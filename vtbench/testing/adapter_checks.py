@@ -14,7 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from vtbench.adapter import Adapter, BudgetAdapter
+from vtbench.adapter import Adapter, BudgetAdapter, TrainableAdapter
 from vtbench.budget import Budget, checked_weights
 from vtbench.engine.validation import checked_outputs, checked_visual
 from vtbench.errors import AdapterError, PluginError, VtbenchError
@@ -155,6 +155,10 @@ class _Session:
             expect(not layers, f"layers is {layers!r} without the capability visual_tokens; expected ()")
         if "budget" in can:
             expect(isinstance(adapter, BudgetAdapter), f"{self.label} does not meet vtbench.adapter.BudgetAdapter")
+        if "train" in can:
+            lacking = [name for name in protocol_members(TrainableAdapter) if not hasattr(adapter, name)]
+            names = ", ".join(f"`{name}`" for name in lacking)
+            expect(not lacking, f"{self.label} lacks {names}; expected all of TrainableAdapter, as train is declared")
 
     def check_description(self) -> None:
         """Fail where `describe` cannot be written into run.json."""
@@ -212,7 +216,7 @@ class _Session:
 
     def check_unknown_layer(self) -> None:
         """Fail where a layer that is not in `layers` is not refused by its name."""
-        expected = f"expected an AdapterError that names it (BaseAdapter.check_layers({UNKNOWN!r}))"
+        expected = "expected an AdapterError that names it, as BaseAdapter.check_layers raises"
         try:
             self.adapter.visual_tokens(fresh(self._samples)[:2], [UNKNOWN])
         except AdapterError as error:

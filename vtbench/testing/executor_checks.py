@@ -57,7 +57,7 @@ def executor_checks(make: Callable[[], Executor], registry: Registry | None = No
         Check("fitting returns the states of a worker in this process", session.check_fit),
         Check("batches come in order, as large as they were asked for", session.check_batches),
         Check("records are those of a worker in this process", session.check_records),
-        Check("a run that is closed early can go on", session.check_closed_early),
+        Check("a run that is closed early hands out no more batches", session.check_closed_early),
         Check("a model that cannot be used is refused by its own error", session.check_model_error),
         Check("every job ends, and a failed one says why", session.check_jobs),
         Check("jobs that are closed early are ended", session.check_jobs_closed_early),
@@ -143,16 +143,23 @@ class _Session:
         return [replace(record, seconds=0.0) for batch in batches for record in batch.records]
 
     def check_closed_early(self) -> None:
-        """Fail where a pool whose batches were closed early cannot be asked for the rest."""
+        """Fail where batches are handed out after the generator of batches was closed."""
+        handed_out: list[int] = []
+
+        def sizes() -> Iterator[int]:
+            for size in repeat(1):
+                handed_out.append(size)
+                yield size
+
         with self._pool() as pool:
-            states = self._states(pool)
-            pool.load_states(TASK, states)
-            with closing(pool.run_batches(TASK, range(SAMPLES), _sizes())) as batches:
+            pool.load_states(TASK, self._states(pool))
+            with closing(pool.run_batches(TASK, range(SAMPLES), sizes())) as batches:
                 first = next(batches)
-            rest = range(len(first.records), SAMPLES)
-            pool.load_states(TASK, states)
-            found = [r.index for batch in pool.run_batches(TASK, rest, repeat(8)) for r in batch.records]
-        expect(found == list(rest), f"after an early close the rest is {found}; expected {list(rest)}")
+            expect(first.start == 0, f"the first batch starts at {first.start}; expected 0")
+            before = len(handed_out)
+            time.sleep(QUIET_SECONDS)
+            more = len(handed_out) - before
+        expect(not more, f"{more} batches were handed out after the close; expected none")
 
     def check_model_error(self) -> None:
         """Fail where a worker's error reaches the driver as another one."""
