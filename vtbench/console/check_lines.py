@@ -13,32 +13,28 @@ if TYPE_CHECKING:
 
 
 def show_checks(label: str, checks: Sequence[Check], as_json: bool) -> int:
-    """Run checks and print each result as it comes; a reason that was printed before is referred to.
+    """Run checks and print each result as soon as it is known.
 
     Args:
         label: what is checked, e.g. `model 'llava'`.
-        checks: to run.
-        as_json: print a JSON document on standard output at the end, and the lines on standard error.
+        checks: to run, in order.
+        as_json: print a JSON document on standard output, and the lines on standard error.
 
     Returns:
         The exit status: 1 if a check failed.
     """
     from vtbench.testing.checks import run_checks
 
-    said: dict[str, str] = {}
-
     def show(result: CheckResult) -> None:
-        if result.reason is None:
-            click.echo(f"passed  {result.check}", err=as_json)
-            return
-        first = said.setdefault(result.reason, result.check)
-        why = result.reason if first == result.check else f"as above ({first})"
-        click.echo(f"FAILED  {result.check}: {why}", err=as_json)
+        word = "passed" if result.passed else "-" if result.blocked else "FAILED"
+        click.echo(f"{word:6}  {result.check}" + ("" if result.passed else f": {result.reason}"), err=as_json)
 
     results = run_checks(checks, show)
-    failed = sum(not result.passed for result in results)
-    click.echo(f"{label}: {len(results)} checks, {failed or 'none'} failed", err=as_json)
+    failed = sum(not result.passed and not result.blocked for result in results)
+    blocked = sum(result.blocked for result in results)
+    rest = f", {blocked} not checked" if blocked else ""
+    click.echo(f"{label}: {len(results)} checks, {failed or 'none'} failed{rest}", err=as_json)
     if as_json:
-        rows = [{"check": result.check, "passed": result.passed, "reason": result.reason} for result in results]
-        click.echo(json.dumps({"checked": label, "failed": failed, "checks": rows}))
+        rows = [{"check": r.check, "passed": r.passed, "blocked": r.blocked, "reason": r.reason} for r in results]
+        click.echo(json.dumps({"checked": label, "failed": failed, "not_checked": blocked, "checks": rows}))
     return int(failed > 0)

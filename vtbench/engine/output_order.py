@@ -1,50 +1,51 @@
-"""Whether a model's answers stand where their samples do: some samples of a task's first batch are asked again, alone.
+"""Detects answers in the wrong order and answers that depend on the batch, by querying some samples again, alone.
 
-An adapter that sorts its batch by length and does not sort the answers back, or that pads wrongly, gives every sample
-another's answer, or one that depends on its neighbours, and no length or type tells. Where two samples get the answers
-that they had in the batch nothing more is asked. Rounding changes single answers in a batch and must not end a run, so
-the errors below need the same verdict from most of 8 samples, and an answer that others got for certain.
+Lengths and types cannot reveal an adapter that sorts its batch and does not restore the order, or that pads wrongly. So
+two samples of a task's first batch are queried alone. If their answers match, nothing more is done. If not, the first 8
+samples are queried alone and together. Rounding may change single answers in a batch and must not abort a run; the
+thresholds below tell the two apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vtbench.errors import AdapterError, OutOfMemory, VtbenchError
+from vtbench.errors import AdapterError
 from vtbench.types import Output, Record, Sample
 
 SAMPLES = 8
-"""How many samples are asked alone where the first two got other answers than in the batch."""
+"""Number of samples that are queried alone after a mismatch."""
 FEWEST = 4
-"""Smaller batches are not looked at."""
+"""Smaller batches are not checked."""
 DISPLACED = 3
-"""So many answers must stand in another's place."""
+"""Number of answers that must belong to another sample before the order is called wrong."""
 DIFFERING = 6
-"""So many of 8 answers must be other ones alone."""
+"""Number of answers, of 8, that must differ before the answers are said to depend on the batch."""
 ALIKE, APART = 0.05, 0.5
-"""Log-probabilities, in nats, that are alike up to rounding, and that no rounding explains."""
+"""Differences of log-probabilities, in nats: at most that of rounding, and more than rounding explains."""
 SHORT = 16
-"""Longer texts, in tokens, differ by rounding alone."""
+"""Answers of up to this many tokens must not depend on the batch; longer ones may diverge by rounding."""
 
 Ask = Callable[[Sequence[Sample]], Sequence[Output]]
 
 
 def check_order(samples: Sequence[Sample], records: Sequence[Record], ask: Ask, model: str, tokens: int) -> None:
-    """Refuse answers that are those of other samples, or other ones alone.
+    """Raise an error if a batch's answers are in the wrong order, or depend on the batch.
 
-    A model that is paid for its answers (`Record.cost`) is not asked again.
+    Models that are paid per token or answer (`tokens_out`, `cost`) are not queried again.
 
     Args:
-        samples: a task's first batch, without the samples that failed.
-        records: what was answered to them together.
-        ask: asks the model.
-        model: what an error calls it.
-        tokens: that an answer may take.
+        samples: a task's first batch, without failed samples.
+        records: the records of the same samples.
+        ask: queries the model.
+        model: the model's name in error messages.
+        tokens: maximum number of tokens of an answer.
 
     Raises:
-        AdapterError: they are.
+        AdapterError: the answers are in the wrong order, or most of them depend on the batch.
     """
-    if len(samples) < FEWEST or any(record.cost is not None for record in records):
+    paid = any(record.tokens_out is not None or record.cost is not None for record in records)
+    if paid or len(samples) < FEWEST:
         return
     others = [i for i, record in enumerate(records) if record.output != records[0].output]
     try:
@@ -55,11 +56,11 @@ def check_order(samples: Sequence[Sample], records: Sequence[Record], ask: Ask, 
         some = samples[:SAMPLES]
         alone = [ask([sample])[0] for sample in some]
         if not all(_alike(ask([sample])[0], said) for sample, said in zip(some, alone, strict=True)):
-            return  # it answers by chance: nothing can be told
+            return  # answers are random: their order cannot be checked
         if _rearranged(alone, ask(some)) and _rearranged([*alone[3:], *alone[:3]], ask([*some[3:], *some[:3]])):
             raise AdapterError(
-                f"{model} returned its answers in another order than the samples; expected one for each sample, in "
-                "the order of the batch"
+                f"{model} returned its answers in another order than the samples; expected one per sample, in the "
+                "order of the batch"
             )
         differing = sum(_apart(one, other) for one, other in zip(alone, ask(some), strict=True))
         if differing >= DIFFERING and (tokens <= SHORT or alone[0].text is None):
@@ -69,14 +70,12 @@ def check_order(samples: Sequence[Sample], records: Sequence[Record], ask: Ask, 
             )
     except AdapterError:
         raise
-    except (VtbenchError, OutOfMemory):
-        return  # a sample that cannot be answered alone tells nothing
-    except Exception:  # nor does an adapter's own error: where it matters, it is met again
+    except Exception:  # the adapter fails on a sample alone: nothing can be concluded about the batch
         return
 
 
 def _rearranged(alone: Sequence[Output], together: Sequence[Output]) -> bool:
-    """Return whether the answers of a batch are those that its samples get alone, but for their order."""
+    """Return whether the answers of a batch are a permutation of the answers that its samples get alone."""
     apart = sum(_apart(one, other) for one, other in zip(alone, together, strict=True))
     left = list(range(len(together)))
     for i, said in enumerate(alone):

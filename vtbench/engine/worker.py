@@ -116,8 +116,7 @@ class Worker:
         needs = frozenset[str]().union(*(metric.needs for metric in self._metrics[task.name].values()))
         samples = {m.sample.id: m.sample for m in batch if isinstance(m.sample, Sample)}
         answered = [record for record in records if record.error is None]
-        paid = any(record.tokens_out is not None or record.cost is not None for record in answered)
-        if needs & {"generate", "rank"} and not paid:  # a model that is paid by tokens is asked nothing twice
+        if needs & {"generate", "rank"}:
             tokens = task.max_new_tokens
             ask = partial(query_outputs, adapter=self._adapter, needs=needs, max_new_tokens=tokens, model=self._model)
             check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)

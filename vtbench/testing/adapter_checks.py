@@ -30,6 +30,7 @@ ASKED: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")
 NATS, TOKEN_SHARE = 1e-4, 1e-3
 """What two answers to one question may differ by: log-probabilities in nats, visual tokens as a share of a value."""
 UNKNOWN = "nosuchlayer"
+DECLARES = "it declares what an adapter must"
 
 
 def adapter_checks(
@@ -49,42 +50,57 @@ def adapter_checks(
     """
     session = _Session(make, samples)
     can = session.capabilities
-    checks = [Check("it declares what an adapter must", session.check_members)]
+    checks = [Check(DECLARES, session.check_members)]
     if session.missing:
         return checks
     checks.append(Check("describe() is JSON that names the checkpoint", session.check_description))
-    if "generate" in can:
-        checks.append(Check("generate returns one text for each sample", session.check_generate))
-    if "rank" in can:
-        checks.append(Check("rank returns one log-probability for each choice", session.check_rank))
-    if "visual_tokens" in can:
-        checks += [
-            Check("visual_tokens returns (samples, tokens, width) at each layer", session.check_visual_tokens),
-            Check("visual_tokens places tokens within the image", session.check_boxes),
-            Check("visual_tokens refuses a layer that there is not", session.check_unknown_layer),
+    asked = list(_return_checks(session))
+    if asked:
+        returned = tuple(check.name for check in asked)
+        again = Check("asked again it answers the same", session.check_repeatable, returned)
+        known = (*returned, again.name)
+        together = [
+            Check("answers come in the order of the samples", session.check_order, known),
+            Check("answers do not depend on the batch", session.check_batch, known),
         ]
-    if can & {*ASKED}:
         checks += [
-            Check("samples and their images are left as they are", session.check_unchanged),
-            Check("asked again it answers the same", session.check_repeatable),
-            Check("answers come in the order of the samples", session.check_order),
-            Check("answers do not depend on the batch", session.check_batch),
+            *asked,
+            Check("samples and their images are left as they are", session.check_unchanged, returned),
+            again,
+            *together,
         ]
-    if "budget" in can:
-        checks += _budget_checks(session, budgets)
-    if can & {*ASKED}:
-        checks.append(Check("made anew it answers the same", session.check_made_anew))
+        if "budget" in can:
+            checks += _budget_checks(session, budgets, known, tuple(check.name for check in together))
+        checks.append(Check("made anew it answers the same", session.check_made_anew, known))
     return [*checks, Check("it closes", session.close)]
 
 
-def _budget_checks(session: _Session, budgets: Sequence[Budget]) -> Iterator[Check]:
-    yield Check("a budget that keeps every token changes nothing", lambda: session.check_whole(budgets))
-    yield Check("tokens that a budget drops do not reach the decoder", session.check_token_counts)
+def _return_checks(session: _Session) -> Iterator[Check]:
+    """Yield the checks of what each method returns; the others need them."""
+    can = session.capabilities
+    if "generate" in can:
+        yield Check("generate returns one text for each sample", session.check_generate)
+    if "rank" in can:
+        yield Check("rank returns one log-probability for each choice", session.check_rank)
+    if "visual_tokens" in can:
+        tokens = Check("visual_tokens returns (samples, tokens, width) at each layer", session.check_visual_tokens)
+        yield tokens
+        yield Check("visual_tokens places tokens within the image", session.check_boxes, (tokens.name,))
+        yield Check("visual_tokens refuses a layer that there is not", session.check_unknown_layer)
+
+
+def _budget_checks(
+    session: _Session, budgets: Sequence[Budget], known: tuple[str, ...], together: tuple[str, ...]
+) -> Iterator[Check]:
+    forgotten = Check("a budget is forgotten with its call", session.check_forgotten, known)
+    yield Check("a budget that keeps every token changes nothing", lambda: session.check_whole(budgets), known)
+    yield forgotten
+    dropped = "tokens that a budget drops do not reach the decoder"
+    yield Check(dropped, session.check_token_counts, (DECLARES, *known, forgotten.name))
     for budget in (*EXAMPLES, *budgets):
         name = f"answers do not depend on the batch under the budget {budget.name!r}"
-        yield Check(name, lambda budget=budget: session.check_batch_under(budget))  # type: ignore[misc]
-    yield Check("a budget is forgotten with its call", session.check_forgotten)
-    yield Check("a budget that is broken or cannot be met is refused", session.check_refusal)
+        yield Check(name, lambda budget=budget: session.check_batch_under(budget), (*known, *together))  # type: ignore[misc]
+    yield Check("a budget that is broken or cannot be met is refused", session.check_refusal, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,10 +401,6 @@ class _Session:
         return self._parts(1)
 
     def _fail_on(self, kind: Literal["order", "batch"]) -> None:
-        try:
-            self.check_repeatable()
-        except CheckFailed as error:
-            raise CheckFailed(f"cannot be told, as {error}") from error
         for how, answers in self._batches.items():
             for name in self._asks:
                 self._fail_on_method(kind, name, how, answers)

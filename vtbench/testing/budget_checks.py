@@ -36,22 +36,24 @@ def budget_checks(make: Callable[[], Budget]) -> list[Check]:
     checks = [Check("it declares what a budget must", session.check_members)]
     if session.missing:
         return checks
+    weighed = Check("weights are (kept, tokens) with rows that sum to 1", session.check_weights)
+    again = Check("weights are the same each time", session.check_repeatable, (weighed.name,))
+    needs = (weighed.name, again.name)
+    checks += [weighed, again]
     if session.fitted:
         checks += [
-            Check("before it is fitted it refuses to give weights", session.check_unfitted),
-            Check("measure returns one row for each sample, whatever the batch", session.check_measure),
-            Check("counts are those of the weights of the fitted budget", session.check_counts),
+            Check("before it is fitted it refuses to give weights", session.check_unfitted, needs),
+            Check("measure returns one row for each sample, whatever the batch", session.check_measure, needs),
+            Check("counts are those of the weights of the fitted budget", session.check_counts, needs),
         ]
     checks += [
-        Check("two of the same settings are one budget", session.check_equal),
-        Check("weights are (kept, tokens) with rows that sum to 1", session.check_weights),
-        Check("weights do not depend on the batch", session.check_batch),
-        Check("weights are the same each time", session.check_repeatable),
-        Check("weights are given for tokens without boxes", session.check_without_boxes),
-        Check("visual tokens are left as they are", session.check_unchanged),
+        Check("two of the same settings are one budget", session.check_equal, needs),
+        Check("weights do not depend on the batch", session.check_batch, needs),
+        Check("weights are given for tokens without boxes", session.check_without_boxes, needs),
+        Check("visual tokens are left as they are", session.check_unchanged, needs),
     ]
     if find_spec("torch"):
-        checks.append(Check("weights of torch tensors are those of arrays", session.check_torch))
+        checks.append(Check("weights of torch tensors are those of arrays", session.check_torch, needs))
     return checks
 
 

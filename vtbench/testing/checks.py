@@ -23,6 +23,8 @@ class Check:
     name: str
     """The rule, as a sentence about the thing: `rank returns one log-probability for each choice`."""
     function: Callable[[], None]
+    needs: tuple[str, ...] = ()
+    """Names of checks that come before; where one of them failed, `run_checks` does not run this one."""
 
     def __call__(self) -> None:
         """Check the rule.
@@ -39,10 +41,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What became of a check."""
+    """The result of one check."""
 
     check: str
     error: Exception | None = None
+    blocked: bool = False
+    """Whether it was not run, as a check that it needs failed."""
 
     @property
     def passed(self) -> bool:
@@ -61,20 +65,23 @@ class CheckResult:
 def run_checks(
     checks: Iterable[Check], report: Callable[[CheckResult], object] = lambda result: None
 ) -> list[CheckResult]:
-    """Run every check and return what became of each, in order.
+    """Run the checks in order and return their results.
 
     Args:
         checks: those of `adapter_checks`, `metric_checks`, `budget_checks` or `executor_checks`.
-        report: is told of each result as soon as it is there.
+        report: called with each result as soon as it is known.
     """
-    results = []
+    results: list[CheckResult] = []
     for check in checks:
         error: Exception | None = None
+        failed = [result.check for result in results if result.check in check.needs and not result.passed]
         try:
+            if failed:
+                raise CheckFailed(f"not checked, as this failed: {failed[0]}")
             check()
         except Exception as raised:  # whatever the thing raises is what the check finds
             error = raised
-        results.append(CheckResult(check.name, error))
+        results.append(CheckResult(check.name, error, bool(failed)))
         report(results[-1])
     return results
 
@@ -83,9 +90,9 @@ def assert_checks(checks: Iterable[Check]) -> None:
     """Run every check, for a test of one line.
 
     Raises:
-        CheckFailed: names each rule that is not kept, a line each; it comes from the first one's error.
+        CheckFailed: names each rule that is not kept, one per line; its cause is the first one's error.
     """
-    failed = [result for result in run_checks(checks) if not result.passed]
+    failed = [result for result in run_checks(checks) if not result.passed and not result.blocked]
     if failed:
         raise CheckFailed("\n".join(f"{result.check}: {result.reason}" for result in failed)) from failed[0].error
 

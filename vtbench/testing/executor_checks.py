@@ -51,13 +51,15 @@ def executor_checks(make: Callable[[], Executor], registry: Registry | None = No
     checks = [Check("it declares what an executor must", session.check_members)]
     if session.missing:
         return checks
+    model = Check("the pool's model is the run's", session.check_model)
+    batches = Check("batches come in order, as large as they were asked for", session.check_batches, (model.name,))
     return [
         *checks,
-        Check("the pool's model is the run's", session.check_model),
-        Check("fitting returns the states of a worker in this process", session.check_fit),
-        Check("batches come in order, as large as they were asked for", session.check_batches),
-        Check("records are those of a worker in this process", session.check_records),
-        Check("a run that is closed early hands out no more batches", session.check_closed_early),
+        model,
+        Check("fitting returns the states of a worker in this process", session.check_fit, (model.name,)),
+        batches,
+        Check("records are those of a worker in this process", session.check_records, (batches.name,)),
+        Check("a run that is closed early hands out no more batches", session.check_closed_early, (batches.name,)),
         Check("a model that cannot be used is refused by its own error", session.check_model_error),
         Check("every job ends, and a failed one says why", session.check_jobs),
         Check("jobs that are closed early are ended", session.check_jobs_closed_early),

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -47,20 +48,23 @@ def metric_checks(make: Callable[[], Metric], samples: Sequence[Sample] | None =
     checks = [Check("it declares what a metric must", session.check_members)]
     if session.missing:
         return checks
+    observed = Check("observe returns one observation of JSON and arrays for each sample", session.check_observations)
+    needs = (observed.name,)
+    checks.append(observed)
     if session.fitted:
+        state = "its state does not depend on the batches that it was fitted on"
         checks += [
-            Check("its state does not depend on the batches that it was fitted on", session.check_state),
-            Check("it takes the first of its layers alone", session.check_first_layer),
+            Check(state, session.check_state, needs),
+            Check("it takes the first of its layers alone", session.check_first_layer, needs),
         ]
     return [
         *checks,
-        Check("observe returns one observation of JSON and arrays for each sample", session.check_observations),
-        Check("samples and their images are left as they are", session.check_unchanged),
-        Check("observations do not depend on the batch", session.check_batch),
-        Check("scores do not depend on the order of the samples", session.check_order),
-        Check("scores are the same from what was stored", session.check_stored),
-        Check("scores are finite numbers within their intervals", session.check_scores),
-        Check("without observations no score has a value", session.check_empty),
+        Check("samples and their images are left as they are", session.check_unchanged, needs),
+        Check("observations do not depend on the batch", session.check_batch, needs),
+        Check("scores do not depend on the order of the samples", session.check_order, needs),
+        Check("scores are the same from what was stored", session.check_stored, needs),
+        Check("scores are finite numbers within their intervals", session.check_scores, needs),
+        Check("without observations no score has a value", session.check_empty, needs),
     ]
 
 
@@ -171,11 +175,18 @@ class _Session:
             what = f"observe changed `{changed[0] if changed else ''}` of sample {sample.id}"
             expect(not changed, f"{what}; expected to leave samples as they are (work on image.copy())")
 
+    @cached_property
+    def _whole(self) -> tuple[list[Record], list[Observation], dict[str, Score]]:
+        """Records, observations and scores of one batch of all samples."""
+        metric, samples = self._ready(), self._samples
+        records, seen = example_records(samples), self._observe(metric, samples)
+        return records, seen, self._compute(metric, records, seen)
+
     def check_batch(self) -> None:
         """Fail where a sample's observation depends on what else is in the batch."""
-        samples, whole = self._samples, self._observe(self._ready(), self._samples)
-        for size in (5, 1):
-            parts = []
+        samples, (records, whole, scores) = self._samples, self._whole
+        for size in (1, 5):
+            parts: list[Observation] = []
             for start in range(0, len(samples), size):
                 parts += self._observe(self._ready(), samples[start : start + size])
             for sample, one, other in zip(samples, whole, parts, strict=True):
@@ -184,23 +195,19 @@ class _Session:
                         f"observe gives {_short(one)} for sample {sample.id} in a batch of {len(samples)} and "
                         f"{_short(other)} in one of {size}; expected the same, in the order of the batch"
                     )
-            records = example_records(samples)
-            first, second = (self._compute(self._ready(), records, seen) for seen in (whole, parts))
-            self._expect_same(first, second, f"from batches of {size}")
+        self._expect_same(scores, self._compute(self._ready(), records, parts), f"from batches of {size}")
 
     def check_order(self) -> None:
         """Fail where scores depend on the order of records and observations."""
-        metric, samples = self._ready(), self._samples
-        records, seen = example_records(samples), self._observe(metric, samples)
+        records, seen, scores = self._whole
         pairs = list(zip(records, seen, strict=True))
         random.Random(0).shuffle(pairs)
-        other = self._compute(metric, [record for record, _ in pairs], [observation for _, observation in pairs])
-        self._expect_same(self._compute(metric, records, seen), other, "from the same samples in another order")
+        other = self._compute(self._ready(), [record for record, _ in pairs], [observed for _, observed in pairs])
+        self._expect_same(scores, other, "from the same samples in another order")
 
     def check_stored(self) -> None:
         """Fail where scores change when records and observations were written and read, as in a resumed run."""
-        metric, samples = self._ready(), self._samples
-        records, seen = example_records(samples), self._observe(metric, samples)
+        records, seen, scores = self._whole
         back = [
             {
                 key: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value))
@@ -209,14 +216,12 @@ class _Session:
             for one in seen
         ]
         read = [replace(record, meta=json.loads(json.dumps(dict(record.meta)))) for record in records]
-        other = self._compute(self._ready(), read, back)
-        self._expect_same(self._compute(metric, records, seen), other, "from what was written and read again")
+        self._expect_same(scores, self._compute(self._ready(), read, back), "from what was written and read again")
 
     def check_scores(self) -> None:
         """Fail where there is no score, or one that is not a number or lies outside of its interval."""
-        metric, samples = self._ready(), self._samples
-        scores = self._compute(metric, example_records(samples), self._observe(metric, samples))
-        expect(scores, f"compute returned no score for {len(samples)} samples; expected one at least")
+        records, _, scores = self._whole
+        expect(scores, f"compute returned no score for {len(records)} samples; expected one at least")
         self._check_finite(scores)
 
     def _check_finite(self, scores: Mapping[str, Score]) -> None:
