@@ -146,7 +146,10 @@ class PadsWrongly(Good):
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
         longest = max(len(sample.prompt) for sample in samples)
         outputs = super().generate(samples, max_new_tokens, budget)
-        return [replace(o, text=f"{o.text}{len(s.prompt) < longest}{len(samples) > 1}") for s, o in zip(samples, outputs)]
+        return [
+            replace(o, text=f"{o.text}{len(s.prompt) < longest}{len(samples) > 1}")
+            for s, o in zip(samples, outputs, strict=True)
+        ]
 
 
 @planted("other log-probabilities in a batch")
@@ -281,7 +284,7 @@ class Sings(Good):
     capabilities = Good.capabilities | {"sing"}  # type: ignore[assignment]
 
 
-@planted("an error on the second call")
+@planted("an error in the model")
 class Breaks(Good):
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
         raise IndexError("list index out of range")

@@ -54,39 +54,32 @@ def adapter_checks(
     if session.missing:
         return checks
     checks.append(Check("describe() is JSON that names the checkpoint", session.check_description))
-    asked = list(_return_checks(session))
+    asked = []
+    if "generate" in can:
+        asked.append(Check("generate returns one text for each sample", session.check_generate))
+    if "rank" in can:
+        asked.append(Check("rank returns one log-probability for each choice", session.check_rank))
+    if "visual_tokens" in can:
+        tokens = "visual_tokens returns (samples, tokens, width) at each layer"
+        asked.append(Check(tokens, session.check_visual_tokens))
+        checks.append(Check("visual_tokens refuses a layer that there is not", session.check_unknown_layer))
+    returned = tuple(check.name for check in asked)
+    checks += asked
+    if "visual_tokens" in can:
+        checks.append(Check("visual_tokens places tokens within the image", session.check_boxes, (tokens,)))
     if asked:
-        returned = tuple(check.name for check in asked)
         again = Check("asked again it answers the same", session.check_repeatable, returned)
         known = (*returned, again.name)
         together = [
             Check("answers come in the order of the samples", session.check_order, known),
             Check("answers do not depend on the batch", session.check_batch, known),
         ]
-        checks += [
-            *asked,
-            Check("samples and their images are left as they are", session.check_unchanged, returned),
-            again,
-            *together,
-        ]
+        unchanged = Check("samples and their images are left as they are", session.check_unchanged, returned)
+        checks += [unchanged, again, *together]
         if "budget" in can:
             checks += _budget_checks(session, budgets, known, tuple(check.name for check in together))
         checks.append(Check("made anew it answers the same", session.check_made_anew, known))
     return [*checks, Check("it closes", session.close)]
-
-
-def _return_checks(session: _Session) -> Iterator[Check]:
-    """Yield the checks of what each method returns; the others need them."""
-    can = session.capabilities
-    if "generate" in can:
-        yield Check("generate returns one text for each sample", session.check_generate)
-    if "rank" in can:
-        yield Check("rank returns one log-probability for each choice", session.check_rank)
-    if "visual_tokens" in can:
-        tokens = Check("visual_tokens returns (samples, tokens, width) at each layer", session.check_visual_tokens)
-        yield tokens
-        yield Check("visual_tokens places tokens within the image", session.check_boxes, (tokens.name,))
-        yield Check("visual_tokens refuses a layer that there is not", session.check_unknown_layer)
 
 
 def _budget_checks(
