@@ -1,4 +1,4 @@
-"""Plugins of third parties, really installed; and the skeletons of `vtbench init`, really run."""
+"""Plugins of third parties, really installed; and the packages of `vtbench init`, really run."""
 
 from __future__ import annotations
 
@@ -89,17 +89,31 @@ def test_two_distributions_with_one_name_are_refused_by_both_names(site: Path, t
     assert "vtbench-twin 1.2.3" in done.stderr
 
 
-def test_init_adapter_installs_and_passes_its_own_test(tmp_path: Path) -> None:
-    assert status(["init", "adapter", "mymodel", "--output", str(tmp_path)], Registry({})) == 0
-    assert status(["init", "adapter", "mymodel", "--output", str(tmp_path)], Registry({})) == 2
+@pytest.mark.parametrize("arguments", [["parrot"], ["parrot", "--model-args", "loud=true"], ["--metric", "words"]])
+def test_an_installed_plugin_keeps_the_contract(site: Path, arguments: list[str]) -> None:
+    done = vtbench(site, "check", *arguments)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].endswith("checks, none failed")
+
+
+@pytest.mark.parametrize(("what", "check"), [("adapter", ["mine"]), ("metric", ["--metric", "mine"])])
+def test_init_writes_a_package_that_installs_and_keeps_the_contract(
+    what: str, check: list[str], tmp_path: Path
+) -> None:
+    assert status(["init", what, "mine", "--output", str(tmp_path)], Registry({})) == 0
+    assert status(["init", what, "mine", "--output", str(tmp_path)], Registry({})) == 2
     site = tmp_path / "site"
-    install(tmp_path / "mymodel", site)
+    install(tmp_path / "mine", site)
+    done = vtbench(site, "check", *check)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].endswith("checks, none failed")
+    assert vtbench(site, "init", what, "mine", "--output", tmp_path / "again").returncode == 2
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "mymodel" / "tests"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tmp_path / "mine" / "tests"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
-    assert "mymodel" in [row["name"] for row in json.loads(vtbench(site, "ls", "models", "--json").stdout)]
+    listing = {"adapter": "models", "metric": "metrics"}[what]
+    assert "mine" in [row["name"] for row in json.loads(vtbench(site, "ls", listing, "--json").stdout)]
 
 
 def test_init_task_validates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +125,24 @@ def test_init_task_validates(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "200 samples" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["My-Model", "../up", "1st", ""])
-def test_init_refuses_names_that_are_no_packages(name: str, tmp_path: Path) -> None:
-    assert status(["init", "adapter", name, "--output", str(tmp_path)], Registry({})) == 2
+@pytest.mark.parametrize(
+    ("what", "name", "why"),
+    [
+        *(
+            ("adapter", name, "begins with a letter")
+            for name in ("My-Model", "mY", "../up", "1st", "", "_x", "my-model")
+        ),
+        *(("metric", name, "a word of Python") for name in ("class", "match")),
+        *(("adapter", name, "is installed already") for name in ("json", "numpy", "pyyaml", "vtbench")),
+        ("adapter", "echo", "plugin 'controls' of vtbench"),
+        ("metric", "accuracy", "plugin 'scoring' of vtbench"),
+        ("task", "my task", "begins with a letter"),
+    ],
+)
+def test_init_refuses_names_that_cannot_be_imported_or_are_taken(
+    what: str, name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(["init", what, name, "--output", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert why in line
     assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import sys
 from collections.abc import Mapping
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -86,8 +87,17 @@ def check_name(what: str, name: str, registry: Registry) -> None:
         return
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         raise VtbenchError(f"{name!r} is a word of Python and cannot be imported; choose another name")
-    if name in sys.stdlib_module_names or find_spec(name) is not None:
+    if name in sys.stdlib_module_names or find_spec(name) is not None or _distributed(name):
         raise VtbenchError(f"{name!r}: a package of this name is installed already; choose another name")
     kind: Any = {"adapter": "model", "metric": "metric"}[what]
     if named := registry.named(kind).get(name):
         raise VtbenchError(f"{name!r}: {named.plugin} has a {kind} of this name; choose another name")
+
+
+def _distributed(name: str) -> bool:
+    """Return whether a distribution of this name is installed, which `pip install` would replace."""
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -399,24 +399,33 @@ class _Session:
                 self._fail_on_method(kind, name, how, answers)
 
     def _fail_on_method(self, kind: str, name: str, how: str, answers: Sequence[_Answer]) -> None:
-        """Fail where answers differ from those alone: all of them in other places, or any that is nowhere else."""
+        """Fail where answers differ from those alone: as a permutation of them (`order`), or otherwise (`batch`)."""
         apart = {i: line for i, one in enumerate(self._alone) if (line := _difference(name, one, answers[i]))}
-        places = {
-            i: next((j for j, other in enumerate(answers) if not _difference(name, self._alone[i], other)), None)
-            for i in apart
-        }
-        moved = len(apart) > 1 and None not in places.values()
-        if not apart or moved != (kind == "order"):
+        if not apart:
             return
-        i = next(iter(apart)) if moved else next(i for i, place in places.items() if place is None or len(apart) == 1)
+        places = self._places(name, answers)
+        if (places is not None) != (kind == "order"):
+            return
+        i = next(iter(apart))
         sample = self._samples[i]
-        if moved:
-            other = self._samples[places[i] or 0]
+        if places is not None:
+            other = self._samples[places[i]]
             raise CheckFailed(
                 f"{name} gives the answer to sample {sample.id} in the place of {other.id} {how}; expected one answer "
                 "for each sample, in the order of the samples"
             )
         raise CheckFailed(f"{apart[i]} for sample {sample.id} alone and {how}; expected the same (is padding masked?)")
+
+    def _places(self, name: str, answers: Sequence[_Answer]) -> list[int] | None:
+        """Return where each sample's answer stands, None where answers are not a permutation of those alone."""
+        left, places = list(range(len(answers))), []
+        for i, one in enumerate(self._alone):
+            here = [j for j in left if not _difference(name, one, answers[j])]
+            if not here:
+                return None
+            places.append(i if i in here else here[0])
+            left.remove(places[-1])
+        return places
 
     def _expect_same(self, ones: Sequence[_Answer], others: Sequence[_Answer], how: str) -> None:
         """Fail where answers that were asked for in two ways differ in what both were asked for."""
