@@ -31,8 +31,7 @@ def test_other_numbers_have_students_interval():
 def test_samples_that_lack_a_number_do_not_count_and_those_of_a_scene_are_one():
     found = scores([{"words": 2, "fast": 1}, {"words": 4}, {}, {"words": 9}], ["a", "a", "b", "c"])
     assert (found["words"].value, found["words"].n) == (5, 3)
-    assert found["words"].interval == pytest.approx(
-        (5 - 12.706205 * 8 / 3, 5 + 12.706205 * 8 / 3)
-    )  # -4 and 4 of 2 scenes
+    reach = 12.706205 * 8 / 3  # t with 1 degree of freedom; the two scenes are off by -4 and 4 in sum
+    assert found["words"].interval == pytest.approx((5 - reach, 5 + reach))
     assert (found["fast"].value, found["fast"].interval) == (1, (pytest.approx(0.2065, abs=1e-4), 1.0))
     assert scores([{}, {}]) == {}
