@@ -34,9 +34,15 @@ def test_the_interval_is_students_t_on_one_less_than_the_groups() -> None:
     assert (score.n, score.percent) == (500, False)
 
 
+def test_the_protocol_widens_the_standard_error() -> None:
+    score = ScoreWriter(500, Protocol(widen=1.5), {}, ())(replicates(0.5, 0.1))
+    assert score.stderr == pytest.approx(0.15)
+    assert score.interval[1] - 0.5 == pytest.approx(1.5 * (written(0.5, 0.5).interval[1] - 0.5))
+
+
 @pytest.mark.parametrize(
     ("halves", "flags"),
-    [((0.69, 0.69), ()), ((0.31, 0.31), ()), ((0.71, 0.71), ("unconverged",)), ((0.29, 0.29), ("unconverged",))],
+    [((0.699, 0.699), ()), ((0.301, 0.301), ()), ((0.701,) * 2, ("unconverged",)), ((0.299,) * 2, ("unconverged",))],
 )
 def test_unconverged_is_more_than_two_standard_errors_off(halves: tuple[float, ...], flags: tuple[str, ...]) -> None:
     assert written(*halves).flags == flags

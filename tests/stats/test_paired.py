@@ -120,7 +120,7 @@ def test_graded_scores_of_many_samples_have_the_paired_t_test():
     ours = theirs + rng.normal(0.005, 0.05, 3000)
     found, expected = difference(ours, theirs, own(3000)), ttest_rel(ours, theirs)
     interval = expected.confidence_interval()
-    assert found.test == "paired score test"
+    assert found.test == "score test"
     assert found.p == pytest.approx(expected.pvalue, rel=0.2)
     assert found.interval == pytest.approx((interval.low, interval.high), abs=2e-5)
     assert found.stderr == pytest.approx((ours - theirs).std(ddof=1) / np.sqrt(3000))

@@ -107,7 +107,7 @@ def ratio_difference(ours: RatioTerms, theirs: RatioTerms) -> Estimate:
     freedom = math.inf if exact else groups - 1
     won, lost = won * size / n, lost * size / n
     low, high = tango(won, lost, size, t_quantile(freedom))
-    name = ("McNemar" if binary else "paired score test") + (" by scene" if clustered else "")
+    name = ("McNemar" if binary else "score test") + (" by scene" if clustered else "")
     return Estimate(
         value,
         math.sqrt(max(by_cluster, independent)),
