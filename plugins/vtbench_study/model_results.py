@@ -13,6 +13,7 @@ from typing import Any
 
 from vtbench.report import previews
 from vtbench.runs.reader import read_records, read_run, runs
+from vtbench.scoring import credit
 from vtbench_probes import retention_matrix
 from vtbench_probes.retention_table import STAGES
 from vtbench_study.plan import Cell
@@ -86,9 +87,8 @@ def example_image(directory: Path) -> str | None:
 
 
 def main_score(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a family's main score with its name: tuple F1 if answers are scene graphs, else accuracy."""
-    graph = scores.get("tuple_f1")
-    name = "tuple_f1" if graph is not None and graph["value"] is not None else "acc"
+    """Return a family's main score with its name."""
+    name = credit.main_score({name: score["value"] for name, score in scores.items()})
     return {"score": name, **_score(scores[name])}
 
 
