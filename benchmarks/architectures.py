@@ -121,7 +121,7 @@ def equal(asked: Asked, m: int) -> dict[str, Any]:
 
 
 def cost(path: Path) -> dict[str, float]:
-    """Return visual tokens and seconds a picture, the mean over what a run answered."""
+    """Return visual tokens and seconds per image, averaged over the answered samples of a run."""
     records = [record for family in FAMILIES for record in read_records(path, family) if record.error is None]
     return {
         "visual_tokens": sum(record.visual_tokens_in or 0 for record in records) / len(records),

@@ -1,9 +1,9 @@
-"""What a token budget saves: seconds of prefill and of decoding under budgets, beside those of the whole picture.
+"""What a token budget saves: seconds of prefill and of decoding under budgets, beside those of the whole image.
 
     python benchmarks/budgets.py [--budgets grid:f=0.25,...] [--model llava] [--model-args K=V] [--rounds 9]
 
 Every round takes a new batch of questions and asks it under every budget in turn, in an order that turns with the
-rounds; a ratio is that of a budget to the whole picture in the same round, and what is printed is the median of the
+rounds; a ratio is that of a budget to the whole image in the same round, and what is printed is the median of the
 ratios with their quartiles. Prefill is what the adapter measures: the budget's own work and the decoder's pass over the
 prompt, the vision tower not. Decoding is per new token after the first: a batch goes on until its longest answer ends,
 and among scene descriptions there is always one that is longer than --new-tokens.
@@ -21,8 +21,8 @@ from vtbench.registry import Registry
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 
-BUDGETS = "grid:f=1,grid:f=0.5,grid:f=0.25,grid:f=0.1,grid:k=0,saliency:p=0.5,spread:f=0.25,merge:t=0.9"
-WHOLE = "whole picture"
+BUDGETS = "grid:f=1,grid:f=0.5,grid:f=0.25,grid:f=0.1,grid:k=0,saliency:p=0.5,farthest_point:f=0.25,merge:t=0.9"
+WHOLE = "whole image"
 TASK = "scene_graph"
 """Its answers are long: what is compared of decoding is many steps."""
 

@@ -2,7 +2,7 @@
 
     python benchmarks/overhead.py [--items 512] [--batch-size 32] [--rounds 3]
 
-The bare loop draws the pictures, calls the processor and plain `model.generate`, and keeps the text: nothing is scored
+The bare loop draws the images, calls the processor and plain `model.generate`, and keeps the text: nothing is scored
 or written. `vtbench run` does the same questions with its accuracy metric, its records and its results. Loading the
 model is left out of both.
 """

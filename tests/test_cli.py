@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -170,42 +166,3 @@ def test_help_has_every_field_and_commands_of_plugins(capsys: Captured) -> None:
         assert f"--{name.replace('_', '-')}" in text
     assert cli("--version") == 0
     assert cli() == 2
-
-
-HEAVY = ("torch", "transformers", "pydantic", "scipy", "numpy", "rich", "jinja2")
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["ls", "tasks"], ["ls", "models"], ["ls", "metrics"], ["run", "--help"]]
-)
-def test_looking_around_imports_nothing_heavy(arguments: list[str]) -> None:
-    code = (
-        "import sys; from vtbench.cli import status; from vtbench.registry import Registry\n"
-        "import vtbench.scoring.plugin, vtbench_controls, vtbench_hf, vtbench_llava\n"
-        "plugins = dict(a=vtbench.scoring.plugin, b=vtbench_controls, c=vtbench_hf, d=vtbench_llava)\n"
-        f"assert status({arguments!r}, Registry(plugins)) == 0\n"
-        f"print('HEAVY', sorted(set(sys.modules) & set({HEAVY!r})))"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "HEAVY []"
-
-
-def test_a_run_imports_no_backend_itself(tmp_path: Path) -> None:
-    code = (
-        "import sys; from host_fakes import registry; import vtbench\n"
-        "vtbench.run(model='fake', tasks=[sys.argv[2]], output=sys.argv[3], registry=registry())\n"
-        "print(sorted(set(sys.modules) & {'torch', 'transformers'}))"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, "unused", quiz(tmp_path), tmp_path / "out"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_help_is_quick() -> None:
-    """The aim is 0.3 s; the bound is wide, as machines under test are busy."""
-    began = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-m", "vtbench", "--help"], env=environment, capture_output=True, check=True)
-    assert time.perf_counter() - began < 2

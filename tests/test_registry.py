@@ -10,6 +10,7 @@ import click
 import pytest
 from host_fakes import Plugin, registry
 
+from vtbench.adapter import BaseAdapter
 from vtbench.errors import AdapterError, PluginError, VtbenchError
 from vtbench.hookspecs import hookimpl
 from vtbench.registry import Registry
@@ -102,12 +103,33 @@ def test_a_missing_backend_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) 
 def test_device_and_dtype_go_where_the_signature_has_them() -> None:
     seen: dict[str, Any] = {}
 
-    def placed(device: str = "auto", **others: Any) -> object:
+    def placed(device: str = "auto", **others: Any) -> BaseAdapter:
         seen.update(device=device, **others)
-        return object()
+        return BaseAdapter()
 
     Registry({"p": plugin(vtbench_adapters={"placed": placed})}).adapter("placed", {"k": 1}, "cpu", "float16")
     assert seen == {"device": "cpu", "k": 1}
+
+
+def test_a_factory_that_fails_or_returns_something_else_is_one_line() -> None:
+    def failing() -> Any:
+        raise ValueError("no such number\nof layers")
+
+    def half() -> Any:
+        return types.SimpleNamespace(needs=frozenset(), observe=lambda batch: [], generate=None)
+
+    made = Registry(
+        {"p": plugin(vtbench_adapters={"f": failing, "h": half}, vtbench_metrics={"f": failing, "h": half})}
+    )
+    line = r"'f': its factory failed: ValueError: no such number of layers \(test_registry.py:\d+\); --debug shows"
+    for kind, error in (("model", AdapterError), ("metric", PluginError)):
+        create = made.metric if kind == "metric" else lambda name: made.adapter(name, {})
+        with pytest.raises(error, match=f"^{kind} {line}"):
+            create("f")
+    with pytest.raises(PluginError, match=r"^metric 'h': its factory returned SimpleNamespace, which lacks `compute`"):
+        made.metric("h")
+    with pytest.raises(AdapterError, match=r"which lacks `capabilities`, .*`close` of vtbench\.adapter"):
+        made.adapter("h", {})
 
 
 def test_task_dirs() -> None:

@@ -5,8 +5,8 @@
     result = vtbench.run(model="llava", tasks=["relational"])
     result.scores["relational"]["acc"]
 
-The names below are the public contract: what a user of the library and the author of a plugin need. They are imported
-when they are first used, so that `import vtbench` is quick.
+`__all__` is the public contract: the names that users of the library and authors of plugins need. A name is imported
+on first use, so that `import vtbench` stays fast.
 """
 
 from __future__ import annotations
@@ -154,25 +154,26 @@ def run(
         batch_size: samples per batch.
         device: where the model runs.
         dtype: number format of the weights.
-        split: of the tasks, instead of the one that each names.
-        metrics: specs `NAME:setting=value`; `+NAME` adds to those that a task names.
-        seed: of the tasks, instead of the one that each names.
-        budget: token budget under which every answer is given.
-        budget_sweep: budgets to compare, or True for a set of them.
+        split: split of every task, overriding the task files.
+        metrics: specs `NAME:setting=value`, replacing those of the tasks; `+NAME` adds a metric to them.
+        seed: seed of every task, overriding the task files.
+        budget: token budget for every answer.
+        budget_sweep: budgets to compare, or True for the default set.
         allow_code: whether Python code that an imported task names may run.
-        track: trackers that get the summary.
-        output: directory in which the run makes its own.
-        resume: True for the newest run of the same config, or a run's path.
-        max_failed: share of samples that may fail before `exit_status` is 1.
-        json: of the command line only.
-        executor: where the model is asked.
-        check_batching: of the command line only.
-        report: whether report.html is written.
+        track: trackers that receive the summary.
+        output: parent directory of the run's directory.
+        resume: True to continue the newest run of the same config, or the path of a run.
+        max_failed: fraction of samples that may fail before `exit_status` is 1.
+        json: used by the command line only.
+        executor: where the model runs.
+        check_batching: used by the command line only.
+        report: whether to write report.html.
         registry: plugins to use; the installed ones by default.
-        listener: is told of progress; silent by default.
+        listener: receives progress events; silent by default.
 
     Raises:
-        VtbenchError: bad usage or input, in one line. KeyboardInterrupt leaves what was done, for `resume=True`.
+        VtbenchError: bad usage or input; the message is one line.
+        KeyboardInterrupt: the user interrupted. Finished samples are on disk, and `resume=True` continues.
     """
     from vtbench.engine.loop import run as run_loop
 
@@ -202,8 +203,8 @@ def run_many(
     Args:
         models: names of adapters, or one string with commas.
         registry: plugins to use; the installed ones by default.
-        listener: makes what is told of one model's progress; silent by default.
-        **fields: those of `run` but `model`.
+        listener: called once per model, returns the listener of its progress; silent by default.
+        **fields: the other parameters of `run`.
 
     Raises:
         VtbenchError: bad usage or input, an unknown model, or one that does not take the `model_args`.
@@ -215,10 +216,10 @@ def run_many(
 
 
 def compare(runs: Sequence[str | Path]) -> RunComparison:
-    """Compare finished runs on the samples that they share, by paired tests: `vtbench.compare([one, other])`.
+    """Compare finished runs by paired tests on their shared samples: `vtbench.compare([one, other])`.
 
     Raises:
-        VtbenchError: a run has no results, or the runs share no sample.
+        VtbenchError: a run has no results, or the runs have no sample in common.
     """
     from vtbench_analysis import compare as compare_runs
 

@@ -1,8 +1,8 @@
-"""The protocol an adapter meets: how vtbench talks to a model.
+"""The adapter protocol: how vtbench queries a model.
 
-An adapter gets a batch of `Sample`s and returns one `Output` a sample, or the batch's `VisualTokens`. It declares what
-it can do in `capabilities`; the loop never asks for the rest. It is created once per worker and used for every task of
-a run. `BaseAdapter` has the defaults; `vtbench check MODEL` tests the contract.
+An adapter takes a batch of `Sample`s and returns one `Output` per sample, or the batch's `VisualTokens`. It declares
+what it can do in `capabilities`, and the loop calls no other method. Each worker creates one adapter and uses it for
+every task of a run. `BaseAdapter` has the defaults; `vtbench check MODEL` tests the contract.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ IGNORE_INDEX = -100
 class Adapter(Protocol):
     """A model behind a common interface.
 
-    The loop calls `generate`, `rank` and `visual_tokens` one after another with the same batch, so an adapter may
-    compute what they share once (the image's embeddings, say) and keep it until the next batch comes.
+    The loop calls `generate`, `rank` and `visual_tokens` in turn with the same batch, so an adapter may cache what they
+    share (the image embeddings, for example) until the next batch.
 
-    Any method may raise `vtbench.errors.OutOfMemory` (the loop tries again with a smaller batch) or
-    `vtbench.errors.SampleError` (the batch is tried again one by one, and the sample at fault becomes a failed record).
+    Any method may raise `vtbench.errors.OutOfMemory` (the loop retries with a smaller batch) or
+    `vtbench.errors.SampleError` (the loop retries sample by sample, and the faulty one becomes a failed record).
     """
 
     capabilities: frozenset[Capability]
     image_size: int | None
-    """Side in pixels of the images the model sees, so that tasks draw at that size; None for no preference."""
+    """Side in pixels of the model's input images, so that tasks render at that size; None for no preference."""
     layers: tuple[str, ...]
-    """Names that `visual_tokens` takes, the headline layer (`connector`) first; empty without the capability."""
+    """Names that `visual_tokens` accepts, the main one (`connector`) first; empty without the capability."""
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        """Answer greedily: `Output.text` holds what the model wrote after the prompt, special tokens removed."""
+        """Decode greedily: `Output.text` is the continuation of the prompt, without special tokens."""
         ...
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
@@ -50,14 +50,14 @@ class Adapter(Protocol):
         ...
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        """Return the batch's visual tokens, one `VisualTokens` for each name in `layers`, in that order."""
+        """Return the batch's visual tokens: one `VisualTokens` per name in `layers`, in that order."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Say what goes into run.json about the model.
+        """Return what run.json records about the model, JSON-able and without secrets.
 
-        That is `checkpoint`, `fingerprint` (sha256 of the weights), `parameters`, `device`, `dtype`, `versions` of the
-        backend's packages, and whatever else identifies the model. JSON-able, no secrets.
+        The keys are `checkpoint`, `fingerprint` (sha256 of the weights), `parameters`, `device`, `dtype`, `versions`
+        (of the backend's packages), and whatever else identifies the model.
         """
         ...
 
@@ -68,24 +68,25 @@ class Adapter(Protocol):
 
 @runtime_checkable
 class BudgetAdapter(Adapter, Protocol):
-    """A model whose visual tokens can be kept from its decoder: it has the capability `budget`.
+    """A model that can answer from a part of its visual tokens (capability `budget`).
 
-    The tokens that a budget drops are really gone: the decoder's sequence is shorter, and `Output.tokens_in` and
-    `Output.visual_tokens_in`, which are never None here, count what it read. The budget of None is the whole image,
-    and so is one that keeps every token. The loop asks about one batch under many budgets, so the vision tower and the
-    connector should run once for all.
+    Dropped tokens leave the decoder's sequence, which becomes shorter; `Output.tokens_in` and
+    `Output.visual_tokens_in`, which are never None here, count the tokens that the decoder read. A budget of None, and
+    one that keeps every token, give the answers of the full token set. The loop queries one batch under many budgets,
+    so the vision tower and the connector should run once for all of them.
     """
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
-        """Answer greedily from what the budget leaves of the images.
+        """Decode greedily from the visual tokens that the budget gives.
 
         Raises:
-            VtbenchError: the budget asks for more tokens than there are, or is broken (`checked_weights`).
+            VtbenchError: the budget asks for more tokens than there are, or returns invalid weights
+                (`checked_weights`).
         """
         ...
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
-        """Score each sample's `choices` from what the budget leaves of the images."""
+        """Score each sample's `choices` from the visual tokens that the budget gives."""
         ...
 
 
@@ -117,7 +118,7 @@ class TrainableAdapter(Adapter, Protocol):
         Returns:
             The inputs of `answer_logits` by name, and `targets` int64: (B, L) the token that should follow each token
             of the row, or (B, T) the answers' tokens alone, as an encoder-decoder has them; `IGNORE_INDEX` at all
-            tokens that belong to no answer. `numbers` is no name of an input.
+            tokens that belong to no answer. No input may be called `numbers`.
         """
         ...
 
@@ -128,12 +129,12 @@ class TrainableAdapter(Adapter, Protocol):
     def connector_tokens(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return each sample's visual tokens as they leave the connector, (B, N, d), with gradients.
 
-        Redundancy penalties and token budgets ask for them, before `answer_logits` of the same inputs.
+        Redundancy penalties and token budgets need them, before `answer_logits` of the same inputs.
         """
         ...
 
     def forget(self) -> None:
-        """Drop what was computed for the last batch: the weights change between two steps."""
+        """Clear what is cached of the last batch: the weights change between two steps."""
         ...
 
     def save(self, directory: Path, dtype: str) -> None:
@@ -151,7 +152,7 @@ class BudgetTrainableAdapter(TrainableAdapter, Protocol):
     """A model that can be trained under a token budget: it has the capabilities `train` and `budget`."""
 
     def token_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
-        """Return the part of an image that each token of a layer stands for.
+        """Return the image region of each token of a layer.
 
         Args:
             size: width and height of the image in pixels.
@@ -165,7 +166,7 @@ class BudgetTrainableAdapter(TrainableAdapter, Protocol):
     def budgeted_answer_logits(
         self, inputs: Mapping[str, Tensor], targets: Tensor, tokens: Tensor, weights: Sequence[np.ndarray]
     ) -> Tensor:
-        """Return the logits (A, V) as `answer_logits` does, from what a budget leaves of the visual tokens.
+        """Return the logits (A, V) as `answer_logits` does, from the visual tokens that a budget gives.
 
         Args:
             inputs: of the batch.
@@ -177,14 +178,14 @@ class BudgetTrainableAdapter(TrainableAdapter, Protocol):
 
 
 class BaseAdapter:
-    """An adapter with defaults: override `generate`, `rank` or `visual_tokens`, whichever the model can do.
+    """Base class with defaults: override those of `generate`, `rank` and `visual_tokens` that the model supports.
 
         class MyModel(BaseAdapter):
             def generate(self, samples, max_new_tokens):
                 return [Output(text=my_model(s.images[0], s.prompt)) for s in samples]
 
-    `capabilities` follow from the methods that a subclass overrides, unless it sets them itself (as it must for
-    `budget` and `train`); with `visual_tokens` overridden, `layers` is `("connector",)` unless set.
+    `capabilities` follow from the overridden methods unless the subclass sets them (as it must for `budget` and
+    `train`). If `visual_tokens` is overridden, `layers` defaults to `("connector",)`.
     """
 
     capabilities: frozenset[Capability] = frozenset()
@@ -200,23 +201,23 @@ class BaseAdapter:
             cls.layers = ("connector",)
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        """Refuse: the model writes no answers."""
+        """Raise `AdapterError`: the model cannot generate."""
         raise AdapterError(f"{type(self).__name__} cannot generate")
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
-        """Refuse: the model gives no log-probabilities."""
+        """Raise `AdapterError`: the model gives no log-probabilities."""
         raise AdapterError(f"{type(self).__name__} cannot rank answers")
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        """Refuse: the model shows no visual tokens."""
+        """Raise `AdapterError`: the model gives no visual tokens."""
         raise AdapterError(f"{type(self).__name__} gives no visual tokens")
 
     def describe(self) -> Mapping[str, Any]:
-        """Name the class; override it to say which checkpoint, device and number format answer."""
+        """Return the class's name; override it to record checkpoint, device and number format."""
         return {"checkpoint": f"{type(self).__module__}.{type(self).__qualname__}", "device": "cpu"}
 
     def close(self) -> None:
-        """Release nothing."""
+        """Do nothing; override it to release memory and processes."""
 
     def connector_tokens(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Refuse: the model cannot be trained under a redundancy penalty or a token budget."""

@@ -1,7 +1,7 @@
-"""The protocol a token budget meets: which visual tokens the decoder sees, or what it sees in their place.
+"""The token budget protocol: which visual tokens the decoder reads, and which ones are merged.
 
-In: a batch's visual tokens as they leave the connector, and a key for each sample. Out: for each sample a matrix with a
-row for every token that the decoder is given. The budgets that come with vtbench are in `vtbench_budgets`.
+A budget maps the connector's output tokens of a batch to one weight matrix per sample, with one row per token that the
+decoder reads. The plugin `vtbench_budgets` has the budgets that come with vtbench.
 """
 
 from __future__ import annotations
@@ -19,59 +19,60 @@ from vtbench.types import VisualTokens
 class Budget(Protocol):
     """A policy that keeps, drops or merges visual tokens.
 
-    What it gives a sample depends on that sample alone, never on the rest of the batch. Budgets are hashable, and equal
-    ones (frozen dataclasses of equal settings, say) are one budget: the model is asked under it once.
+    The weights of a sample depend on that sample only, never on the rest of the batch. Budgets are hashable (frozen
+    dataclasses, for example); the model is queried once for all budgets that compare equal.
     """
 
     @property
     def name(self) -> str:
-        """The policy with its settings, for people; it tells apart what differs, and is part of a run's digest."""
+        """The policy with its settings, for people; different budgets have different names."""
         ...
 
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
-        """Return what the decoder is given of each sample's N tokens: (k, N) floats whose rows sum to 1.
+        """Return one weight matrix per sample: (k, N) floats whose rows sum to 1, for N visual tokens.
 
-        Row j makes one token, sum_i w_ji z_i: a one-hot row keeps token i, an averaging one merges several. It stands
-        where the token of its largest weight stood, the first of equals. k may be 0, and differ between samples.
+        Row j gives the decoder one token, sum_i w_ji z_i: a one-hot row keeps token i, an averaging row merges several.
+        The new token takes the position of its token of largest weight (the first, on a tie). k may be 0 and may differ
+        between samples.
 
         Args:
             visual: the connector's tokens (n, N, d), a numpy array or a torch tensor on any device, and their boxes.
-            keys: one a sample, the same in every run and process, for whatever is drawn at random.
+            keys: one per sample, the same in every run and process, to seed random choices.
         """
         ...
 
 
 @runtime_checkable
 class FittedBudget(Budget, Protocol):
-    """A budget with a scale of its own to set, on a task's first pictures: to reach a stated mean, say.
+    """A budget with a parameter that is fitted on a task's first images, for example to reach a given mean count.
 
-    The loop measures the first pictures, stores what was measured with the run, and asks the model under what `fitted`
-    returns. So an answer depends on its own picture and on the task, never on batches or their order. Asked for
-    weights before it is fitted, it raises `VtbenchError`.
+    The loop measures the first images, stores the measurements with the run, and queries the model under the budget
+    that `fitted` returns. An answer therefore depends on its own image and on the task, never on batches or their
+    order. `weights` raises `VtbenchError` before the budget is fitted.
     """
 
     def measure(self, visual: VisualTokens) -> np.ndarray:
-        """Return what must be known of each picture, (n, ...) floats."""
+        """Return the measurements of each image, (n, ...) floats."""
         ...
 
     def fitted(self, measured: np.ndarray) -> Budget:
-        """Return the budget as fitted on the pictures that were measured.
+        """Return the budget fitted on the measured images.
 
         Raises:
-            VtbenchError: they allow no such budget.
+            VtbenchError: no parameter satisfies the budget on these images.
         """
         ...
 
     def counts(self, measured: np.ndarray) -> np.ndarray:
-        """Return how many tokens the budget, fitted on them, gives to each of the pictures measured, (n,)."""
+        """Return the number of tokens that the fitted budget gives each measured image, (n,)."""
         ...
 
 
 def checked_weights(budget: Budget, visual: VisualTokens, keys: Sequence[str]) -> list[np.ndarray]:
-    """Return a budget's weights for each sample of a batch, as float32.
+    """Return the weight matrices of a batch as float32, after checking them.
 
     Raises:
-        PluginError: they are not (k, N) with k <= N, not finite, or a row does not sum to 1.
+        PluginError: a matrix is not (k, N) with k <= N, is not finite, or has a row that does not sum to 1.
     """
     count = visual.tokens.shape[1]
     found = [np.asarray(weights, dtype=np.float32) for weights in budget.weights(visual, keys)]

@@ -1,7 +1,7 @@
-"""The command line: parse, then one call each.
+"""The command line: each command parses its arguments and makes one library call.
 
-Exit status: 0 done, 1 some samples failed beyond the allowed share (or answers differ with batch size), 2 bad usage or
-input, 130 interrupted. Nothing heavy is imported before a command needs it.
+Exit status: 0 done, 1 more samples failed than allowed (or answers differ with batch size), 2 bad usage or input, 130
+interrupted. A command imports its backend when it runs.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from vtbench.console.tables import show_listing
 from vtbench.errors import VtbenchError
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
+from vtbench.settings import parse_settings
 
 if TYPE_CHECKING:
     from vtbench.console.progress import Progress
@@ -44,7 +45,7 @@ def app(debug: bool) -> None:
 
 @app.command()
 @run_options
-@click.option("--config", "file", metavar="RUN.YAML", help="Read the same fields from a file; flags win.")
+@click.option("--config", "file", metavar="RUN.YAML", help="Read the same fields from a file; flags override it.")
 @click.pass_obj
 def run(registry: Registry, file: str | None, **flags: Any) -> int:
     """Run a model on tasks: `vtbench run --model llava --tasks relational`."""
@@ -113,25 +114,25 @@ def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
 
 
 def _interrupted(progress: Progress) -> None:
-    """Say what is kept, and how to go on."""
+    """Print where the finished samples are, and how to resume."""
     if progress.path:
         click.echo(
             f"interrupted: {progress.done} of {progress.total} samples are kept in {progress.path}; "
-            "the same command with --resume goes on",
+            "the same command with --resume continues",
             err=True,
         )
 
 
 @app.group()
 def ls() -> None:
-    """List what there is: tasks, runs, plugins, and every kind of thing that plugins bring."""
+    """List tasks, runs, plugins, and everything that plugins bring."""
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 
 
 def _kind_command(kind: Kind) -> click.Command:
-    """Return the command that lists the things of a kind."""
+    """Return the command `vtbench ls` uses for a kind of plugin object."""
 
     def show(registry: Registry, as_json: bool) -> None:
         found = registry.named(kind.name).items()
@@ -163,7 +164,7 @@ def ls_tasks(registry: Registry, as_json: bool) -> None:
 @_as_json
 @click.pass_obj
 def ls_plugins(registry: Registry, as_json: bool) -> None:
-    """Plugins, the broken ones too."""
+    """Installed plugins, including those that failed to load."""
     show_listing([asdict(plugin) for plugin in registry.probe()], as_json)
 
 
@@ -207,11 +208,34 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
 
 
 @app.command()
+@click.argument("model", required=False)
+@click.option("--model-args", default="", metavar="K=V,...", help="Arguments of the model.")
+@click.option("--device", default="auto", metavar="TEXT", help="Where the model runs. [auto]")
+@click.option("--dtype", default="float32", metavar="TEXT", help="Of its weights; narrow ones round. [float32]")
+@click.option("--metric", metavar="NAME", help="Check a metric instead: NAME or NAME:setting=value.")
+@click.option("--budget", metavar="NAME", help="Check a token budget instead.")
+@click.option("--executor", metavar="NAME", help="Check an executor instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@click.pass_obj
+def check(registry: Registry, model_args: str, device: str, dtype: str, as_json: bool, **named: str | None) -> int:
+    """Check that a plugin keeps the contract: `vtbench check MODEL`, or `--metric NAME`."""
+    from vtbench.console.check_lines import show_checks
+    from vtbench.testing import named_checks
+
+    given = [(kind, spec) for kind, spec in named.items() if spec]
+    if len(given) != 1:
+        raise click.UsageError("name one thing to check: MODEL, --metric, --budget or --executor")
+    ((kind, spec),) = given
+    checks = named_checks(registry, kind, spec, parse_settings(model_args), device, dtype)
+    return show_checks(f"{kind} {spec!r}", checks, as_json)
+
+
+@app.command()
 @click.argument("run", metavar="RUN")
 @click.argument("others", nargs=-1, metavar="[RUN]...")
 @click.pass_obj
 def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
-    """Write report.html of a run again, from what it stored, with the scores of other runs beside its own."""
+    """Write report.html of a run again from its stored records, with the scores of other runs beside its own."""
     from vtbench.report import render
     from vtbench.runs.writer import write_file
 
@@ -225,7 +249,7 @@ def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
 @click.option("--output", default=".", help="Where to write it. [.]")
 @click.pass_obj
 def init(registry: Registry, what: str, name: str, output: str) -> None:
-    """Write a working start: a package with an adapter or a metric and its test, or a task file."""
+    """Write a template that works: a package with an adapter or a metric and its test, or a task file."""
     from vtbench.templates import write_template
 
     for line in write_template(what, name, Path(output), registry):
@@ -238,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def status(arguments: list[str] | None = None, registry: Registry | None = None) -> int:
-    """Run the command line and return its exit status; `registry` takes the place of the installed plugins."""
+    """Run the command line and return its exit status; `registry` replaces the installed plugins."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
@@ -264,7 +288,7 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left: nothing more to say
+        sys.stderr.close()  # the reader of the output has closed the pipe: print nothing more
         return 0
     click.echo(f"vtbench: {message}", err=True)
     return 2

@@ -17,19 +17,20 @@ from vtbench.errors import VtbenchError, nearest
 from vtbench.settings import parse_settings, split_specs
 
 SCORE_KEYS = frozenset({"model", "model_args", "limit", "dtype", "split", "metrics", "seed", "budget", "budget_sweep"})
-"""Fields that decide the numbers. Tasks and device enter the digest by what they turn out to be (see
-`vtbench.runs.provenance`). Batch size is left out: it may move a logarithm's last digits, and is in batches.jsonl."""
+"""Fields that decide the scores, and so enter the digest. Tasks and device enter it in resolved form (see
+`vtbench.runs.provenance`). Batch size does not: it moves log-probabilities in the last digits at most, and is recorded
+in batches.jsonl."""
 OPTIONAL_KEYS = frozenset({"budget", "budget_sweep"})
-"""Score keys that enter the digest only where they are given, so that runs from before them keep their digest."""
+"""Score keys that enter the digest only if they are set, so that runs older than these keys keep their digest."""
 LISTS = ("tasks", "metrics", "track")
 """Fields that hold several names; as one string they are separated by commas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """Everything that can be said about a run."""
+    """All settings of a run."""
 
-    model: Annotated[str, "Name of the model's adapter; `vtbench ls models` lists them. Several by comma: a run each."]
+    model: Annotated[str, "Name of the model's adapter; `vtbench ls models` lists them. Several, by comma: a run each."]
     tasks: Annotated[list[str], "Tasks: names, globs, YAML files, FORMAT:FILE, or `all`; several by comma."]
     model_args: Annotated[dict[str, Any], "Arguments of the adapter: k=v,k=v. Values are read as YAML."] = field(
         default_factory=dict
@@ -40,33 +41,33 @@ class RunConfig:
     ] = "auto"
     device: Annotated[str, "Where the model runs: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`."] = "auto"
     dtype: Annotated[str, "Number format of the weights: `auto`, `float32`, `bfloat16`, `float16`."] = "auto"
-    split: Annotated[str | None, "Split of the tasks, instead of the one that each names."] = None
+    split: Annotated[str | None, "Split of every task, overriding the task files."] = None
     metrics: Annotated[
         list[str] | None,
-        "Metrics, NAME or NAME:setting=value, instead of those that each task names; +NAME adds one to them.",
+        "Metrics, NAME or NAME:setting=value, replacing those of the tasks; +NAME adds one to them.",
     ] = None
-    seed: Annotated[int | None, "Seed of the tasks, instead of the one that each names."] = None
+    seed: Annotated[int | None, "Seed of every task, overriding the task files."] = None
     budget: Annotated[str | None, "Answer under a token budget, NAME:setting=value; `vtbench ls budgets`."] = None
     budget_sweep: Annotated[
-        bool | list[str], "Accuracy against tokens: these budgets, or a set of them, beside random and grid."
+        bool | list[str], "Accuracy against tokens kept: these budgets, or a default set, beside random and grid."
     ] = False
     allow_code: Annotated[bool, "Run the Python code that an imported task names (`lmms:DIR/task.yaml`)."] = False
     track: Annotated[
-        list[str], "Trackers that get the run's summary, NAME or NAME:setting=value; `vtbench ls trackers`."
+        list[str], "Trackers that receive the run's summary, NAME or NAME:setting=value; `vtbench ls trackers`."
     ] = field(default_factory=list)
-    output: Annotated[str, "Directory in which the run makes its own."] = "results"
-    resume: Annotated[bool | str, "Go on with the newest run of the same config, or with the run at this path."] = False
+    output: Annotated[str, "Parent directory of the run's directory."] = "results"
+    resume: Annotated[bool | str, "Continue the newest run of the same config, or the run at this path."] = False
     max_failed: Annotated[
-        Annotated[float, Ge(0), Le(1)], "Share of samples that may fail before the exit status is 1."
+        Annotated[float, Ge(0), Le(1)], "Fraction of samples that may fail before the exit status is 1."
     ] = 0.0
     json: Annotated[bool, "Print one JSON document on standard output, everything else on standard error."] = False
-    executor: Annotated[str, "Where the model is asked, NAME:setting=value; `vtbench ls executors`."] = "local"
+    executor: Annotated[str, "Where the model runs, NAME:setting=value; `vtbench ls executors`."] = "local"
     check_batching: Annotated[bool, "Only compare answers at batch size 1 and N on some samples of each task."] = False
-    report: Annotated[bool, "Write report.html when done."] = True
+    report: Annotated[bool, "Write report.html at the end."] = True
 
 
 def model_names(model: Any) -> list[Any]:
-    """Return the models that are named: by one string with commas, or by a list.
+    """Return the names of models, given as a list or as one string with commas.
 
     >>> model_names("llava, flamingo"), model_names(["hf"]), model_names(None)
     (['llava', 'flamingo'], ['hf'], [])
@@ -77,10 +78,11 @@ def model_names(model: Any) -> list[Any]:
 
 
 def load(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read a `run.yaml`: its values, and for each key how an error is to call it (`run.yaml, line 3: limit`).
+    """Read a `run.yaml`: its values, and for each key its label in errors (`run.yaml, line 3: limit`).
 
     Raises:
-        VtbenchError: not readable, not a mapping, or an unknown or repeated key (file, line, key).
+        VtbenchError: the file is not readable or not a mapping, or has an unknown or repeated key; the message names
+            file, line and key.
     """
     from vtbench.task.yaml_lines import line_of, load_yaml
 
@@ -93,15 +95,15 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) -> RunConfig:
-    """Check values against `RunConfig` and return it.
+    """Check values and return them as a `RunConfig`.
 
     Args:
         values: by field name; `tasks`, `metrics` and `track` may be one string with commas, `model_args` may be
             `k=v,...`.
-        origin: what an error calls a field; `--limit` and the like by default.
+        origin: labels of fields in errors; flags such as `--limit` by default.
 
     Raises:
-        VtbenchError: names the first field that is wrong and what it must be.
+        VtbenchError: names the first wrong field and the value that it needs.
     """
     values = dict(values)
 

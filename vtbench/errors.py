@@ -1,8 +1,15 @@
-"""Every error a user can cause, as one line that says where it is and what to do.
+"""Errors that a user can cause, each with a one-line message: the place, what is wrong, what to do.
 
-`VtbenchError` and its children end a command with exit status 2 and their message; anything else is a bug and keeps
-its traceback.
+A `VtbenchError` ends a command with exit status 2 and its message. Any other exception is a bug and keeps its
+traceback; where a plugin raised it, `plugin_errors` names the plugin, and `--debug` shows the traceback.
 """
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class VtbenchError(Exception):
@@ -14,7 +21,7 @@ class TaskError(VtbenchError):
 
 
 class PluginError(VtbenchError):
-    """A plugin cannot be used: two plugins claim one name, or the one asked for does not import."""
+    """A plugin cannot be used: two plugins bring the same name, or the one asked for fails to import."""
 
 
 class AdapterError(VtbenchError):
@@ -22,23 +29,48 @@ class AdapterError(VtbenchError):
 
 
 class ResultsError(VtbenchError):
-    """A results directory cannot be used: not writable, disk full, or it holds a run of another config."""
+    """A run's directory cannot be used: not writable, disk full, or it holds a run of another config."""
 
 
 class ExecutorError(VtbenchError):
-    """An executor cannot be used by any model: it does not answer, or has no room for a worker."""
+    """An executor cannot be used by any model: it is not reachable, or has no resources for a worker."""
 
 
 class SampleError(VtbenchError):
-    """One sample cannot be made or answered (an unreadable image, say). It becomes a record; the run goes on."""
+    """One sample cannot be made or answered, e.g. an unreadable image. It becomes a failed record; the run goes on."""
 
 
 class OutOfMemory(Exception):
-    """An adapter ran out of memory on a batch. The loop answers with a smaller batch; no sample is lost."""
+    """An adapter ran out of memory on a batch. The loop retries with smaller batches; no sample is lost."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's type, message and place on one line: `ValueError: no such image (model.py:12)`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return " ".join(f"{type(error).__name__}: {error}{place}".split())
+
+
+@contextmanager
+def plugin_errors(what: str) -> Iterator[None]:
+    """Turn what a plugin's code raises into one line that names it: `metric 'words'.compute failed: ...`.
+
+    Args:
+        what: the thing and its method, as the line begins.
+
+    Raises:
+        PluginError: in place of any exception but a `VtbenchError` and `OutOfMemory`, which pass.
+    """
+    try:
+        yield
+    except (VtbenchError, OutOfMemory):
+        raise
+    except Exception as error:
+        raise PluginError(f"{what} failed: {one_line(error)}; --debug shows the traceback") from error
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """Return ` Did you mean 'x' or 'y'?` for the names nearest to `name`, or a list of all of them."""
+    """Return ` Did you mean 'x' or 'y'?` with the names closest to `name`, or a list of all names."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, names, n=2, cutoff=0.5)

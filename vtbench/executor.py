@@ -1,9 +1,9 @@
-"""The protocol an executor meets: where a run's questions are answered, and where a study's models are trained.
+"""The executor protocol: where a run's model answers, and where a study's models are trained.
 
-An executor gets `Work` (a run's tasks, and a way to make one worker) or `Job`s (commands). It gives back batches of
-records in order, or the result of each job as it ends. A worker holds the model once, draws its samples itself, and
-gives back records: no image leaves it. Which samples are asked together is the loop's choice alone, so an executor
-decides where and when an answer is made, never which.
+An executor takes `Work` (the tasks of a run, and a way to create one worker) and returns batches of records in order,
+or takes `Job`s (commands) and returns the result of each as it ends. A worker holds the model once, makes its samples
+itself, and returns records: no image leaves it. The loop alone composes batches, so an executor decides where and when
+a batch runs, and never changes an answer.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 State = Mapping[str, "np.ndarray"]
-"""What was fitted on a task's first samples, as arrays by name."""
+"""The fitted state of a metric or token budget, as arrays by name."""
 Notify = Callable[[str], None]
-"""Takes one line for a person."""
+"""Shows one line to the user."""
 
 
 class Model(Protocol):
-    """What is known of a model without asking it: every `Adapter` is one."""
+    """What is known of a model before it is queried; every `Adapter` satisfies this protocol."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -34,7 +34,7 @@ class Model(Protocol):
 
     @property
     def image_size(self) -> int | None:
-        """Side in pixels of the images it sees."""
+        """Side in pixels of its input images."""
         ...
 
     @property
@@ -43,62 +43,62 @@ class Model(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Say what goes into run.json about it."""
+        """Return what run.json records about it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """A batch that was asked together."""
+    """The records of one batch, whose samples the model was asked together."""
 
     start: int
     """Index of its first sample."""
     seconds: float
     out_of_memory: tuple[int, ...]
-    """Sizes of the parts that did not fit, in order."""
+    """Sizes of the parts that did not fit into memory, in order."""
     records: tuple[Record, ...]
     failures: tuple[str | None, ...]
-    """For each record the type of the error behind it, None where it was answered."""
+    """The type of each record's error; None if the sample was answered."""
     previews: tuple[Preview, ...] = ()
-    """Of the samples that the report will show."""
+    """Previews of the samples that the report will show."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """What was fitted on a task's first samples."""
+    """The states fitted on a task's first samples."""
 
     states: Mapping[str, State]
-    """By the name of the metric, or of the token budget."""
+    """By name of the metric or of the token budget."""
     out_of_memory: tuple[int, ...]
-    """As of `BatchResult`."""
+    """As in `BatchResult`."""
 
 
 class WorkerPool(Protocol):
-    """The workers of one run, each of which holds the model. Errors are those of the model and the task.
+    """The workers of one run, each of which holds the model; a single worker is a pool of one.
 
-    A single worker is a pool of one.
+    Its methods raise the errors of the model and of the task.
     """
 
     @property
     def model(self) -> Model:
-        """The model that all of them hold."""
+        """The model that every worker holds."""
         ...
 
     def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
-        """Fit metrics (and `--budget`) on the task's first samples, `size` at once: once, by one worker.
+        """Fit metrics (and `--budget`) on the task's first samples: once, in one worker, `size` samples at a time.
 
-        `wanted` may name what is not fitted; the states of the others are returned.
+        Names in `wanted` that need no fitting are ignored.
         """
         ...
 
     def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
-        """Let every worker take up what was fitted, those that join later too; return facts of the token budget."""
+        """Load the fitted states into every worker, later ones included; return facts about the token budget."""
         ...
 
     def run_batches(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:
-        """Yield batches in the order of `indices`, each as large as the next of `sizes` says, until none is left.
+        """Yield the batches of `indices` in order, each of the next size in `sizes`, until all samples are done.
 
-        `load_states` comes first. `sizes` is read when a batch is handed out. Closed early, it hands out no more.
+        Call `load_states` first. `sizes` is read when a batch is dispatched. A closed generator dispatches no more.
         """
         ...
 
@@ -110,7 +110,7 @@ class WorkerPool(Protocol):
 class Work(Protocol):
     """A run as an executor sees it.
 
-    It can be pickled; its tasks are then resolved anew where it arrives, when they are first used.
+    It can be pickled; the receiving process resolves the tasks again when it first uses them.
     """
 
     @property
@@ -120,23 +120,23 @@ class Work(Protocol):
 
     @property
     def device(self) -> str:
-        """Where the model is to run: `auto`, `cpu`, `cuda`, ..."""
+        """Device of the model: `auto`, `cpu`, `cuda`, ..."""
         ...
 
     def worker(self) -> WorkerPool:
-        """Create one worker in this process: it loads the model.
+        """Create one worker in this process, which loads the model.
 
         Raises:
-            VtbenchError: the model cannot be loaded, or no metric is left to compute.
+            VtbenchError: the model cannot be loaded, or it can serve none of the metrics.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A command that may be killed and begun again, and the file that takes what it prints.
+    """A command that can be killed and restarted, and the file for its output.
 
-    It ends by itself when its standard input does.
+    The command ends by itself when its standard input is closed.
     """
 
     name: str
@@ -146,7 +146,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How a job ended: `error` is its last line, None where all went well."""
+    """How a job ended: `error` is the last line of its output, or None if it succeeded."""
 
     name: str
     seconds: float
@@ -155,19 +155,19 @@ class JobResult:
 
 @runtime_checkable
 class Executor(Protocol):
-    """A place to work at."""
+    """A machine or cluster that runs models."""
 
     def start(self, work: Work, notify: Notify) -> WorkerPool:
         """Create the model of a run in every worker.
 
         Raises:
-            VtbenchError: the place cannot be reached, has no room, or the model cannot be loaded there.
+            VtbenchError: the executor is not reachable or lacks resources, or the model cannot be loaded there.
         """
         ...
 
     def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
-        """Yield the result of each job as it ends, as many at once as there is room for.
+        """Run jobs, as many at a time as resources allow, and yield the result of each as it ends.
 
-        Closed early, it ends the others.
+        A closed generator ends the jobs that are still running.
         """
         ...

@@ -1,8 +1,8 @@
-"""The whole plugin contract.
+"""The hooks of a plugin, which are the whole plugin contract.
 
 A plugin is a package with an entry point in the group `vtbench` that names a module (or object) with any of these
-hooks, marked with `@vtbench.hookimpl`. vtbench's own adapters, metrics and tasks register in exactly this way.
-Registering must be free: a hook returns named factories, and only calling a factory may import what it wraps.
+hooks, marked with `@vtbench.hookimpl`. vtbench's own adapters, metrics and scene families register in the same way.
+Registering must be cheap: a hook returns factories by name, and a factory imports its backend when it is called.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:  # type: ignore[emp
     """Adapters by name, as `--model` takes them.
 
     A factory takes the pairs of `--model-args` as keyword arguments, and `device` and `dtype` (strings, `auto` by
-    default) where its signature has them. The first line of its docstring is what `vtbench ls models` shows.
-    It raises `AdapterError` for a checkpoint that cannot be used. It imports its backend only when called. Where it has
-    an attribute `requires`, the names of the packages that it will import, a missing one is known before any work.
+    default) if its signature has them. `vtbench ls models` shows the first line of its docstring. It raises
+    `AdapterError` for a checkpoint that cannot be used. It imports its backend when it is called; an optional attribute
+    `requires` names the packages that it will import, so that vtbench reports a missing one before any work.
     """
 
 
 @hookspec
 def vtbench_metrics() -> dict[str, Callable[..., Metric]]:  # type: ignore[empty-body]
-    """Metrics by name, as a task's `metrics:` and `--metrics NAME:setting=value` ask for them.
+    """Metrics by name, as a task's `metrics:` and `--metrics NAME:setting=value` take them.
 
-    A factory's parameters are the settings, with defaults. It raises `VtbenchError` for a value that it cannot take.
-    The first line of its docstring is what `vtbench ls metrics` shows.
+    A factory's parameters are the settings, with defaults. It raises `VtbenchError` for an invalid value. `vtbench ls
+    metrics` shows the first line of its docstring.
     """
 
 
@@ -53,23 +53,23 @@ def vtbench_metrics() -> dict[str, Callable[..., Metric]]:  # type: ignore[empty
 def vtbench_budgets() -> dict[str, Callable[..., Budget]]:  # type: ignore[empty-body]
     """Token budgets by name, as `--budget NAME:setting=value,...` takes them.
 
-    A factory's parameters are the settings. It raises `VtbenchError` for a value that it cannot take. The first line of
-    its docstring is what `vtbench ls budgets` shows.
+    A factory's parameters are the settings. It raises `VtbenchError` for an invalid value. `vtbench ls budgets` shows
+    the first line of its docstring.
     """
 
 
 @hookspec
 def vtbench_task_dirs() -> list[Path]:  # type: ignore[empty-body]
-    """Directories of task files (`*.yaml`) offered beside the built-in ones."""
+    """Directories of task files (`*.yaml`), in addition to the built-in ones."""
 
 
 @hookspec
 def vtbench_task_sources() -> dict[str, Callable[..., Task]]:  # type: ignore[empty-body]
     """Loaders of tasks in other formats by prefix: `--tasks PREFIX:WHERE` calls the loader with WHERE.
 
-    It takes three keyword arguments: `split` and `seed` (None where not given), and `allow_code`, whether code that the
-    task names may run. It returns the task, ready to make samples, or raises `TaskError`. A task may bring metrics of
-    its own (`vtbench.metric.TaskWithMetrics`). The first line of the loader's docstring says what it reads.
+    It takes three keyword arguments: `split` and `seed` (None if not given), and `allow_code`, whether code that the
+    task names may run. It returns the task, ready to make samples, or raises `TaskError`. A task may bring its own
+    metrics (`vtbench.metric.TaskWithMetrics`). The first line of the loader's docstring says what it reads.
     """
 
 
@@ -77,8 +77,8 @@ def vtbench_task_sources() -> dict[str, Callable[..., Task]]:  # type: ignore[em
 def vtbench_scene_families() -> dict[str, FamilyFactory]:  # type: ignore[empty-body]
     """Scene families by name, as a task file's `family:` names them.
 
-    A factory takes no arguments and returns a `vtbench.scenes.family.SceneFamily`. The first line of its docstring is
-    what `vtbench ls families` shows.
+    A factory takes no arguments and returns a `vtbench.scenes.family.SceneFamily`. `vtbench ls families` shows the
+    first line of its docstring.
     """
 
 
@@ -87,17 +87,17 @@ def vtbench_trackers() -> dict[str, Callable[..., Tracker]]:  # type: ignore[emp
     """Trackers of experiments by name, as `--track NAME:setting=value` takes them.
 
     A factory's parameters are the settings. It is called before a run begins: it imports the tracker's package, and
-    raises `VtbenchError` where the run's end would fail (nobody is logged in, say).
+    raises `VtbenchError` if publishing would fail (without a login, for example).
     """
 
 
 @hookspec
 def vtbench_executors() -> dict[str, Callable[..., Executor]]:  # type: ignore[empty-body]
-    """Executors by name, as `--executor NAME:setting=value` takes them: where a run's model is asked.
+    """Executors by name, as `--executor NAME:setting=value` takes them: where a run's model answers.
 
     A study's models are trained there too. A factory's parameters are the settings, with defaults. It raises
-    `VtbenchError` for a value that it cannot take. It connects to nothing: the executor does, when it is given work.
-    The first line of its docstring is what `vtbench ls executors` shows.
+    `VtbenchError` for an invalid value. It opens no connection: the executor does, when it gets work. `vtbench ls
+    executors` shows the first line of its docstring.
     """
 
 
@@ -108,19 +108,18 @@ def vtbench_commands(app: click.Group) -> Any:
 
 @hookspec
 def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:  # type: ignore[empty-body]
-    """Further parts of a run's report by name, e.g. a diagnosis.
+    """Further sections of a run's report by name, for example a diagnosis.
 
-    A part is called with the directory of a finished run, and returns HTML for a page that extends `page.html.jinja`
-    (`vtbench.report.environment` makes templates that escape what they are given), or None where there is nothing to
-    say. It is called after every run, so it must be quick. One that fails becomes a line of the report that says so.
+    A section is a function of a finished run's directory. It returns HTML for a page that extends `page.html.jinja`
+    (`vtbench.report.environment` makes templates that escape their values), or None to leave the section out. It is
+    called after every run, so it must be fast. If it fails, the report says so in one line.
     """
 
 
 @hookspec
 def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]]:  # type: ignore[empty-body]
-    """Further parts of what `vtbench run` prints, by name.
+    """Further tables that `vtbench run` prints, by name.
 
-    A part is called with a finished run's directory and what its results.json holds, and yields lines or `rich`
-    renderables to print below the table of scores; nothing where it has nothing to say. One that fails becomes a line
-    that says so.
+    A table is a function of a finished run's directory and the content of its results.json. It yields the lines or
+    `rich` renderables to print below the table of scores, possibly none. If it fails, one line says so.
     """

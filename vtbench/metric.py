@@ -1,8 +1,8 @@
-"""The protocol a metric meets: how samples become numbers.
+"""The metric protocol: how samples become scores.
 
-A metric is a map and a reduce. `observe` turns each sample of a batch into a small `Observation`; `compute` turns the
-observations of a task into `Score`s. Observations are all that a metric keeps: they are written with the samples, so
-shards merge by concatenation, a killed run resumes without asking the model again, and a rescoring needs no model.
+A metric is a map and a reduce: `observe` maps each sample of a batch to a small `Observation`, and `compute` reduces
+the observations of a task to `Score`s. A metric keeps nothing else. Observations are stored with the samples, so shards
+merge by concatenation, a killed run resumes without querying the model again, and rescoring needs no model.
 """
 
 from __future__ import annotations
@@ -21,124 +21,125 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch as metrics see it: samples, what the model said, and its visual tokens by layer (where asked for)."""
+    """A batch as metrics see it: samples, outputs, and visual tokens by layer (if a metric needs them)."""
 
     samples: Sequence[Sample]
     outputs: Sequence[Output]
     visual: Mapping[str, VisualTokens]
     budgeted: Mapping[str, Sequence[Output]] = field(default_factory=dict)
-    """What the model wrote under each of a `BudgetMetric`'s budgets, by the name that the metric gives it."""
+    """The outputs under each budget of a `BudgetMetric`, by the metric's own name of the budget."""
 
 
 @runtime_checkable
 class Metric(Protocol):
-    """How answers are scored."""
+    """A way to score answers."""
 
     needs: frozenset[Capability]
-    """What the adapter must be able to do; the metric is left out (and the table says so) where it cannot."""
+    """Capabilities that the adapter must have; without them the metric is left out, and the table says so."""
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Map: one observation a sample, in the batch's order."""
+        """Map: return one observation per sample, in the batch's order."""
         ...
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Reduce: named scores from the samples that were answered.
+        """Reduce: return scores by name from the samples that were answered.
 
         Args:
-            records: one a sample that did not fail, sorted by index.
-            observations: this metric's own, in the order of `records`; arrays as they were returned by `observe`.
+            records: one per sample that did not fail, sorted by index.
+            observations: those of this metric, in the order of `records`; arrays are restored exactly.
 
         Returns:
-            Scores by name, e.g. `acc`; results.json writes them as `acc,none` and `acc_stderr,none`.
+            Scores by name, e.g. `acc`; results.json has them as `acc,none` and `acc_stderr,none`.
         """
         ...
 
 
 @runtime_checkable
 class Fittable(Protocol):
-    """Whatever is fitted on a task's first samples: visual metrics, and token budgets of a stated mean.
+    """An object fitted on a task's first samples: a visual metric, or a token budget with a given mean.
 
-    The loop encodes the first samples once for all that is fitted on a task and shows each its first `fit_samples`. It
-    writes every `state` to visual/, and hands it to `load_state` before the first question, in the first run and in a
-    resumed one alike.
+    The loop encodes the first samples once for all fittable objects of a task and passes each its first `fit_samples`.
+    It stores every `state` in visual/ and calls `load_state` before the first query, in a new run and in a resumed one.
     """
 
     fit_samples: int
-    """How many first samples of a task it is fitted on."""
+    """Number of first samples that the object is fitted on."""
     layers: tuple[str, ...]
-    """The layers it would like, the headline one first. `Batch.visual` holds those of them that the adapter gives,
-    beside those of other metrics; where the adapter gives none, a metric is left out."""
+    """The preferred layers, the main one first. `Batch.visual` has those that the adapter gives, beside the layers of
+    other metrics; a metric is left out if the adapter gives none of its layers."""
 
     def partial_fit(self, batch: Batch) -> None:
-        """Take in a batch of the first samples; its `outputs` are empty. Memory must not grow with their number."""
+        """Fit on one more batch of the first samples; its `outputs` are empty. Memory must not grow with each batch."""
         ...
 
     def state(self) -> Mapping[str, np.ndarray]:
-        """Return what is fitted on all that `partial_fit` took in."""
+        """Return the state fitted on all batches that `partial_fit` received."""
         ...
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take up a state, in place of whatever `partial_fit` took in."""
+        """Replace the fitted state by a stored one."""
         ...
 
 
 @runtime_checkable
 class VisualMetric(Metric, Fittable, Protocol):
-    """A metric over visual tokens: it is fitted on the task's first samples, then reduces every batch.
+    """A metric over visual tokens: it is fitted on the task's first samples, then reduces the tokens of every batch.
 
-    What `observe` must know of the first samples (which layers there are, say) is part of the state.
+    The state includes everything that `observe` needs from the first samples (the available layers, for example).
     """
 
 
 @runtime_checkable
 class TaskWithMetrics(Protocol):
-    """A task whose answers are scored in ways of its own."""
+    """A task that brings its own metrics."""
 
     @property
     def metric_factories(self) -> Mapping[str, Callable[[], Metric]]:
-        """Factories by name. The names count for this task alone, and come before those of plugins."""
+        """Factories by name. The names are valid for this task only, and take precedence over those of plugins."""
         ...
 
 
 @runtime_checkable
 class BudgetMetric(Metric, Protocol):
-    """A metric over answers from a part of the visual tokens; its `needs` name `budget`.
+    """A metric over answers from a part of the visual tokens; its `needs` include `budget`.
 
-    The model generates once a batch under each budget, however many metrics name it.
+    The model generates once per batch and budget, however many metrics use that budget.
     """
 
     budgets: Mapping[str, Budget]
-    """By the names under which `Batch.budgeted` holds the outputs; of a `VisualMetric`, those after `load_state`."""
+    """By name; `Batch.budgeted` has the outputs under the same names. If the metric is also a `VisualMetric`, the loop
+    reads them after `load_state`."""
 
 
 class BaseMetric:
-    """A metric with defaults: override `observe_sample`, and `compute` where the mean is not what you want.
+    """Base class with defaults: override `observe_sample`, and `compute` for a reduction other than the mean.
 
         class Length(BaseMetric):
             def observe_sample(self, sample, output):
                 return {"words": len((output.text or "").split())}
 
-    It needs an adapter that generates; set `needs` for others.
+    It needs an adapter that can generate; set `needs` for other capabilities.
     """
 
     needs: frozenset[Capability] = frozenset({"generate"})
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Map: `observe_sample` of each sample, in the batch's order."""
+        """Map: return `observe_sample` of each sample, in the batch's order."""
         return [
             self.observe_sample(sample, output) for sample, output in zip(batch.samples, batch.outputs, strict=True)
         ]
 
     def observe_sample(self, sample: Sample, output: Output) -> Observation:
-        """Return what to remember of one sample: numbers by name, empty where it is not the metric's business."""
+        """Return the observation of one sample: numbers by name, empty if the metric does not apply to it."""
         raise NotImplementedError(f"{type(self).__name__} must define observe_sample or observe")
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Reduce: the mean of every number that was observed, with a 95 % interval clustered by scene.
+        """Reduce: return the mean of each observed number, with a 95 % interval clustered by scene.
 
-        Samples that lack a number do not count for it. Without any observation there is no score.
+        Numbers that all lie in [0, 1] are treated as proportions, whose interval stays there. Each mean is over the
+        samples that have the number. Without observations there are no scores.
         """
-        from vtbench.stats import mean
+        from vtbench.stats import mean, proportion
 
         found: dict[str, Score] = {}
         for name in dict.fromkeys(name for observation in observations for name in observation):
@@ -148,5 +149,7 @@ class BaseMetric:
                 if isinstance(observation.get(name), (bool, int, float))
             ]
             if seen:
-                found[name] = mean([value for value, _ in seen], [c for _, c in seen]).score(percent=False)
+                values, clusters = [value for value, _ in seen], [cluster for _, cluster in seen]
+                estimate = proportion if all(0 <= value <= 1 for value in values) else mean
+                found[name] = estimate(values, clusters).score(percent=False)
         return found

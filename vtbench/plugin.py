@@ -1,6 +1,6 @@
-"""What names a plugin and the things it brings: `Plugin`, `Named`, and the kinds of things.
+"""The nouns of the plugin system: a `Plugin`, a `Named` factory that it brings, and the `KINDS` of such factories.
 
-`vtbench.registry.Registry` finds and creates them; `vtbench.settings` has the grammar that asks for one.
+`vtbench.registry.Registry` finds the factories and calls them; `vtbench.settings` has the grammar that names them.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
+
+from vtbench.types import Capability
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """Where a plugin comes from, and why it cannot be used if it cannot."""
+    """Where a plugin comes from, and the error that makes it unusable, if any."""
 
     name: str
     distribution: str
@@ -41,43 +43,67 @@ class Named:
 
     @property
     def settings(self) -> Mapping[str, inspect.Parameter]:
-        """The factory's parameters, which are the settings that a spec may give."""
+        """The factory's parameters, which are the settings that a spec may set."""
         return inspect.signature(self.factory).parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of thing that plugins bring. All kinds are found, listed, created and refused in the same way."""
+    """One kind of plugin object. All kinds are found, listed, created and refused by the same code."""
 
     name: str
-    """How errors call one, e.g. `metric`."""
+    """The noun in error messages, e.g. `metric`."""
     hook: str
     """The hook that returns the factories by name."""
     listing: str
     """Its command: `vtbench ls metrics`."""
     about: str
     """The help text of that command."""
+    protocol: str = ""
+    """What a factory returns, as `module:class` in `vtbench`; empty for a function that is called at once."""
+
+    def missing_members(self, made: object) -> list[str]:
+        """Return the members of the protocol that what a factory returned does not have.
+
+        A method for a capability that an adapter does not declare is not missed: nobody calls it.
+        """
+        if not self.protocol:
+            return []
+        module, _, name = f"vtbench.{self.protocol}".partition(":")
+        members = protocol_members(getattr(import_module(module), name))
+        declared = getattr(made, "capabilities", None)
+        idle = {*get_args(Capability)} - declared if isinstance(declared, (set, frozenset)) else ()
+        return [member for member in members if not hasattr(made, member) and member not in idle]
+
+
+def protocol_members(protocol: type) -> list[str]:
+    """Return the names of a protocol's attributes and methods, in the order in which they are declared."""
+    found: dict[str, None] = {}
+    for base in reversed(protocol.__mro__):
+        if getattr(base, "_is_protocol", False):
+            found |= dict.fromkeys([*vars(base).get("__annotations__", {}), *vars(base)])
+    return [name for name in found if not name.startswith("_")]
 
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("model", "vtbench_adapters", "models", "Adapters that --model takes."),
-        Kind("metric", "vtbench_metrics", "metrics", "Metrics that tasks and --metrics take."),
-        Kind("budget", "vtbench_budgets", "budgets", "Token budgets that --budget takes."),
-        Kind("executor", "vtbench_executors", "executors", "Executors that --executor takes."),
-        Kind("tracker", "vtbench_trackers", "trackers", "Trackers that --track takes."),
+        Kind("model", "vtbench_adapters", "models", "Adapters that --model takes.", "adapter:Adapter"),
+        Kind("metric", "vtbench_metrics", "metrics", "Metrics that tasks and --metrics take.", "metric:Metric"),
+        Kind("budget", "vtbench_budgets", "budgets", "Token budgets that --budget takes.", "budget:Budget"),
+        Kind("executor", "vtbench_executors", "executors", "Executors that --executor takes.", "executor:Executor"),
+        Kind("tracker", "vtbench_trackers", "trackers", "Trackers that --track takes.", "tracker:Tracker"),
         Kind("format", "vtbench_task_sources", "formats", "Formats of tasks that --tasks takes as FORMAT:FILE."),
         Kind("scene family", "vtbench_scene_families", "families", "Scene families that a task's `family:` names."),
     )
 }
-"""Every kind of named thing. Report sections and commands are hooks too, but nobody asks for one by name."""
+"""All kinds by name. Commands, report sections and run tables are hooks too, but users do not select them by name."""
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package whose names are imported when they are asked for.
+    """Return the `__getattr__` of a package that imports its exported names on first use.
 
-    So registering a plugin, which imports the package, does not import what the package is about:
+    Registering a plugin imports its package; with lazy exports this does not import the package's submodules:
 
         __getattr__ = lazy_exports(__name__, {"Redundancy": "metrics"})
 

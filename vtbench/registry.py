@@ -1,8 +1,8 @@
-"""Finds plugins, and creates what they bring by name.
+"""Finds plugins, and creates the objects that they bring by name.
 
-Plugins are the entry points of the group `vtbench`; the host's own are registered in the same way. Registering is free
-(hooks return factories), a plugin that fails to import is one warning and does not stop the others, and two things of
-one name are an error that names both distributions. What kinds of things there are says `vtbench.plugin.KINDS`.
+Plugins are the entry points of the group `vtbench`; vtbench registers its own in the same way. Registering is cheap,
+since hooks return factories. A plugin that fails to import causes one warning and does not affect the others; two
+objects with the same name are an error that names both distributions. `vtbench.plugin.KINDS` lists the kinds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from vtbench import hookspecs
-from vtbench.errors import AdapterError, PluginError, VtbenchError, nearest
+from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, nearest, one_line
 from vtbench.plugin import KINDS, Named, Plugin
 from vtbench.settings import parse_spec
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vtbench.tracker import Tracker
 
 _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+_CANNOT, _DEBUG = "its factory failed", "; --debug shows the traceback"
 
 
 def _warn(text: str) -> None:
@@ -47,10 +48,10 @@ class Registry:
     """Every plugin, by name.
 
     Args:
-        plugins: plugins to use in place of the installed ones, by name: modules or objects with hooks. The host's own
-            (the executor `local`, the metrics of answers, the scene families) are there in any case.
-        warn: takes the one line about each plugin that cannot be used; standard error by default.
-        debug: whether that line is followed by the plugin's traceback.
+        plugins: plugins that replace the installed ones, by name: modules or objects with hooks. vtbench's own (the
+            executor `local`, the metrics of answers, the scene families) are always present.
+        warn: called with one line per plugin that cannot be used; prints to standard error by default.
+        debug: whether to print the plugin's traceback after that line.
 
     Raises:
         PluginError: two plugins have the same name.
@@ -75,7 +76,7 @@ class Registry:
             self._add(Plugin(name, name, "0", source), lambda module=module: module)  # type: ignore[misc]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to another process, it finds the plugins that are installed there."""
+        """Pickle the given plugins only: another process finds the plugins that are installed there."""
         return Registry, (self._given,)
 
     def _add(self, plugin: Plugin, load: Callable[[], object]) -> None:
@@ -92,7 +93,7 @@ class Registry:
             self._disable(plugin, error)
 
     def _disable(self, plugin: Plugin, error: Exception) -> None:
-        """Remember why a plugin cannot be used, and say it once."""
+        """Record why a plugin cannot be used, and warn once."""
         text = " ".join(f"{type(error).__name__}: {error}".split())
         self._plugins[plugin.name] = replace(plugin, error=text)
         if self._manager.has_plugin(plugin.name):
@@ -103,7 +104,7 @@ class Registry:
             traceback.print_exception(error)
 
     def _call(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
-        """Call one hook of every plugin in turn, so that a failing one is known by name and stops no other."""
+        """Call one hook of every plugin in turn; a failing plugin is disabled and does not stop the others."""
         for impl in sorted(getattr(self._manager.hook, hook).get_hookimpls(), key=lambda impl: impl.plugin_name):
             plugin = self._plugins[impl.plugin_name]
             try:
@@ -144,7 +145,7 @@ class Registry:
         """Return the factory of a kind that has this name.
 
         Raises:
-            VtbenchError: there is none; the message names the nearest ones, and plugins that did not load.
+            VtbenchError: there is none; the message names the closest names, and plugins that failed to load.
         """
         names = self.named(kind)
         if name in names:
@@ -152,31 +153,35 @@ class Registry:
         raise VtbenchError(f"unknown {kind} {name!r}.{nearest(name, list(names))}{self.broken_note(name)}")
 
     def create(self, kind: str, spec: str, settings: Mapping[str, Any] = _NO_SETTINGS) -> Any:
-        """Create what a spec asks for: `create("budget", "grid:k=16")`.
+        """Create the object that a spec names: `create("budget", "grid:k=16")`.
 
         Args:
             kind: a key of `vtbench.plugin.KINDS`.
             spec: `NAME` or `NAME:key=value,...`; the keys are parameters of the factory.
-            settings: further settings, which those of the spec override. A factory that has a parameter `registry`
-                gets this registry.
+            settings: further settings; those of the spec override them. A factory with a parameter `registry` receives
+                this registry.
 
         Raises:
-            VtbenchError: unknown name or setting, a setting missing or out of range, or a package not installed.
+            VtbenchError: unknown name or setting, a setting missing or out of range, a package not installed, or a
+                factory that fails or returns something else.
         """
         name, given = parse_spec(spec, kind)
         named = self.find(kind, name)
         check_settings(f"{kind} {spec!r}", name, named, {**settings, **given})
         host = {"registry": self} if "registry" in named.settings else {}
         try:
-            return named.factory(**{**settings, **given, **host})
+            made = named.factory(**{**settings, **given, **host})
         except ImportError as error:
             raise PluginError(f"{kind} {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
         except VtbenchError as error:
             text = str(error)
             raise type(error)(text if text.startswith(kind) else f"{kind} {spec!r}: {text}") from error
+        except Exception as error:
+            raise PluginError(f"{kind} {spec!r}: {_CANNOT}: {one_line(error)}{_DEBUG}") from error
+        return _whole(made, kind, spec)
 
     def metric(self, spec: str) -> Metric:
-        """Create a metric: a new one each time, as a metric may keep what it fitted on a task. Raises as `create`."""
+        """Create a new metric; metrics hold the state of one task, so they are never shared. Raises as `create`."""
         return cast("Metric", self.create("metric", spec))
 
     def budget(self, spec: str) -> Budget:
@@ -196,10 +201,10 @@ class Registry:
         return cast("Executor", self.create("executor", spec))
 
     def check_adapter(self, name: str, model_args: Mapping[str, Any]) -> Named:
-        """Find the adapter `name`, and all that can be known to be wrong with it before it is created.
+        """Return the factory of the adapter `name`, after the checks that do not need the model.
 
         Raises:
-            VtbenchError: no adapter has this name, or it takes no such `model_args`, or lacks one that it needs.
+            VtbenchError: no adapter has this name, it does not take these `model_args`, or a required one is missing.
             AdapterError: a package that its factory names in `requires` is not installed.
         """
         named = self.find("model", name)
@@ -214,34 +219,39 @@ class Registry:
         """Create the adapter `name`.
 
         Raises:
-            VtbenchError: no adapter has this name, or it takes no such `model_args`.
-            AdapterError: its checkpoint or backend cannot be used.
+            VtbenchError: no adapter has this name, or it does not take these `model_args`.
+            AdapterError: its checkpoint or backend cannot be used, or its factory does not return an adapter.
         """
         named = self.check_adapter(name, model_args)
         given = {key: value for key, value in {"device": device, "dtype": dtype}.items() if key in named.settings}
         try:
-            return cast("Adapter", named.factory(**{**given, **model_args}))
+            made = named.factory(**{**given, **model_args})
         except ImportError as error:
             raise AdapterError(f"model {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
+        except (VtbenchError, OutOfMemory):
+            raise
+        except Exception as error:
+            raise AdapterError(f"model {name!r}: {_CANNOT}: {one_line(error)}{_DEBUG}") from error
+        return cast("Adapter", _whole(made, "model", name))
 
     def report_sections(self) -> dict[str, Callable[[Path], str | None]]:
-        """Parts that plugins add to a run's report, by name."""
+        """Return the sections that plugins add to a run's report, by name."""
         sections = self._factories("vtbench_report_sections", "report section")
         return {name: named.factory for name, named in sections.items()}
 
     def run_tables(self) -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]]:
-        """Parts that plugins print below a finished run's table of scores, by name."""
+        """Return the tables that plugins print below a finished run's scores, by name."""
         return {name: named.factory for name, named in self._factories("vtbench_run_tables", "run table").items()}
 
     def task_dirs(self) -> list[Path]:
-        """Directories of task files that plugins offer."""
+        """Return the directories of task files that plugins bring."""
         return [Path(directory) for _, directories in self._call("vtbench_task_dirs") for directory in directories]
 
     def commands(self, app: click.Group) -> None:
         """Let every plugin add its commands to `app`.
 
         Raises:
-            PluginError: a plugin's command has the name of one that is there.
+            PluginError: a plugin's command has the name of an existing one.
         """
         owners: dict[str, str] = dict.fromkeys(app.commands, "vtbench")
         before = dict(app.commands)
@@ -253,21 +263,21 @@ class Registry:
             before = dict(app.commands)
 
     def plugins(self) -> list[Plugin]:
-        """Every plugin found, the broken ones too, by name."""
+        """Return every plugin found, sorted by name, including those that cannot be used."""
         return [self._plugins[name] for name in sorted(self._plugins)]
 
     def probe(self) -> list[Plugin]:
-        """Call every hook that returns names, and return every plugin: what breaks only when it is asked shows here."""
+        """Call every hook that returns names, so that broken ones are found, and return all plugins."""
         for kind in KINDS:
             self.named(kind)
         self.report_sections(), self.run_tables(), self.task_dirs()
         return self.plugins()
 
     def broken_note(self, name: str = "") -> str:
-        """Say which plugins did not load, to add to "unknown name": one of them may have brought it.
+        """Return a note on plugins that failed to load, for "unknown name" errors: one of them may bring the name.
 
         Raises:
-            PluginError: `name` is the very name of a plugin that did not load.
+            PluginError: the plugin called `name` failed to load.
         """
         broken = [plugin for plugin in self.plugins() if plugin.error]
         for plugin in broken:
@@ -279,15 +289,15 @@ class Registry:
 def check_settings(
     what: str, name: str, named: Named, settings: Mapping[str, Any], how: str = "{spec}:{name}=..."
 ) -> None:
-    """Refuse settings that a factory does not take, and the lack of one that it needs.
+    """Check settings against a factory's parameters.
 
     Raises:
-        VtbenchError: names the first wrong one.
+        VtbenchError: names the first setting that is unknown or missing.
     """
     parameters = named.settings
     takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
     plain = {key: p for key, p in parameters.items() if p.kind not in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)}
-    plain.pop("registry", None)  # the host's to give
+    plain.pop("registry", None)  # passed by `create`, never by the user
     for key in settings:
         if key not in plain and not takes_any:
             known = f"{nearest(key, list(plain))}" if plain else " It takes none."
@@ -297,17 +307,35 @@ def check_settings(
             raise VtbenchError(f"{what} needs {key!r}; write {how.format(spec=name, name=key)}")
 
 
+def _whole(made: Any, kind: str, name: str) -> Any:
+    """Return what a factory returned, if it has the members of its protocol.
+
+    Raises:
+        PluginError: it lacks some; an AdapterError for a model.
+    """
+    if missing := KINDS[kind].missing_members(made):
+        error = AdapterError if kind == "model" else PluginError
+        names, protocol = (
+            ", ".join(f"`{name}`" for name in missing),
+            "vtbench." + KINDS[kind].protocol.replace(":", "."),
+        )
+        raise error(f"{kind} {name!r}: its factory returned {type(made).__name__}, which lacks {names} of {protocol}")
+    return made
+
+
 def _installed() -> list[tuple[Plugin, Callable[[], object]]]:
     found = []
+    names: dict[Any, tuple[str, str]] = {None: ("an unnamed distribution", "?")}
     for entry in metadata.entry_points(group="vtbench"):
-        dist = entry.dist
-        name, version = (dist.name, dist.version) if dist else ("an unnamed distribution", "?")
-        found.append((Plugin(entry.name, name, version, entry.value), entry.load))
+        if entry.dist is not None and entry.dist not in names:  # each access parses the METADATA file
+            about = entry.dist.metadata
+            names[entry.dist] = about["Name"], about["Version"]
+        found.append((Plugin(entry.name, *names[entry.dist], entry.value), entry.load))
     return sorted(found, key=lambda pair: (pair[0].name, pair[0].distribution))
 
 
 def _which_extra(error: ImportError, distribution: str) -> str:
-    """Name the extra of `distribution` (or of vtbench) that brings the missing module, from their own metadata."""
+    """Return a hint on the extra of `distribution` (or of vtbench) that installs the missing module, from metadata."""
     missing = (error.name or "").partition(".")[0]
     for owner in dict.fromkeys((distribution, "vtbench")):
         try:

@@ -1,4 +1,4 @@
-"""Settings as dataclasses: each field declared once, with its type, help text and bounds, and checked in one place.
+"""Settings as dataclasses: a field declares its type, help text and bounds once, and one function checks them all.
 
 A field is `name: Annotated[TYPE, "help text"] = default`; bounds are those of `annotated_types`:
 
@@ -8,8 +8,8 @@ A field is `name: Annotated[TYPE, "help text"] = default`; bounds are those of `
 
 Declaring settings imports no pydantic, so that `vtbench --help` stays fast; checking values does.
 
-One grammar names metrics, token budgets, executors and trackers with their settings: `NAME` or
-`NAME:key=value,key=value`, for example `redundancy:m=16` or `grid:k=32` (`parse_spec`).
+Metrics, token budgets, executors and trackers share one grammar: `NAME` or `NAME:key=value,key=value`, for example
+`redundancy:m=16` or `grid:k=32` (`parse_spec`).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def checked(
     Args:
         settings: the dataclass.
         values: by field name; fields that are left out keep their defaults.
-        label: what an error calls a field, given its name.
+        label: maps a field's name to its label in errors.
         error: the class of error to raise.
 
     Raises:
@@ -116,7 +116,7 @@ def check_value(kind: Any, value: Any, label: str, error: type[VtbenchError] = V
     Args:
         kind: a type, as an annotation writes it.
         value: to check.
-        label: what the error calls the value.
+        label: the value's label in errors.
         error: the class of error to raise.
 
     Raises:
@@ -129,7 +129,7 @@ def check_value(kind: Any, value: Any, label: str, error: type[VtbenchError] = V
     except ValidationError as refused:
         # Of a list or mapping, name the part that is wrong.
         raise error(f"{label}: {reason(refused)}, not {refused.errors()[0]['input']!r}") from refused
-    except PydanticUserError:  # pydantic cannot validate this type: whoever declared it checks the value
+    except PydanticUserError:  # pydantic cannot validate this type: the code that declared it checks the value
         return value
 
 
@@ -144,7 +144,7 @@ def reason(error: ValidationError) -> str:
 
 
 def parse_settings(text: str, what: str = "model arguments") -> dict[str, Any]:
-    """Read `k=v,k=v`, values as YAML scalars or flow lists; a comma splits only where `k=` follows.
+    """Parse `k=v,k=v`; values are YAML scalars or flow lists, and a comma separates only if `k=` follows.
 
     >>> parse_settings("pretrained=org/model,layers=[1,2],trust=false")
     {'pretrained': 'org/model', 'layers': [1, 2], 'trust': False}
@@ -167,14 +167,14 @@ def parse_settings(text: str, what: str = "model arguments") -> dict[str, Any]:
 
 
 def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
-    """Read `NAME` or `NAME:key=value,...` into the name and its settings.
+    """Parse `NAME` or `NAME:key=value,...` into the name and its settings.
 
     >>> parse_spec("redundancy:m=16,target=cues", "metric")
     ('redundancy', {'m': 16, 'target': 'cues'})
 
     Args:
-        text: what was asked for.
-        what: the kind of thing, for errors.
+        text: the spec.
+        what: the kind of object, for errors.
 
     Raises:
         VtbenchError: the settings are not written `key=value`.
@@ -184,7 +184,7 @@ def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
 
 
 def split_specs(text: str) -> list[str]:
-    """Split specs at commas, but for those between the settings of one.
+    """Split a list of specs at its commas, but not at those between the settings of one spec.
 
     >>> split_specs("random:k=16,seed=3, saliency:p=0.9,complexity")
     ['random:k=16,seed=3', 'saliency:p=0.9', 'complexity']

@@ -1,7 +1,6 @@
-"""The protocol that a tracker of experiments meets: where summaries of finished runs go.
+"""The tracker protocol: publishes summaries of finished runs, for example to Weights & Biases, MLflow or TensorBoard.
 
-Weights & Biases, MLflow and TensorBoard are examples. A tracker gets one `Summary` of each finished run; one that fails
-is a warning, as the run itself is already on the disk.
+A tracker receives one `Summary` per finished run. If it fails, vtbench warns and goes on: the run is already on disk.
 """
 
 from __future__ import annotations
@@ -14,27 +13,27 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a tracker is told of a finished run. No secret is in it."""
+    """The summary of a finished run, without secrets."""
 
     id: str
-    """16 hexadecimal digits, the same whenever this run is published again: a resumed run is no second one."""
+    """16 hexadecimal digits, the same each time this run is published, so that a resumed run is not a second one."""
     name: str
     config: Mapping[str, str | int | float | bool]
-    """What was run, flat: `config.model`, `model.checkpoint`, `versions.torch`."""
+    """The config, flattened: `config.model`, `model.checkpoint`, `versions.torch`."""
     numbers: Mapping[str, float]
     """`TASK/SCORE`, with `_low` and `_high` (95 %), `_stderr` and `_n`; `TASK/samples_per_second`, `TASK/failed`."""
     directory: Path
-    """Of the run."""
+    """The run's directory."""
     files: tuple[Path, ...]
-    """Worth keeping beside the numbers: report.html, results.json, run.json."""
+    """Files to keep beside the numbers: report.html, results.json, run.json."""
 
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Where summaries of runs go."""
+    """A service or directory that stores summaries of runs."""
 
     def publish(self, summary: Summary) -> str:
-        """Store a summary and return where it can be seen: an address or a directory.
+        """Store a summary and return its location: an address or a directory.
 
         A summary replaces an earlier one of the same `id`.
         """

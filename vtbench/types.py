@@ -1,9 +1,9 @@
-"""Every noun of vtbench, on one screen.
+"""The data types of vtbench.
 
     Task -> Sample -> adapter -> Output, VisualTokens -> metric -> Observation -> Record -> Score
 
-A `Task` makes `Sample`s by index. An adapter turns samples into `Output`s and `VisualTokens`. A metric turns each
-sample into an `Observation`, and all observations of a task into `Score`s. A `Record` is what is kept of one sample.
+A `Task` makes `Sample`s by index. An adapter maps samples to `Output`s and `VisualTokens`. A metric maps each sample to
+an `Observation`, and reduces all observations of a task to `Score`s. A `Record` is the stored form of one sample.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from vtbench.scenes.scene import Scene
 
 Capability = Literal["generate", "rank", "visual_tokens", "budget", "train"]
-"""What an adapter may be able to do: answer, weigh given answers, show its visual tokens, answer from a part of them
-(`vtbench.budget`), be trained."""
+"""Optional abilities of an adapter: generate answers, rank given ones, return visual tokens, answer from a part of them
+(`vtbench.budget`), be fine-tuned."""
 
 Observation = Mapping[str, Any]
-"""What a metric must remember of one sample. Numbers, strings and short lists are written into the sample's line of
-samples.jsonl; numpy arrays go to the metric's own file under visual/. JSON-able apart from the arrays."""
+"""What a metric stores about one sample. Numbers, strings and short lists go to the sample's line of samples.jsonl,
+numpy arrays to the metric's own file under visual/. Everything but the arrays is JSON-able."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,45 +35,46 @@ class Sample:
     """Unique within a run, e.g. `relational/test/0/17` (task/split/seed/index)."""
     index: int
     images: tuple[Image, ...]
-    """RGB images, in the order the model sees them; one for every task of today."""
+    """RGB images, in the order of the model's input; the built-in tasks have one per sample."""
     prompt: str
-    """The question, without any image placeholder or chat template: those are the adapter's."""
+    """The question; the adapter adds image placeholders and the chat template."""
     target: str
     choices: tuple[str, ...] = ()
-    """The closed set of answers, for ranking; empty where the answer is open."""
+    """The closed set of answers, for ranking; empty if the answer is open."""
     kind: str = ""
-    """What is asked, e.g. `colour`, `left_of`, for breakdowns."""
+    """Kind of question, e.g. `colour` or `left`, for breakdowns."""
     cluster: str = ""
-    """Samples of one cluster share a scene (a minimal pair, say): intervals are clustered by it. Empty: its own."""
+    """Samples of one cluster share a scene (a minimal pair, for example), and intervals are clustered by it. Empty: a
+    cluster of its own."""
     scene_hash: str = ""
     scene: Scene | None = None
-    """The truth behind a synthetic image; None for a user's own images."""
+    """The scene of a synthetic image; None for a user's own images."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """Further facts for metrics and reports, JSON-able (the signed offset of a `precise_offset` item, say)."""
+    """Further facts for metrics and reports, JSON-able (the signed offset of a `precise_offset` item, for example)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a model said about one sample. Each part is None where it was not asked for."""
+    """A model's answer to one sample. Parts that were not requested are None."""
 
     text: str | None = None
     logprobs: tuple[float, ...] | None = None
-    """log p(choice | images, prompt) in nats, summed over the choice's tokens, one for each of `Sample.choices`."""
+    """log p(choice | images, prompt) in nats, summed over the choice's tokens, one per entry of `Sample.choices`."""
     logprob_tokens: tuple[int, ...] | None = None
-    """How many tokens each choice has, for length-normalised ranking."""
+    """Number of tokens of each choice, for length-normalised ranking."""
     tokens_in: int | None = None
-    """Prompt length in the model's own tokens: visual tokens that the decoder reads included, padding not."""
+    """Prompt length in the model's tokens, including the visual tokens that the decoder reads, without padding."""
     visual_tokens_in: int | None = None
-    """How many visual tokens the decoder reads, in its prompt or by cross-attention."""
+    """Number of visual tokens that the decoder reads, in its prompt or by cross-attention."""
     tokens_out: int | None = None
-    """How many tokens the answer took, the one that ends it included; where a model is paid by them."""
+    """Number of generated tokens, including the end token, of models that are paid by tokens."""
     cost: float | None = None
-    """What was paid for all that was asked about the sample, in the currency of the prices that the adapter knows."""
+    """Price of all queries about the sample, in the currency of the prices given to the adapter."""
     prefill_seconds: float | None = field(default=None, compare=False)
-    """From the visual tokens to the first new token's logits: a token budget's own work and the decoder's pass over the
-    prompt, the vision tower not. The batch's wall time, shared out evenly."""
+    """Time from the visual tokens to the first new token's logits: the token budget and the decoder's pass over the
+    prompt, without the vision tower. The batch's wall time, divided evenly among its samples."""
     decode_seconds: float | None = field(default=None, compare=False)
-    """All new tokens after the first; the batch's wall time, shared out evenly."""
+    """Time of all new tokens after the first; the batch's wall time, divided evenly among its samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +83,32 @@ class VisualTokens:
 
     layer: str
     tokens: Any
-    """(n, N, d) floats: numpy array or torch tensor on the model's device; row order as in the batch."""
+    """(n, N, d) floats: a numpy array, or a torch tensor on the model's device; n in the order of the batch."""
     boxes: np.ndarray | None = None
-    """(N, 4) float: left, top, right, bottom of the image part that token i stands for, as fractions of the image.
-    None where a token has no place of its own (resampler queries)."""
+    """(N, 4) float: left, top, right, bottom of the image region of token i, as fractions of the image. None if tokens
+    have no position (resampler queries)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One number of the results table. `value` is None where it cannot be said, never 0 or NaN instead."""
+    """One score of the results table. `value` is None if it is undefined, never 0 or NaN instead."""
 
     value: float | None
     stderr: float | None = None
     interval: tuple[float, float] | None = None
-    """95 %."""
+    """95 % interval."""
     n: int = 0
     chance: float | None = None
     flags: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
-    """Further numbers that belong to this one (a breakdown by kind, a curve), JSON-able."""
+    """Further results that belong to this score (a breakdown by kind, a curve), JSON-able."""
     percent: bool = True
     """Whether tables show the value times 100."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a run keeps of one sample: one line of samples.jsonl."""
+    """The stored form of one sample: one line of samples.jsonl."""
 
     task: str
     id: str
@@ -124,9 +125,9 @@ class Record:
     output: str | None = None
     logprobs: tuple[float, ...] | None = None
     scores: Mapping[str, Observation] = field(default_factory=dict)
-    """By metric name."""
+    """Observations by metric name."""
     error: str | None = None
-    """Why there is no answer. A failed sample is a record: neither a wrong answer nor a crash."""
+    """Why there is no answer; None if there is one. A failed sample counts neither as right nor as wrong."""
     seconds: float = 0.0
     tokens_in: int | None = None
     visual_tokens_in: int | None = None
@@ -136,17 +137,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a report shows of one sample beside its record."""
+    """The part of a report's sample row that is not in the record: thumbnails and cues."""
 
     index: int
     images: tuple[tuple[str, str], ...] = ()
     """(sha256, data URI of a thumbnail) of each image."""
     cues: tuple[tuple[str, str], ...] = ()
-    """(cue, word) of the scene's objects, each once, e.g. `("colour", "red")`; empty without a scene."""
+    """(cue, word) pairs of the scene's objects without repeats, e.g. `("colour", "red")`; empty without a scene."""
 
 
 class Task(Protocol):
-    """A benchmark that makes its samples by index: any slice is a shard, in any order, in any process."""
+    """A benchmark whose samples are made by index: any process can make any slice, in any order."""
 
     name: str
     version: int
@@ -154,18 +155,18 @@ class Task(Protocol):
     split: str
     metrics: tuple[str, ...]
     max_new_tokens: int
-    """How many tokens an answer may take."""
+    """Maximal number of tokens of an answer."""
 
     def __len__(self) -> int: ...
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
-        """Make sample `index`, rendered at `image_size` pixels where the task draws its own images.
+        """Make sample `index`, at `image_size` pixels if the task renders its own images.
 
         Raises:
-            SampleError: this one sample cannot be made (an unreadable image).
+            SampleError: this sample cannot be made (an unreadable image).
         """
         ...
 
     def config(self) -> dict[str, Any]:
-        """Every setting that decides what the samples are, JSON-able: part of the run's digest."""
+        """Return every setting that decides what the samples are, JSON-able; it is part of the run's digest."""
         ...

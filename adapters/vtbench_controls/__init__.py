@@ -8,11 +8,13 @@ every capability. `blind` and `shuffled` can also wrap a real model: `--model bl
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vtbench.adapter import Adapter
 from vtbench.errors import VtbenchError
 from vtbench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from vtbench.adapter import Adapter
 
 
 def echo(text: object = None) -> Adapter:

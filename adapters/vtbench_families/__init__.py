@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from vtbench.errors import AdapterError
 from vtbench.hookspecs import hookimpl
 from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
-from vtbench_hf.checkpoint.files import zoo_checkpoint
 from vtbench_hf.checkpoint.model_types import serves
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ FAMILIES: Mapping[str, Entry] = {
 
 def _factory(name: str, entry: Entry) -> Callable[..., Adapter]:
     def make(arguments: LoadArguments, *, image_size: int | None = None) -> Adapter:
+        from vtbench_hf.checkpoint.files import zoo_checkpoint
         from vtbench_hf.checkpoint.loader import load
 
         label = None

@@ -57,8 +57,11 @@ LONG = "run --model oracle --tasks relational --metrics accuracy,rank_accuracy -
 """A run without torch that takes long enough to be killed."""
 
 
-def begin(line: str, output: Path, cluster: Cluster | None, *more: str) -> subprocess.Popen[str]:
-    place = ["--executor", "ray", "--address", cluster.address] if cluster else []
+def begin(
+    line: str, output: Path, cluster: Cluster | None, *more: str, workers: int | None = None
+) -> subprocess.Popen[str]:
+    count = f",workers={workers}" if workers else ""
+    place = ["--executor", f"ray:address={cluster.address}{count}"] if cluster else []
     command = [sys.executable, "-m", "vtbench", *line.split(), "--no-report", "--output", str(output), *place, *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -48,7 +48,7 @@ def test_a_run_interrupted_on_the_cluster_resumes_locally(cluster: Cluster, loca
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130, errors
-    assert "with --resume goes on" in errors
+    assert "with --resume continues" in errors
     kept = (only_run(tmp_path) / "samples.jsonl").read_text()
     assert 80 <= len(kept.splitlines()) < 1200
     assert content(finish(LONG, tmp_path, None, "--resume")) == content(local_run)
@@ -65,7 +65,7 @@ def test_a_run_killed_locally_resumes_on_the_cluster(cluster: Cluster, local_run
 
 def test_a_killed_node_changes_nothing(cluster: Cluster, local_run: Path, tmp_path: Path) -> None:
     node = cluster.add_node(**NODE, **ports(FREE_PORTS[2]))
-    process = begin(LONG, tmp_path, cluster, "--workers", "3")
+    process = begin(LONG, tmp_path, cluster, workers=3)
     wait_for(80, tmp_path, process)
     cluster.remove_node(node, allow_graceful=False)
     _, errors = process.communicate()
@@ -81,7 +81,7 @@ from vtbench.registry import Registry
 note = "open({0!r}, 'a').write('x'); "
 killed_once = note + "import os; len(open({0!r}).read()) == 2 or os.kill(os.getpid(), 9)"
 jobs = [Job(n, (sys.executable, "-c", c.format(n)), Path("logs", n)) for n, c in (("a", note), ("b", killed_once))]
-for ended in Registry().executor("ray", {"address": sys.argv[1]}).run(jobs):
+for ended in Registry().create("executor", "ray", {"address": sys.argv[1]}).run(jobs):
     print(ended.name, ended.error)
 """
 
@@ -102,7 +102,7 @@ def test_an_unreachable_address_is_an_error_of_one_line(tmp_path: Path) -> None:
         (f"127.0.0.1:{other.getsockname()[1]}", "does not answer as a Ray cluster does"),
     ):
         command = [sys.executable, "-m", "vtbench", "run", "--model", "echo", "--tasks", "coarse", "--output",
-                   str(tmp_path), "--executor", "ray", "--address", address]  # fmt: skip
+                   str(tmp_path), "--executor", f"ray:address={address}"]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert message in done.stderr

@@ -13,9 +13,9 @@ from ray.cluster_utils import Cluster
 def test_a_study_on_two_nodes_equals_one_on_one_machine(cluster: Cluster, tmp_path: Path) -> None:
     arguments = ["--quick", "--families", "coarse,attribute", "--mix", "none", "--penalty", "none", "--seeds", "0",
                  "--steps", "4", "--items", "24", "--images", "120", "--json"]  # fmt: skip
-    place = ["--executor", "ray", "--address", cluster.address]
+    place = ["--executor", f"ray:address={cluster.address}"]
     documents = []
-    for name, more in (("local", ["--workers", "2"]), ("cluster", place)):
+    for name, more in (("local", ["--executor", "local:workers=2"]), ("cluster", place)):
         command = [sys.executable, "-m", "vtbench", "study", *arguments, "--output", str(tmp_path / name), *more]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

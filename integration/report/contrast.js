@@ -1,4 +1,4 @@
-// Texts whose contrast with what lies behind them is under WCAG AA: 4.5, or 3 for large ones. Pictures are left out.
+// Texts whose contrast with what lies behind them is under WCAG AA: 4.5, or 3 for large ones. Images are left out.
 () => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const rgba = (colour) => {

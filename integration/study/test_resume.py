@@ -118,7 +118,7 @@ def test_another_plan_in_its_directory_is_refused(uninterrupted: tuple[Path, str
         (["--mix", "coarse=1"], "write NAME:..."),
         (["--seeds", "0,x"], "'x' is not a whole number"),
         (["--penalty", "coarse:cosinus:1"], "Did you mean 'cosine'?"),
-        (["--workers", "0"], "workers must be at least 1"),
+        (["--executor", "local:workers=0"], "workers must be at least 1"),
     ],
 )
 def test_invalid_usage_is_rejected_before_anything_is_trained(

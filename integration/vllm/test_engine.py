@@ -134,12 +134,12 @@ def test_describe_names_the_checkpoint_and_the_engine(adapter, llava):
     ("arguments", "says"),
     [
         ({"tensor_paralel_size": 2}, "Did you mean 'tensor_parallel_size'"),
-        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization: input should be a valid number"),
+        ({"gpu_memory_utilization": "lots"}, "gpu_memory_utilization: must be a valid number"),
         ({"logprobs_mode": "raw_logits"}, "leave it out"),
         ({"pretrained": "./no/such/directory"}, "there is no directory './no/such/directory'"),
         ({"dtype": "float31"}, "dtype=float31 is unknown"),
         ({"max_model_len": 10**6, "visual_tokens": False}, "max_model_len"),
-        ({"visual_tokens": "no way"}, "visual_tokens: input should be a valid boolean"),
+        ({"visual_tokens": "no way"}, "visual_tokens: must be a valid boolean"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -76,5 +76,5 @@ def open_run(path: Path) -> StoredRun:
     facts = read_run(path)
     if not facts.get("finished"):
         command = f"vtbench run ... --resume {path}"
-        raise AnalysisError(f"{path}: this run is not finished; go on with `{command}`, or choose another one")
+        raise AnalysisError(f"{path}: this run is not finished; resume it with `{command}`, or choose another one")
     return StoredRun(path, facts)

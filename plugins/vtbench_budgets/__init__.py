@@ -1,6 +1,6 @@
-"""Token budgets: policies that keep, drop or merge visual tokens, and the metrics of what they cost and spare.
+"""Token budgets: policies that keep, drop or merge visual tokens, and metrics of their cost and accuracy.
 
-What a budget is says `vtbench.budget`. Importing this package imports no numpy; using it does.
+`vtbench.budget` has the protocol. Importing this package does not import numpy.
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ __getattr__ = lazy_exports(
 
 @vtbench.hookimpl
 def vtbench_budgets() -> dict[str, Callable[..., Budget]]:
-    """The budgets."""
+    """Return the budgets."""
     return dict(BUDGETS)
 
 
 @vtbench.hookimpl
 def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
-    """What answers under token budgets cost, and accuracy against tokens kept."""
+    """Return the metrics of a budget's cost, and of accuracy against tokens kept."""
     return dict(METRICS)
 
 
 @vtbench.hookimpl
 def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]]:
-    """The budget of each task, and the frontier where there is one."""
+    """Return the tables of a run's budget and of its frontier."""
     from vtbench_budgets.tables import run_tables
 
     return {"budgets": run_tables}

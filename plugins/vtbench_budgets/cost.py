@@ -1,4 +1,4 @@
-"""What answers cost the decoder: each answer's tokens and seconds in, their means out."""
+"""The metric `budget_cost`: mean visual tokens read, prefill time and decoding time per sample."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from statistics import fmean, median
 from typing import Any
 
 from vtbench.metric import Batch
-from vtbench.stats import any_mean
+from vtbench.stats import mean
 from vtbench.types import Capability, Observation, Output, Record, Score
 
 
 class BudgetCost:
-    """Visual tokens that the decoder read, and seconds of prefill and decoding as the adapter measured them.
+    """Visual tokens that the decoder read, and times of prefill and decoding as the adapter measured them.
 
-    A batch's seconds are shared out evenly. They depend on the machine, on what else it does and on the batch: compare
-    what was measured side by side.
+    A batch's time is divided evenly among its samples. It depends on the machine, its load and the batch, so only
+    compare times that were measured side by side.
     """
 
     needs: frozenset[Capability] = frozenset({"generate"})
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Take over what each output says; None where the adapter does not."""
+        """Record the tokens and times of each output; None if the adapter does not report them."""
         return [cost(output) for output in batch.outputs]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `tokens_kept`, `prefill_ms` and `decode_ms` a sample; None where the adapter does not say."""
+        """Return `tokens_kept`, `prefill_ms` and `decode_ms` per sample; None if the adapter does not report them."""
         tokens = [float(o["tokens"]) for o in observations if o["tokens"] is not None]
         clusters = [r.cluster for r, o in zip(records, observations, strict=True) if o["tokens"] is not None]
-        found = {"tokens_kept": any_mean(tokens, clusters).score(detail=_range(tokens), percent=False)}
+        found = {"tokens_kept": mean(tokens, clusters).score(detail=_range(tokens), percent=False)}
         for part in ("prefill", "decode"):
             values = [1000 * o[part] for o in observations if o[part] is not None]
             detail = {"unit": "ms a sample", "median": median(values) if values else None}
@@ -37,7 +37,7 @@ class BudgetCost:
 
 
 def cost(output: Output) -> dict[str, Any]:
-    """Return the numbers of one answer, as they are stored."""
+    """Return the stored tokens and times of one answer."""
     seconds = {"prefill": output.prefill_seconds, "decode": output.decode_seconds}
     rounded = {part: None if value is None else round(value, 7) for part, value in seconds.items()}
     return {"tokens": output.visual_tokens_in, **rounded}

@@ -1,6 +1,6 @@
-"""Factories of the token budgets, and of their metrics, by name.
+"""Factories of the token budgets and of their metrics, by name.
 
-A factory's parameters are the settings that `--budget NAME:setting=value` takes. It imports its budget when called.
+A factory's parameters are the settings of `--budget NAME:setting=value`. It imports its budget when it is called.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def downsample(k: int | None = None, f: float | None = None, mean: float | None 
 
 
 def saliency(p: float, by: str = "distance") -> Budget:
-    """The fewest tokens that hold the share p of all energy: p=0.9, by=distance (to the mean token) or norm."""
+    """The fewest tokens with a fraction p of the energy: p=0.9, by=distance (to the mean token) or norm."""
     from vtbench_budgets.saliency import Saliency
     from vtbench_budgets.token_count import number
 
@@ -49,22 +49,24 @@ def saliency(p: float, by: str = "distance") -> Budget:
 
 
 def farthest_point(k: int | None = None, f: float | None = None, mean: float | None = None) -> Budget:
-    """Tokens as unlike each other as can be, by farthest points: k=COUNT, f=FRACTION or mean=COUNT."""
+    """Diverse tokens, by farthest-point traversal in cosine: k=COUNT, f=FRACTION or mean=COUNT."""
     from vtbench_budgets.farthest_point import FarthestPoint
 
     return FarthestPoint(_amount(k, f, mean))
 
 
 def merge(t: float) -> Budget:
-    """Near-copies averaged into one, where any two have a cosine of at least t: t=0.9."""
+    """Similar tokens averaged into one, in groups whose cosines are all at least t: t=0.9."""
     from vtbench_budgets.merging import Merge
     from vtbench_budgets.token_count import number
 
     return Merge(number("t", t, -1, 1))
 
 
-def complexity(mean: float | None = None, f: float | None = None, by: str = "cosine", keep: str = "spread") -> Budget:
-    """More tokens for a busy image: mean=COUNT or f=FRACTION, by=cosine or rank, keep=spread, grid or random."""
+def complexity(
+    mean: float | None = None, f: float | None = None, by: str = "cosine", keep: str = "farthest_point"
+) -> Budget:
+    """More tokens for a complex image: mean=COUNT or f=FRACTION, by=cosine|rank, keep=farthest_point|grid|random."""
     from vtbench_budgets import complexity as home
     from vtbench_budgets.token_count import TokenCount, number
 
@@ -78,14 +80,14 @@ def complexity(mean: float | None = None, f: float | None = None, by: str = "cos
 
 
 def budget_cost() -> Metric:
-    """Visual tokens that the decoder read (tokens_kept), and what its answers took (prefill_ms, decode_ms)."""
+    """Visual tokens that the decoder read (tokens_kept), and times of its answers (prefill_ms, decode_ms)."""
     from vtbench_budgets.cost import BudgetCost
 
     return BudgetCost()
 
 
 def budget_frontier(policies: Sequence[str] | None = None, registry: Registry | None = None) -> Metric:
-    """Accuracy against tokens kept, of token budgets beside random and grid at the same mean count."""
+    """Accuracy against tokens kept, for token budgets and for random and grid at the same mean count."""
     from vtbench.registry import Registry
     from vtbench_budgets.frontier import POLICIES, Frontier
 

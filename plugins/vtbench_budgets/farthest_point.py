@@ -1,4 +1,4 @@
-"""Budget `spread`: tokens that are as unlike each other as can be."""
+"""Budget `farthest_point` (alias `divprune`): diverse tokens, chosen by farthest-point traversal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from vtbench_budgets.token_count import TokenCount
 
 @dataclass(frozen=True, slots=True)
 class FarthestPoint:
-    """Keeps the token that is least like the others, then again and again the one least like any kept so far.
+    """Keeps the token least similar to the others, then repeatedly the one least similar to any kept so far.
 
-    Likeness is the cosine. Farthest-point traversal: Gonzalez, "Clustering to minimize the maximum intercluster
-    distance", Theoretical Computer Science 38 (1985), section 3, by which no choice of k tokens has a smallest distance
-    more than twice as large. For visual tokens: DivPrune, arXiv 2503.02175, algorithm 1.
+    Similarity is the cosine. Farthest-point traversal: Gonzalez, "Clustering to minimize the maximum intercluster
+    distance", Theoretical Computer Science 38 (1985), section 3; the minimal distance of the chosen tokens is at least
+    half the largest possible one. For visual tokens: DivPrune, arXiv 2503.02175, algorithm 1.
     """
 
     amount: TokenCount
@@ -27,7 +27,7 @@ class FarthestPoint:
     @property
     def name(self) -> str:
         """The policy with its settings."""
-        return f"spread {self.amount}"
+        return f"farthest point {self.amount}"
 
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
         """Choose by cosine."""
@@ -39,7 +39,7 @@ class FarthestPoint:
 
 
 def farthest(cosine_NN: np.ndarray, k: int) -> list[int]:
-    """Choose k tokens by farthest-point traversal, in the order of their choice; of equals the first.
+    """Choose k tokens by farthest-point traversal, in the order of choice; the first wins a tie.
 
     >>> farthest(np.array([[1, 0.9, 0.1], [0.9, 1, 0.3], [0.1, 0.3, 1]]), 2)
     [2, 0]
@@ -51,6 +51,6 @@ def farthest(cosine_NN: np.ndarray, k: int) -> list[int]:
             likest_N = np.full(len(cosine_NN), -2.0)
         if chosen:
             likest_N = np.maximum(likest_N, cosine_NN[chosen[-1]])
-            likest_N[chosen[-1]] = 2  # above any cosine: never again
+            likest_N[chosen[-1]] = 2  # above any cosine, so it is not chosen again
         chosen.append(int(likest_N.argmin()))
     return chosen

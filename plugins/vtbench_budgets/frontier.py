@@ -1,4 +1,4 @@
-"""The frontier of a run: accuracy under each token budget, beside random and grid at the same mean count of tokens."""
+"""The metric `budget_frontier`: accuracy under each token budget, and under random and grid at the same mean count."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ POLICIES = (
     "saliency:p=0.5", "saliency:p=0.9", "farthest_point:f=0.1", "farthest_point:f=0.25", "merge:t=0.7", "merge:t=0.9",
     "complexity:f=0.1", "complexity:f=0.25", "downsample:f=0.25",
 )  # fmt: skip
-"""What is swept where nothing is named."""
+"""The budgets that `--budget-sweep` compares by default."""
 
 
 class Frontier:
     """Accuracy against visual tokens kept, under token budgets.
 
-    The mean count of each budget is taken over a task's first images, and random and grid keep as many on average, of
-    every image alike. An observation holds credit, tokens and seconds of the whole image, of none, and under each
-    budget and its rivals.
+    The mean count of each budget is measured on a task's first images; its rivals, random and grid, keep that many
+    tokens of every image. An observation has credit, tokens and times with all tokens, with none, under each budget and
+    under its rivals.
 
     Args:
         policies: budgets as `--budget` takes them.
-        registry: where they are from.
+        registry: creates the budgets.
 
     Raises:
-        VtbenchError: one of the budgets is none.
+        VtbenchError: one of the budgets does not exist, or has an invalid setting.
     """
 
     needs: frozenset[Capability] = frozenset({"generate", "budget", "visual_tokens"})
@@ -54,15 +54,15 @@ class Frontier:
         self.budgets: Mapping[str, Budget] = {"none": GridKeep(TokenCount(count=0)), **self._fitter.budgets}
 
     def partial_fit(self, batch: Batch) -> None:
-        """Count what each budget gives a task's first images."""
+        """Measure the tokens that each budget gives a task's first images."""
         self._fitter.partial_fit(batch)
 
     def state(self) -> Mapping[str, np.ndarray]:
-        """Return the counts, or what a fitted budget measured."""
+        """Return the counts, or the measurements of a fitted budget."""
         return self._fitter.state()
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Set each budget's rivals to its mean count."""
+        """Fit the budgets, and give each budget's rivals its mean count."""
         self._fitter.load_state(state)
         rivals = {
             f"{policy} {name}": rival(averaging(self._fitter.means[policy]))
@@ -75,7 +75,7 @@ class Frontier:
         """Score each sample's answers.
 
         Raises:
-            AdapterError: the model does not say how many visual tokens it read.
+            AdapterError: the adapter does not report how many visual tokens the decoder read.
         """
         return [
             {
@@ -86,11 +86,11 @@ class Frontier:
         ]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return mean credit with `all` tokens, with `none` and under each budget, as `frontier.NAME`.
+        """Return the mean credit with `all` tokens, with `none`, and under each budget, as `frontier.NAME`.
 
-        Flags say where a budget is `above_random`, `below_random`, `above_grid` or `below_grid`, by the 95 % interval
-        of the paired difference, which is in the details. `detail["curve"]` of `frontier.all` has a point for every
-        budget and rival, by policy; those of no token and of all of them belong to `any`.
+        A score is flagged `above_random`, `below_random`, `above_grid` or `below_grid` if the 95 % interval of the
+        paired difference, which is in its detail, excludes 0. `detail["curve"]` of `frontier.all` has a point for
+        every budget and rival, by policy; the points with no token and with all tokens belong to the policy `any`.
         """
         if not observations:
             return {f"frontier.{name}": Score(None) for name in ("all", "none", *self._policies)}
@@ -106,7 +106,7 @@ class Frontier:
 
 
 def averaging(mean: float) -> TokenCount:
-    """Return the amount of this mean, to a tenth of a token; whole ones are counts, so that equal budgets are one.
+    """Return the token count with this mean, rounded to 0.1; a whole mean becomes a count, so that equal budgets merge.
 
     >>> averaging(15.98), averaging(7.83)
     (TokenCount(fraction=None, count=16, mean=None), TokenCount(fraction=None, count=None, mean=7.8))
@@ -117,12 +117,13 @@ def averaging(mean: float) -> TokenCount:
 
 def _seen(sample: Sample, output: Output) -> dict[str, Any]:
     if output.visual_tokens_in is None:
-        raise AdapterError("metric budget_frontier: the model does not say how many visual tokens it read")
+        missing = "the model does not report how many visual tokens it read (Output.visual_tokens_in)"
+        raise AdapterError(f"metric budget_frontier: {missing}")
     return {"credit": credit(output.text, sample), **cost(output)}
 
 
 def _policies(observation: Observation) -> Iterator[str]:
-    """Yield the budgets that an observation names beside their rivals; a rescoring knows them from there alone."""
+    """Yield the budgets of an observation, recognised by their rivals; rescoring has no other source for them."""
     for name in observation:
         if all(f"{name} {rival}" in observation for rival in RIVALS):
             yield name

@@ -1,4 +1,4 @@
-"""Budget `merge`: near-copies become one token, their mean."""
+"""Budget `merge`: groups of similar tokens become one token, their mean."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vtbench_budgets.similarity import DIGITS, cosines
 class Merge:
     """Averages groups of tokens in which any two have a cosine of at least `least`.
 
-    The groups are those of agglomeration by complete linkage (Sorensen 1948; Defays, "An efficient algorithm for a
-    complete link method", The Computer Journal 20, 1977), so that no chain of small steps joins what is unlike. Merging
-    by cosine as in Bolya et al., "Token merging", 2023, arXiv 2210.09461, section 3, with a threshold in the place of
-    a number of pairs. A group stands where the first of its tokens stood.
+    The groups come from agglomerative clustering with complete linkage (Sorensen 1948; Defays, "An efficient algorithm
+    for a complete link method", The Computer Journal 20, 1977), so that no chain of small steps joins dissimilar
+    tokens. Merging by cosine follows Bolya et al., "Token merging", 2023, arXiv 2210.09461, section 3, with a threshold
+    instead of a number of pairs. A group takes the position of its first token.
 
     >>> visual = VisualTokens("connector", np.array([[[1.0, 0.0], [0.0, 1.0], [2.0, 0.1]]]))
     >>> Merge(0.9).weights(visual, ["key"])[0].tolist()

@@ -1,4 +1,4 @@
-"""Budgets that look at places only, never into a token: the baselines that every other budget is printed beside."""
+"""Budgets that use positions only, not token content: the baselines of every other budget."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vtbench_budgets.token_count import TokenCount
 
 @dataclass(frozen=True, slots=True)
 class RandomKeep:
-    """Keeps tokens drawn uniformly: the same ones in every process, and of two amounts the smaller within the larger.
+    """Keeps tokens drawn uniformly: the same in every process, and the choice of k tokens is part of that of k + 1.
 
     >>> visual = VisualTokens("connector", np.zeros((1, 4, 2)))
     >>> RandomKeep(TokenCount(count=2)).weights(visual, ["relational/test/0/17"])[0].argmax(axis=1)
@@ -31,7 +31,7 @@ class RandomKeep:
         return f"random {self.amount}, seed {self.seed}"
 
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
-        """Draw for each key."""
+        """Draw tokens for each key."""
         total = visual.tokens.shape[1]
         return [
             kept(HashRng("budget", self.seed, key).sample(range(total), self.amount.of(total, key)), total)
@@ -41,7 +41,7 @@ class RandomKeep:
 
 @dataclass(frozen=True, slots=True)
 class GridKeep:
-    """Keeps tokens spread evenly: over the picture where the tokens have boxes, else over their order."""
+    """Keeps tokens spread evenly: over the image if the tokens have boxes, else over their order."""
 
     amount: TokenCount
 
@@ -58,7 +58,7 @@ class GridKeep:
 
 @dataclass(frozen=True, slots=True)
 class DownSample:
-    """Averages the tokens of each cell of a grid over the picture (of each run of them, where they have no boxes)."""
+    """Averages the tokens in each cell of a grid over the image, or consecutive tokens if they have no boxes."""
 
     amount: TokenCount
 
@@ -68,7 +68,7 @@ class DownSample:
         return f"down-sample {self.amount}"
 
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
-        """Average each token into the cell that its centre lies in; a cell without any takes the nearest token."""
+        """Average each token into the cell of its centre; a cell without a token takes the nearest one."""
         total = visual.tokens.shape[1]
         return _by_count(self.amount, total, keys, lambda k: _cell_means(visual.boxes, total, k))
 
@@ -90,7 +90,7 @@ def kept(chosen: Sequence[int] | np.ndarray, total: int) -> np.ndarray:
 
 
 def on_grid(visual: VisualTokens, k: int) -> np.ndarray:
-    """Choose k tokens spread evenly: those of the least sum of squared distances to the cells of a grid, each once."""
+    """Choose k tokens spread evenly: the assignment to grid cells with the least sum of squared distances."""
     from scipy.optimize import linear_sum_assignment
 
     if visual.boxes is None:
@@ -102,7 +102,7 @@ def on_grid(visual: VisualTokens, k: int) -> np.ndarray:
 
 def _cell_means(boxes: np.ndarray | None, total: int, k: int) -> np.ndarray:
     """Return the rows (k, total) that average each cell."""
-    if k == total:  # boxes may overlap, a tile's and the whole picture's say: no grid tells their tokens apart
+    if k == total:  # boxes may overlap (tiles and the whole image, for example), and no grid separates such tokens
         return np.eye(total, dtype=np.float32)
     if boxes is None:
         members = (np.arange(total) * k // total == np.arange(k)[:, None]).astype(float)
@@ -120,10 +120,10 @@ def _centres(boxes: np.ndarray) -> np.ndarray:
 
 
 def _cells(boxes: np.ndarray, k: int) -> np.ndarray:
-    """Cut what the boxes cover into k cells (k, 4), in rows as equal as they can be.
+    """Divide the area of the boxes into k cells (k, 4), in rows of nearly equal length.
 
-    There are no more rows, and in a row no more cells, than tokens stand below and beside each other: a cell of a full
-    grid of tokens is never empty.
+    There are at most as many rows as rows of tokens, and at most as many cells per row as columns of tokens, so that no
+    cell of a full token grid is empty.
     """
     across, down = (len(np.unique(axis.round(6))) for axis in _centres(boxes).T)
     rows = np.array_split(np.arange(k), max(1, min(down, k, max(round((k * down / across) ** 0.5), -(-k // across)))))

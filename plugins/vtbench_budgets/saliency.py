@@ -1,4 +1,4 @@
-"""Budget `saliency`: the tokens that stand out, as many as hold a stated share of what a picture's tokens hold."""
+"""Budget `saliency`: the most salient tokens, as many as have a given fraction of the image's token energy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from vtbench_budgets.similarity import DIGITS, energy
 
 @dataclass(frozen=True, slots=True)
 class Saliency:
-    """Keeps the fewest tokens that hold the share p of the tokens' energy.
+    """Keeps the fewest tokens that have a fraction p of the tokens' energy.
 
-    With s_i = |z_i - mean z|^2 (`by` distance) or |z_i|^2 (`by` norm), the largest first, a token is kept while those
-    before it sum to less than p sum_i s_i. The rule is that of nucleus sampling: Holtzman et al., "The curious case of
-    neural text degeneration", 2020, arXiv 1904.09751, section 3.1. With p = 1 every token is kept.
+    With s_i = |z_i - mean z|^2 (`by` distance) or |z_i|^2 (`by` norm), sorted in descending order, a token is kept if
+    the sum before it is less than p sum_i s_i. The rule is that of nucleus sampling: Holtzman et al., "The curious case
+    of neural text degeneration", 2020, arXiv 1904.09751, section 3.1. With p = 1 every token is kept.
 
     >>> visual = VisualTokens("connector", np.array([[[9.0], [0.0], [5.0], [2.0]]]))  # distances 5, 4, 1, 2
     >>> [len(Saliency(p).weights(visual, ["key"])[0]) for p in (0, 0.5, 0.9, 1)]
@@ -35,7 +35,7 @@ class Saliency:
         return f"saliency {self.share:g} by {self.by}"
 
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
-        """Keep the most salient; of equals the first."""
+        """Keep the most salient tokens; the first wins a tie."""
         return [kept(self._chosen(row), len(row)) for row in energy(visual, around_mean=self.by == "distance")]
 
     def _chosen(self, energy_N: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""How alike a picture's tokens are: (n, N, d) tokens in, cosines, spreads and ranks as numpy arrays out.
+"""Similarity of an image's tokens: cosines, energies and effective ranks of (n, N, d) tokens, as numpy arrays.
 
-Only sums over d are taken where the tokens are, and what is small enough comes to the CPU. Numbers that decide which
-token stays are rounded, so that a last digit that hangs on the company in the batch decides nothing.
+Sums over d are computed on the tokens' device; the results, without the dimension d, are moved to the CPU. Numbers that
+decide which token is kept are rounded, so that last digits, which depend on the rest of the batch, do not matter.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from vtbench.types import VisualTokens
 
 DIGITS = 5
-"""Of cosines and shares. Batching moves the seventh."""
+"""Decimals of cosines and shares; batching changes the seventh."""
 
 
 def cosines(visual: VisualTokens) -> np.ndarray:
-    """Return the cosine between every two tokens of each picture, (n, N, N).
+    """Return the cosine between any two tokens of each image, (n, N, N).
 
-    It is 1 between a token and itself, and 0 between a token of length 0 and any other.
+    It is 1 between a token and itself, and 0 between a zero token and any other.
 
     >>> cosines(VisualTokens("connector", np.array([[[2.0, 0], [1, 1], [0, 0]]])))[0].round(3).tolist()
     [[1.0, 0.707, 0.0], [0.707, 1.0, 0.0], [0.0, 0.0, 1.0]]
@@ -32,7 +32,7 @@ def cosines(visual: VisualTokens) -> np.ndarray:
 
 
 def mean_cosine(cosine: np.ndarray) -> np.ndarray:
-    """Return the mean cosine between two different tokens, (n,); 0 where there is only one.
+    """Return the mean cosine between two different tokens, (n,); 0 if there is only one.
 
     >>> mean_cosine(np.array([[[1, 0.5], [0.5, 1]]]))
     array([0.5])
@@ -43,7 +43,7 @@ def mean_cosine(cosine: np.ndarray) -> np.ndarray:
 
 
 def energy(visual: VisualTokens, around_mean: bool) -> np.ndarray:
-    """Return each token's squared length, (n, N), or its squared distance to the picture's mean token."""
+    """Return each token's squared length, (n, N), or its squared distance to the image's mean token."""
     tokens = _floats(visual.tokens)
     centred = tokens - tokens.mean(1)[:, None] if around_mean else tokens
     return _array((centred * centred).sum(-1))
@@ -52,8 +52,8 @@ def energy(visual: VisualTokens, around_mean: bool) -> np.ndarray:
 def effective_rank(visual: VisualTokens) -> np.ndarray:
     """Return exp(-sum p_k log p_k) with p_k = s_k / sum s of the singular values s of the tokens less their mean, (n,).
 
-    Roy and Vetterli, "The effective rank", EUSIPCO 2007, eq. 3; as the metric `geometry` has it. It is 0 where all
-    tokens are alike.
+    Roy and Vetterli, "The effective rank", EUSIPCO 2007, eq. 3, as in the metric `geometry`. It is 0 if all tokens are
+    equal.
 
     >>> effective_rank(VisualTokens("connector", np.eye(4)[None, :3])).round(3)
     array([2.])
@@ -70,7 +70,7 @@ def effective_rank(visual: VisualTokens) -> np.ndarray:
 
 
 def _floats(tokens: Any) -> Any:
-    """Return tokens of whatever library and precision as float32 of that library, or float64 as it is."""
+    """Return torch tokens as float32 (float64 stays), and numpy tokens as float64."""
     if hasattr(tokens, "float"):  # torch
         return tokens if "float64" in str(tokens.dtype) else tokens.float()
     return np.asarray(tokens, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a run under token budgets prints below its table of scores: the budget that was used, or the frontier."""
+"""Tables that a run under token budgets prints below its scores: the budget that was used, or the frontier."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run_tables(path: Path, document: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Yield the budget of each task, and the frontier where there is one."""
+    """Yield the budget of each task, and the frontier if there is one."""
     from rich.markup import escape
 
     yield from used(read_run(path).get("budgets", {}))
@@ -36,10 +36,10 @@ def run_tables(path: Path, document: Mapping[str, Any]) -> Iterator[RenderableTy
 
 
 def used(budgets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a line for each task.
+    """Yield one line per task.
 
-    >>> list(used({"quiz": {"budget": "complexity by cosine times 0.5, spread", "pictures": 128, "mean": 23.98}}))
-    ['budget   quiz: complexity by cosine times 0.5, spread; fitted on 128 images, of which the mean is 23.98 tokens']
+    >>> list(used({"quiz": {"budget": "complexity by cosine times 0.5, grid", "pictures": 128, "mean": 23.98}}))
+    ['budget   quiz: complexity by cosine times 0.5, grid; fitted on 128 images, of which the mean is 23.98 tokens']
     """
     for task, facts in budgets.items():
         fitted = "; fitted on {pictures} images, of which the mean is {mean:.4g} tokens" if "mean" in facts else ""
@@ -47,7 +47,7 @@ def used(budgets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def cells(name: str, score: Mapping[str, Any]) -> list[str]:
-    """Return a point as text: its value beside each rival's, with the difference and the difference's interval."""
+    """Return a table row: the budget's value and each rival's, with the difference and its interval."""
     detail = score["detail"]
     found = [name, f"{detail['tokens']:.1f}", number(score["value"], True)]
     for row in (detail.get(rival) for rival in RIVALS):
@@ -61,7 +61,7 @@ def _over(row: Mapping[str, Any]) -> str:
 
 
 def verdicts(points: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield who beats whom and who loses, by the 95 % interval of the paired difference.
+    """Yield which budgets beat, or lose to, each rival, by the 95 % interval of the paired difference.
 
     >>> flags = {"merge:t=0.9": ("above_random",), "saliency:p=0.5": ("below_random", "below_grid"), "all": ()}
     >>> for line in verdicts({name: {"flags": some} for name, some in flags.items()}):

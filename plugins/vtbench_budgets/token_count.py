@@ -1,4 +1,4 @@
-"""How many visual tokens a budget leaves: a count, a fraction, or a mean over pictures."""
+"""The number of visual tokens that a budget keeps: a count, a fraction, or a mean over images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def number(name: str, value: object, low: float, high: float = math.inf) -> floa
     """Return a setting that must be a number from `low` to `high`.
 
     Raises:
-        VtbenchError: it is none.
+        VtbenchError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise VtbenchError(f"{name} must be a number, not {value!r}")
@@ -27,17 +27,17 @@ def number(name: str, value: object, low: float, high: float = math.inf) -> floa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCount:
-    """How many visual tokens: a fraction of them, a count, or a mean count.
+    """A number of visual tokens: a fraction, a count, or a mean count. Exactly one of them is set.
 
     Raises:
-        VtbenchError: not one of the three is given, or it is out of range.
+        VtbenchError: none or several are set, or the value is out of range.
     """
 
     fraction: float | None = None
-    """In [0, 1]; any fraction above 0 is at least one token."""
+    """In [0, 1]; any fraction above 0 gives at least one token."""
     count: int | None = None
     mean: float | None = None
-    """A mean over pictures: each gets the whole number below or above, drawn by its key."""
+    """A mean over images: each gets the integer below or above, drawn by its key."""
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.fraction, self.count, self.mean)) != 1:
@@ -60,7 +60,7 @@ class TokenCount:
         [3, 2, 3, 2, 2, 3, 2, 2]
 
         Raises:
-            VtbenchError: more are asked for than there are.
+            VtbenchError: the count exceeds `total`.
         """
         if self.fraction is not None:
             return max(1, round(self.fraction * total)) if self.fraction > 0 else 0
@@ -78,11 +78,11 @@ class TokenCount:
 
 
 def at_most(count: int, total: int) -> int:
-    """Return `count`.
+    """Return `count` if it is at most `total`.
 
     Raises:
-        VtbenchError: there are not so many tokens.
+        VtbenchError: `count` exceeds `total`.
     """
     if count > total:
-        raise VtbenchError(f"a token budget of {count} where a picture has {total} visual tokens; ask for less")
+        raise VtbenchError(f"a token budget of {count} where an image has {total} visual tokens; ask for less")
     return count

@@ -56,7 +56,8 @@ class RedundancyMonitor:
             return
         first = range(min(len(task), self._metric.fit_samples))
         try:
-            fit_on_first([self._metric], Prefetcher(task, first, None, pool), adapter, size)
+            fits = {"metric 'redundancy'": self._metric}
+            fit_on_first(fits, Prefetcher(task, first, None, pool), adapter, size, "the model")
             self._metric.load_state(self._metric.state())
         except VtbenchError as error:
             self.problem = str(error)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
-from vtbench.types import Task
+
+if TYPE_CHECKING:
+    from vtbench.types import Task
 
 
 def lm_eval(where: str, *, split: str | None = None, seed: int | None = None, allow_code: bool = False) -> Task:

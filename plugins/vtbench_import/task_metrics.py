@@ -15,7 +15,7 @@ from vtbench.errors import SampleError
 from vtbench.metric import Batch
 from vtbench.scoring.answers import rank_credit, true_choice
 from vtbench.scoring.metrics import chance, concerned
-from vtbench.stats import any_mean, mean
+from vtbench.stats import mean, proportion
 from vtbench.types import Capability, Observation, Record, Sample, Score
 from vtbench_import.generation import GenerationSettings
 
@@ -201,7 +201,7 @@ def aggregate(values: Sequence[Any], clusters: Sequence[str], aggregation: Aggre
         if not all(isinstance(value, int | float) for value in values):
             return Score(None, n=len(values), flags=("not_numbers",))
         fractions = all(0 <= value <= 1 for value in values)
-        return (mean if fractions else any_mean)(values, clusters).score(percent=fractions)
+        return (proportion if fractions else mean)(values, clusters).score(percent=fractions)
     try:
         found = aggregation([from_json(value) for value in values])
         value = float(found)

@@ -16,14 +16,14 @@ colour, and the binding of the colour to the star). A scene graph is about many,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TypedDict
 
 import numpy as np
 
 from vtbench.scoring.answers import exact_match
 from vtbench.scoring.credit import GRAPH, graph_counts
-from vtbench.stats import Estimate, ratio, wilson
+from vtbench.stats import Estimate, ratio
 from vtbench.types import Sample
 from vtbench_probes.attention_probe import predict as attention_predict
 from vtbench_probes.errors import ProbeError
@@ -117,15 +117,7 @@ def balanced_accuracy(said_n: np.ndarray, problem: Problem, clusters: Sequence[s
     right = (said_n == problem.label_n)[asked]
     weights = problem.weight_n[asked]
     names = [clusters[i] for i in np.flatnonzero(asked).tolist()]
-    return _widened(ratio((right * weights).tolist(), weights.tolist(), names))
-
-
-def _widened(found: Estimate) -> Estimate:
-    """Return the estimate with its standard error widened; where that is 0, the interval stays what it is."""
-    if not found.value or not found.stderr:
-        return found
-    stderr = WIDEN * found.stderr
-    return replace(found, stderr=stderr, interval=wilson(found.value, found.value * (1 - found.value) / stderr**2))
+    return ratio((right * weights).tolist(), weights.tolist(), names, widen=WIDEN)
 
 
 CUES_OF: Mapping[str, tuple[str, ...]] = {

@@ -1,8 +1,8 @@
 """The redundancy suite: what visual tokens carry of the image, and how much of it several of them repeat.
 
 Data flow: `inputs` (arrays and images from files) -> `features` (principal components of tokens and patches) ->
-`estimators` (mutual information in nats) -> `scores` (values with intervals and flags), with `statistics` for
-jackknife and intervals. `suite` runs that on arrays, `metrics` in a run, `cli` as `vtbench score`.
+`estimators` (mutual information in nats) -> `scores` (values with intervals and flags), with `convergence` for flags.
+`suite` runs that on arrays, `metrics` in a run, `cli` as `vtbench score`.
 
 Importing this package imports neither torch nor numpy; using it does.
 """

@@ -11,18 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vtbench.report import previews
 from vtbench.runs.reader import read_records, read_run, runs
 from vtbench.scoring import credit
+from vtbench.stats import Estimate, mean_of_independent, mean_over_seeds
 from vtbench_probes import retention_matrix
 from vtbench_probes.retention_table import STAGES
 from vtbench_study.plan import Cell
-from vtbench_study.statistics import SeedMean, mean_of_independent, mean_over_seeds
 
 ModelResults = Mapping[str, Any]
 """What `read_model_results` returns of one model; `summary.summarise` adds `before`, the base's RS by family."""
-Value = tuple[float | None, float | None]
-"""A value and its standard error over images."""
+IMAGE_DF = 9
+"""Degrees of freedom of a standard error over images: the jackknife has ten groups."""
 
 SCORE_FIELDS = ("value", "stderr", "low", "high", "chance", "n", "flags")
 REDUNDANCY_SCORES = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")
@@ -122,18 +124,18 @@ def _results(parent: Path) -> dict[str, Any] | None:
     return document
 
 
-def _value(score: Mapping[str, Any] | None) -> Value:
-    return (None, None) if score is None else (score["value"], score["stderr"])
+def stored_estimate(score: Mapping[str, Any] | None) -> Estimate:
+    """Return a stored score's value and its standard error over images."""
+    return Estimate(None) if score is None else Estimate(score["value"], score["stderr"])
 
 
-def _over_families(results: ModelResults, part: str, name: str | None = None) -> Value:
+def _over_families(results: ModelResults, part: str, name: str | None = None) -> Estimate:
     """Return the mean over the families that a model was trained on; their images are independent samples."""
     by_family = [results[part][family] for family in results["own"]]
-    values = [_value(scores if name is None else scores[name]) for scores in by_family]
-    return mean_of_independent([value for value, _ in values], [stderr for _, stderr in values])
+    return mean_of_independent([stored_estimate(scores if name is None else scores[name]) for scores in by_family])
 
 
-def _rs_change(results: ModelResults) -> Value:
+def _rs_change(results: ModelResults) -> Estimate:
     """Return RS on images of the training families, minus the base's RS on the same images.
 
     It has no standard error: that over images mostly cancels, as both models see the same.
@@ -143,28 +145,28 @@ def _rs_change(results: ModelResults) -> Value:
     for family in results["own"]:
         after = results["redundancy_own"][family]["rs"]["value"]
         if before is None or after is None or before.get(family) is None:
-            return None, None
+            return Estimate(None)
         changes.append(after - before[family])
-    return (sum(changes) / len(changes), None) if changes else (None, None)
+    return Estimate(sum(changes) / len(changes) if changes else None)
 
 
-MEASURES: Mapping[str, Callable[[ModelResults], Value]] = {
-    "rs_probe": lambda results: _value(results["redundancy"]["rs"]),
+MEASURES: Mapping[str, Callable[[ModelResults], Estimate]] = {
+    "rs_probe": lambda results: stored_estimate(results["redundancy"]["rs"]),
     "rs_own": lambda results: _over_families(results, "redundancy_own", "rs"),
     "rs_own_change": _rs_change,
-    "delta_rs": lambda results: _value(results["redundancy"]["delta_rs"]),
-    "n_eff": lambda results: _value(results["redundancy"]["n_eff"]),
-    "discarded": lambda results: _value(results["redundancy"]["discarded"]),
-    "information": lambda results: (results["redundancy"]["information"], None),
+    "delta_rs": lambda results: stored_estimate(results["redundancy"]["delta_rs"]),
+    "n_eff": lambda results: stored_estimate(results["redundancy"]["n_eff"]),
+    "discarded": lambda results: stored_estimate(results["redundancy"]["discarded"]),
+    "information": lambda results: Estimate(results["redundancy"]["information"]),
     "accuracy": lambda results: _over_families(results, "accuracy"),
     "blind": lambda results: _over_families(results, "blind"),
     "drop_area": lambda results: _over_families(results, "drop", "drop_area"),
     "drop_f95": lambda results: _over_families(results, "drop", "drop_f95"),
-    "clusters": lambda results: (results["panel"]["numbers"]["object"]["silhouette"], None),
-    "purity": lambda results: (results["panel"]["numbers"]["object"]["purity"], None),
-    "unique": lambda results: _value(results["tokens"].get("unique")),
-    "dead": lambda results: _value(results["tokens"].get("dead")),
-    "carriers": lambda results: _value(results["tokens"].get("carriers")),
+    "clusters": lambda results: Estimate(results["panel"]["numbers"]["object"]["silhouette"]),
+    "purity": lambda results: Estimate(results["panel"]["numbers"]["object"]["purity"]),
+    "unique": lambda results: stored_estimate(results["tokens"].get("unique")),
+    "dead": lambda results: stored_estimate(results["tokens"].get("dead")),
+    "carriers": lambda results: stored_estimate(results["tokens"].get("carriers")),
 }
 """The compared numbers by name, which is a key of study.json. `OF_TRAINED_FAMILIES` are means over the families that a
 model was trained on, all others are on the probe set."""
@@ -174,7 +176,41 @@ FRACTIONS = frozenset({"discarded", "accuracy", "blind", "unique", "dead"})
 """Measures in [0, 1]."""
 
 
-def mean_over_models(models: Sequence[ModelResults], measure: str) -> SeedMean:
+def mean_over_models(models: Sequence[ModelResults], measure: str) -> Estimate:
     """Return a measure's mean over the models of one arm."""
-    values = [MEASURES[measure](results) for results in models]
-    return mean_over_seeds([value for value, _ in values], [stderr for _, stderr in values], measure in FRACTIONS)
+    return _mean([MEASURES[measure](results) for results in models], measure in FRACTIONS)
+
+
+def mean_row(estimates: Sequence[Estimate], bounded: bool = False) -> dict[str, Any]:
+    """Return a mean over training seeds as study.json stores it.
+
+    Args:
+        estimates: one a seed, with standard errors over images.
+        bounded: whether values lie in [0, 1].
+
+    Returns:
+        `mean`: over the seeds that have a value; None if none has. `low`, `high`: 95 % interval over seeds and images.
+        `seed_sd`: standard deviation between seeds; None for one seed. `image_se`: standard error of the mean due to
+        the choice of images. `values`: one per seed.
+    """
+    values = [estimate.value for estimate in estimates]
+    known = [value for value in values if value is not None]
+    variances = [estimate.stderr**2 for estimate in estimates if estimate.stderr is not None]
+    found = _mean(estimates, bounded).row()
+    return {
+        "mean": found.pop("value"),
+        **found,
+        "seed_sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+        "image_se": float(np.sqrt(np.mean(variances))) if known and variances else None,
+        "values": values,
+    }
+
+
+def _mean(estimates: Sequence[Estimate], bounded: bool) -> Estimate:
+    return mean_over_seeds(estimates, IMAGE_DF, (0.0, 1.0) if bounded else (-np.inf, np.inf))
+
+
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -11,16 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vtbench_study.model_results import MEASURES, ModelResults, mean_over_models
+from vtbench_study.model_results import MEASURES, ModelResults, mean_of_known, mean_over_models
 from vtbench_study.plan import Plan
-from vtbench_study.statistics import (
-    jonckheere,
-    jonckheere_p,
-    mean_of_known,
-    smallest_jonckheere_p,
-    trend_correlation,
-    welch_p,
-)
+from vtbench_study.trend_tests import jonckheere, jonckheere_p, smallest_jonckheere_p, trend_correlation, welch_p
 from vtbench_training.finetune.penalty_check import ACCURACY_LOST, INFORMATION_KEPT, rejection_reasons
 
 SOURCE = "Hannan, Cooper, White and Watkins, arXiv 2602.06914 (2026), as public summaries give it"
@@ -198,8 +191,8 @@ def _comparison(arms: Arms, arm: str, control: str, families: Sequence[str]) -> 
 
 def _means(models: Sequence[ModelResults], families: Sequence[str]) -> dict[str, Any]:
     return {
-        "rs": mean_over_models(models, "rs_probe").mean,
-        "information": mean_over_models(models, "information").mean,
+        "rs": mean_over_models(models, "rs_probe").value,
+        "information": mean_over_models(models, "information").value,
         "accuracy": {
             family: mean_of_known([results["accuracy"][family]["value"] for results in models]) for family in families
         },
@@ -207,4 +200,4 @@ def _means(models: Sequence[ModelResults], families: Sequence[str]) -> dict[str,
 
 
 def _values(models: Sequence[ModelResults], measure: str) -> list[float | None]:
-    return [MEASURES[measure](results)[0] for results in models]
+    return [MEASURES[measure](results).value for results in models]

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vtbench_study.model_results import MEASURES, OF_TRAINED_FAMILIES, ModelResults, mean_over_models
+from vtbench.stats import Z95, Estimate
+from vtbench_study.model_results import (
+    FRACTIONS,
+    MEASURES,
+    OF_TRAINED_FAMILIES,
+    ModelResults,
+    mean_of_known,
+    mean_row,
+    stored_estimate,
+)
 from vtbench_study.paper_claims import PAPER, SOURCE, Arms, advice_rows, claim_rows
 from vtbench_study.plan import Plan
-from vtbench_study.statistics import mean_of_known, mean_over_seeds, rank_correlation, stderr_of_interval
+from vtbench_study.trend_tests import rank_correlation
 
 
 def summarise(plan: Plan, models: Sequence[ModelResults], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +77,10 @@ def _table_row(arm: str, models: Sequence[ModelResults]) -> dict[str, Any]:
         "own": models[0]["own"],
         "seeds": [results["seed"] for results in models],
         "flags": sorted(flags),
-        **{name: mean_over_models(models, name).document() for name in _measures_of(models[0])},
+        **{
+            name: mean_row([MEASURES[name](results) for results in models], name in FRACTIONS)
+            for name in _measures_of(models[0])
+        },
     }
 
 
@@ -92,8 +104,8 @@ def _transfer(arms: Arms, plan: Plan) -> dict[str, Any]:
 
 
 def _accuracy(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    mean = mean_over_seeds([score["value"] for score in scores], [score["stderr"] for score in scores], bounded=True)
-    return {"score": scores[0]["score"], "chance": scores[0]["chance"], **mean.document()}
+    mean = mean_row([stored_estimate(score) for score in scores], bounded=True)
+    return {"score": scores[0]["score"], "chance": scores[0]["chance"], **mean}
 
 
 def _learning_rows(plan: Plan, arms: Arms) -> list[dict[str, Any]]:
@@ -129,7 +141,7 @@ def _ranking_accuracy(models: Sequence[ModelResults], family: str) -> float | No
 
 def _correlation_row(models: Sequence[ModelResults], rs: str, drop: str) -> dict[str, Any]:
     """Return the rank correlation of RS with the drop curve over all trained models that have both."""
-    pairs = [(MEASURES[rs](results)[0], MEASURES[drop](results)[0]) for results in models if results["own"]]
+    pairs = [(MEASURES[rs](results).value, MEASURES[drop](results).value) for results in models if results["own"]]
     known = [(a, b) for a, b in pairs if a is not None and b is not None]
     rho, p = rank_correlation(known) or (None, None)
     return {"rs": rs, "drop": drop, "models": len(known), "rho": rho, "p": p}
@@ -138,10 +150,7 @@ def _correlation_row(models: Sequence[ModelResults], rs: str, drop: str) -> dict
 def _layers(models: Sequence[ModelResults]) -> dict[str, Any]:
     """Return RS by layer."""
     return {
-        layer: mean_over_seeds(
-            [results["layers"][layer]["value"] for results in models],
-            [results["layers"][layer]["stderr"] for results in models],
-        ).document()
+        layer: mean_row([stored_estimate(results["layers"][layer]) for results in models])
         for layer in models[0]["layers"]
     }
 
@@ -153,14 +162,16 @@ def _drop_curves(models: Sequence[ModelResults]) -> dict[str, Any]:
         by_model = [results["drop"][family]["curve"] for results in models]
         curves[family] = [
             {"policy": points[0]["policy"], "fraction": points[0]["fraction"], "tokens": points[0]["tokens"]}
-            | mean_over_seeds(
-                [point["value"] for point in points],
-                [stderr_of_interval(point["low"], point["high"]) for point in points],
-                bounded=True,
-            ).document()
+            | mean_row([_point_estimate(point) for point in points], bounded=True)
             for points in zip(*by_model, strict=True)
         ]
     return curves
+
+
+def _point_estimate(point: Mapping[str, Any]) -> Estimate:
+    """Return a point of a drop curve, with the standard error behind a normal interval of this width."""
+    low, high = point["low"], point["high"]
+    return Estimate(point["value"], None if low is None or high is None else (high - low) / (2 * Z95))
 
 
 def _cue_rows(models: Sequence[ModelResults]) -> list[dict[str, Any]]:
@@ -172,9 +183,7 @@ def _cue_rows(models: Sequence[ModelResults]) -> list[dict[str, Any]]:
     return [
         {"cue": cue, "stage": stage, "probe": probe, "control": control, "chance": rows[0]["chance"]}
         | {
-            "accuracy": mean_over_seeds(
-                [row["accuracy"] for row in rows], [row["stderr"] for row in rows], bounded=True
-            ).document(),
+            "accuracy": mean_row([Estimate(row["accuracy"], row["stderr"]) for row in rows], bounded=True),
             "retention": mean_of_known([row["retention"] for row in rows]),
         }
         for (cue, stage, probe, control), rows in entries.items()
@@ -186,7 +195,7 @@ def _separation(models: Sequence[ModelResults]) -> dict[str, Any]:
     numbers = [results["panel"]["numbers"] for results in models]
     return {
         labelling: {
-            name: mean_over_seeds([number[labelling][name] for number in numbers], [None] * len(numbers)).document()
+            name: mean_row([Estimate(number[labelling][name]) for number in numbers])
             for name in ("silhouette", "purity")
         }
         | {"chance": numbers[0][labelling]["chance"]}
@@ -197,7 +206,7 @@ def _separation(models: Sequence[ModelResults]) -> dict[str, Any]:
 def _model_row(results: ModelResults) -> dict[str, Any]:
     """Return one model's own numbers, flat."""
     row = {"model": results["name"], "arm": results["arm"], "kind": results["kind"], "seed": results["seed"]}
-    row |= {name: MEASURES[name](results)[0] for name in _measures_of(results)}
+    row |= {name: MEASURES[name](results).value for name in _measures_of(results)}
     row |= {f"accuracy_{family}": score["value"] for family, score in results["accuracy"].items()}
     row |= {f"rs_on_{family}": scores["rs"]["value"] for family, scores in results["redundancy_own"].items()}
     return row | {"flags": " ".join(results["redundancy"]["rs"]["flags"])}

@@ -12,7 +12,7 @@ from vtbench_study.model_results import MEASURES
 from vtbench_study.text_report import interval_text, p_text, trend_text
 
 MEAN_COLUMNS = ("mean", "low", "high", "seed_sd", "image_se")
-"""Of every mean over seeds, see `statistics.SeedMean`."""
+"""Of every mean over seeds, see `model_results.mean_row`."""
 
 
 def table_files(document: Mapping[str, Any]) -> dict[str, str]:

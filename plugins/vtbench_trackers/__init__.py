@@ -7,12 +7,14 @@ against an endpoint does not use, and because it logs numbers but no files.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vtbench.hookspecs import hookimpl
 from vtbench.settings import accepts
-from vtbench.tracker import Tracker
 from vtbench_trackers.tracker_settings import MlflowSettings, TensorboardSettings, WandbSettings, checked_settings
+
+if TYPE_CHECKING:
+    from vtbench.tracker import Tracker
 
 
 @accepts(WandbSettings)

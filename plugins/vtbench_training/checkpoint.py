@@ -72,7 +72,7 @@ def writing(path: Path, what: str, unfinished: Path | None = None) -> Iterator[N
             shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
         why = "the disk is full" if number in (errno.ENOSPC, errno.EDQUOT) else os.strerror(number).lower()
         raise ResultsError(
-            f"{path}: {what} cannot be written: {why}; what was written before is intact, and the same command goes on"
+            f"{path}: {what} cannot be written: {why}; earlier states are intact, and the same command continues"
         ) from error
 
 

@@ -7,8 +7,8 @@ import pytest
 from vtbench.metric import Batch
 from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
 from vtbench.types import Output, Record, Sample
-from vtbench_analysis.comparison.paired_statistics import ratio_estimate
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
+from vtbench_analysis.comparison.score_rows import ratio_value
 
 TRUE = "1 large red striped circle ; 2 small blue solid square | 1 left 2"
 TEXTS = [
@@ -57,6 +57,6 @@ def test_values_and_intervals_are_those_of_the_metric(name, metric, make):
     scores, found = metric.compute(records, observations), RATIO_METRICS[name](records, observations)
     assert found.keys() == scores.keys()
     for score, terms in found.items():
-        estimate = ratio_estimate(terms)
+        estimate = ratio_value(terms)
         assert estimate.value == pytest.approx(scores[score].value)
         assert estimate.interval == pytest.approx(scores[score].interval)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from vtbench_analysis.diagnosis.evidence import AnswerGroup, CueProbe, Evidence, Measured
+from vtbench.stats import Estimate
+from vtbench_analysis.diagnosis.evidence import AnswerGroup, CueProbe, Evidence
 from vtbench_analysis.diagnosis.explanations import headline, recommendations, supporting_numbers
 from vtbench_analysis.diagnosis.rules import Cause, Reason, find_causes
 
 
-def about(value: float, reach: float = 0.02) -> Measured:
-    return Measured(value, value - reach, value + reach)
+def about(value: float, reach: float = 0.02) -> Estimate:
+    return Estimate(value, interval=(value - reach, value + reach))
 
 
 def group(accuracy: float, content: float | None = None, kind: str = "left", reach: float = 0.02) -> AnswerGroup:
@@ -26,7 +27,7 @@ def cue(name: str, accuracy: float, chance: float = 0.25, before: float | None =
     return CueProbe(name, about(accuracy, reach), chance, retention, about(before) if before else None, "connector")
 
 
-def evidence(*groups: AnswerGroup, cues: tuple[CueProbe, ...] = (), **numbers: Measured) -> Evidence:
+def evidence(*groups: AnswerGroup, cues: tuple[CueProbe, ...] = (), **numbers: Estimate) -> Evidence:
     overall = group(sum(g.accuracy.value for g in groups) / len(groups), kind="")
     return Evidence("relational", overall, groups, {c.name: c for c in cues}, numbers)
 
@@ -144,6 +145,6 @@ def test_kinds_of_one_cause_are_one_finding():
 
 
 def test_a_budget_is_advised_where_few_tokens_do():
-    found = evidence(group(0.97), drop_f95=Measured(0.2, 0.15, 0.3))
+    found = evidence(group(0.97), drop_f95=Estimate(0.2, interval=(0.15, 0.3)))
     assert "0.200 (0.150 to 0.300)" in recommendations(only(found), found)[0].grounds
-    assert not recommendations(only(found), evidence(group(0.97), drop_f95=Measured(0.4, 0.3, 0.6)))
+    assert not recommendations(only(found), evidence(group(0.97), drop_f95=Estimate(0.4, interval=(0.3, 0.6))))

@@ -58,8 +58,8 @@ def test_it_finds_which_run_is_better_on_the_shared_samples(runs: dict[str, Path
     assert poor["value"] == pytest.approx(acc["values"]["B"]["value"] - acc["values"]["A"]["value"])
     assert poor["interval"][1] < 0
     assert poor["p"] < poor["p_holm"] < 0.05
-    assert poor["test"] == "paired t by scene"
-    assert task["scores"]["pair_acc"]["differences"]["B"]["test"] == "exact McNemar"
+    assert poor["test"] == "McNemar by scene"
+    assert task["scores"]["pair_acc"]["differences"]["B"]["test"] == "McNemar"
     assert task["scores"]["pair_acc"]["n"] == 30
 
 
@@ -98,7 +98,7 @@ def test_json_is_one_document_and_the_table_is_text(runs: dict[str, Path], capsy
     assert document == compare([runs["good"], runs["poor"]]).document
     assert cli("compare", runs["good"], runs["poor"]) == 0
     out = capsys.readouterr().out
-    for text in ("relational", "acc", "p Holm", "paired t by scene", "60 shared samples of 60, 60", str(runs["poor"])):
+    for text in ("relational", "acc", "p Holm", "McNemar by scene", "60 shared samples of 60, 60", str(runs["poor"])):
         assert text in out
 
 
@@ -142,7 +142,7 @@ def test_the_page_is_one_safe_file(runs: dict[str, Path], tmp_path: Path) -> Non
     assert cli("compare", runs["good"], evil, "--output", page) == 0
     safe(page.read_text())
     assert "&lt;script&gt;" in page.read_text()
-    assert "paired t by scene" in page.read_text()
+    assert "McNemar by scene" in page.read_text()
     assert cli("diagnose", evil, "--output", page) == 0
     safe(page.read_text())
 
@@ -165,7 +165,7 @@ def test_every_mistake_is_one_line(runs: dict[str, Path], tmp_path: Path, capsys
         (["compare", good, tmp_path / "none"], "not a run's directory"),
         (["compare", good], "compare takes 2 to 26 runs, not 1"),
         (["compare"], "compare takes 2 to 26 runs, not 0"),
-        (["compare", good, unfinished], "not finished; go on with"),
+        (["compare", good, unfinished], "not finished; resume it with"),
         (["compare", good, older], "relational is of benchmark version vtb-0, and of vtb-1"),
         (["compare", good, other], "relational is of task version 2, and of 1"),
         (["compare", good, runs["other_seed"]], "share no sample: relational has other samples"),
@@ -173,7 +173,7 @@ def test_every_mistake_is_one_line(runs: dict[str, Path], tmp_path: Path, capsys
         (["compare", good, runs["graph"]], "no task in common"),
         (["compare", good, runs["poor"], "--output", tmp_path / "no" / "page.html"], "no/page.html"),
         (["diagnose", tmp_path / "none"], "not a run's directory"),
-        (["diagnose", unfinished], "not finished; go on with"),
+        (["diagnose", unfinished], "not finished; resume it with"),
     ]:
         assert cli(*arguments) == 2, arguments
         err = capsys.readouterr().err

@@ -66,8 +66,8 @@ def test_all_tokens_are_the_tokens_as_they_are(policy, columns, rows, placed):
     assert np.array_equal(weights, np.eye(columns * rows))
 
 
-def test_all_tokens_of_tiles_and_the_whole_picture_are_left_as_they_are():
-    """Boxes lie over each other, so a grid's cell holds tokens of a tile and of the whole picture."""
+def test_all_tokens_of_tiles_and_the_whole_image_are_left_as_they_are():
+    """Boxes lie over each other, so a grid's cell holds tokens of a tile and of the whole image."""
     overlapping = np.concatenate([boxes(4, 4), boxes(2, 2)])
     tokens = VisualTokens("connector", np.empty((1, 20, 0)), overlapping)
     for policy in POLICIES:
@@ -100,7 +100,7 @@ def test_a_cell_without_a_token_takes_the_nearest():
 
 @given(st.integers(1, 64))
 @settings(deadline=None)
-def test_the_grid_covers_the_picture_evenly(k):
+def test_the_grid_covers_the_image_evenly(k):
     """No point is further from a kept token than a cell and a token's width allow, and no two kept tokens touch."""
     places = boxes(8, 8)
     centres = (places[:, :2] + places[:, 2:]) / 2
@@ -118,7 +118,7 @@ def test_the_grid_of_one_is_the_middle():
 
 
 def test_a_grid_lies_where_tokens_are():
-    """A picture whose middle alone is seen: the grid spreads over the middle."""
+    """An image whose middle alone is seen: the grid spreads over the middle."""
     middle = VisualTokens("connector", np.empty((1, 64, 0)), 0.25 + boxes(8, 8) / 2)
     for policy in (GridKeep, DownSample):
         assert np.array_equal(
@@ -129,7 +129,7 @@ def test_a_grid_lies_where_tokens_are():
 @given(st.floats(0, 60), st.integers(0, 3))
 @settings(deadline=None)
 def test_a_mean_is_kept_by_whole_numbers_beside_it(mean, seed):
-    """The share of pictures that get one token more is that of the fraction; every policy gives a picture the same."""
+    """The share of images that get one token more is that of the fraction; every policy gives an image the same."""
     tokens = VisualTokens("connector", np.empty((400, 64, 0)), boxes(8, 8))
     keys = [f"t/test/{seed}/{i}" for i in range(400)]
     counts = [[len(rows) for rows in p(TokenCount(mean=mean)).weights(tokens, keys)] for p in (RandomKeep, GridKeep)]
@@ -219,7 +219,7 @@ def test_amounts_out_of_range_are_refused(given_, says):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_more_tokens_than_there_are_is_one_line(policy):
-    with pytest.raises(VtbenchError, match="budget of 65 where a picture has 64 visual tokens"):
+    with pytest.raises(VtbenchError, match="budget of 65 where an image has 64 visual tokens"):
         policy(TokenCount(count=65)).weights(visual(8, 8), ["t/test/0/0"])
 
 

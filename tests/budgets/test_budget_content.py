@@ -33,7 +33,7 @@ from vtbench_budgets.complexity import given as given_tokens
 from vtbench_budgets.similarity import cosines, effective_rank
 
 values = st.floats(-8, 8, width=32).map(lambda value: round(value, 2))
-pictures = st.tuples(st.integers(1, 9), st.integers(1, 4)).flatmap(
+images = st.tuples(st.integers(1, 9), st.integers(1, 4)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=values)
 )
 BUDGETS = [
@@ -56,24 +56,24 @@ def rows(budget: Budget, tokens: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: budget.name)
-@given(picture=pictures)
+@given(image=images)
 @settings(deadline=None)
-def test_weights_are_at_least_one_row_and_at_most_all_each_once(budget, picture):
-    weights = rows(budget, picture)
-    assert 1 <= len(weights) <= len(picture)
+def test_weights_are_at_least_one_row_and_at_most_all_each_once(budget, image):
+    weights = rows(budget, image)
+    assert 1 <= len(weights) <= len(image)
     assert ((weights > 0).sum(axis=0) <= 1).all(), "no token is in two rows"
-    assert (np.diff(weights.argmax(axis=1)) > 0).all(), "in the order of the picture"
+    assert (np.diff(weights.argmax(axis=1)) > 0).all(), "in the order of the image"
 
 
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: budget.name)
-@given(picture=pictures, seed=st.integers(0, 99))
+@given(image=images, seed=st.integers(0, 99))
 @settings(deadline=None)
-def test_neither_company_nor_last_digits_nor_library_decide(budget, picture, seed):
+def test_neither_company_nor_last_digits_nor_library_decide(budget, image, seed):
     """Alone, in a batch of others, moved in the seventh digit, as a torch tensor of single precision: the same rows."""
-    alone = rows(budget, picture)
+    alone = rows(budget, image)
     rng = np.random.default_rng(seed)
-    others = rng.normal(size=(3, *picture.shape))
-    together = checked_weights(budget, of(*others, picture), [*"abc", "t/test/0/0"])[-1]
+    others = rng.normal(size=(3, *image.shape))
+    together = checked_weights(budget, of(*others, image), [*"abc", "t/test/0/0"])[-1]
     assert np.array_equal(together, alone)
     assert np.array_equal(
         checked_weights(budget, VisualTokens("connector", torch.tensor(others)), list("abc"))[0],
@@ -86,13 +86,13 @@ def test_neither_company_nor_last_digits_nor_library_decide(budget, picture, see
         assert np.array_equal(ours, theirs)
 
 
-@given(pictures, st.floats(0.01, 0.99))
+@given(images, st.floats(0.01, 0.99))
 @settings(deadline=None)
-def test_saliency_keeps_the_fewest_that_hold_the_share(picture, share):
+def test_saliency_keeps_the_fewest_that_hold_the_share(image, share):
     for by in ("distance", "norm"):
-        centre = picture.mean(axis=0) if by == "distance" else 0
-        energy = np.square(picture - centre).sum(axis=1)
-        kept = rows(Saliency(share, by), picture).argmax(axis=1)
+        centre = image.mean(axis=0) if by == "distance" else 0
+        energy = np.square(image - centre).sum(axis=1)
+        kept = rows(Saliency(share, by), image).argmax(axis=1)
         held = energy[kept].sum()
         assert held >= (share - 1e-4) * energy.sum()
         if len(kept) > 1 and energy.sum():
@@ -100,40 +100,40 @@ def test_saliency_keeps_the_fewest_that_hold_the_share(picture, share):
         assert energy[kept].min() >= np.delete(energy, kept).max(initial=0) - 1e-4 * energy.sum(), "the most salient"
 
 
-@given(pictures)
+@given(images)
 @settings(deadline=None)
-def test_budgets_that_keep_all_are_the_identity(picture):
-    for budget in (Saliency(1), Saliency(1, "norm"), FarthestPoint(TokenCount(fraction=1)), Complexity(len(picture))):
-        assert np.array_equal(rows(budget, picture), np.eye(len(picture)))
+def test_budgets_that_keep_all_are_the_identity(image):
+    for budget in (Saliency(1), Saliency(1, "norm"), FarthestPoint(TokenCount(fraction=1)), Complexity(len(image))):
+        assert np.array_equal(rows(budget, image), np.eye(len(image)))
 
 
-@given(pictures)
+@given(images)
 @settings(deadline=None)
-def test_spread_is_within_twice_the_best(picture):
+def test_farthest_points_are_within_twice_the_best(image):
     """Gonzalez' bound is on angles, which are a metric; three tokens are few enough to try all choices."""
-    if len(picture) < 4:
+    if len(image) < 4:
         return
-    angle = np.arccos(cosines(of(picture))[0].clip(-1, 1))
+    angle = np.arccos(cosines(of(image))[0].clip(-1, 1))
 
     def least(chosen: np.ndarray) -> float:
         return float(min(angle[i, j] for i in chosen for j in chosen if i < j))
 
-    ours = least(rows(FarthestPoint(TokenCount(count=3)), picture).argmax(axis=1))
+    ours = least(rows(FarthestPoint(TokenCount(count=3)), image).argmax(axis=1))
     best = max(
         least(np.array([i, j, k]))
-        for i in range(len(picture))
-        for j in range(i + 1, len(picture))
-        for k in range(j + 1, len(picture))
+        for i in range(len(image))
+        for j in range(i + 1, len(image))
+        for k in range(j + 1, len(image))
     )
     assert ours >= best / 2 - 0.01
 
 
-@given(pictures, st.floats(0, 0.99))
+@given(images, st.floats(0, 0.99))
 @settings(deadline=None)
-def test_merged_tokens_are_alike_and_groups_cannot_be_joined(picture, least):
-    cosine = cosines(of(picture))[0]
-    groups = [np.flatnonzero(row) for row in rows(Merge(least), picture)]
-    assert sorted(i for group in groups for i in group) == list(range(len(picture))), "no token is lost"
+def test_merged_tokens_are_alike_and_groups_cannot_be_joined(image, least):
+    cosine = cosines(of(image))[0]
+    groups = [np.flatnonzero(row) for row in rows(Merge(least), image)]
+    assert sorted(i for group in groups for i in group) == list(range(len(image))), "no token is lost"
     for n, group in enumerate(groups):
         assert cosine[np.ix_(group, group)].min() >= least - 1e-4
         for other in groups[:n]:
@@ -152,7 +152,7 @@ def test_copies_merge_and_a_chain_of_small_steps_does_not():
     assert len(rows(Merge(0.98), chain)) == 5
 
 
-def test_a_busy_picture_gets_more_than_an_empty_one():
+def test_a_busy_image_gets_more_than_an_empty_one():
     empty, busy = np.repeat(np.eye(1, 8), 8, axis=0), np.eye(8)
     for by in ("cosine", "rank"):
         few, many = (len(w) for w in Complexity(1.0, by).weights(of(empty, busy), ["a", "b"]))
@@ -168,7 +168,7 @@ amounts = st.lists(st.floats(1, 64), min_size=1, max_size=40)
 @given(amounts, st.floats(1, 64))
 @settings(max_examples=200, deadline=None)
 def test_the_fitted_mean_is_the_nearest_that_there_is(measured, mean):
-    """No scale comes nearer than half of one token in one picture, but where pictures of one complexity move as one."""
+    """No scale comes nearer than half of one token in one image, but where images of one complexity move as one."""
     budget = ComplexityAtMean(TokenCount(mean=mean))
     table = np.stack([measured, np.full(len(measured), 64.0)], axis=1)
     found = budget.counts(table)
@@ -182,7 +182,7 @@ def test_the_fitted_mean_is_the_nearest_that_there_is(measured, mean):
 
 @given(amounts)
 @settings(deadline=None)
-def test_fitting_does_not_hang_on_the_order_of_the_pictures(measured):
+def test_fitting_does_not_hang_on_the_order_of_the_images(measured):
     table = np.stack([measured, np.full(len(measured), 64.0)], axis=1)
     budget = ComplexityAtMean(TokenCount(fraction=0.25))
     assert budget.fitted(table) == budget.fitted(table[::-1]) == budget.fitted(np.tile(table, (2, 1)))
@@ -190,7 +190,7 @@ def test_fitting_does_not_hang_on_the_order_of_the_pictures(measured):
 
 def test_a_mean_beyond_the_tokens_is_one_line_and_of_all_tokens_is_all():
     table = np.array([[3.0, 64], [20, 64]])
-    with pytest.raises(VtbenchError, match="budget of 65 where a picture has 64 visual tokens; ask for less"):
+    with pytest.raises(VtbenchError, match="budget of 65 where an image has 64 visual tokens; ask for less"):
         ComplexityAtMean(TokenCount(mean=65)).fitted(table)
     assert ComplexityAtMean(TokenCount(mean=64)).counts(table).tolist() == [64, 64]
 
@@ -199,7 +199,7 @@ def test_a_budget_that_waits_to_be_fitted_refuses_to_answer():
     budget = Registry().budget("complexity:mean=24")
     assert isinstance(budget, FittedBudget)
     assert not isinstance(Registry().budget("complexity"), FittedBudget)
-    with pytest.raises(VtbenchError, match="fitted on a task's first pictures, which only `vtbench run` does"):
+    with pytest.raises(VtbenchError, match="fitted on a task's first images, which only `vtbench run` does"):
         budget.weights(of(np.eye(4)), ["a"])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtbench.engine.batching import FIRST_SIZE, LARGEST_SIZE, AutoBatchSize, Failure, run_with_backoff
+from vtbench.engine.batching import FIRST_SIZE, LARGEST_SIZE, AutoBatchSize, Failure, replay, run_with_backoff
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.types import Sample
 
@@ -54,6 +54,35 @@ def test_out_of_memory_ends_growth_for_good() -> None:
     size.out_of_memory(before)
     size.took(before // 2, 1e-6)
     assert size.size == before // 2
+
+
+class Quiz:
+    """All of a task that `replay` reads."""
+
+    name = "quiz"
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.01, 0.1, 1.0, 9.0]), st.sampled_from([None, 1, 2])), max_size=12))
+def test_a_resumed_run_goes_on_with_the_sizes_of_the_first(batches: list[tuple[float, int | None]]) -> None:
+    """Batches slow and quick, some of which did not fit into memory, whole or in half, and some of another task."""
+    size, lines, done = AutoBatchSize(), [], 0
+    for seconds, part in batches:
+        line: dict[str, Any] = {"task": "quiz", "start": done, "size": size.size, "seconds": seconds}
+        lines += [{"task": "other", "start": done, "size": 5, "seconds": 1e-3, "out_of_memory": [1]}, line]
+        done += size.size
+        if part:
+            line["out_of_memory"] = [max(1, line["size"] // part)]
+            size.out_of_memory(*line["out_of_memory"])
+        else:
+            size.took(line["size"], seconds)
+    resumed = AutoBatchSize()
+    assert replay(lines, Quiz(), range(done), resumed) == ([], done)  # type: ignore[arg-type]
+    assert vars(resumed) == vars(size)
+
+
+def test_a_batch_of_which_a_sample_is_missing_is_repeated_whole() -> None:
+    lines = [{"task": "quiz", "start": start, "size": 4, "seconds": 1.0} for start in (0, 4, 4, 8)]
+    assert replay(lines, Quiz(), {0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11}, AutoBatchSize(4)) == ([(4, 4)], 12)  # type: ignore[arg-type]
 
 
 @given(n=st.integers(0, 40), fits=st.integers(0, 40), bad=st.sets(st.integers(0, 39)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from io import FileIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 
 import vtbench
 import vtbench.runs.writer
+from vtbench.console.progress import Listener
 from vtbench.errors import AdapterError, ResultsError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.runs.results import RunResult
@@ -158,6 +161,35 @@ def test_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
     assert [line["index"] for line in samples(cut)] == list(range(10))
 
 
+class StopsAfter(Listener):
+    """Interrupts a run after a number of batches."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def advance(self, *_: object) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3, 4, 5])
+def test_automatic_sizes_go_on_where_the_interrupted_run_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int
+) -> None:
+    """On a clock on which every batch takes a second, so that sizes double; over 32 samples do not fit."""
+    ticks = itertools.count()
+    monkeypatch.setattr("vtbench.engine.worker.time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    task, common = quiz(tmp_path, 180), {"model_args": {"fits": 32}, "report": False}
+    with pytest.raises(KeyboardInterrupt):
+        go(task, listener=StopsAfter(batches), **common)
+    resumed = go(task, resume=True, **common).path
+    assert [(line["start"], line["size"]) for line in map(json.loads, (resumed / "batches.jsonl").open())] == [
+        *((0, 8), (8, 16), (24, 32), (56, 64)),
+        *((120, 32), (152, 28)),
+    ]
+
+
 def test_resuming_a_finished_run_asks_the_model_nothing(tmp_path: Path) -> None:
     task = quiz(tmp_path, metrics=ALL)
     first = go(task)
@@ -210,7 +242,7 @@ def test_nan_is_a_failed_record_and_no_file_holds_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 50, "auto"])
 def test_a_hopeless_run_ends_with_one_error(tmp_path: Path, size: int | str) -> None:
-    with pytest.raises(VtbenchError, match=r"failed alike.*ValueError: cannot take question 0\?"):
+    with pytest.raises(VtbenchError, match=r"all failed with one type of error.*ValueError: cannot take question 0\?"):
         go(quiz(tmp_path, 200), model_args={"breaks_on": ["*"]}, batch_size=size)
     (path,) = (tmp_path / "out").iterdir()
     assert samples(path) == []
@@ -307,7 +339,7 @@ def test_the_model_is_asked_once_under_each_budget(tmp_path: Path) -> None:
         frugal, thrifty = line["scores"]["frugal"], line["scores"]["thrifty"]
         assert frugal.keys() == {"half", "none"}
         assert frugal["none"] == thrifty["nothing"]
-        assert line["tokens_in"] == 3, "the record is about the whole picture"
+        assert line["tokens_in"] == 3, "the record is about the whole image"
 
 
 def test_budgets_are_left_out_where_the_model_takes_none(tmp_path: Path) -> None:

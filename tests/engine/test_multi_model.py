@@ -116,7 +116,7 @@ def test_one_model_that_fails_is_named_and_the_others_are_run(tmp_path: Path, ca
         ("fake,moody", ["--resume", "x"], "a path is one model's run"),
         ("fake,moody", ["--check-batching"], "one model at a time"),
         ("fake,moody", ["--limit", "0"], "--limit: must be greater than 0"),
-        ("fake,moody", ["--resume"], "no run here to go on with"),
+        ("fake,moody", ["--resume"], "no run here to resume"),
         (",", [], "--model is missing"),
         ("fake,moody", ["--executor", "rai"], "unknown executor 'rai'"),
         ("fake,moody", ["--executor", "local:address=head"], "executor 'local:address=head' has no setting 'address'"),

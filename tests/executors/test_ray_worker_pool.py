@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fake_ray import Cluster, install_fake_ray
 import vtbench
 from vtbench.errors import AdapterError, ResultsError, VtbenchError
 from vtbench.runs.results import RunResult
+from vtbench.types import Sample
 
 
 @pytest.fixture
@@ -121,13 +123,11 @@ def test_a_run_resumes_on_another_executor(
     task = questions(tmp_path, 40)
     whole = go(task, output=str(tmp_path / "whole"))
     asked = BatchDependent.generate
-    count = [0]
 
-    def interrupted(self: BatchDependent, *arguments: Any) -> Any:
-        count[0] += 1
-        if count[0] == 7:
+    def interrupted(self: BatchDependent, samples: Sequence[Sample], *arguments: Any) -> Any:
+        if any(sample.prompt == "question 38?" for sample in samples):
             raise KeyboardInterrupt
-        return asked(self, *arguments)
+        return asked(self, samples, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(BatchDependent, "generate", interrupted)
@@ -149,7 +149,7 @@ def test_errors_of_a_worker_are_raised_by_the_driver(tmp_path: Path, cluster: Cl
         go(task, executor="ray", model_args={"breaks_on": "question 20?"})
     (path,) = (tmp_path / "out").iterdir()
     assert not cluster.connected
-    with pytest.raises(VtbenchError, match="each of the first 8 samples failed alike: refused"):
+    with pytest.raises(VtbenchError, match="the first 8 samples all failed with one type of error: refused"):
         go(task, executor="ray", model_args={"fails_on": ["*"]}, metrics=["right"])
     with pytest.raises(ResultsError, match=r"differs in limit"):
         go(task, executor="ray", limit=5, resume=str(path))

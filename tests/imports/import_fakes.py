@@ -17,6 +17,7 @@ from PIL import Image
 import vtbench_controls
 import vtbench_import
 from vtbench import hookimpl
+from vtbench.adapter import BaseAdapter
 from vtbench.registry import Registry
 from vtbench.scoring import plugin as scoring
 from vtbench.types import Output, Sample, Task
@@ -44,12 +45,8 @@ BASE = {
 }
 
 
-class Painter:
+class Painter(BaseAdapter):
     """Answers with the image's colour, capitalised, a full stop and a second paragraph; ranks it first."""
-
-    capabilities = frozenset({"generate", "rank"})
-    image_size = None
-    layers = ()
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         return [Output(text=f"{self._colour(s).title()}.\n\nI am sure.") for s in samples]
@@ -65,9 +62,6 @@ class Painter:
 
     def describe(self) -> dict[str, Any]:
         return {"checkpoint": "painter", "device": "cpu"}
-
-    def close(self) -> None:
-        pass
 
     @hookimpl
     def vtbench_adapters(self) -> dict[str, Any]:

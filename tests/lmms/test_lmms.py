@@ -41,12 +41,12 @@ def texts(adapter, *prompts: str) -> list[str]:
 
 def test_each_sample_is_answered_about_its_own_image(start):
     adapter = start(model="dummy")
-    assert texts(adapter, "first", "second") == ["1 pictures, (0, 0, 7), first", "1 pictures, (10, 0, 7), second"]
-    assert texts(adapter, "third") == ["1 pictures, (0, 0, 7), third"], "document numbers are not reused"
+    assert texts(adapter, "first", "second") == ["1 images, (0, 0, 7), first", "1 images, (10, 0, 7), second"]
+    assert texts(adapter, "third") == ["1 images, (0, 0, 7), third"], "document numbers are not reused"
 
 
 def test_models_of_the_simple_class_get_their_arguments(start):
-    assert texts(start(model="simple"), "first", "second") == ["1 pictures, first", "1 pictures, second"]
+    assert texts(start(model="simple"), "first", "second") == ["1 images, first", "1 images, second"]
 
 
 def test_each_request_has_settings_of_its_own(start):
@@ -176,6 +176,6 @@ def test_the_worker_ends_with_its_parent(start):
     adapter = start(model="dummy")
     process = adapter._worker._process
     process.stdin.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait() == 0
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, signal.SIGCONT)

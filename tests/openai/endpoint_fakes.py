@@ -53,8 +53,6 @@ class FakeEndpoint:
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     """Bodies of the requests, in their order."""
-    times: list[float] = field(default_factory=list)
-    """When each came, in seconds."""
     keys: set[str | None] = field(default_factory=set)
     most: int = 0
     """Largest number of concurrent requests."""
@@ -70,7 +68,6 @@ class FakeEndpoint:
     def answer(self, body: dict[str, Any]) -> Reply:
         with self._lock:
             self.asked.append(body)
-            self.times.append(time.monotonic())
             self._now += 1
             self.most = max(self.most, self._now)
             text = question(body)

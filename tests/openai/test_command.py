@@ -133,4 +133,5 @@ def test_an_endpoint_that_never_answers_ends_the_run(
     endpoint.odd = lambda *_: Reply(body="<html>")
     ran = run()
     assert ran.status == 2
-    assert "each of the first 8 samples failed alike: the response is no chat completion (it is not JSON)" in ran.err
+    problem = "the response is no chat completion (it is not JSON)"
+    assert f"the first 8 samples all failed with one type of error: {problem}" in ran.err

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vtbench.stats import jackknife_stderr
 from vtbench_redundancy.estimators.image_groups import assign_groups, group_means, jackknife_subsets
 from vtbench_redundancy.estimators.permutation_null import noisy_pixels, permuted_images
-from vtbench_redundancy.statistics import group_jackknife
 
 torch.set_num_threads(1)
 
@@ -84,8 +84,8 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     """The textbook one, s / √n, where each image is a group."""
     values = np.random.default_rng(0).standard_normal((200, 1))
     groups = assign_groups(200, None, 200, 0)
-    found = group_jackknife(group_means(values, groups, jackknife_subsets(groups.sizes, np.inf)), 200)
-    assert float(found) == pytest.approx(values.std(ddof=1) / 200**0.5)
+    means_T = group_means(values, groups, jackknife_subsets(groups.sizes, np.inf))[:, 0]
+    assert jackknife_stderr(means_T[1:201].tolist()) == pytest.approx(values.std(ddof=1) / 200**0.5)
 
 
 GROUPS = st.lists(st.lists(st.integers(1, 4), min_size=2, max_size=12), min_size=1, max_size=4)

@@ -44,7 +44,7 @@ def test_examples(name: str) -> None:
 def test_both_tests_find_modules() -> None:
     for name in (
         *("estimators.gaussian", "estimators.ksg", "features.token_geometry", "scores.token_patch_map"),
-        *("scores.token_use", "statistics"),
+        "scores.token_use",
     ):
         assert has_formula(f"vtbench_redundancy.{name}")
     assert has_examples("vtbench_redundancy.inputs.rows")

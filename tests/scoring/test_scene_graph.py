@@ -1,5 +1,6 @@
 """The scene-graph parser and scorer: laws that any right implementation obeys, and an independent brute force."""
 
+import time
 from dataclasses import replace
 from itertools import combinations, permutations
 
@@ -124,13 +125,14 @@ def test_any_text_parses_and_scores(text):
     assert counts.relations_right <= min(counts.relations_said, 1)
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "unit",
     ["1 large red striped circle ; ", "1 left 2 ; ", "1 ", "; ", "polka ", "to the left of ", "3 a b c circle\n"],
 )
 def test_long_garbage_ends(unit):
+    began = time.process_time()
     compare(parse_graph(unit * (100_000 // len(unit))), parse_graph(LINE))
+    assert time.process_time() - began < 10
 
 
 @settings(deadline=None)
@@ -200,6 +202,46 @@ def test_attributes_decide_before_relations():
     swapped = parse_graph("1 small red solid circle ; 2 large red solid circle | 1 left 2")
     counts = compare(swapped, true)
     assert (counts.size_right, counts.relations_right, counts.relations_said) == (2, 0, 1)
+
+
+ALIKE = "1 large red solid circle ; 2 large red solid circle ; 3 small blue dotted square"
+
+
+def test_of_matchings_that_tie_the_one_with_most_right_relations_counts():
+    """Two circles that look alike: which of them is meant follows from where they are said to be."""
+    true = parse_graph(f"{ALIKE} | 1 left 3 ; 3 left 2")
+    for relations in ("1 left 3 ; 3 left 2", "2 left 3 ; 3 left 1"):
+        counts = compare(parse_graph(f"{ALIKE} | {relations}"), true)
+        assert (counts.relations_right, counts.exact) == (2, 1)
+
+
+def test_then_the_one_with_fewest_wrong_relations_counts():
+    """Said of the circle whose place is open, a relation is not wrong."""
+    true = parse_graph(f"{ALIKE} | 2 left 3")
+    for number in (1, 2):
+        counts = compare(parse_graph(f"{ALIKE} | {number} above 3"), true, indeterminate=[(1, 3)])
+        assert (counts.relations_right, counts.relations_said) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("other", "right"),
+    [
+        ("2 small red striped circle", (0, 1, 0)),
+        ("2 small blue dotted circle", (0, 0, 1)),
+        ("2 small blue solid circle", (1, 0, 0)),
+    ],
+)
+def test_then_the_one_with_most_colours_and_textures_counts(other, right):
+    true = parse_graph(f"1 large blue striped circle ; {other}")
+    counts = compare(parse_graph("1 large red dotted circle"), true)
+    assert (counts.size_right, counts.colour_right, counts.texture_right) == right
+
+
+def test_a_colour_counts_before_a_texture():
+    for order in ((1, 2), (2, 1)):
+        lines = {1: "1 small blue dotted circle", 2: "2 small red striped circle"}
+        counts = compare(parse_graph("1 large red dotted circle"), parse_graph(" ; ".join(lines[i] for i in order)))
+        assert (counts.size_right, counts.colour_right, counts.texture_right) == (0, 1, 0)
 
 
 def test_many_objects_of_one_shape_are_matched_by_attributes():

@@ -31,7 +31,7 @@ def unit(*parts: object) -> float:
 def quiz(
     directory: Path, n: int = 20, missing: Iterable[int] = (), metrics: str = "[hits]", name: str = "quiz"
 ) -> Path:
-    """Write a task over n questions about one picture; the pictures of `missing` are not there."""
+    """Write a task over n questions about one image; the images of `missing` are not there."""
     directory.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 4), (200, 30, 30)).save(directory / "red.png")
     rows = [

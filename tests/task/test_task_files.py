@@ -75,7 +75,7 @@ def relational(**changes: object) -> str:
         (relational(kinds={"left": 1}, questions={"left": ["Is {a left?"]}), "questions.left: 'Is {a left?'"),
         (relational(family="relation"), "family"),
         (relational(mix=["coarse"]), "exactly one of family, mix, data"),
-        ("task: mine\ntask: mine\n", "line 2: the key 'task' stands there twice"),
+        ("task: mine\ntask: mine\n", "line 2: the key 'task' occurs twice"),
         ("task: [\n", "not valid YAML"),
         ("- a\n", "must hold `key: value` lines"),
         ("task: mine\nmix: [nope]\n", "there is no task 'nope'"),
@@ -151,7 +151,7 @@ def test_own_images_become_samples(own_data: Path) -> None:
     )
     assert sample.images[0].size == (40, 30)
     assert len(task.sample(2).images) == 2
-    with pytest.raises(SampleError, match=r"rows.jsonl, row 2: cannot read the (picture|image) b.png"):
+    with pytest.raises(SampleError, match=r"rows.jsonl, row 2: cannot read the image b.png"):
         task.sample(1)
     with pytest.raises(SampleError, match="row 4: no 'file'"):
         task.sample(3)

@@ -89,7 +89,7 @@ def test_what_is_learned_is_what_the_adapter_asks_token_for_token(saved) -> None
 
 
 def test_packed_reading_is_what_the_model_says_of_each_question_alone(saved) -> None:
-    """Pictures, places and masks as the adapter's processor and the model's own forward pass have them."""
+    """Images, places and masks as the adapter's processor and the model's own forward pass have them."""
     name, one, adapter = saved
     one.model.eval()
     one.model.set_attn_implementation("sdpa")

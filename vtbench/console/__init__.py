@@ -1,1 +1,1 @@
-"""What vtbench prints for a person. rich is imported when there is something to print."""
+"""Terminal output: tables and progress. rich is imported on first use."""

@@ -1,4 +1,4 @@
-"""Numbers as tables and reports write them."""
+"""Formats numbers for tables and reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def number(value: float | None, percent: bool) -> str:
-    """Write a score as tables show it.
+    """Format a score: as a percentage with one digit, or with three digits.
 
     >>> number(0.5125, percent=True), number(1.25, percent=False), number(None, percent=True)
     ('51.2', '1.250', '-')
@@ -17,7 +17,7 @@ def number(value: float | None, percent: bool) -> str:
 
 
 def spending(spent: Mapping[str, float]) -> str:
-    """Write what a task took of a model that is paid by tokens.
+    """Format the tokens and cost that a task took of a model paid by tokens.
 
     >>> spending({"tokens_in": 8300, "tokens_out": 20, "cost": 0.012})
     '8,300 tokens in, 20 tokens out, cost 0.012'

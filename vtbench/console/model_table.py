@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def model_rows(found: MultiModelResult) -> list[tuple[str, str, list[str]]]:
-    """Return task, score and one cell a model, for every score that any model has, in the order of the first.
+    """Return (task, score, one cell per model) for every score that any model has, ordered as in the first model.
 
-    A cell holds the value and its 95 % interval, `-` where a score has no value, and nothing where the model has no
-    such score. One that is flagged ends in an asterisk.
+    A cell holds the value and its 95 % interval, `-` for a score without a value, and nothing if the model lacks the
+    score. A flagged score ends in an asterisk.
     """
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for row in found.rows():
         cells.setdefault((row["task"], row["score"]), {})[row["model"]] = _cell(row)
-    # tasks stay together, whichever model has a score that the others lack
+    # keep the scores of a task together, also those that only some models have
     order = sorted(cells, key=lambda key: [task for task, _ in cells].index(key[0]))
     return [(task, score, [cells[task, score].get(m, "") for m in found.results]) for task, score in order]
 
@@ -33,7 +33,7 @@ def _cell(row: dict[str, Any]) -> str:
 
 
 def show_models(found: MultiModelResult, stderr: bool) -> None:
-    """Print the table, where the runs are, which models failed, and what compares them sample by sample."""
+    """Print the table, the runs' paths, the models that failed, and the command that compares the runs."""
     from rich.markup import escape
 
     console = table_console(stderr, width=160)
@@ -56,7 +56,7 @@ def show_models(found: MultiModelResult, stderr: bool) -> None:
         print_line(console, f"written  {result.path}")
         for task, failed in result.document["failed"].items():
             if failed:
-                text = f"{model} · {task}: {failed} samples failed; samples.jsonl says why"
+                text = f"{model} · {task}: {failed} samples failed; samples.jsonl has the errors"
                 print_line(console, text, style="red")
     for model, why in found.failed.items():
         print_line(console, f"{model} failed: {why}", style="red")

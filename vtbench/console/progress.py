@@ -1,4 +1,4 @@
-"""Progress of a run: what a listener is told, and bars on standard error."""
+"""Progress of a run: the events that a `Listener` receives, and progress bars on standard error."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Is told how a run goes. This one is silent."""
+    """Receives the progress events of a run. The base class ignores them."""
 
     def begin(
         self, path: Path, tasks: Mapping[str, tuple[int, int]], left_out: Mapping[str, Mapping[str, str]]
     ) -> None:
-        """A run begins at `path`; `tasks` holds the number of samples, and of those already there."""
+        """A run begins at `path`.
+
+        Args:
+            path: the run's directory.
+            tasks: by task, the number of samples and the number of those already stored.
+            left_out: by task and metric, the reason why the metric is left out.
+        """
 
     def advance(self, task: str, samples: int, failed: int) -> None:
-        """`samples` more of `task` are done, of which `failed` failed."""
+        """Another `samples` samples of `task` are done, of which `failed` failed."""
 
     def end(self) -> None:
-        """The run is over, done or not."""
+        """The run has ended, finished or not."""
 
     def note(self, text: str) -> None:
-        """One line worth knowing: which tracker was told of the run, say."""
+        """Show one line to the user, for example where a tracker stored the run."""
 
 
 class Progress(Listener):
@@ -61,7 +67,7 @@ class Progress(Listener):
     def begin(
         self, path: Path, tasks: Mapping[str, tuple[int, int]], left_out: Mapping[str, Mapping[str, str]]
     ) -> None:
-        """Show where the run is, what it leaves out, and a bar for each task."""
+        """Print the run's path and the metrics left out, and show a bar for each task."""
         self.path = path
         self.console.print(f"run      {path}", highlight=False, markup=False)
         for task, reasons in left_out.items():
@@ -73,14 +79,14 @@ class Progress(Listener):
         self._bars.start()
 
     def advance(self, task: str, samples: int, failed: int) -> None:
-        """Move the task's bar."""
+        """Advance the task's bar."""
         self.done += samples
         self._failed[task] = self._failed.get(task, 0) + failed
         text = f"{self._failed[task]} failed" if self._failed[task] else ""
         self._bars.update(self._ids[task], advance=samples, failed=text)
 
     def end(self) -> None:
-        """Leave the bars as they are."""
+        """Stop the bars at their current state."""
         self._bars.stop()
 
     def note(self, text: str) -> None:

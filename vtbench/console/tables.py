@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def table_console(stderr: bool, width: int = 120) -> Console:
-    """Return a console that is `width` columns wide where it is no terminal."""
+    """Return a console; its width is `width` columns if the output is not a terminal."""
     from rich.console import Console
 
     console = Console(stderr=stderr)
@@ -38,12 +38,12 @@ def score_table(title: str = "") -> Table:
 
 
 def print_line(console: Console, text: str, style: str | None = None) -> None:
-    """Print one line as it is: no markup, no wrapping, no highlighting."""
+    """Print one line verbatim: no markup, no wrapping, no highlighting."""
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_listing(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows as a JSON list, or in columns; None and empty cells are left blank."""
+    """Print rows as a JSON list, or in columns; None becomes a blank cell."""
     import click
 
     if as_json:
@@ -56,7 +56,7 @@ def show_listing(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def show_scores(result: RunResult, stderr: bool) -> None:
-    """Print the table of results, and where the run is."""
+    """Print the table of scores, and the run's path."""
     from rich.markup import escape
 
     console = table_console(stderr)
@@ -79,7 +79,7 @@ def show_scores(result: RunResult, stderr: bool) -> None:
         print_line(console, f"{task}: {spending(spent)}")
     for task, failed in result.document["failed"].items():
         if failed:
-            print_line(console, f"{task}: {failed} samples failed; samples.jsonl says why", style="red")
+            print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors", style="red")
     print_line(console, f"written  {result.path}")
 
 
@@ -88,11 +88,11 @@ def show_plugin_tables(
     result: RunResult,
     stderr: bool,
 ) -> None:
-    """Print what plugins add below the table of scores; one that fails becomes a line that says so."""
+    """Print the plugins' tables below the table of scores; a table that fails becomes one line with its error."""
     for name, table in tables.items():
         try:
             found = list(table(result.path, result.document))
-        except Exception as error:  # whatever a third party's table raises must not cost the result
+        except Exception as error:  # an error of a third party's table must not cost the result
             found = [f"{name}: {' '.join(f'{type(error).__name__}: {error}'.split())}"]
         for part in found:
             console = table_console(stderr)

@@ -1,4 +1,4 @@
-"""Process-wide settings of glibc's memory allocator. An application sets them; no library call of vtbench does.
+"""Process-wide settings of glibc's memory allocator. A command sets them; no library call of vtbench does.
 
 PyTorch's CPU allocator frees every large tensor to the C library, and glibc returns the pages to the kernel, so that
 the next tensor needs new pages, each a page fault and a zero fill. Where page faults are slow, as in virtual machines,
@@ -31,7 +31,7 @@ def keep_freed_memory() -> bool:
 
 
 def return_freed_memory() -> bool:
-    """Return the memory that is free now to the kernel; the settings stay. Return whether any was returned."""
+    """Return the memory that is free now to the kernel and keep the settings. Returns whether any was returned."""
     malloc_trim = _glibc_function("malloc_trim")
     return malloc_trim is not None and bool(malloc_trim(0))
 

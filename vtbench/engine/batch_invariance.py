@@ -1,6 +1,6 @@
-"""`--check-batching`: whether a model's answers depend on what it is asked together with.
+"""`--check-batching`: tests whether a model's answers depend on the batch size.
 
-Prints a line for every sample whose answer differs between batch size 1 and N; the exit status is 1 if any does.
+It prints a line for every sample whose answer differs between batch size 1 and N; the exit status is 1 if any does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SAMPLES, SIZE = 32, 8
 
 
 def check_batching(config: RunConfig, registry: Registry) -> int:
-    """Compare, print and return the exit status.
+    """Compare the answers at two batch sizes, print the differences, and return the exit status.
 
     Raises:
         AdapterError: the model can neither generate nor rank, or the batch does not fit into memory.
@@ -61,12 +61,12 @@ def _samples(task: Task, adapter: Adapter) -> list[Sample]:
         try:
             made.append(task.sample(index, adapter.image_size))
         except SampleError:
-            continue  # what cannot be made cannot be compared
+            continue  # a sample that cannot be made cannot be compared
     return made
 
 
 def _answers(adapter: Adapter, task: Task, samples: Sequence[Sample], size: int) -> list[dict[str, str | None]]:
-    """Return each sample's generated answer and likeliest choice."""
+    """Return each sample's generated answer and most likely choice."""
     found: list[dict[str, str | None]] = [{} for _ in samples]
     try:
         for start in range(0, len(samples), size):

@@ -1,17 +1,15 @@
-"""Batches: how large they are, prepared ahead in a thread, and retried in smaller parts when something goes wrong."""
+"""Batches: their size, their preparation in a thread, and the retry in smaller parts after an error."""
 
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vtbench.errors import OutOfMemory, SampleError, VtbenchError
+from vtbench.errors import OutOfMemory, SampleError, VtbenchError, one_line
 from vtbench.types import Preview, Sample, Task
 
 if TYPE_CHECKING:
@@ -19,17 +17,17 @@ if TYPE_CHECKING:
 
 FIRST_SIZE, LARGEST_SIZE = 8, 256
 GAIN = 1.1
-"""A doubled batch must bring this many times the samples per second to be worth its memory."""
+"""Factor by which throughput (samples per second) must grow when the batch size doubles."""
 TRIES = 3
-"""Batches of one size before it is judged: one may be slow because the machine was busy elsewhere."""
+"""Batches measured at one size before doubling stops: a single one may be slow because the machine was busy."""
 
 T = TypeVar("T")
 
 
 class AutoBatchSize:
-    """The number of samples to ask for at once: fixed, or grown by doubling while throughput gains.
+    """The batch size: fixed, or doubled while throughput grows.
 
-    Its state follows from the calls alone, so a resumed run replays them and goes on with the same sizes.
+    Its state is a function of the calls, so a resumed run replays them and continues with the same sizes.
     """
 
     def __init__(self, size: int | None = None) -> None:
@@ -39,7 +37,7 @@ class AutoBatchSize:
         self._tries = 0
 
     def took(self, n: int, seconds: float) -> None:
-        """A batch of `n` took `seconds`. Batches that were cut short by the end of the task tell nothing."""
+        """Record that a batch of `n` took `seconds`. Batches cut short by the end of the task are ignored."""
         if not self._growing or n != self.size:
             return
         self._here, self._tries = max(self._here, n / max(seconds, 1e-9)), self._tries + 1
@@ -52,18 +50,24 @@ class AutoBatchSize:
             self._growing, self.size = False, max(1, n // 2)
 
     def out_of_memory(self, n: int) -> None:
-        """A batch of `n` did not fit: never ask for so many again."""
+        """Record that a batch of `n` did not fit into memory: all later batches are at most half as large."""
         self._growing, self.size = False, max(1, min(self.size, n // 2))
 
 
 def replay(
     batches: Iterable[Mapping[str, Any]], task: Task, done: Collection[int], size: AutoBatchSize
 ) -> tuple[list[tuple[int, int]], int]:
-    """Take up an earlier run of `task`: bring `size` to where it was, and say what is left.
+    """Restore the state of an earlier run of `task` from its stored batches.
+
+    Args:
+        batches: lines of batches.jsonl.
+        task: the task.
+        done: indices of the stored samples.
+        size: the batch size, which is brought to its state at the end of the earlier run.
 
     Returns:
-        Batches to repeat, as (first index, number): a model's rounding may depend on what it is asked together, so a
-        batch of which a sample is missing is asked again whole. And the index from which everything is new.
+        The batches to repeat, as (first index, number of samples), and the first index that no batch has reached. A
+        batch with a missing sample is repeated as a whole, since rounding may depend on the composition of a batch.
     """
     repeat, start = [], 0
     for line in batches:
@@ -91,9 +95,7 @@ class Failure:
             return str(self.error)
         if isinstance(self.error, OutOfMemory):
             return f"out of memory at batch size 1: {self.error}"
-        frames = traceback.extract_tb(self.error.__traceback__)
-        place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-        return f"{type(self.error).__name__}: {self.error}{place}"
+        return one_line(self.error)
 
 
 def run_with_backoff(
@@ -101,11 +103,11 @@ def run_with_backoff(
     answer: Callable[[Sequence[Sample]], Sequence[T]],
     out_of_memory: Callable[[int], None],
 ) -> Iterator[tuple[Sample, T | Failure]]:
-    """Yield every sample with its answer, asking again in smaller parts where the whole does not work.
+    """Yield every sample with its answer, retrying in smaller parts after an error.
 
-    Out of memory halves the batch. Any other error repeats it one by one, so that only the sample at fault fails.
-    Errors that concern the whole run (a `VtbenchError` other than `SampleError`) end it, and so does a function that
-    returns another number of values than it was given samples.
+    Out of memory halves the batch. Any other error repeats the batch sample by sample, so that only the faulty sample
+    fails. Errors that concern the whole run (a `VtbenchError` other than `SampleError`) are raised, and so is a
+    `ValueError` if `answer` returns another number of values than samples.
     """
     if not samples:
         return
@@ -120,7 +122,7 @@ def run_with_backoff(
         failed = Failure(error)
     except VtbenchError:
         raise
-    except Exception as error:  # an adapter may fail on a sample in any way; the record says how
+    except Exception as error:  # an adapter may fail on a sample in any way; the record has the error
         failed = Failure(error)
     if failed is None:
         yield from zip(samples, values, strict=True)
@@ -134,19 +136,19 @@ def run_with_backoff(
 
 @dataclass(frozen=True, slots=True)
 class PreparedSample:
-    """A sample as made by the task, with the hash of each image's decoded RGB bytes; or why it could not be made."""
+    """A sample with the sha256 of each image's decoded RGB bytes, or the failure to make it."""
 
     index: int
     sample: Sample | Failure
     image_sha256: tuple[str, ...] = ()
     preview: Preview | None = None
-    """What the report will show of it, if it will."""
+    """The sample's preview; None if the report will not show the sample."""
 
 
 def prepare_sample(
     task: Task, index: int, image_size: int | None, preview: PreviewMaker | None = None
 ) -> PreparedSample:
-    """Make one sample. Any error of the task on this sample alone is the sample's failure."""
+    """Make one sample. A `SampleError` becomes the sample's failure."""
     try:
         sample = task.sample(index, image_size)
     except SampleError as error:
@@ -157,7 +159,7 @@ def prepare_sample(
 
 
 class Prefetcher:
-    """Prepares samples in one thread while the model works, in the order given, at most one batch ahead."""
+    """Prepares samples in order in one thread while the model works, at most one batch ahead."""
 
     def __init__(
         self,
@@ -179,7 +181,7 @@ class Prefetcher:
             self._waiting.append(self._start(index))
 
     def take(self, n: int) -> list[PreparedSample]:
-        """Return the next `n` samples (fewer at the end), and start on as many more."""
+        """Return the next `n` samples (fewer at the end), and start to prepare another `n`."""
         self._fill(2 * n)
         now, self._waiting = self._waiting[:n], self._waiting[n:]
         return [future.result() for future in now]
@@ -187,7 +189,7 @@ class Prefetcher:
 
 @contextmanager
 def one_thread() -> Iterator[ThreadPoolExecutor]:
-    """A thread to make samples in; on leaving, what was not begun is dropped."""
+    """Provide a thread that makes samples; samples not yet begun are cancelled on exit."""
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vtbench-samples")
     try:
         yield pool

@@ -1,7 +1,7 @@
 """Fits token budgets on a task's first images.
 
-What was measured is stored with the run, as a visual metric's state is, so a resumed run has the very same budgets, and
-an answer depends on the task and on its own image alone.
+The measurements are stored with the run, like the state of a visual metric. A resumed run therefore has exactly the
+same budgets, and an answer depends only on the task and on its own image.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from vtbench.budget import Budget, FittedBudget, checked_weights
 from vtbench.metric import Batch
 
 FIT_SAMPLES = 128
-"""How many of a task's first images are measured."""
+"""Number of a task's first images that are measured."""
 
 
 class BudgetFitter:
-    """Measures the first images under budgets: the tokens that each gets, or what a `FittedBudget` must know.
+    """Measures the first images under several budgets: token counts, or the measurements of a `FittedBudget`.
 
     Args:
-        budgets: by names of the caller's.
+        budgets: by name; the caller chooses the names.
     """
 
     fit_samples = FIT_SAMPLES
@@ -31,14 +31,14 @@ class BudgetFitter:
         self._asked = dict(budgets)
         self._seen: dict[str, list[np.ndarray]] = {name: [] for name in budgets}
         self.budgets: dict[str, Budget] = dict(budgets)
-        """As fitted, once they are."""
+        """The budgets, fitted after `load_state`."""
         self.means: dict[str, float] = {}
-        """Tokens that the first images got on average."""
+        """Mean token count of the first images under each budget."""
         self.images = 0
 
     @property
     def needed(self) -> bool:
-        """Whether any of the budgets waits to be fitted."""
+        """Whether any of the budgets has to be fitted."""
         return any(isinstance(budget, FittedBudget) for budget in self._asked.values())
 
     def partial_fit(self, batch: Batch) -> None:
@@ -51,11 +51,11 @@ class BudgetFitter:
                 self._seen[name].append(np.array([float(len(w)) for w in checked_weights(budget, visual, keys)]))
 
     def state(self) -> Mapping[str, np.ndarray]:
-        """Return what was measured, one row an image."""
+        """Return the measurements of each budget, one row per image."""
         return {name: np.concatenate(parts) for name, parts in self._seen.items()}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Fit the budgets on what was measured."""
+        """Fit the budgets on stored measurements."""
         for name, budget in self._asked.items():
             counts = measured = state[name]
             if isinstance(budget, FittedBudget):

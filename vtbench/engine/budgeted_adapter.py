@@ -1,4 +1,4 @@
-"""An adapter under a token budget: every answer is from what the budget leaves of the images."""
+"""An adapter under a token budget, which applies to every answer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _ONE = "budget"
 
 
 class BudgetedAdapter:
-    """Another adapter, asked under one budget. `visual_tokens` returns all tokens: the budget acts behind them.
+    """Wraps an adapter and passes it one budget. `visual_tokens` returns all tokens: the budget acts after them.
 
     Args:
         inner: the adapter that answers.
-        budget: one that has to be fitted must be, through `new_fitter`, before the first question.
+        budget: a `FittedBudget` must be fitted through `new_fitter` before the first query.
     """
 
     def __init__(self, inner: BudgetAdapter, budget: Budget) -> None:
@@ -29,28 +29,28 @@ class BudgetedAdapter:
         self.layers = inner.layers
 
     def new_fitter(self) -> BudgetFitter:
-        """Forget what an earlier task was fitted on; return what is to be fitted on the next one, if it is `needed`."""
+        """Discard the fit to the previous task, and return the fitter for the next one."""
         self._fitter = BudgetFitter({_ONE: self._asked})
         return self._fitter
 
     @property
     def budget(self) -> Budget:
-        """The budget, as fitted to the task in hand."""
+        """The budget, fitted to the current task."""
         return self._fitter.budgets[_ONE]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The budget for people; where it was fitted, on how many images, and the mean that these get."""
+        """The budget's name; if it was fitted, the number of images and their mean token count."""
         fitter = self._fitter
         fitted = {"pictures": fitter.images, "mean": fitter.means[_ONE]} if fitter.means else {}
         return {"budget": self.budget.name, **fitted}
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        """Answer from what the budget leaves."""
+        """Generate answers under the budget."""
         return self._inner.generate(samples, max_new_tokens, self.budget)
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
-        """Rank from what the budget leaves."""
+        """Rank choices under the budget."""
         return self._inner.rank(samples, self.budget)
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
@@ -58,9 +58,9 @@ class BudgetedAdapter:
         return self._inner.visual_tokens(samples, layers)
 
     def describe(self) -> Mapping[str, Any]:
-        """Describe the adapter inside."""
+        """Describe the wrapped adapter."""
         return self._inner.describe()
 
     def close(self) -> None:
-        """Close the adapter inside."""
+        """Close the wrapped adapter."""
         self._inner.close()

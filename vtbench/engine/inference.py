@@ -1,46 +1,100 @@
-"""Queries the model about prepared samples, lets the metrics observe the answers, and makes one `Record` a sample."""
+"""Queries the model about prepared samples, lets the metrics observe the answers, and makes one `Record` per sample."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, cast
 
 from vtbench.adapter import Adapter, BudgetAdapter
 from vtbench.budget import Budget
 from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
-from vtbench.errors import AdapterError, PluginError, SampleError, VtbenchError
+from vtbench.engine.validation import check_unchanged, checked_observations, checked_outputs, checked_visual
+from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError, one_line, plugin_errors
 from vtbench.metric import Batch, BudgetMetric, Fittable, Metric
-from vtbench.types import Observation, Output, Record, Sample, Task, VisualTokens
+from vtbench.types import Observation, Output, Record, Sample, Task
 
 FAIL_FAST_AFTER = 8
 """Abort the run if the first 8 samples of a task all fail with the same error type."""
 _PROMPT_FIELDS = ("tokens_in", "visual_tokens_in")
-"""What generating and ranking both say of the prompt."""
+"""Fields of `Output` about the prompt, which `generate` and `rank` both set."""
+_NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said about a sample, and what each metric keeps of it."""
+    """A model's output for a sample, and each metric's observation of it."""
 
     output: Output
     observations: Mapping[str, Observation]
 
 
-def query(samples: Sequence[Sample], adapter: Adapter, metrics: Mapping[str, Metric], task: Task) -> list[Answer]:
-    """Query the model for what the metrics need, and no more, and let them observe it."""
+def query(
+    samples: Sequence[Sample],
+    adapter: Adapter,
+    metrics: Mapping[str, Metric],
+    task: Task,
+    model: str,
+    hashes: Mapping[str, tuple[str, ...]] = _NOTHING,
+) -> list[Answer]:
+    """Call only the adapter methods that the metrics need, and let the metrics observe the result.
+
+    Args:
+        samples: a batch.
+        adapter: to query.
+        metrics: by name.
+        task: that the samples are of.
+        model: what an error calls the adapter.
+        hashes: by the sample's id, `image_hashes` of samples that neither the adapter nor a metric may change.
+
+    Raises:
+        AdapterError: the adapter returned what it may not, or changed an image.
+        PluginError: a metric did.
+        SampleError: the answer to a sample is not a number.
+    """
+    samples = tuple(samples)  # whoever sorts its batch in place would misplace the answers
     needs = frozenset[str]().union(*(metric.needs for metric in metrics.values()))
+    outputs = query_outputs(samples, adapter, needs, task.max_new_tokens, model)
+    visual = {}
+    if "visual_tokens" in needs:
+        layers = _layers(metrics.values(), adapter) or list(adapter.layers[:1])
+        visual = checked_visual(adapter.visual_tokens(samples, layers), samples, layers, model)
+    batch = Batch(samples, outputs, visual)
+    by_budget: dict[Budget, list[Output]] = {}
+    for metric in metrics.values():
+        for budget in metric.budgets.values() if isinstance(metric, BudgetMetric) else ():
+            if budget not in by_budget:
+                said = cast(BudgetAdapter, adapter).generate(samples, task.max_new_tokens, budget)
+                by_budget[budget] = checked_outputs(said, samples, "generate", f"{model} under {budget.name!r}")
+    check_unchanged(samples, hashes, model)
+    observed: dict[str, list[Observation]] = {}
+    for name, metric in metrics.items():
+        mine, label = batch, f"metric {name!r}"
+        if isinstance(metric, BudgetMetric):
+            mine = replace(batch, budgeted={key: by_budget[budget] for key, budget in metric.budgets.items()})
+        observed[name] = checked_observations(_observe(metric, mine, label), samples, label)
+        check_unchanged(samples, hashes, label)
+    return [Answer(output, {name: observed[name][i] for name in observed}) for i, output in enumerate(outputs)]
+
+
+def query_outputs(
+    samples: Sequence[Sample], adapter: Adapter, needs: Collection[str], max_new_tokens: int, model: str
+) -> list[Output]:
+    """Query the model for texts, for log-probabilities of the choices, or for both in one output a sample.
+
+    Raises:
+        AdapterError: the adapter returned what it may not.
+        SampleError: a log-probability is not a number.
+    """
     outputs = [Output()] * len(samples)
     if "generate" in needs:
-        outputs = _one_each(adapter.generate(samples, task.max_new_tokens), samples, "generate")
+        outputs = checked_outputs(adapter.generate(samples, max_new_tokens), samples, "generate", model)
     if "rank" in needs:
         closed = [i for i, sample in enumerate(samples) if sample.choices]
-        with_choices = [samples[i] for i in closed]
-        ranked = _one_each(adapter.rank(with_choices), with_choices, "rank") if with_choices else []
+        with_choices = tuple(samples[i] for i in closed)
+        ranked = checked_outputs(adapter.rank(with_choices), with_choices, "rank", model) if with_choices else []
         for i, rank in zip(closed, ranked, strict=True):
-            if any(math.isnan(value) for value in rank.logprobs or ()):
-                raise SampleError("the model's log-probabilities are not numbers; try --dtype float32")
             outputs[i] = replace(
                 outputs[i],
                 logprobs=rank.logprobs,
@@ -48,51 +102,27 @@ def query(samples: Sequence[Sample], adapter: Adapter, metrics: Mapping[str, Met
                 cost=_sum(outputs[i].cost, rank.cost),
                 **{name: getattr(rank, name) for name in _PROMPT_FIELDS if getattr(outputs[i], name) is None},
             )
-    visual = {}
-    if "visual_tokens" in needs:
-        layers = _layers(metrics.values(), adapter) or list(adapter.layers[:1])
-        visual = _visual(adapter, samples, layers)
-    batch = Batch(samples, outputs, visual)
-    by_budget: dict[Budget, list[Output]] = {}
-    observed: dict[str, list[Observation]] = {}
-    for name, metric in metrics.items():
-        mine = batch
-        if isinstance(metric, BudgetMetric):
-            for budget in metric.budgets.values():
-                if budget not in by_budget:
-                    outputs_under = cast(BudgetAdapter, adapter).generate(samples, task.max_new_tokens, budget)
-                    by_budget[budget] = _one_each(outputs_under, samples, "generate")
-            mine = replace(batch, budgeted={key: by_budget[budget] for key, budget in metric.budgets.items()})
-        observed[name] = metric.observe(mine)
-        if len(observed[name]) != len(samples):
-            raise PluginError(f"metric {name!r} returned {len(observed[name])} observations for {len(samples)} samples")
-    return [Answer(output, {name: observed[name][i] for name in observed}) for i, output in enumerate(outputs)]
+    return outputs
+
+
+def _observe(metric: Metric, batch: Batch, label: str) -> Any:
+    """Let a metric observe a batch; what it raises is the failure of a sample that names the metric."""
+    try:
+        return metric.observe(batch)
+    except (VtbenchError, OutOfMemory):
+        raise
+    except Exception as error:
+        raise SampleError(f"{label}: observe failed: {one_line(error)}") from error
 
 
 def _sum(one: float | None, other: float | None) -> float | None:
     return one if other is None else other + (one or 0.0)
 
 
-def _one_each(outputs: Sequence[Output], samples: Sequence[Sample], method: str) -> list[Output]:
-    if len(outputs) != len(samples):
-        raise AdapterError(f"the adapter's {method} returned {len(outputs)} outputs for {len(samples)} samples")
-    return list(outputs)
-
-
 def _layers(metrics: Iterable[Metric | Fittable], adapter: Adapter) -> list[str]:
-    """Return the layers that visual metrics would like and the adapter gives, in the adapter's order."""
+    """Return the layers that visual metrics prefer and the adapter gives, in the adapter's order."""
     wanted = {layer for metric in metrics if isinstance(metric, Fittable) for layer in metric.layers}
     return [layer for layer in adapter.layers if layer in wanted]
-
-
-def _visual(adapter: Adapter, samples: Sequence[Sample], layers: list[str]) -> dict[str, VisualTokens]:
-    tokens = adapter.visual_tokens(samples, layers)
-    if [t.layer for t in tokens] != layers or any(len(t.tokens) != len(samples) for t in tokens):
-        got = ", ".join(f"{t.layer} {tuple(getattr(t.tokens, 'shape', ()))}" for t in tokens)
-        raise AdapterError(
-            f"the adapter's visual_tokens returned {got or 'nothing'} for {len(samples)} samples at {', '.join(layers)}"
-        )
-    return dict(zip(layers, tokens, strict=True))
 
 
 def to_records(
@@ -101,7 +131,7 @@ def to_records(
     ask: Callable[[Sequence[Sample]], Sequence[Answer]],
     out_of_memory: Callable[[int], None],
 ) -> Iterator[tuple[Record, Exception | None]]:
-    """Yield a record for each sample of a batch, and the error behind it where it failed."""
+    """Yield a record for each sample of a batch, with its error if it failed."""
     prepared = {id(m.sample): m for m in batch}
     for m in batch:
         if isinstance(m.sample, Failure):
@@ -134,7 +164,7 @@ def to_records(
 
 
 class FailFast:
-    """Holds a task's first records back until one succeeds; aborts the run if the first ones all fail alike."""
+    """Holds a task's first records back until one succeeds; aborts the run if they all fail with the same error."""
 
     def __init__(self, task: Task, begun: bool) -> None:
         self._name, self._open = task.name, begun
@@ -145,11 +175,11 @@ class FailFast:
         """Return the records that may be written now.
 
         Args:
-            records: the next ones.
-            failures: for each the type of the error behind it, None where it was answered.
+            records: the next records.
+            failures: the type of each record's error; None if the sample was answered.
 
         Raises:
-            VtbenchError: `FAIL_FAST_AFTER` samples or more failed with one type of error, and none succeeded.
+            VtbenchError: the first `FAIL_FAST_AFTER` samples or more all failed with the same type of error.
         """
         self._held += records
         self._failures += [failure for failure in failures if failure is not None]
@@ -158,30 +188,38 @@ class FailFast:
                 return []
             if len(set(self._failures)) == 1:
                 raise VtbenchError(
-                    f"task {self._name!r}: each of the first {len(self._held)} samples failed alike: "
+                    f"task {self._name!r}: the first {len(self._held)} samples all failed with one type of error: "
                     f"{self._held[0].error}"
                 )
         self._open = True
         return self.rest()
 
     def rest(self) -> list[Record]:
-        """Return what is still held: a task of few samples may fail on all of them."""
+        """Return the records that are still held back: all samples of a small task may fail."""
         held, self._held = self._held, []
         return held
 
 
 def fit_on_first(
-    metrics: Sequence[Fittable], prefetcher: Prefetcher, adapter: Adapter, size: AutoBatchSize
+    metrics: Mapping[str, Fittable], prefetcher: Prefetcher, adapter: Adapter, size: AutoBatchSize, model: str
 ) -> list[int]:
-    """Encode a task's first samples once, and fit all that is fitted on them; samples that fail are left out.
+    """Encode a task's first samples once and fit all metrics on them; samples that fail are left out.
 
-    Parts are as large as memory takes, and end where a metric has seen its `fit_samples`.
+    Batches are as large as memory allows, and end where a metric has received its `fit_samples`.
+
+    Args:
+        metrics: what is fitted, by name.
+        prefetcher: yields the first samples.
+        adapter: gives their visual tokens.
+        size: of the parts.
+        model: what an error calls the adapter.
 
     Returns:
-        Sizes of the parts that did not fit, in order.
+        Sizes of the parts that did not fit into memory, in order.
 
     Raises:
         AdapterError: no sample gave visual tokens.
+        PluginError: what is fitted raised an error.
     """
     error: Exception | None = None
     halved: list[int] = []
@@ -190,23 +228,33 @@ def fit_on_first(
         halved.append(n)
         size.out_of_memory(n)
 
-    seen = shown = 0
-    while chunk := prefetcher.take(min([size.size, *(m.fit_samples - seen for m in metrics if m.fit_samples > seen)])):
-        fitting = [metric for metric in metrics if metric.fit_samples > seen]
-        layers = _layers(fitting, adapter)
+    fits, seen, shown = list(metrics.values()), 0, 0
+    while chunk := prefetcher.take(min([size.size, *(m.fit_samples - seen for m in fits if m.fit_samples > seen)])):
+        fitting = {name: metric for name, metric in metrics.items() if metric.fit_samples > seen}
+        layers = _layers(fitting.values(), adapter)
+        hashes = {m.sample.id: m.image_sha256 for m in chunk if not seen and isinstance(m.sample, Sample)}
         ready: list[Batch] = []
 
-        def encode(part: Sequence[Sample], layers: list[str] = layers, ready: list[Batch] = ready) -> Sequence[Sample]:
-            ready.append(Batch(part, (), _visual(adapter, part, layers)))
+        def encode(
+            part: Sequence[Sample],
+            layers: list[str] = layers,
+            hashes: Mapping[str, tuple[str, ...]] = hashes,
+            ready: list[Batch] = ready,
+        ) -> Sequence[Sample]:
+            given = tuple(part)
+            visual = checked_visual(adapter.visual_tokens(given, layers), given, layers, model)
+            check_unchanged(given, hashes, model)
+            ready.append(Batch(given, (), visual))
             return part
 
         for _, got in run_with_backoff([m.sample for m in chunk if isinstance(m.sample, Sample)], encode, shrink):
             error = got.error if isinstance(got, Failure) else error
         for batch in ready:
-            for metric in fitting:
-                metric.partial_fit(batch)
+            for name, metric in fitting.items():
+                with plugin_errors(f"{name}: partial_fit"):
+                    metric.partial_fit(batch)
         seen, shown = seen + len(chunk), shown + len(ready)
     if not shown:
-        names = ", ".join(_layers(metrics, adapter))
+        names = ", ".join(_layers(metrics.values(), adapter))
         raise AdapterError(f"no sample gave visual tokens at {names}: {Failure(error) if error else 'no sample'}")
     return halved

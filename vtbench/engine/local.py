@@ -1,4 +1,4 @@
-"""The executor `local`: a run's model in this process, a study's jobs in processes beside it."""
+"""The executor `local`: a run's model in this process, a study's jobs in child processes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from vtbench.executor import Job, JobResult, Notify, Work, WorkerPool
 
 
 class Local:
-    """This machine.
+    """Runs everything on this machine.
 
     Args:
-        workers: jobs at once, which share its cores; by default one for every core, at most four. A run has one worker.
+        workers: number of concurrent jobs, which share the cores; by default one per core, at most four. A run has one
+            worker.
 
     Raises:
         VtbenchError: less than one worker.
@@ -47,7 +48,7 @@ class Local:
         return work.worker()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
-        """Yield the result of each job as it ends. Closed early, it ends those that are running."""
+        """Yield the result of each job as it ends. A closed generator ends the running jobs."""
         with ThreadPoolExecutor(self.workers) as pool:
             waiting: set[Future[JobResult]] = {pool.submit(self._one, job) for job in jobs}
             try:

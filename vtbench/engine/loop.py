@@ -3,8 +3,8 @@
     RunPlan -> WorkerPool -> results/<run>/ : for every task, batch by batch,
     index -> Sample -> Output, VisualTokens -> Observation -> Record; at the end all Observations -> Scores
 
-Killed at any point, a run loses at most the batches in flight. Where the model is asked is the executor's business;
-what is asked together, and what is written, is decided here.
+A run that is killed loses at most the batches in flight. The executor decides where the model answers; this module
+decides the batches and what is written.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from vtbench.engine.batching import AutoBatchSize, replay
 from vtbench.engine.inference import FailFast
 from vtbench.engine.setup import RunPlan
 from vtbench.engine.worker import BUDGET, RunWork
+from vtbench.errors import plugin_errors
 from vtbench.executor import WorkerPool
 from vtbench.metric import Metric, VisualMetric
 from vtbench.registry import Registry
@@ -44,13 +45,14 @@ def run(
     """Run a model on tasks: `run(model="llava", tasks=["relational"])`.
 
     Args:
-        config: the run; or leave it out and give its fields.
+        config: the run's settings; `fields` override them.
         registry: plugins to use; the installed ones by default.
-        listener: is told of progress; silent by default.
+        listener: receives progress events; silent by default.
         **fields: those of `RunConfig`, the flags of `vtbench run`.
 
     Raises:
-        VtbenchError: bad usage or input, in one line. KeyboardInterrupt leaves what was done, for `resume=True`.
+        VtbenchError: bad usage or input; the message is one line.
+        KeyboardInterrupt: the user interrupted. Finished samples are on disk, and `resume=True` continues.
     """
     config = checked(fields if config is None else {**asdict(config), **fields})
     registry, listener = registry or Registry(), listener or Listener()
@@ -94,7 +96,7 @@ def run_task(
     size: AutoBatchSize,
     listener: Listener,
 ) -> None:
-    """Ask for every sample that is not written yet, and write it."""
+    """Query the model about every sample that is not stored yet, and store its record."""
     repeat, start = replay(writer.batches(), task, writer.done[task.name], size)
     indices = [i for first, n in repeat for i in range(first, first + n)] + list(range(start, len(task)))
     fail_fast = FailFast(task, begun=bool(writer.done[task.name]))
@@ -114,7 +116,7 @@ def run_task(
 
 
 def _sizes(repeat: list[int], size: AutoBatchSize) -> Iterator[int]:
-    """Sizes of batches: of those to repeat, then what `size` says when the next one is handed out."""
+    """Yield the sizes of the batches to repeat, then the current `size` each time a batch is dispatched."""
     yield from repeat
     while True:
         yield size.size
@@ -123,7 +125,7 @@ def _sizes(repeat: list[int], size: AutoBatchSize) -> Iterator[int]:
 def fit_metrics(
     task: Task, pool: WorkerPool, metrics: Mapping[str, Metric], writer: RunWriter, size: AutoBatchSize
 ) -> None:
-    """Load the state of every fitted metric (and of `--budget`): the stored one, or fit it on the first samples."""
+    """Load the stored state of every fitted metric (and of `--budget`), or fit it on the task's first samples."""
     fitted = {name: metric for name, metric in metrics.items() if isinstance(metric, VisualMetric)}
     stored = {name: writer.state(task.name, name) for name in (*fitted, BUDGET)}
     new = pool.fit(task.name, [name for name, state in stored.items() if state is None], size.size)
@@ -134,6 +136,7 @@ def fit_metrics(
         stored[name] = writer.state(task.name, name)
     states = {name: state for name, state in stored.items() if state is not None}
     for name, metric in fitted.items():
-        metric.load_state(states[name])
+        with plugin_errors(f"metric {name!r}: load_state"):
+            metric.load_state(states[name])
     if facts := pool.load_states(task.name, states):
         writer.update(budgets={**writer.run.get("budgets", {}), task.name: dict(facts)})

@@ -1,7 +1,6 @@
-"""Several models in one command: a run for each, one after another, and their scores side by side.
+"""Several models in one command: one run per model, in turn, and their scores side by side.
 
-What can be known to be wrong ends the command before any work; a model that fails later is named, and the others are
-run.
+Errors that are known before any work end the command. A model that fails later is reported, and the others run.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ class MultiModelResult:
     results: Mapping[str, RunResult]
     """Finished runs, by model."""
     failed: Mapping[str, str]
-    """Why each of the others has none."""
+    """Error message of each model that failed."""
 
     @property
     def exit_status(self) -> int:
-        """0, or 1 if a model failed, or more samples of one than the config allows."""
+        """0, or 1 if a model failed or more of its samples failed than the config allows."""
         return max([result.exit_status for result in self.results.values()] + [int(bool(self.failed))])
 
     @property
     def document(self) -> dict[str, Any]:
-        """Everything, JSON-able: under `models`, each run's path and what its results.json holds."""
+        """JSON-able results: under `models`, each run's path and the content of its results.json."""
         found = {model: {"run": str(result.path), **result.document} for model, result in self.results.items()}
         return {"models": found, "failed": dict(self.failed)}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat row a model and score: `RunResult.rows` with `model` before it."""
+        """Return one flat row per model and score: `RunResult.rows` with `model` in front."""
         return [{"model": model, **row} for model, result in self.results.items() for row in result.rows()]
 
     def to_frame(self) -> pandas.DataFrame:
@@ -67,15 +66,15 @@ def run_many(
 ) -> MultiModelResult:
     """Run several models on the same tasks: `run_many(["llava", "flamingo"], tasks=["all"])`.
 
-    Each model is closed before the next is created. With `resume=True` every model goes on with its own newest run of
-    the same config, and those that have none yet begin.
+    Each model is closed before the next is created. With `resume=True`, every model continues its own newest run of the
+    same config, and models without one start a new run.
 
     Args:
         models: names of adapters, or one string with commas.
         registry: plugins to use; the installed ones by default.
-        listener: makes what is told of one model's progress; silent by default.
-        failing: is told of a model that fails, and why, before the next one begins.
-        **fields: those of `RunConfig` but `model`; `model_args` go to every model.
+        listener: called once per model, returns the listener of its progress; silent by default.
+        failing: called with a model that failed and its error message, before the next model begins.
+        **fields: those of `RunConfig` except `model`; every model gets the same `model_args`.
 
     Raises:
         VtbenchError: bad usage or input, an unknown model, one that does not take the `model_args`, a cluster
@@ -97,9 +96,9 @@ def run_many(
         try:
             results[config.model] = run(config, registry=registry, listener=listener())
         except (ExecutorError, ResultsError):
-            raise  # the next model would meet it too
+            raise  # the next model would fail in the same way
         except VtbenchError as error:
-            failed[config.model] = " ".join(str(error).split())  # the error itself would keep the model in memory
+            failed[config.model] = " ".join(str(error).split())  # the exception would keep the model in memory
             failing(config.model, failed[config.model])
     return MultiModelResult(results, failed)
 
@@ -118,7 +117,10 @@ def _configs(models: Sequence[str], fields: Mapping[str, Any]) -> list[RunConfig
 
 
 def _own_runs(configs: Sequence[RunConfig], tasks: Sequence[Task]) -> list[RunConfig]:
-    """Let models begin that an earlier command did not come to; where it came to none, the first says what differs."""
+    """Turn `resume` off for models without a run to resume; if no model has one, keep it, so that the first fails.
+
+    The error of the first then names the keys in which the stored runs differ.
+    """
     there = [_asked(run["keys"], run["config"]["metrics"]) for run in runs(Path(configs[0].output))]
     begun = [_asked(deciding(config, tasks, {}, {}), config.metrics) in there for config in configs]
     if not any(begun):
@@ -127,5 +129,5 @@ def _own_runs(configs: Sequence[RunConfig], tasks: Sequence[Task]) -> list[RunCo
 
 
 def _asked(keys: Mapping[str, Any], metrics: Sequence[str] | None) -> dict[str, Any]:
-    """What decides a run as far as it is known without its model."""
+    """Return the keys that decide a run, except those that depend on the loaded model."""
     return {**keys, "identity": None, "metrics": metrics}

@@ -1,4 +1,4 @@
-"""The executor `local`, registered as any plugin's is."""
+"""The plugin that brings the executor `local`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def local(workers: int | None = None) -> Executor:
-    """This machine: a run's model in this process, a study's jobs in processes beside it."""
+    """This machine: a run's model in this process, a study's jobs in child processes."""
     from vtbench.engine.local import Local
 
     return Local(workers)
@@ -20,5 +20,5 @@ def local(workers: int | None = None) -> Executor:
 
 @hookimpl
 def vtbench_executors() -> dict[str, Callable[..., Executor]]:
-    """The executor that every run has."""
+    """Return the built-in executor."""
     return {"local": local}

@@ -1,4 +1,4 @@
-"""Starts the process of a job, and says why one failed."""
+"""Starts the process of a job, and finds the reason of a failure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from vtbench.executor import Job
 
 
 def start_job(job: Job, threads: int, directory: str | None = None) -> subprocess.Popen[bytes]:
-    """Start a job with so many threads, in a directory of its own if one is named.
+    """Start a job.
 
-    Nobody writes to its standard input: the end of that tells the job that this process is gone, however it went.
+    Its standard input stays open and empty: it closes when this process ends for any reason, and the job then ends too.
+
+    Args:
+        job: the command and its log.
+        threads: number of threads of its numerical libraries.
+        directory: its working directory; the current one by default.
     """
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
     job.log.parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +28,7 @@ def start_job(job: Job, threads: int, directory: str | None = None) -> subproces
 
 
 def failure_reason(job: Job, status: int) -> str | None:
-    """Say in a line why a job failed: its last one; None where it did not."""
+    """Return the last line of a failed job's output, with its exit status; None if the job succeeded."""
     if status == 0:
         return None
     lines = [line for line in _text(job.log).splitlines() if line.strip()]

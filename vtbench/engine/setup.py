@@ -1,8 +1,8 @@
-"""What a run consists of, resolved once: `RunPlan`.
+"""Resolves a run's config once, to a `RunPlan`.
 
 A `RunConfig` names tasks, metrics and a token budget. `RunPlan.resolve` finds and checks all of them before any model
-is loaded; the loop, the workers, the executor and provenance take the plan. What depends on the model, which metrics it
-can serve, is decided by `RunPlan.select_metrics` when the model is known.
+is loaded; the loop, the workers, the executor and provenance take the plan. When the model is known,
+`RunPlan.select_metrics` decides which metrics it can serve.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COST = "budget_cost"
 
 
 class LimitedTask:
-    """The first `n` samples of a task."""
+    """The first `n` samples of a task (`--limit`)."""
 
     def __init__(self, task: Task, n: int) -> None:
         self._task, self._n = task, n
@@ -49,18 +49,18 @@ class LimitedTask:
 
     @property
     def metric_factories(self) -> Mapping[str, Callable[[], Metric]]:
-        """The task's own metrics; a property, as protocols do not see what `__getattr__` passes on."""
+        """The task's own metrics; a property, since protocol checks do not see attributes from `__getattr__`."""
         return self._task.metric_factories if isinstance(self._task, TaskWithMetrics) else {}
 
     def __getattr__(self, name: str) -> object:
-        if name.startswith("__"):  # copying and pickling ask before the task is there
+        if name.startswith("__"):  # copy and pickle look up such names before `_task` is set
             raise AttributeError(name)
         return getattr(self._task, name)
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSelection:
-    """The metrics that a model can serve, by task and name, and why each of the others is left out."""
+    """The metrics that a model can serve, by task and name, and the reasons why others are left out."""
 
     metrics: Mapping[str, Mapping[str, Metric]]
     left_out: Mapping[str, Mapping[str, str]]
@@ -68,7 +68,7 @@ class MetricSelection:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run with everything that is known before its model is loaded."""
+    """Everything about a run that is known before its model is loaded."""
 
     config: RunConfig
     registry: Registry
@@ -76,16 +76,16 @@ class RunPlan:
     locations: Mapping[str, str]
     """By task: the absolute path of its file, or `SOURCE:WHERE`."""
     metrics: Mapping[str, tuple[str, ...]]
-    """By task: the metrics asked for, as specs, those of token budgets by their flags too."""
+    """By task: specs of the requested metrics, including those that `--budget` and `--budget-sweep` add."""
     budget: Budget | None
-    """The token budget that every answer is under."""
+    """The token budget of every answer (`--budget`)."""
 
     @classmethod
     def resolve(cls, config: RunConfig, registry: Registry) -> RunPlan:
-        """Find and check the tasks, metrics, budget and trackers of a config.
+        """Find and check the tasks, metrics and budget of a config.
 
         Raises:
-            VtbenchError: an unknown task, metric or budget, a setting that it cannot take, or two tasks of one name.
+            VtbenchError: an unknown task, metric or budget, an invalid setting, or two tasks with the same name.
         """
         tasks: dict[str, Task] = {}
         locations: dict[str, str] = {}
@@ -108,11 +108,11 @@ class RunPlan:
 
     @cached_property
     def preview_maker(self) -> PreviewMaker | None:
-        """Makes what the report shows of a sample while its image is at hand; None where there is no report."""
+        """Makes the report's previews of samples while their images are in memory; None without a report."""
         return PreviewMaker({task.name: len(task) for task in self.tasks}) if self.config.report else None
 
     def create_metric(self, spec: str, task: Task) -> Metric:
-        """Make a metric: the task's own, or a plugin's."""
+        """Create a metric of the task itself, or of a plugin."""
         own = task.metric_factories if isinstance(task, TaskWithMetrics) else {}
         if spec in own:
             return own[spec]()
@@ -122,10 +122,10 @@ class RunPlan:
         return self.registry.metric(spec)
 
     def create_adapter(self) -> Adapter:
-        """Create the model's adapter, under the token budget of the run if it has one.
+        """Create the model's adapter, wrapped in the run's token budget if it has one.
 
         Raises:
-            VtbenchError: unknown model, or a setting that it cannot take.
+            VtbenchError: unknown model, or an invalid setting.
             AdapterError: the model cannot be loaded, or takes no token budget.
         """
         config, sweep = self.config, bool(self.config.budget_sweep)
@@ -143,7 +143,7 @@ class RunPlan:
         return BudgetedAdapter(cast(BudgetAdapter, adapter), self.budget)
 
     def select_metrics(self, model: Model) -> MetricSelection:
-        """Create the metrics that a model can serve, and say why each of the others is left out.
+        """Create the metrics that a model can serve, and give the reason for each of the others.
 
         Raises:
             AdapterError: the model can serve none of them.
@@ -164,7 +164,7 @@ class RunPlan:
         return MetricSelection(chosen, left_out)
 
     def _unusable(self, metric: Metric, model: Model) -> str | None:
-        """Say why a model cannot serve a metric; None where it can."""
+        """Return the reason why a model cannot serve a metric; None if it can."""
         missing = sorted(metric.needs - model.capabilities)
         if "budget" in missing and self.budget is not None:
             return "it compares with the whole image, which a run under --budget never shows"
@@ -177,12 +177,12 @@ class RunPlan:
 
 
 def task_locations(wanted: Sequence[str], registry: Registry) -> list[str]:
-    """Return where tasks are that are named by name, group (`all`), path, glob or `SOURCE:WHERE`.
+    """Return the locations of tasks given by name, group (`all`), path, glob or `SOURCE:WHERE`.
 
-    Each is there once, in the order in which they were named.
+    The order is that of `wanted`, without repeats.
 
     Raises:
-        VtbenchError: nothing has this name.
+        VtbenchError: no task has this name.
     """
     files = find_task_files(registry.task_dirs())
     found: dict[str, None] = {}
@@ -207,7 +207,7 @@ def task_locations(wanted: Sequence[str], registry: Registry) -> list[str]:
 
 
 def requested_metrics(task: Task, config: RunConfig) -> tuple[str, ...]:
-    """Return the specs of the metrics asked for: those of `--metrics`, or the task's own and those with a `+`."""
+    """Return the specs of the requested metrics: those of `--metrics`, or the task's plus those marked with `+`."""
     asked = config.metrics or []
     added = [spec.removeprefix("+").strip() for spec in asked if spec.startswith("+")]
     instead = [spec for spec in asked if not spec.startswith("+")]

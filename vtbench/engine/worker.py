@@ -1,4 +1,4 @@
-"""One worker of a run: it holds the model and turns indices of samples into records. On its own it is a pool of one."""
+"""One worker of a run: it holds the model and maps sample indices to records. A single worker is a pool of one."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from typing import Any
 
 from vtbench.adapter import Adapter
 from vtbench.config import RunConfig
-from vtbench.engine.batching import AutoBatchSize, Prefetcher, one_thread
+from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
-from vtbench.engine.inference import fit_on_first, query, to_records
+from vtbench.engine.inference import fit_on_first, query, query_outputs, to_records
+from vtbench.engine.output_order import check_order
 from vtbench.engine.setup import RunPlan
+from vtbench.errors import plugin_errors
 from vtbench.executor import BatchResult, FitResult, State
 from vtbench.metric import Fittable, VisualMetric
 from vtbench.registry import Registry
-from vtbench.types import Task
+from vtbench.types import Record, Sample, Task
 
 BUDGET = "--budget"
-"""Names the state of a token budget among those of metrics."""
+"""Name of the token budget's state among the states of metrics."""
 
 
 class Worker:
-    """Creates the adapter of a run, and asks it about batches.
+    """Creates the adapter of a run, and queries it batch by batch.
 
     Args:
-        plan: the run's.
+        plan: the run's plan.
 
     Raises:
-        VtbenchError: what `RunPlan.create_adapter` and `RunPlan.select_metrics` raise.
+        VtbenchError: as `RunPlan.create_adapter` and `RunPlan.select_metrics`.
     """
 
     def __init__(self, plan: RunPlan) -> None:
         self._tasks = {task.name: task for task in plan.tasks}
         self._preview_maker = plan.preview_maker
+        self._model = f"model {plan.config.model!r}"
         self._adapter = plan.create_adapter()
         try:
             self._metrics = plan.select_metrics(self._adapter).metrics
@@ -49,41 +52,55 @@ class Worker:
         return self._adapter
 
     def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
-        """Fit metrics (and the token budget) on the task's first samples, `size` at once."""
+        """Fit metrics (and the token budget) on the task's first samples, `size` at a time."""
         fits = {name: fit for name, fit in self._fittable(task).items() if name in wanted}
         if not fits:
             return FitResult({}, ())
         source = self._tasks[task]
         first = range(min(len(source), max(fit.fit_samples for fit in fits.values())))
+        named = {_label(name): fit for name, fit in fits.items()}
         with one_thread() as pool:
             prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
-            halved = fit_on_first(list(fits.values()), prefetcher, self._adapter, AutoBatchSize(size))
-        return FitResult({name: fit.state() for name, fit in fits.items()}, tuple(halved))
+            halved = fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
+        states = {}
+        for name, fit in fits.items():
+            with plugin_errors(f"{_label(name)}: state"):
+                states[name] = fit.state()
+        return FitResult(states, tuple(halved))
 
     def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
-        """Take up what was fitted on a task, and return facts of the token budget, if there is one."""
+        """Load the states fitted on a task, and return facts about the token budget, if there is one."""
         for name, fit in self._fittable(task).items():
-            fit.load_state(states[name])
+            with plugin_errors(f"{_label(name)}: load_state"):
+                fit.load_state(states[name])
         return self._adapter.facts if isinstance(self._adapter, BudgetedAdapter) else {}
 
     def _fittable(self, task: str) -> dict[str, Fittable]:
-        """What is fitted on a task, by name; a token budget forgets the task before."""
+        """Return the fittable objects of a task by name; the token budget gets a new fitter."""
         fits: dict[str, Fittable] = {name: m for name, m in self._metrics[task].items() if isinstance(m, VisualMetric)}
         if isinstance(self._adapter, BudgetedAdapter) and (budget := self._adapter.new_fitter()).needed:
             fits[BUDGET] = budget
         return fits
 
     def run_batches(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:
-        """Yield batches in the order of `indices`; the next samples are made while the model works."""
-        source = self._tasks[task]
-        ask = partial(query, adapter=self._adapter, metrics=self._metrics[task], task=source)
+        """Yield batches in the order of `indices`; a thread makes the next samples while the model works.
+
+        The first batch tells whether the adapter leaves images as they are, and answers in their order.
+        """
+        source, metrics = self._tasks[task], self._metrics[task]
+        ask = partial(query, adapter=self._adapter, metrics=metrics, task=source, model=self._model)
+        first = True
         with one_thread() as pool:
             prefetcher = Prefetcher(source, indices, self._adapter.image_size, pool, self._preview_maker)
             while batch := prefetcher.take(next(sizes)):
                 halved: list[int] = []
+                hashes = {m.sample.id: m.image_sha256 for m in batch if first and isinstance(m.sample, Sample)}
                 began = time.perf_counter()
-                pairs = list(to_records(batch, source, ask, halved.append))
+                pairs = list(to_records(batch, source, partial(ask, hashes=hashes), halved.append))
                 seconds = time.perf_counter() - began
+                if first:
+                    self._check_order(source, batch, [record for record, _ in pairs])
+                    first = False
                 each = round(seconds / len(batch), 6)
                 yield BatchResult(
                     batch[0].index,
@@ -94,15 +111,30 @@ class Worker:
                     tuple(prepared.preview for prepared in batch if prepared.preview is not None),
                 )
 
+    def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> None:
+        """Refuse answers that stand in another's place, where what the metrics need can tell."""
+        needs = frozenset[str]().union(*(metric.needs for metric in self._metrics[task.name].values()))
+        samples = {m.sample.id: m.sample for m in batch if isinstance(m.sample, Sample)}
+        answered = [record for record in records if record.error is None]
+        if needs & {"generate", "rank"}:
+            tokens = task.max_new_tokens
+            ask = partial(query_outputs, adapter=self._adapter, needs=needs, max_new_tokens=tokens, model=self._model)
+            check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)
+
     def close(self) -> None:
         """Release memory and processes."""
         self._adapter.close()
 
 
+def _label(name: str) -> str:
+    """Return how an error calls what is fitted on a task."""
+    return "the token budget" if name == BUDGET else f"metric {name!r}"
+
+
 class RunWork:
     """A run as an executor sees it (`vtbench.executor.Work`).
 
-    Pickled, it is the config and the registry alone: the plan is resolved where it arrives, when it is first used.
+    Only the config and the registry are pickled; the receiving process resolves the plan when it first uses it.
     """
 
     def __init__(self, config: RunConfig, registry: Registry, plan: RunPlan | None = None) -> None:
@@ -125,7 +157,7 @@ class RunWork:
 
     @property
     def device(self) -> str:
-        """Where the model is to run."""
+        """Device of the model."""
         return self._config.device
 
     def worker(self) -> Worker:

@@ -1,8 +1,7 @@
-"""A run's stored records as one HTML file that needs neither network nor model.
+"""Renders the stored records of a run as one HTML file that needs neither network nor model.
 
-In: results/<run>/, and the directories of other runs to compare with. Out: the text of report.html. Everything that a
-model or a data file said is escaped: by the templates in HTML, as JSON that cannot end its script element, and as text
-nodes by the scripts.
+The input is results/<run>/ and the directories of other runs to compare with. All text from models and data files is
+escaped: by the templates in HTML, as JSON that cannot end its script element, and by the scripts as text nodes.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ def render(
         path: the run's directory.
         others: directories of finished runs whose scores are shown for comparison.
         sections: further sections, as the hook `vtbench_report_sections` describes them. One that fails becomes a line
-            that says so.
+            with its error.
         shown: maximal number of samples in the page's table.
-        tasks: those of the run that are loaded already; others are loaded if images must be made again.
+        tasks: tasks of the run that are loaded already; others are loaded if images must be made again.
 
     Raises:
         ResultsError: there is no run, or it has no results yet.

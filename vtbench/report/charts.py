@@ -1,7 +1,7 @@
 """Charts that any page extending `page.html.jinja` may embed: line charts, scatter plots, matrices, token maps.
 
-In: numbers and names. Out: escaped markup, with the numbers as a table beside each chart. The page's script draws line
-charts and scatter plots (Observable Plot, in vendor/); without it the table is open instead.
+Each function returns escaped markup with the numbers of the chart in a table. The page's script draws line charts and
+scatter plots (Observable Plot, in vendor/); without scripts the table is shown instead.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The frame of every page: a template environment that escapes everything, and the scripts that a body needs.
+"""The frame of every page: a template environment that escapes all values, and the scripts that a body needs.
 
-The content security policy of a page allows these scripts by their hashes; any other script in the page, however it
-came there, does not run.
+The content security policy of a page allows these scripts by their hashes; no other script in the page can run.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a report shows of a sample beside its record: thumbnails, and the words for the objects of its scene.
+"""Previews of samples for the report: thumbnails, and the attributes of the objects in the scene.
 
-A run keeps them beside its samples, in `visual/<task>.previews`, while the images are at hand (`PreviewMaker` in the
-worker, `PreviewWriter` where the run is written). For samples without one, in runs that were stored without previews,
-the image is made again from the task, by index.
+A run writes them to `visual/<task>.previews` while the images are in memory (`PreviewMaker` in the worker,
+`PreviewWriter` in the process that writes the run). For a sample without a stored preview, as in runs of older
+versions, the image is made again from the task, by index.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def cues(sample: Sample) -> tuple[tuple[str, str], ...]:
 
 
 def preview(sample: Sample, image_sha256: Sequence[str], limit: int = ALLOWANCE) -> Preview:
-    """Return the preview of a sample whose images are at hand, of at most `limit` bytes an image."""
+    """Return the preview of a sample, with at most `limit` bytes per image."""
     uris = (thumbnail(image, limit) for image in sample.images)
     return Preview(sample.index, tuple(zip(image_sha256, uris, strict=True)), cues(sample))
 
@@ -51,7 +51,7 @@ def share_of(length: int, total: int, shown: int = SHOWN) -> int:
 
 
 class PreviewMaker:
-    """Makes the previews that the report of a run will need, and no others.
+    """Makes the previews of the samples that the report will show.
 
     Args:
         lengths: number of samples by task of the run.
@@ -99,7 +99,7 @@ class PreviewWriter:
             line = {"index": one.index, "images": images, "cues": one.cues}
             lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
         rest = "".join(lines).encode()
-        while rest:  # unbuffered: a nearly full disk takes a part
+        while rest:  # the file is unbuffered: on a nearly full disk, `write` may take only a part
             rest = rest[self._file.write(rest) or 0 :]
 
     def close(self) -> None:
@@ -127,12 +127,12 @@ def read_previews(run: Path, task: str) -> dict[int, Preview]:
             images = tuple((image[0], uris[image[0]]) for image in stored["images"])
             found[stored["index"]] = Preview(stored["index"], images, tuple((c, w) for c, w in stored["cues"]))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            continue  # a preview that is not there is made again
+            continue  # a missing preview is made again
     return found
 
 
 class PreviewSource:
-    """The previews of one task of a run: stored ones, else made again; none, with a note, if that is not possible.
+    """The previews of one task of a run: stored ones, else made again; empty, with a note, if that is not possible.
 
     Args:
         run: run.json, with `path`.
@@ -149,7 +149,7 @@ class PreviewSource:
         self._made: dict[str, str] = {}
 
     def of(self, record: Record) -> Preview:
-        """Return the preview of a sample; an empty one if its images are no longer those that the model saw."""
+        """Return the preview of a sample; it is empty if the task's images differ from those that the model saw."""
         stored = self._stored.get(record.index)
         if stored is not None and tuple(sha256 for sha256, _ in stored.images) == record.image_sha256:
             return stored

@@ -1,7 +1,7 @@
 """The table of samples: question, answer, truth, result, and the numbers that tell samples apart.
 
-In: a run's records and the previews of its samples. Out: rows for the page's script (JSON) and, for the first ones, for
-the template. Texts are passed on as they are; the template and the script escape them.
+The rows go to the page's script as JSON, and the first ones also to the template. Texts are passed on verbatim; the
+template and the script escape them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vtbench.report.thumbnails import Album, byte_limit
 from vtbench.types import Record, Task
 
 STATIC_ROWS = 20
-"""Rows that stand in the page itself, for readers without a script."""
+"""Rows in the page itself, for readers without JavaScript."""
 SCORES = 4
 """Columns of per-sample scores."""
 RESULTS = ("failed", "wrong", "right")
@@ -30,7 +30,7 @@ class Table:
     """The table of samples of a run."""
 
     data: dict[str, Any]
-    """For the script: `rows`, and the names that they point to."""
+    """For the script: `rows`, and the names that they refer to by position."""
     counts: dict[str, int]
     """All samples of the run by result, shown or not."""
     total: int
@@ -110,7 +110,7 @@ def sample_table(
 
 
 def is_right(record: Record) -> bool:
-    """Return whether the sample counts as right: by the first metric with a verdict, else by the text itself."""
+    """Return whether the sample counts as right: by the first metric with a verdict, else if text equals target."""
     for observation in record.scores.values():
         for verdict in _VERDICTS:
             if verdict in observation:
@@ -119,7 +119,7 @@ def is_right(record: Record) -> bool:
 
 
 def target_probability(record: Record) -> float | None:
-    """Return the probability of the true answer among the choices, where the model ranked them.
+    """Return the probability of the true answer among the choices; None if the model did not rank them.
 
     >>> record = Record("t", "t/0", 0, "?", "yes", choices=("yes", "no"), logprobs=(-1.0, -1.0))
     >>> target_probability(record)
@@ -135,7 +135,7 @@ def target_probability(record: Record) -> float | None:
 
 
 def score_columns(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Return which numbers of the observations tell samples apart, as (metric, key): verdicts first, no duplicates."""
+    """Return the numbers in observations that differ between samples, as (metric, key): verdicts first, no repeats."""
     found: dict[tuple[str, str], tuple[float | None, ...]] = {}
     seen = {tuple(float(_result(record) == RESULTS.index("right")) if not record.error else None for record in records)}
     keys = dict.fromkeys((m, key) for record in records for m, o in record.scores.items() for key in o)

@@ -1,7 +1,6 @@
-"""Charts of what scores have in their `detail`: scores by layer, curves, token maps, retention.
+"""Charts of the `detail` of scores: scores by layer, curves, token maps, retention.
 
-docs/plugins.md says which key of `detail` becomes which chart; what does not have the form described there is not
-drawn.
+docs/plugins.md lists the keys of `detail` and their charts; data of another form are not drawn.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ def _line(label: str, rows: Sequence[Mapping[str, Any]], x: str, y: str) -> Seri
 
 
 def _map(name: str, rows: Any, image: str) -> Iterator[Markup]:
-    """Rows of equal length, one a token: a number for each image patch."""
+    """Rows of equal length, one per token, with a number for each image patch."""
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
         return
     if len({len(row) for row in rows}) > 1 or not all(_number(value) for row in rows for value in row):

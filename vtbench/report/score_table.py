@@ -1,6 +1,6 @@
 """The tables of a report: a task's scores with bars, breakdowns by kind, other runs for comparison, and run facts.
 
-In: results.json and run.json as data. Out: rows for the templates; bars are numbers between 0 and 100.
+The input is the content of results.json and run.json, the output rows for the templates; bars are in percent.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def compared_scores(task: str, document: Mapping[str, Any], others: Sequence[Oth
 
 
 def run_facts(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what it takes to judge or repeat a run, from run.json, as label -> text."""
+    """Return the facts needed to judge or repeat a run, from run.json, as label -> text."""
     model, versions = run["model"], run["versions"]
     plain = {key: value for key, value in model.items() if isinstance(value, (str, int, float)) and value != ""}
     plugins = [f"{name} ({p['distribution']} {p['version']})" for name, p in versions["plugins"].items()]

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ALLOWANCE = 5_500_000
-"""Bytes of all data URIs of a page together."""
+"""Total bytes of the data URIs of a page."""
 SIDES = (224, 160, 128, 96, 72, 48)
 """Longest sides of thumbnails in pixels; the first that fits the limit of bytes is taken."""
 TINY = 64
 """Images of at most this side keep their pixels exactly."""
 BYTES_PER_PIXEL = 0.1
-"""Of a JPEG of a simple image: sizes that certainly exceed the limit are not tried."""
+"""Lower bound for a JPEG of a simple image: sizes that certainly exceed the limit are not tried."""
 QUALITY = 70
 
 

@@ -1,1 +1,1 @@
-"""The directory of a run: written as the run goes, and read again to resume, report or compare."""
+"""The directory of a run: written during the run, and read to resume, report or compare."""

@@ -1,7 +1,6 @@
-"""What identifies a run: its digest, the versions it used, and the rule that no secret is written.
+"""Identifies a run: its digest, the versions of packages and plugins, and the redaction of secrets.
 
-Two runs of one digest give the same
-numbers, so one may go on where the other stopped.
+Two runs with the same digest give the same scores, so one may continue where the other stopped.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from typing import Any
 from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
+from vtbench.scoring import SCORING_VERSION
 from vtbench.types import Task
 
 _SECRET = re.compile(r"key|token(?!iz)|secret|password", re.IGNORECASE)
@@ -28,7 +28,7 @@ HIDDEN = "***"
 
 
 def redact(value: Any) -> Any:
-    """Return JSON-able data, strings hidden whose key names a secret (*key*, *token*, *secret*, *password*)."""
+    """Return data with strings hidden whose key names a secret (*key*, *token*, *secret*, *password*)."""
     if isinstance(value, Mapping):
         return {
             key: HIDDEN if isinstance(item, str) and _SECRET.search(str(key)) else redact(item)
@@ -38,7 +38,7 @@ def redact(value: Any) -> Any:
 
 
 def secrets(value: Any) -> set[str]:
-    """Return the strings that `redact` hides, so that they can be kept out of messages too."""
+    """Return the strings that `redact` hides, to remove them from messages too."""
     if isinstance(value, Mapping):
         here = {item for key, item in value.items() if isinstance(item, str) and _SECRET.search(str(key))}
         return here.union(*(secrets(item) for item in value.values()))
@@ -46,7 +46,7 @@ def secrets(value: Any) -> set[str]:
 
 
 def strict(value: Any) -> Any:
-    """Return data that strict JSON can hold: numpy scalars as numbers, NaN and infinities as None, tuples as lists."""
+    """Convert data to strict JSON types: numpy scalars to numbers, NaN and infinities to None, tuples to lists."""
     if isinstance(value, Mapping):
         return {str(key): strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -63,16 +63,16 @@ def strict(value: Any) -> Any:
 def deciding(
     config: RunConfig, tasks: Iterable[Task], metrics: Mapping[str, Iterable[str]], model: Any
 ) -> dict[str, Any]:
-    """Return everything that decides the numbers of a run, secrets hidden.
+    """Return the keys that decide the scores of a run, with secrets hidden.
 
     Args:
-        config: the run's.
-        tasks: resolved.
-        metrics: by task, those that are computed.
-        model: the adapter's `describe()`; versions of packages are recorded, but a new one does not end a run.
+        config: the run's config.
+        tasks: the resolved tasks.
+        metrics: by task, the metrics that are computed.
+        model: the adapter's `describe()`, without its package versions: a new version does not prevent a resume.
     """
     identity = {key: value for key, value in dict(model).items() if key != "versions"}
-    if "device" in identity:  # cuda:0 and cuda:1 are alike; a CPU and a GPU round differently
+    if "device" in identity:  # cuda:0 and cuda:1 give the same results; a CPU and a GPU round differently
         identity["device"] = str(identity["device"]).partition(":")[0]
     keys = {
         **{
@@ -89,13 +89,13 @@ def deciding(
 
 
 def digest(keys: Mapping[str, Any]) -> str:
-    """sha256 of the canonical JSON of `keys`, as hexadecimal."""
+    """Return the sha256 of the canonical JSON of `keys`, as hexadecimal."""
     text = json.dumps(keys, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def differing(here: Mapping[str, Any], there: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Name the keys in which two configs differ, with both values: `limit (100 there, 200 here)`."""
+    """Return the keys in which two configs differ, with both values: `limit (100 there, 200 here)`."""
     found = []
     for key in sorted(here.keys() | there.keys()):
         a, b = here.get(key), there.get(key)
@@ -120,7 +120,7 @@ def run_facts(
     adapter: Model,
     plugins: Iterable[Plugin],
 ) -> dict[str, Any]:
-    """Return what run.json says of a run that begins now."""
+    """Return the content of run.json for a run that begins now."""
     now, model = datetime.now().astimezone(), dict(adapter.describe())
     keys = deciding(config, tasks, metrics, model)
     return {
@@ -139,20 +139,20 @@ def run_facts(
 
 
 def run_id(now: datetime, model: str, tasks: list[str]) -> str:
-    """Name a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
+    """Return the name of a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
     what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
     return re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
 
 
 def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
-    """Versions of vtbench, Python, the packages that draw and compute, and every plugin."""
+    """Return the versions of vtbench, its scoring, Python, packages that affect images and scores, and plugins."""
     found: dict[str, Any] = {"vtbench": metadata.version("vtbench"), "python": platform.python_version()}
     for package in ("numpy", "pillow", "scipy"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = None
-    found["platform"] = platform.platform()
+    found |= {"platform": platform.platform(), "scoring": SCORING_VERSION}
     found["plugins"] = {p.name: {"distribution": p.distribution, "version": p.version} for p in plugins if not p.error}
     return found
 

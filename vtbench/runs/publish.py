@@ -1,7 +1,7 @@
-"""Publishes a finished run to trackers of experiments (Weights & Biases, MLflow, TensorBoard).
+"""Publishes a finished run to experiment trackers (Weights & Biases, MLflow, TensorBoard).
 
-Each tracker gets a `Summary` without any secret. A tracker that fails is one warning: the run is on the disk already,
-and its exit status stays.
+Each tracker receives a `Summary` without secrets. A tracker that fails causes one warning: the run is already on disk,
+and its exit status does not change.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vtbench.runs.results import RunResult
 from vtbench.tracker import Summary, Tracker
 
 _PUBLISHED = ("config", "model", "versions", "digest", "git")
-"""Parts of run.json that say what was run."""
+"""Parts of run.json that enter a summary's config."""
 _FILES = ("report.html", "results.json", "run.json")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+(?=@)")
 
@@ -28,11 +28,11 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+(?=@)")
 def publish(
     trackers: Mapping[str, Tracker], result: RunResult, say: Callable[[str], None], warn: Callable[[str], None]
 ) -> None:
-    """Give every tracker the summary of a finished run, and say where each keeps it; one that fails is a warning."""
+    """Publish a finished run's summary to every tracker, and show each location; a failure becomes a warning."""
     for name, tracker in trackers.items():
         try:
             say(f"tracked  {name}: {tracker.publish(summary_of(result))}")
-        except Exception as error:  # whatever a tracker meets, the run is finished and kept
+        except Exception as error:  # no error of a tracker may cost the finished run
             text = " ".join(f"{type(error).__name__}: {error}".split())
             kept = f"{result.path}, and published again by the same command with --resume"
             warn(f"tracker {name!r} did not take the run, which is kept in {kept}: {_hide(text, result)}")
@@ -44,7 +44,7 @@ def to_stderr(text: str) -> None:
 
 
 def summary_of(result: RunResult) -> Summary:
-    """Read the summary from the run's directory, where no secret is."""
+    """Make the summary from the run's directory, whose files contain no secrets."""
     run = read_run(result.path)
     published = {key: run[key] for key in _PUBLISHED}
     published["model"] = {key: value for key, value in published["model"].items() if key != "versions"}
@@ -81,7 +81,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def _hide(text: str, result: RunResult) -> str:
-    """Take out of a tracker's own words what the run, the environment or an address holds in secret."""
+    """Remove secrets of the run, the environment and of addresses from a tracker's error message."""
     for secret in sorted(secrets(result.config.model_args) | secrets(dict(os.environ)), key=len, reverse=True):
         text = text.replace(secret, HIDDEN) if len(secret) > 3 else text
     return _CREDENTIALS.sub(HIDDEN, text)

@@ -1,4 +1,4 @@
-"""Reading results/<run-id>/ (see writer.py for what is in it), with no model and nothing open for writing."""
+"""Reads the directory of a run, without a model and without write access; writer.py documents the files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_run(path: Path) -> dict[str, Any]:
     """Return run.json of the run at `path`, with `path` added.
 
     Raises:
-        ResultsError: there is no run, or its run.json is broken.
+        ResultsError: `path` has no run, or its run.json is broken.
     """
     try:
         run: dict[str, Any] = json.loads((path / "run.json").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def runs(parent: Path) -> list[dict[str, Any]]:
 
 
 def read_records(path: Path, task: str) -> Iterator[Record]:
-    """Yield the records of one task, in the order in which they were written, arrays included."""
+    """Yield the records of one task in the order of writing, with the arrays of their observations."""
     arrays: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     start = f"{quote(task, safe='')}."
     for file in sorted((path / "visual").glob("*.jsonl")):
@@ -57,13 +57,13 @@ def read_records(path: Path, task: str) -> Iterator[Record]:
             for metric, observation in line["scores"].items()
         }
         if line["logprobs"] is not None:
-            # log p = -inf has no JSON form; null stands for it alone, as NaN never becomes a record
+            # JSON has no -inf: the writer stores log p = -inf as null, and NaN never becomes a record
             facts["logprobs"] = tuple(-math.inf if value is None else value for value in line["logprobs"])
         yield Record(**facts)
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a .jsonl file; a torn last one is not there yet."""
+    """Yield the lines of a .jsonl file; an incomplete last line is skipped."""
     if not path.exists():
         return
     with path.open(encoding="utf-8") as file:
@@ -77,7 +77,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def encode(array: np.ndarray) -> dict[str, Any]:
-    """Return an array as JSON data: dtype, shape and base64, so that it is read as it was, bit for bit."""
+    """Return an array as JSON data (dtype, shape, base64), from which `decode` restores it bit for bit."""
     array = np.ascontiguousarray(array)
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     data = base64.b64encode(little.tobytes()).decode("ascii")
@@ -85,6 +85,6 @@ def encode(array: np.ndarray) -> dict[str, Any]:
 
 
 def decode(coded: Mapping[str, Any]) -> np.ndarray:
-    """Return the array that `encode` was given."""
+    """Return the array that `encode` encoded."""
     flat = np.frombuffer(base64.b64decode(coded["data"]), dtype=np.dtype(coded["dtype"]))
     return flat.reshape(coded["shape"]).copy()

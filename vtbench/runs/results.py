@@ -1,7 +1,7 @@
-"""Scores of a finished run: results.json, and what `vtbench.run` returns.
+"""Scores of a finished run: the content of results.json, and the `RunResult` that `vtbench.run` returns.
 
-The document has the shape that lm-eval writes (`results[task]["acc,none"]`), with the whole of
-every `Score` under `scores`. Equal records give an equal document, byte for byte.
+The document has the layout of lm-eval's results (`results[task]["acc,none"]`), and every `Score` in full under
+`scores`. Equal records give equal documents, byte for byte.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtbench.config import RunConfig
+from vtbench.errors import PluginError, plugin_errors
 from vtbench.metric import Metric
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
-from vtbench.types import Record, Score, Task
+from vtbench.types import Observation, Record, Score, Task
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
@@ -29,7 +30,7 @@ def document(
     metrics: Mapping[str, Mapping[str, Metric]],
     left_out: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """Compute every score from what is stored, and so the same for a run that was resumed."""
+    """Compute every score from the stored records, so that a resumed run has the same scores."""
     found: dict[str, dict[str, Any]] = {
         part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
     }
@@ -57,7 +58,7 @@ def document(
 
 
 def _spent(records: Sequence[Record]) -> dict[str, float]:
-    """Return tokens read and written and what was paid, where the model says so: one that is paid by tokens does."""
+    """Return the sums of input tokens, output tokens and cost, for models that report output tokens or cost."""
     sums: dict[str, float] = {}
     for name in ("tokens_in", "tokens_out", "cost"):
         said = [value for record in records if (value := getattr(record, name)) is not None]
@@ -65,9 +66,36 @@ def _spent(records: Sequence[Record]) -> dict[str, float]:
     return sums if "tokens_out" in sums or "cost" in sums else {}
 
 
+def compute_scores(
+    label: str, metric: Metric, records: Sequence[Record], observations: Sequence[Observation]
+) -> dict[str, Score]:
+    """Compute a metric's scores.
+
+    Args:
+        label: how an error calls the metric, e.g. `metric 'accuracy'`.
+        metric: fitted, if it is to be.
+        records: one a sample that did not fail, by index.
+        observations: in the order of `records`.
+
+    Raises:
+        PluginError: it fails, or returns something else than scores by name.
+    """
+    with plugin_errors(f"{label}: compute"):
+        scores = metric.compute(records, observations)
+    if not isinstance(scores, Mapping) or not all(isinstance(name, str) for name in scores):
+        raise PluginError(f"{label}: compute returned {type(scores).__name__}; expected a dict of Scores by name")
+    for name, score in scores.items():
+        if not isinstance(score, Score):
+            raise PluginError(f"{label}: compute returned {type(score).__name__} as {name!r}; expected a Score")
+    return dict(scores)
+
+
 def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, tuple[str, Score]]]:
-    """Yield scores with their metric; where two metrics use one name, both get their metric's before it."""
-    computed = {name: m.compute(records, [record.scores[name] for record in records]) for name, m in metrics.items()}
+    """Yield scores with their metric; a score name that two metrics use is prefixed by the metric's name."""
+    computed = {
+        name: compute_scores(f"metric {name!r}", metric, records, [record.scores[name] for record in records])
+        for name, metric in metrics.items()
+    }
     uses = Counter(name for scores in computed.values() for name in scores)
     for metric, scores in computed.items():
         for name, score in scores.items():
@@ -76,16 +104,16 @@ def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[t
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: where it is, and its scores."""
+    """A finished run: its directory and its scores."""
 
     path: Path
     document: Mapping[str, Any]
-    """What results.json holds."""
+    """The content of results.json."""
     config: RunConfig
 
     @property
     def scores(self) -> dict[str, dict[str, Score]]:
-        """Every score, by task and name."""
+        """All scores, by task and name."""
         return {
             task: {name: _score(fields) for name, fields in scores.items()}
             for task, scores in self.document["scores"].items()
@@ -93,7 +121,7 @@ class RunResult:
 
     @property
     def failed(self) -> float:
-        """Share of the samples that have no answer."""
+        """Fraction of the samples that failed."""
         counts = self.document["n-samples"].values()
         return sum(self.document["failed"].values()) / max(1, sum(c["original"] for c in counts))
 
@@ -103,7 +131,7 @@ class RunResult:
         return int(self.failed > self.config.max_failed)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat row a score: task, score, value, stderr, low, high, chance, majority, n, flags, metric."""
+        """Return one flat row per score: task, score, value, stderr, low, high, chance, majority, n, flags, metric."""
         rows = []
         for task, scores in self.document["scores"].items():
             for name, s in scores.items():

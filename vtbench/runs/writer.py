@@ -1,16 +1,16 @@
-"""results/<run-id>/: what a run leaves, written as it goes, and read again to go on or to report.
+"""Writes the directory of a run, results/<run-id>/, during the run.
 
     run.json        config, digest, versions, model, tasks
-    batches.jsonl   one line a batch, before its samples: which were asked together, and how long it took
-    samples.jsonl   one line a sample, as it finishes
+    batches.jsonl   one line per batch, before its samples: which samples it had, and how long it took
+    samples.jsonl   one line per sample, as it finishes
     visual/         <task>.<metric>.jsonl: arrays of observations, each line before its sample's line;
-                    <task>.<metric>.basis.npz: what a visual metric fitted;
+                    <task>.<metric>.basis.npz: fitted state of a visual metric;
                     <task>.previews: thumbnails for the report
-    results.json    scores, in the shape that lm-eval writes
-    report.html     the same for people
+    results.json    scores, in the layout of lm-eval's results
+    report.html     the report
 
-A run killed at any point leaves at most one torn last line in a file; it is dropped when the run is opened again. All
-files are strict JSON, and no string that was given as a secret is in any of them.
+A killed run leaves at most one incomplete last line in each file, which is dropped when the run is opened again. The
+JSON is strict, and no file contains a string that was given as a secret.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from vtbench.runs.reader import encode, lines, read_records, read_run, runs
 from vtbench.types import Observation, Preview, Record
 
 _SHORTEST_SECRET = 6
-"""Shorter strings are hidden by their key alone: replacing them everywhere would eat words."""
+"""Shorter secrets are hidden by their key only: replacing them everywhere would also hit ordinary words."""
 
 
 class RunWriter:
@@ -60,7 +60,7 @@ class RunWriter:
         if not lock(self._file(path / "samples.jsonl")):
             raise ResultsError(f"{path}: another process is writing this run; wait for it, or leave --resume out")
         self.done: dict[str, set[int]] = defaultdict(set)
-        """Indices of the samples that are written, by task."""
+        """Indices of the stored samples, by task."""
         for line in lines(path / "samples.jsonl"):
             self.done[line["task"]].add(line["index"])
 
@@ -68,17 +68,17 @@ class RunWriter:
     def open(
         cls, parent: Path, resume: bool | str, run: dict[str, Any], hidden: frozenset[str] = frozenset()
     ) -> RunWriter:
-        """Make a new run directory in `parent`, or open the one to go on with.
+        """Make a new run directory in `parent`, or open the one to resume.
 
         Args:
             parent: directory of runs.
-            resume: False for a new run, True for the newest in `parent` with the digest of `run`, or a run's path.
-            run: what run.json says of a new run.
+            resume: False for a new run, True for the newest run in `parent` with the digest of `run`, or a run's path.
+            run: content of run.json for a new run.
             hidden: strings that must not reach any file.
 
         Raises:
-            ResultsError: nothing can be written there, or there is no such run; the message names the keys in which the
-                nearest one differs.
+            ResultsError: the directory is not writable, or there is no such run; the message names the keys in which
+                the most similar run differs.
         """
         if not resume:
             path = _new_directory(parent, run["run_id"])
@@ -90,12 +90,12 @@ class RunWriter:
         if same:
             return cls(Path(same[0]["path"]), same[0], hidden)
         if not found:
-            raise ResultsError(f"{parent}: no run here to go on with; leave --resume out to start one")
+            raise ResultsError(f"{parent}: no run here to resume; leave --resume out to start one")
         nearest = min(found, key=lambda other: len(differing(run["keys"], other["keys"])))
         keys = ", ".join(differing(run["keys"], nearest["keys"]))
         raise ResultsError(
             f"{nearest['path']}: a run of another config, which differs in {keys}; "
-            "set these alike, or leave --resume out to start a new run"
+            "give these the same values, or leave --resume out to start a new run"
         )
 
     def _file(self, path: Path) -> FileIO:
@@ -115,11 +115,11 @@ class RunWriter:
         file = self._file(path)
         rest = "".join(self._text(value) + "\n" for value in values).encode()
         with disk(path):
-            while rest:  # unbuffered: a nearly full disk takes a part
+            while rest:  # the file is unbuffered: on a nearly full disk, `write` may take only a part
                 rest = rest[file.write(rest) or 0 :]
 
     def write(self, name: str, value: Any) -> None:
-        """Write a whole file at once: it is either the old one or the new one, never half of it."""
+        """Write a JSON file atomically."""
         write_file(self.path / name, self._text(value, indent=2) + "\n")
 
     def update(self, **facts: Any) -> None:
@@ -128,17 +128,17 @@ class RunWriter:
         self.write("run.json", {key: value for key, value in self.run.items() if key != "path"})
 
     def batch(self, task: str, start: int, size: int, seconds: float, out_of_memory: list[int]) -> None:
-        """Note a batch, before its samples are written."""
+        """Record a batch, before its samples are written."""
         line = {"task": task, "start": start, "size": size, "seconds": round(seconds, 6)}
         halved = {"out_of_memory": out_of_memory} if out_of_memory else {}
         self._write_lines(self.path / "batches.jsonl", [line | halved])
 
     def batches(self) -> list[dict[str, Any]]:
-        """Return the batches that were noted, in their order."""
+        """Return the recorded batches in order."""
         return list(lines(self.path / "batches.jsonl"))
 
     def append(self, records: Iterable[Record]) -> None:
-        """Write samples, their arrays first. A sample that is there already stays as it is."""
+        """Write samples, their arrays first. Samples that are already stored are skipped."""
         new = [record for record in records if record.index not in self.done[record.task]]
         arrays: dict[Path, list[Any]] = defaultdict(list)
         samples = []
@@ -161,7 +161,7 @@ class RunWriter:
         return self.path / "visual" / f"{quote(task, safe='')}.{quote(metric, safe='')}.{ending}"
 
     def append_previews(self, task: str, previews: Sequence[Preview]) -> None:
-        """Write what the report shows of samples, beside them."""
+        """Write the previews of samples."""
         if not previews:
             return
         with disk(previews_path(self.path, task)):
@@ -170,11 +170,11 @@ class RunWriter:
             self._previews[task].append(previews)
 
     def records(self, task: str) -> list[Record]:
-        """Return the task's records by index, with the arrays of their observations."""
+        """Return the task's records sorted by index, with the arrays of their observations."""
         return sorted(read_records(self.path, task), key=lambda record: record.index)
 
     def save_state(self, task: str, metric: str, state: Mapping[str, np.ndarray]) -> None:
-        """Write what a visual metric fitted, whole or not at all."""
+        """Write the fitted state of a visual metric atomically."""
         path = self._visual(task, metric, "basis.npz")
         temporary = path.with_name(path.name + ".tmp")
         with disk(path):
@@ -184,7 +184,7 @@ class RunWriter:
             temporary.replace(path)
 
     def state(self, task: str, metric: str) -> dict[str, np.ndarray] | None:
-        """Return what a visual metric fitted earlier in this run, None if it did not yet."""
+        """Return the stored state of a visual metric; None if there is none yet."""
         path = self._visual(task, metric, "basis.npz")
         if not path.exists():
             return None
@@ -192,7 +192,7 @@ class RunWriter:
             return {key: stored[key] for key in stored.files}
 
     def close(self) -> None:
-        """Close all files; everything written is on its way to the disk."""
+        """Close all files."""
         for path, file in self._files.items():
             with disk(path):
                 file.close()
@@ -204,7 +204,7 @@ class RunWriter:
 
 @contextmanager
 def disk(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a file into one line."""
+    """Turn an `OSError` about a file into a `ResultsError` of one line."""
     try:
         yield
     except OSError as error:
@@ -217,12 +217,12 @@ def disk(path: Path) -> Iterator[None]:
             errno.ENOTDIR: "a part of this path is a file, not a directory; choose another --output",
             errno.EEXIST: "this is a file, not a directory; choose another --output",
         }.get(error.errno or 0, error.strerror or str(error))
-        kept = "; what was done is kept, --resume goes on" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        kept = "; finished samples are kept, --resume continues" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise ResultsError(f"{path}: {what}{kept}") from error
 
 
 def write_file(path: Path, text: str) -> Path:
-    """Write a whole file at once, and return its path."""
+    """Write a file atomically (through a temporary file), and return its path."""
     with disk(path):
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_text(text, encoding="utf-8")
@@ -231,7 +231,7 @@ def write_file(path: Path, text: str) -> Path:
 
 
 def _new_directory(parent: Path, name: str) -> Path:
-    """Make `parent/name`, with a number behind it where that is taken."""
+    """Make the directory `parent/name`, with a number appended if it exists."""
     with disk(parent):
         parent.mkdir(parents=True, exist_ok=True)
         n = 1
@@ -245,7 +245,7 @@ def _new_directory(parent: Path, name: str) -> Path:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off what follows the last line end, and last lines that a crash of the machine left as zeros."""
+    """Truncate an incomplete last line, and trailing lines with zero bytes (from a crash of the machine)."""
     if not path.exists() or not path.stat().st_size:
         return
     content = path.read_bytes()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from vtbench.scenes.family import FamilyFactory, SceneFamily
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vtbench.scenes.family import FamilyFactory, SceneFamily
 
 
 def coarse() -> SceneFamily:

@@ -2,7 +2,7 @@
 
 A family decides what a scene shows and what is asked about it. A plugin brings families with the hook
 `vtbench_scene_families`, which returns factories by name; the built-in ones come the same way. A task file names one
-under `family:`. Nothing here is global: whoever loads a task passes the factories that it may name.
+under `family:`. There is no global registry: the code that loads a task passes the factories that it may name.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class FamilySettings:
 
     @cached_property
     def kind_order(self) -> list[str]:
-        """The order in which kinds take turns: each as often as its weight, evenly spread."""
+        """One round of kinds: each occurs as often as its weight, at even distances."""
         total = sum(self.kinds.values())
         turns = [
             ((i + 0.5) * total / weight, order, kind)
@@ -99,9 +99,9 @@ class FamilySettings:
 class SceneFamily(Protocol):
     """A family of scenes and questions.
 
-    Balanced factors (kind of question, answer, number of objects) must be read off the cluster's number, never drawn,
-    so that any contiguous slice of a task is balanced. All else is drawn from the given `rng` and nothing else, so that
-    equal arguments give equal clusters on any machine.
+    Balanced factors (kind of question, answer, number of objects) must be a function of the cluster's number, never
+    random, so that any contiguous slice of a task is balanced. Everything else is drawn from the given `rng` only, so
+    that equal arguments give equal clusters on any machine.
     """
 
     @property

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vtbench.hookspecs import hookimpl
 from vtbench.scenes.builtin import builtin_families
-from vtbench.scenes.family import FamilyFactory
+
+if TYPE_CHECKING:
+    from vtbench.scenes.family import FamilyFactory
 
 
 @hookimpl

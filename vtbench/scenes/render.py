@@ -84,8 +84,8 @@ def _layers(obj: SceneObject, size: int) -> list[tuple[RGB, tuple[int, int], Ima
     second = coverage * TEXTURE_COVERAGES[obj.texture](u, v, 2 * r / PERIODS)
     coverage -= second
     red, green, blue = (round(c + TINT * (255 - c)) for c in obj.rgb)
-    # The first colour is pasted over the second one: the masks are such that the pixel ends up with `second` of the
-    # one and `coverage` of the other.
+    # The first colour is pasted over the second one; the masks are chosen so that the pixel gets `second` of the
+    # second colour and `coverage` of the first.
     return [
         ((red, green, blue), (x0, y0), _paste_mask(second / np.maximum(1 - coverage, 1e-6))),
         (obj.rgb, (x0, y0), _paste_mask(coverage)),

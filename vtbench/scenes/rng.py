@@ -1,7 +1,7 @@
-"""A random number generator whose stream is the same on every machine: a key in, integers out.
+"""A random number generator whose stream is a function of a key, the same on every machine.
 
-The bits come from BLAKE2b in counter mode, and choices are our own integer arithmetic, because library generators
-promise their streams only within one version.
+The bits come from BLAKE2b in counter mode, and choices use integer arithmetic defined here, because library generators
+guarantee their streams within one version only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WORDS = struct.Struct("<16I")
 
 
 class HashRng:
-    """A stream of random integers that depends on nothing but its key.
+    """A stream of random integers that depends only on its key.
 
     >>> HashRng("relational", "test", 0, 17).below(1000) == HashRng("relational", "test", 0, 17).below(1000)
     True
@@ -49,7 +49,7 @@ class HashRng:
         return items[self.below(len(items))]
 
     def sample(self, items: Sequence[T], k: int) -> list[T]:
-        """Return `k` different ones of `items`, in random order."""
+        """Return `k` items without replacement, in random order."""
         pool = list(items)
         for i in range(k):
             j = i + self.below(len(pool) - i)

@@ -1,7 +1,8 @@
-"""How answers become numbers: normaliser, exact match, ranking, scene graphs, statistics.
+"""Scores answers: normalisation, exact match, ranking, scene graphs, psychometric curves.
 
-In: what a model said and what was right. Out: small observations and, from all of a task's, scores with their
-intervals. `SCORING_VERSION` changes with any change that can move a score, and is part of every run's versions.
+Metrics compare each answer with the target, keep a small observation of it, and reduce the observations of a task to
+scores with intervals. `SCORING_VERSION` changes with any change that can move a score.
 """
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
+"""2: one method for all paired differences, Student's t for all means and jackknives (docs/scoring.md)."""

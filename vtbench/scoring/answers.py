@@ -1,7 +1,6 @@
-"""Closed answers: was the text right, and was the right choice ranked first?
+"""Closed answers: whether the generated text is right, and whether the right choice has the highest probability.
 
-The two forms tell knowing from formatting: a model that ranks the right choice first but does not write it knows the
-answer and misses the form.
+The two differ if a model knows an answer but not its form: it ranks the right choice first and does not write it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from vtbench.types import Sample
 
 
 def true_choice(sample: Sample) -> str:
-    """Return the choice that is the sample's target, which may differ from it in case or by a synonym.
+    """Return the choice that matches the sample's target, which may differ from it in case or by a synonym.
 
     Raises:
         SampleError: the target is none of the choices.
@@ -29,10 +28,10 @@ def true_choice(sample: Sample) -> str:
 
 
 def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
-    """Return the answer that a text gives and whether it is right.
+    """Return the answer parsed from a text, and whether it is right.
 
-    With choices the answer is one of them or None (unparsed: wrong). Without, it is the normalised text, which must
-    equal the normalised target; only an empty text is unparsed.
+    With choices, the answer is one of them or None (unparsed, which is wrong). Without choices, it is the normalised
+    text, which must equal the normalised target; only an empty text is unparsed.
 
     Raises:
         SampleError: the target is none of the choices.
@@ -45,14 +44,15 @@ def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
 
 
 def rank_credit(logprobs: Sequence[float] | None, target: int, tokens: Sequence[int] | None = None) -> float:
-    """Return 1.0 if choice number `target` has the highest log-probability, 0.0 if not; 1/k where k choices tie.
+    """Return 1.0 if choice number `target` has the highest log-probability, 1/k if it ties with k - 1 others, else 0.0.
 
-    A tie earns what a fair coin would: a model that ranks all choices alike sits at chance, not at the first choice.
+    A tie scores its expectation under a random choice, so a model that ranks all choices alike scores at chance.
 
     Args:
-        logprobs: one a choice, in nats, summed over its tokens; None or any NaN counts as wrong.
+        logprobs: one per choice, in nats, summed over its tokens; None or any NaN counts as wrong.
         target: index of the right choice.
-        tokens: one a choice; given, log-probabilities are compared per token (length-normalised).
+        tokens: number of tokens of each choice; if given, log-probabilities are compared per token
+            (length-normalised).
     """
     if logprobs is None or any(math.isnan(value) for value in logprobs):
         return 0.0

@@ -1,6 +1,6 @@
-"""What one answer earns, whatever kind of question it answers: a text and its sample in, a number in [0, 1] out.
+"""The credit of one answer, a score in [0, 1], for any kind of question.
 
-The mean of credits is `acc` for closed answers. For scene graphs it is the mean of each description's own F1, the
+The mean credit is `acc` for closed answers. For scene graphs it is the mean of the F1 of each description, reported as
 `per_sample` beside `tuple_f1`, which pools the tuples of all descriptions.
 """
 
@@ -19,7 +19,7 @@ GRAPH = "graph"
 
 
 def credit(text: str | None, sample: Sample) -> float:
-    """Return F1 over tuples for a scene graph, and for any other answer 1.0 if it is exactly right and 0.0 if not.
+    """Return the F1 over tuples of a scene graph; for any other answer 1.0 if it is right, else 0.0.
 
     Raises:
         SampleError: the target is none of the choices.
@@ -41,7 +41,7 @@ def main_score(values: Mapping[str, float | None]) -> str:
 
 
 def graph_counts(text: str | None, sample: Sample) -> Counts:
-    """Count what a description got right.
+    """Compare a description with the sample's scene graph.
 
     Raises:
         TaskError: the target is not in the line grammar.

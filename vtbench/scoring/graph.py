@@ -1,9 +1,9 @@
-"""Scene graphs as text: one line in, objects and relations out.
+"""Parses scene graphs written as one line of text.
 
     1 large red striped circle ; 2 small blue solid square | 1 left 2
 
-Objects are `number size colour texture shape`, relations `number word number`. The parser knows no vocabulary: whatever
-stands in the place of a word is that word. It takes any text, in linear time, and never raises.
+Objects are `number size colour texture shape`, relations `number word number`. The parser has no vocabulary of
+attributes: any word is accepted in its position. It accepts any text, in linear time, and never raises.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vtbench.scoring.normalise import normalise
 
 ATTRIBUTES = ("size", "colour", "texture")
 CANONICAL = {"left": ("left", False), "right": ("left", True), "above": ("above", False), "below": ("above", True)}
-"""Each relation word's canonical word, and whether its two ends change places."""
+"""The canonical word of each relation word, and whether its two ends are swapped."""
 
 _SEPARATOR = re.compile(r"[;|,\n]")
 _ITEM = re.compile(r"\s*(\d{1,9})\s*[.:)]?\s+(.*)", re.DOTALL)
@@ -40,7 +40,7 @@ class Graph:
     objects: tuple[Described, ...]
     relations: frozenset[tuple[int, str, int]]
     well_formed: bool
-    """Whether all of the text fits: at least one object, each number used once, relations between two of them."""
+    """Whether the whole text fits the grammar: an object or more, each number used once, relations between objects."""
 
 
 def canonical(i: int, word: str, j: int) -> tuple[int, str, int]:
@@ -50,9 +50,9 @@ def canonical(i: int, word: str, j: int) -> tuple[int, str, int]:
 
 
 def parse_graph(text: str | None) -> Graph:
-    """Read a scene graph, tolerant of case, spacing, synonyms, `,` or line ends for `;`, and `left of` for `left`.
+    """Parse a scene graph; case, spacing, synonyms, `,` or line ends for `;`, and `left of` for `left` are tolerated.
 
-    Items that fit keep their meaning where others do not; the whole is then not `well_formed`. Any text is allowed.
+    If some items do not fit the grammar, the others still count, and the graph is not `well_formed`.
     """
     objects: list[Described] = []
     relations: set[tuple[int, str, int]] = set()

@@ -1,7 +1,7 @@
-"""Batches in, scores out: the metrics of closed answers and of scene graphs, by `vtbench.metric.Metric`.
+"""Metrics of closed answers and of scene graphs (`vtbench.metric.Metric`).
 
-An observation is `{}` where a sample is not the metric's business (a scene graph is not scored by exact match), so that
-tasks that mix kinds of question need no sorting.
+An observation is `{}` if the metric does not apply to the sample (a scene graph is not scored by exact match), so tasks
+may mix kinds of question.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from vtbench.scoring.answers import exact_match, rank_credit, true_choice
 from vtbench.scoring.credit import GRAPH, graph_counts
 from vtbench.scoring.graph import ATTRIBUTES
 from vtbench.scoring.scene_graph import Counts
-from vtbench.stats import mean, ratio
+from vtbench.stats import proportion, ratio
 from vtbench.types import Capability, Observation, Record, Sample, Score
 
 Pairs = list[tuple[Record, Observation]]
 
 
 def concerned(records: Sequence[Record], observations: Sequence[Observation]) -> Pairs:
-    """Return the samples that a metric has observed, with what it saw, in order of record."""
+    """Return the samples to which the metric applies, with their observations, in the order of the records."""
     return [pair for pair in zip(records, observations, strict=True) if pair[1]]
 
 
 def chance(records: Sequence[Record]) -> float | None:
-    """Return the accuracy of a fair guess; None where an answer is open."""
+    """Return the accuracy of a random guess; None if an answer is open."""
     if not records or not all(record.choices for record in records):
         return None
     return sum(1 / len(record.choices) for record in records) / len(records)
 
 
 def majority(records: Sequence[Record]) -> float | None:
-    """Return the accuracy of always giving the answer that is most often right for what is asked."""
+    """Return the accuracy of always giving the most frequent right answer of the sample's kind and choices."""
     if not records:
         return None
     targets: dict[tuple[str, tuple[str, ...]], Counter[str]] = defaultdict(Counter)
@@ -45,7 +45,7 @@ def majority(records: Sequence[Record]) -> float | None:
 
 
 def by_kind(pairs: Pairs, name: str, key: str) -> dict[str, dict[str, float | int | None]]:
-    """Return the mean of observation `key` for each kind of question, called `name`, with its size and chance."""
+    """Return for each kind of question the mean of observation `key` (under `name`), the sample count and chance."""
     groups: dict[str, Pairs] = defaultdict(list)
     for record, observation in pairs:
         groups[record.kind].append((record, observation))
@@ -72,14 +72,14 @@ class Accuracy:
     needs: frozenset[Capability] = frozenset({"generate"})
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Note each answer as parsed, and whether it is right."""
+        """Record each parsed answer, and whether it is right."""
         return [_answer(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `acc`, with chance, majority baseline, share unparsed and a breakdown by kind."""
+        """Return `acc`, with chance, majority baseline, fraction unparsed and a breakdown by kind."""
         pairs = concerned(records, observations)
         seen = [record for record, _ in pairs]
-        estimate = mean([o["correct"] for _, o in pairs], [record.cluster for record in seen])
+        estimate = proportion([o["correct"] for _, o in pairs], [record.cluster for record in seen])
         unparsed = sum(o["answer"] is None for _, o in pairs)
         detail = {
             "majority": majority(seen),
@@ -90,12 +90,12 @@ class Accuracy:
 
 
 class RankAccuracy:
-    """Share of questions whose right answer is the likeliest of the choices: knowing, apart from wording."""
+    """Share of questions whose right answer is the most likely choice, whatever the model would write."""
 
     needs: frozenset[Capability] = frozenset({"rank"})
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Note whether the right choice is ranked first, by summed log-probability and by that per token."""
+        """Record whether the right choice is ranked first, by log-probability summed over tokens and per token."""
         seen: list[Observation] = []
         for sample, output in zip(batch.samples, batch.outputs, strict=True):
             if not sample.choices:
@@ -113,12 +113,12 @@ class RankAccuracy:
         return seen
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `rank_acc`, and `rank_acc_norm` by log-probability per token."""
+        """Return `rank_acc` (by summed log-probability) and `rank_acc_norm` (by log-probability per token)."""
         pairs = concerned(records, observations)
         seen = [record for record, _ in pairs]
         scores = {}
         for name, key in (("rank_acc", "correct"), ("rank_acc_norm", "per_token")):
-            estimate = mean([o[key] for _, o in pairs], [record.cluster for record in seen])
+            estimate = proportion([o[key] for _, o in pairs], [record.cluster for record in seen])
             detail = {
                 "majority": majority(seen),
                 "unranked": sum(not o["ranked"] for _, o in pairs) / len(pairs) if pairs else None,
@@ -129,22 +129,22 @@ class RankAccuracy:
 
 
 def _pair_chance(pairs: Pairs) -> float:
-    """Return the chance to guess all of a cluster: members with the same question and answer are one guess."""
+    """Return the probability of guessing a whole cluster; members with the same question and answer are one guess."""
     guesses = {(record.prompt, record.choices, record.target) for record, _ in pairs}
     return math.prod(1 / len(choices) for _, choices, _ in guesses)
 
 
 class PairAccuracy:
-    """Share of minimal pairs with both answers right: habit and luck earn little."""
+    """Share of minimal pairs with both answers right, which a constant answer never achieves."""
 
     needs: frozenset[Capability] = frozenset({"generate"})
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Note whether each answer is right."""
+        """Record whether each answer is right."""
         return [_answer(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `pair_acc` over clusters of two or more; lone samples (a limit cut their pair) are counted apart."""
+        """Return `pair_acc` over clusters of two or more; samples whose pair a limit cut are counted as incomplete."""
         clusters: dict[str, Pairs] = defaultdict(list)
         alone = 0
         for record, observation in concerned(records, observations):
@@ -165,16 +165,16 @@ class PairAccuracy:
             "incomplete": alone,
             "by_kind": {kind: {"pair_acc": sum(v) / len(v), "n": len(v)} for kind, v in sorted(kinds.items())},
         }
-        return {"pair_acc": mean(right, [""] * len(right)).score(chance=guess, detail=detail)}
+        return {"pair_acc": proportion(right, [""] * len(right)).score(chance=guess, detail=detail)}
 
 
 class SceneGraph:
-    """How much of a scene a description holds: F1 over objects, attributes and relations."""
+    """Agreement of a description with the scene: F1 over objects, attributes and relations."""
 
     needs: frozenset[Capability] = frozenset({"generate"})
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Count what each description got right.
+        """Count the right objects, attributes and relations of each description.
 
         Raises:
             TaskError: a target is not in the line grammar.
@@ -215,8 +215,8 @@ class SceneGraph:
                 [c.relations_said for c in counts],
                 [c.relations_true for c in counts],
             ),
-            "exact_graph": mean([c.exact for c in counts], clusters).score(),
-            "parse_rate": mean([c.parsed for c in counts], clusters).score(),
+            "exact_graph": proportion([c.exact for c in counts], clusters).score(),
+            "parse_rate": proportion([c.parsed for c in counts], clusters).score(),
             "hallucinated": ratio(extra, said, clusters).score(detail={"per_sample": _share(extra, [1] * len(extra))}),
         }
 

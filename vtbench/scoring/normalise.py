@@ -1,9 +1,9 @@
-"""The one normaliser: free text in, a closed answer (or None: unparsed) out.
+"""Normalises free text and maps it to a closed answer, or to None (unparsed). All models and tasks share it.
 
-It is frozen: a change of a rule or of a synonym changes scores, and with them `vtbench.scoring.SCORING_VERSION`.
-Synonyms are one-to-one within the benchmark's vocabulary. Where a task's own choices are synonyms of each other
-(`violet` and `purple`, say), that task's answers are compared without them; where they differ by nothing but
-punctuation (`+` and `-`), without any folding.
+Its rules are frozen: changing a rule or a synonym changes scores, and requires a new
+`vtbench.scoring.SCORING_VERSION`. Synonyms map to one word of the benchmark's vocabulary. If choices of a task are
+synonyms of each other (`violet` and `purple`), its answers are compared without synonyms; if they differ in punctuation
+only (`+` and `-`), without any normalisation.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _NOT_A_WORD = re.compile(r"[\W_]+")
 
 
 def plain(text: str) -> str:
-    """Return lower-case words with one space between: no punctuation, no leading article, full-width forms folded.
+    """Return lower-case words separated by single spaces, without punctuation and leading articles, NFKC-folded.
 
     >>> plain(" The  Red-circle. ")
     'red circle'
@@ -68,7 +68,7 @@ def plain(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Return `plain(text)` with every synonym replaced by the benchmark's own word.
+    """Return `plain(text)` with every synonym replaced by the benchmark's word.
 
     >>> normalise("Gray, on top of it!")
     'grey above it'
@@ -78,7 +78,7 @@ def normalise(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _forms(choices: tuple[str, ...]) -> tuple[Callable[[str], str], dict[str, str], re.Pattern[str]]:
-    """Return the strongest folding that keeps the choices apart, the choices by form, and a pattern of the forms."""
+    """Return the strongest folding that keeps the choices distinct, the choices by folded form, and their pattern."""
     for fold in (normalise, plain, str.strip):
         forms = {fold(choice): choice for choice in choices}
         if len(forms) == len(set(choices)) and "" not in forms:
@@ -89,10 +89,10 @@ def _forms(choices: tuple[str, ...]) -> tuple[Callable[[str], str], dict[str, st
 
 
 def parse_answer(text: str | None, choices: Sequence[str]) -> str | None:
-    """Return which of `choices` a free text gives; None (unparsed) where it gives none of them, or more than one.
+    """Return the choice that a free text gives; None (unparsed) if it gives none or more than one.
 
-    A text gives a choice if it is that choice after normalising, or mentions it and no other. A mention right after a
-    negation (`not red`, `not a circle`) is none.
+    A text gives a choice if it equals the choice after normalisation, or mentions it and no other. A mention directly
+    after a negation (`not red`, `not a circle`) does not count.
 
     >>> parse_answer("The colour is RED.", ("red", "blue"))
     'red'

@@ -1,4 +1,4 @@
-"""Answers about precise offsets in, the psychometric threshold out."""
+"""The metric `psychometric`: the threshold of answers about precise offsets."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 from vtbench.metric import Batch
 from vtbench.scoring.metrics import Pairs, concerned
 from vtbench.scoring.normalise import parse_answer
-from vtbench.scoring.psychometric import Curve, fit
+from vtbench.scoring.psychometric import PsychometricFit, fit
 from vtbench.stats import wilson
 from vtbench.types import Capability, Observation, Record, Sample, Score, VisualTokens
 
 
 def _patch_percent(visual: VisualTokens) -> float | None:
-    """Return the width of a visual token's place in % of the picture."""
+    """Return the median width of a visual token's box, in % of the image."""
     if visual.boxes is None:
         return None
     return float(100 * median(visual.boxes[:, 2] - visual.boxes[:, 0]))
 
 
 class Psychometric:
-    """Offset at which the order of two objects is told rightly three times in four."""
+    """Offset at which 75 % of the answers about the order of two objects are right."""
 
     needs: frozenset[Capability] = frozenset({"generate"})
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Note whether each answer is the one that a positive offset deserves; an unparsed answer is the wrong one."""
+        """Record whether each answer is the right one for a positive offset; an unparsed answer counts as wrong."""
         patch = next((_patch_percent(visual) for visual in batch.visual.values() if visual.boxes is not None), None)
         return [self._note(s, output.text, patch) for s, output in zip(batch.samples, batch.outputs, strict=True)]
 
@@ -46,15 +46,15 @@ class Psychometric:
         }
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `threshold_75` in % of the canvas; in pixels, in patches, by kind and with its curve in detail."""
+        """Return `threshold_75` in % of the canvas; its detail has pixels, patches, the kinds and the curve."""
         pairs = concerned(records, observations)
         curve = _fit(pairs)
-        flags = curve.flags if pairs else ()
+        threshold = curve.threshold
         kinds = sorted({record.kind for record, _ in pairs})
         detail: dict[str, Any] = {
             "bias": curve.bias,
             "lapse": curve.lapse,
-            "pixels": _scaled(curve.threshold, _one([observation["image_size"] for _, observation in pairs]), 1 / 100),
+            "pixels": _scaled(threshold.value, _one([observation["image_size"] for _, observation in pairs]), 1 / 100),
             "patches": None,
             "unparsed": sum(not o["parsed"] for _, o in pairs) / len(pairs) if pairs else None,
             "curve": _points(pairs),
@@ -62,28 +62,29 @@ class Psychometric:
         }
         patch = _one([observation["patch"] for _, observation in pairs])
         if patch:
-            detail["patches"] = _scaled(curve.threshold, 1 / patch, 1)
+            detail["patches"] = _scaled(threshold.value, 1 / patch, 1)
         score = Score(
-            curve.threshold,
-            interval=curve.interval if curve.threshold is not None else None,
+            threshold.value,
+            interval=threshold.interval if threshold.value is not None else None,
             n=len(pairs),
-            flags=flags,
+            flags=threshold.flags if pairs else (),
             detail=detail,
             percent=False,
         )
         return {"threshold_75": score}
 
 
-def _fit(pairs: Pairs) -> Curve:
+def _fit(pairs: Pairs) -> PsychometricFit:
     return fit([o["offset"] for _, o in pairs], [o["positive"] for _, o in pairs])
 
 
-def _summary(curve: Curve) -> dict[str, Any]:
-    return {"threshold_75": curve.threshold, "interval": curve.interval, "bias": curve.bias, "flags": list(curve.flags)}
+def _summary(curve: PsychometricFit) -> dict[str, Any]:
+    found = curve.threshold
+    return {"threshold_75": found.value, "interval": found.interval, "bias": curve.bias, "flags": list(found.flags)}
 
 
 def _points(pairs: Pairs) -> list[dict[str, float]]:
-    """Return the share of positive answers at each offset, with Wilson's interval: what the curve goes through."""
+    """Return the fraction of positive answers at each offset, with Wilson's interval: the points of the curve."""
     answers: dict[float, list[int]] = {}
     for _, observation in pairs:
         answers.setdefault(observation["offset"], []).append(observation["positive"])
@@ -96,7 +97,7 @@ def _points(pairs: Pairs) -> list[dict[str, float]]:
 
 
 def _one(values: Sequence[float | None]) -> float | None:
-    """Return the value that all share, or None."""
+    """Return the common value of all entries; None if they differ."""
     return values[0] if values and len(set(values)) == 1 else None
 
 

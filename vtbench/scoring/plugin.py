@@ -1,14 +1,14 @@
-"""The metrics of answers, registered as any plugin's are.
-
-A factory imports what it makes only when called.
-"""
+"""The plugin that brings the metrics of answers. A factory imports its metric when it is called."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
-from vtbench.metric import Metric
+
+if TYPE_CHECKING:
+    from vtbench.metric import Metric
 
 
 def accuracy() -> Metric:
@@ -19,7 +19,7 @@ def accuracy() -> Metric:
 
 
 def rank_accuracy() -> Metric:
-    """Share of questions whose right answer is the likeliest of the choices (rank_acc)."""
+    """Share of questions whose right answer is the most likely choice (rank_acc)."""
     from vtbench.scoring.metrics import RankAccuracy
 
     return RankAccuracy()
@@ -40,7 +40,7 @@ def scene_graph() -> Metric:
 
 
 def psychometric() -> Metric:
-    """Offset at which the order of two objects is told rightly three times in four (threshold_75)."""
+    """Offset at which 75 % of the answers about the order of two objects are right (threshold_75)."""
     from vtbench.scoring.offset_metric import Psychometric
 
     return Psychometric()
@@ -48,7 +48,7 @@ def psychometric() -> Metric:
 
 @hookimpl
 def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
-    """The metrics of answers."""
+    """Return the metrics of answers."""
     return {
         "accuracy": accuracy,
         "pair_accuracy": pair_accuracy,

@@ -1,9 +1,9 @@
-r"""Signed offsets and answers in, a psychometric curve out: how far apart things must be for a model to see the order.
+r"""Fits a psychometric curve: the offset that a model needs to tell the order of two objects.
 
     P(positive | x) = lapse + (1 - 2 lapse) * Phi((x - bias) / spread)
 
 x is the signed offset in % of the canvas. `threshold` is half the distance between the offsets at which the curve
-passes 25 % and 75 %: with no bias, the offset that is judged rightly three times in four. It tells sensitivity from a
+passes 25 % and 75 %; without bias, this is the offset with 75 % right answers. It separates sensitivity from a
 preference for one answer, which moves `bias` only. Wichmann and Hill, Perception & Psychophysics 63 (2001), with a
 symmetric lapse.
 """
@@ -11,34 +11,33 @@ symmetric lapse.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize
-from scipy.special import ndtr, ndtri
-from scipy.stats import chi2
+from scipy.special import gammaincinv, ndtr, ndtri
+
+from vtbench.stats import Estimate
 
 MAX_LAPSE = 0.2
 """Above 0.25 a curve never reaches 75 %."""
-DEVIANCE_95 = float(chi2.ppf(0.95, 1))
-SEEN_DEVIANCE = float(chi2.ppf(0.99, 1))
-"""By how much the curve must beat a constant answer before a threshold is spoken of."""
+DEVIANCE_95 = float(2 * gammaincinv(0.5, 0.95))
+"""95 % quantile of chi-squared with one degree of freedom."""
+SEEN_DEVIANCE = float(2 * gammaincinv(0.5, 0.99))
+"""Minimal reduction of the deviance against a constant answer; below it, no threshold is reported."""
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A fitted curve; offsets in % of the canvas.
+class PsychometricFit:
+    """A fitted curve; offsets in % of the canvas."""
 
-    `threshold` is None where the answers do not tell it, and `flags` why: `no_slope` (answers do not follow the
-    offset), `below_range` (right already at the smallest offset asked), `above_range` (not yet at 75 % at the largest).
-    """
-
-    threshold: float | None
-    interval: tuple[float, float] | None
-    """95 % by profile likelihood; an end that the answers do not bound is the end of the searched range."""
-    bias: float | None
-    lapse: float | None
-    flags: tuple[str, ...]
+    threshold: Estimate
+    """Without a value if the answers do not determine it, and flagged with the reason: `no_slope` (answers do not
+    depend on the offset), `below_range` (the threshold is below the smallest offset), `above_range` (above the
+    largest). The 95 % interval is by profile likelihood; an end that the answers do not bound is the end of the
+    searched range."""
+    bias: float | None = None
+    lapse: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class _Tally:
         return float(-2 * (yes * np.log(p) + no * np.log1p(-p)))
 
     def profile(self, threshold: float) -> tuple[float, float, float]:
-        """Return the least deviance at a threshold, and the bias and lapse there."""
+        """Return the minimal deviance at a threshold, with its bias and lapse."""
         reach = float(np.abs(self.x).max())
         biases, lapses = np.meshgrid(np.linspace(-reach, reach, 65), np.linspace(0, MAX_LAPSE, 5))
         start = int(self.deviance(threshold, biases, lapses).argmin())
@@ -77,19 +76,19 @@ class _Tally:
         return float(best.fun), float(best.x[0]), float(best.x[1])
 
 
-def fit(offsets: Sequence[float], positive: Sequence[bool]) -> Curve:
+def fit(offsets: Sequence[float], positive: Sequence[bool]) -> PsychometricFit:
     """Fit the curve by maximum likelihood.
 
     Args:
-        offsets: signed, in % of the canvas, one an answer.
-        positive: whether the answer was the one that positive offsets deserve. An unparsed answer is wrong: it goes in
-            as positive at a negative offset and as not positive at a positive one.
+        offsets: one per answer, signed, in % of the canvas.
+        positive: whether each answer is the right one for a positive offset. An unparsed answer is wrong: pass True at
+            a negative offset and False at a positive one.
     """
     x, where = np.unique(np.asarray(offsets, dtype=float), return_inverse=True)
     tally = _Tally(x, np.bincount(where, weights=np.asarray(positive, dtype=float)), np.bincount(where).astype(float))
     magnitudes = np.abs(x[x != 0])
     if len(magnitudes) == 0 or x.min() == x.max():
-        return Curve(None, None, None, None, ("no_slope",))
+        return PsychometricFit(Estimate(None, n=len(offsets), flags=("no_slope",)))
     low, high = float(magnitudes.min()), float(magnitudes.max())
     grid = np.geomspace(low / 8, high * 8, 25)
     deviances = [tally.profile(value)[0] for value in grid]
@@ -101,17 +100,18 @@ def fit(offsets: Sequence[float], positive: Sequence[bool]) -> Curve:
     threshold = float(np.exp(polished.x[0]))
     deviance, bias, lapse = tally.profile(threshold)
     if tally.constant_deviance() - deviance < SEEN_DEVIANCE:
-        return Curve(None, None, None, None, ("no_slope",))
+        return PsychometricFit(Estimate(None, n=len(offsets), flags=("no_slope",)))
     interval = _interval(tally, threshold, deviance, (float(grid[0]), float(grid[-1])))
+    found = Estimate(threshold, interval=interval, n=len(offsets))
     if threshold < low:
-        return Curve(None, interval, bias, lapse, ("below_range",))
+        found = replace(found, value=None, flags=("below_range",))
     if threshold > high:
-        return Curve(None, interval, bias, lapse, ("above_range",))
-    return Curve(threshold, interval, bias, lapse, ())
+        found = replace(found, value=None, flags=("above_range",))
+    return PsychometricFit(found, bias, lapse)
 
 
 def _interval(tally: _Tally, threshold: float, deviance: float, ends: tuple[float, float]) -> tuple[float, float]:
-    """Return the thresholds whose profile deviance is within the 95 % quantile of the least one."""
+    """Return the range of thresholds whose profile deviance exceeds the minimum by less than the 95 % quantile."""
 
     def excess(log_threshold: float) -> float:
         return tally.profile(float(np.exp(log_threshold)))[0] - deviance - DEVIANCE_95

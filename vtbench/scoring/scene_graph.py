@@ -1,12 +1,12 @@
-"""Two scene graphs in, counts out: how much of the truth a description holds.
+"""Compares a described scene graph with the true one, and counts matching tuples.
 
-Objects are matched to true ones of the same shape (the shape is the head of an object, as the noun is in SPICE,
-Anderson et al. 2016), each at most once, so that as many attributes agree as can; of the matchings that tie, the one
-with most right and then fewest wrong relations counts, then the one with most colours and textures right. Numbers in
-the text are names only: renumbering a description changes nothing.
+Described objects are matched one-to-one to true objects of the same shape (the shape is the head of an object, like
+the noun in SPICE, Anderson et al. 2016), such that the number of agreeing attributes is maximal. Ties are broken by
+most right relations, then fewest wrong relations, then most right colours, then most right textures. Numbers in the
+text are names only: renumbering a description changes nothing.
 
-A description is a bag of tuples: one for each object (shape), three for its attributes (shape, size), (shape, colour),
-(shape, texture), one for each relation (shape, word, shape). A tuple is right if the matched objects have it.
+A description is a multiset of tuples: one per object (shape), three for its attributes (shape, size), (shape, colour),
+(shape, texture), and one per relation (shape, word, shape). A tuple is right if the matched objects have it.
 """
 
 from __future__ import annotations
@@ -22,52 +22,52 @@ from scipy.optimize import linear_sum_assignment
 from vtbench.scoring.graph import ATTRIBUTES, Described, Graph
 
 EXHAUSTIVE = 5040
-"""Matchings that are tried one by one. Only a description of many objects of one shape has more; it is then matched by
-attributes alone, which is still optimal for them, and ties are not broken by relations."""
+"""Maximal number of matchings to enumerate. A description with many objects of one shape may have more; it is then
+matched by attributes only, still optimally, and ties are not broken by relations."""
 
 Matching = tuple[tuple[int, int], ...]
-"""Pairs of indices (said, true)."""
+"""Pairs of indices (described, true)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What one description got right, as counts: they add up over samples."""
+    """Counts of right, described and true tuples of one description; they add up over samples."""
 
     parsed: int
-    """1 if the text fits the grammar as a whole."""
+    """1 if the whole text fits the grammar."""
     exact: int
-    """1 if it does and is the true graph: every object, attribute and relation, nothing more."""
+    """1 if it also equals the true graph: every object, attribute and relation, and nothing more."""
     objects_true: int
     objects_said: int
     objects_right: int
     size_right: int
-    """Of the matched objects, those whose size word is right; likewise the next two."""
+    """Number of matched objects whose size word is right; likewise the next two."""
     colour_right: int
     texture_right: int
     relations_true: int
     relations_said: int
-    """Without those about a pair that is neither."""
+    """Described relations, without those about indeterminate pairs."""
     relations_right: int
 
     @property
     def tuples_right(self) -> int:
-        """Tuples of the description that are true: objects, their attributes, relations; likewise the next two."""
+        """Number of right tuples of the description: objects, their attributes, relations."""
         attributes = self.size_right + self.colour_right + self.texture_right
         return self.objects_right + attributes + self.relations_right
 
     @property
     def tuples_said(self) -> int:
-        """An object is four tuples."""
+        """Number of tuples of the description; an object has four."""
         return 4 * self.objects_said + self.relations_said
 
     @property
     def tuples_true(self) -> int:
-        """Never 0: a true graph has an object."""
+        """Number of tuples of the true graph; never 0, since it has at least one object."""
         return 4 * self.objects_true + self.relations_true
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of the shares of said tuples that are true, and of true ones that are said."""
+        """F1: harmonic mean of precision and recall over tuples."""
         return 2 * self.tuples_right / (self.tuples_said + self.tuples_true)
 
     def as_dict(self) -> dict[str, int]:
@@ -84,7 +84,7 @@ def _agreements(said: Graph, true: Graph, matching: Matching, name: str) -> int:
 
 
 def _same_shape(said: Sequence[int], true: Sequence[int], gain: np.ndarray) -> list[Matching]:
-    """Return the best matchings by attributes between objects of one shape: all of them, or one where they are many."""
+    """Return the best matchings by attributes between objects of one shape: all, or one if there are too many."""
     few, many = (said, true) if len(said) <= len(true) else (true, said)
     if math.perm(len(many), len(few)) > EXHAUSTIVE:
         rows, columns = linear_sum_assignment(gain[np.ix_(said, true)], maximize=True)
@@ -102,7 +102,7 @@ def _same_shape(said: Sequence[int], true: Sequence[int], gain: np.ndarray) -> l
 
 
 def _matchings(said: Sequence[Described], true: Sequence[Described]) -> Iterator[Matching]:
-    """Yield the matchings in which most attributes agree, at most `EXHAUSTIVE` of them."""
+    """Yield the matchings with the maximal number of agreeing attributes, at most `EXHAUSTIVE` of them."""
     gain = np.array([[_agreement(a, b) for b in true] for a in said], dtype=int).reshape(len(said), len(true))
     by_shape = []
     for shape in sorted({thing.shape for thing in true}):
@@ -115,7 +115,7 @@ def _matchings(said: Sequence[Described], true: Sequence[Described]) -> Iterator
 
 
 def _relations(said: Graph, true: Graph, matching: Matching, open_pairs: Collection[frozenset[int]]) -> tuple[int, int]:
-    """Return how many relations are right under a matching, and how many were said about determinate pairs."""
+    """Return the number of right relations under a matching, and the number described about determinate pairs."""
     number: dict[int, int] = {}
     for mine, theirs in matching:
         number.setdefault(said.objects[mine].number, true.objects[theirs].number)
@@ -131,13 +131,13 @@ def _relations(said: Graph, true: Graph, matching: Matching, open_pairs: Collect
 
 
 def compare(said: Graph, true: Graph, indeterminate: Collection[Sequence[int]] = ()) -> Counts:
-    """Count what a description got right.
+    """Count the tuples of a description that agree with the true graph.
 
     Args:
-        said: the description.
-        true: the truth; well formed.
-        indeterminate: pairs of the truth's numbers of which neither direction is clearly true. What the description
-            says about them neither gains nor loses.
+        said: the described graph.
+        true: the true graph; well formed.
+        indeterminate: pairs of numbers of the true graph for which no spatial word is clearly true. Relations described
+            about them are not counted.
     """
     open_pairs = {frozenset(pair) for pair in indeterminate}
     best: tuple[int, ...] = ()

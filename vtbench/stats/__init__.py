@@ -1,5 +1,42 @@
-"""Statistics: one noun, `Estimate`, and one implementation of each interval and test."""
+"""Statistics: one noun, `Estimate`, and one implementation of each interval and test.
 
-from vtbench.stats.estimate import Estimate, any_mean, difference, mean, ratio, wilson
+    estimate    Estimate, Student's t interval
+    ratio       ratio of sums, proportion, mean, Wilson's interval
+    paired      difference of two runs on the same samples: McNemar's test and Tango's interval
+    jackknife   a smooth statistic of means, or replicates that are already there
+    combined    mean over training seeds, mean of independent estimates
+    multiple    Holm's adjustment of several p-values
 
-__all__ = ["Estimate", "any_mean", "difference", "mean", "ratio", "wilson"]
+Samples that share a cluster (a scene) are one unit throughout; an empty cluster name is a unit of its own. Intervals
+are 95 %, p-values two-sided.
+"""
+
+from vtbench.stats.combined import mean_of_independent, mean_over_seeds
+from vtbench.stats.estimate import Z95, Estimate, t_interval
+from vtbench.stats.jackknife import jackknife, jackknife_difference, jackknife_of_means, jackknife_stderr, t_test
+from vtbench.stats.multiple import holm
+from vtbench.stats.paired import RatioTerms, difference, mcnemar, ratio_difference, tango
+from vtbench.stats.ratio import mean, proportion, ratio, wilson
+
+__all__ = [
+    "Z95",
+    "Estimate",
+    "RatioTerms",
+    "difference",
+    "holm",
+    "jackknife",
+    "jackknife_difference",
+    "jackknife_of_means",
+    "jackknife_stderr",
+    "mcnemar",
+    "mean",
+    "mean_of_independent",
+    "mean_over_seeds",
+    "proportion",
+    "ratio",
+    "ratio_difference",
+    "t_interval",
+    "t_test",
+    "tango",
+    "wilson",
+]

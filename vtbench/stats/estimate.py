@@ -1,35 +1,79 @@
-"""Uncertainty of a share: numbers a sample in, value with standard error and 95 % interval out.
-
-Every score here is a ratio of sums over samples: an accuracy is right / asked, an F1 is 2 x right / (said + true). So
-one estimator serves them all, nothing empty has to be dropped, and samples that share a scene are one unit of it.
-"""
+"""`Estimate`, the noun of all statistics, and Student's t interval."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtr, stdtrit
 
 from vtbench.types import Score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Z95 = float(norm.ppf(0.975))
+Z95 = float(ndtri(0.975))
+"""97.5 % quantile of the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A ratio and how sure it is. `clusters` is the number of independent units behind it."""
+    """A number with its standard error and 95 % interval, and the p-value where it was tested against 0.
+
+    What cannot be computed is None, and `flags` says why.
+    """
 
     value: float | None
-    stderr: float | None
-    interval: tuple[float, float] | None
-    n: int
-    clusters: int
+    stderr: float | None = None
+    interval: tuple[float, float] | None = None
+    """95 %."""
+    n: int = 0
+    """Number of samples."""
+    clusters: int = 0
+    """Number of independent units that the samples form."""
+    p: float | None = None
+    """Two-sided p-value of the hypothesis that the true value is 0; None where that was not tested."""
+    test: str = ""
+    """Name of the test that `p` is from."""
+    flags: tuple[str, ...] = ()
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval; minus infinity without one."""
+        return self.interval[0] if self.interval else -math.inf
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval; infinity without one."""
+        return self.interval[1] if self.interval else math.inf
+
+    def rescaled(self, zero: float, one: float) -> Estimate:
+        """Return it on the scale where `zero` becomes 0 and `one` 1, e.g. an accuracy relative to chance.
+
+        >>> Estimate(0.75, 0.05, (0.625, 0.875)).rescaled(zero=0.5, one=1.0).row()
+        {'value': 0.5, 'low': 0.25, 'high': 0.75}
+        """
+        length = one - zero
+        return replace(
+            self,
+            value=None if self.value is None else (self.value - zero) / length,
+            stderr=None if self.stderr is None else self.stderr / length,
+            interval=((self.low - zero) / length, (self.high - zero) / length) if self.interval else None,
+            p=None,
+            test="",
+        )
+
+    def row(self) -> dict[str, float | None]:
+        """Return `value`, `low` and `high`, as curves and documents store them; None without an interval.
+
+        >>> Estimate(0.5, interval=(0.4, 0.6)).row()
+        {'value': 0.5, 'low': 0.4, 'high': 0.6}
+        """
+        low, high = self.interval or (None, None)
+        return {"value": self.value, "low": low, "high": high}
 
     def score(
         self,
@@ -39,109 +83,46 @@ class Estimate:
         detail: Mapping[str, Any] | None = None,
         percent: bool = True,
     ) -> Score:
-        """Return it as a `Score`."""
-        return Score(self.value, self.stderr, self.interval, self.n, chance, flags, dict(detail or {}), percent)
+        """Return it as a `Score`, with `flags` after its own."""
+        return Score(
+            self.value, self.stderr, self.interval, self.n, chance, (*self.flags, *flags), dict(detail or {}), percent
+        )
 
 
-def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
-    """Return Wilson's score interval of a share observed in `n` independent trials.
-
-    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927). It holds near 0 and
-    1 too, where value +- 1.96 standard errors does not.
-    """
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (max(0.0, float(centre - half)) if share > 0 else 0.0, min(1.0, float(centre + half)) if share < 1 else 1.0)
+def t_quantile(freedom: float) -> float:
+    """Return the 97.5 % quantile of Student's t; of the normal distribution for infinitely many degrees of freedom."""
+    return Z95 if math.isinf(freedom) else float(stdtrit(freedom, 0.975))
 
 
-def ratio(numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str]) -> Estimate:
-    r"""Estimate sum(numerators) / sum(denominators), a share in [0, 1], with samples clustered by scene.
+def t_p_value(statistic: float, freedom: float) -> float:
+    """Return the two-sided p-value of a t statistic; of a normal one for infinitely many degrees of freedom."""
+    return 2 * float(stdtr(freedom, -abs(statistic)))
 
-    Standard error by linearisation, with G clusters and residual sums e_g = sum over the cluster of (num - R den):
-    SE^2 = G / (G - 1) * sum_g e_g^2 / (sum den)^2   (Cochran, Sampling Techniques, 3rd ed., eq. 11.12).
-    With every sample its own cluster and denominators of 1 that is the usual s / sqrt(n).
 
-    The interval is Wilson's at the effective size R (1 - R) / SE^2 (Korn and Graubard, Survey Methodology 24, 1998),
-    with Student's t on G - 1 degrees of freedom for the normal quantile where samples do share clusters. The effective
-    size never exceeds the sum of denominators, so that the interval is never narrower than that of independent
-    answers. Where SE is 0 and says nothing (all right, all wrong, the answers of each pair cancel) it is the number of
-    clusters.
+def t_interval(
+    value: float, stderr: float, freedom: float, limits: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, float]:
+    """Return the 95 % interval value ± t · SE, t being the 97.5 % quantile of Student's t.
 
     Args:
-        numerators: one a sample, each between 0 and its denominator.
-        denominators: one a sample, not negative.
-        clusters: one a sample; an empty name is a cluster of its own.
+        value: the estimate.
+        stderr: its standard error.
+        freedom: degrees of freedom; infinity gives the normal quantile.
+        limits: smallest and largest possible value; the interval is clipped to them.
 
-    Returns:
-        value None where the denominators sum to 0; standard error and interval None where one cluster is all there is.
+    >>> [round(end, 3) for end in t_interval(0.5, 0.1, freedom=9)]
+    [0.274, 0.726]
     """
-    num, den = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
-    n, total = len(num), float(den.sum())
-    names: list[Any] = [cluster or index for index, cluster in enumerate(clusters)]
+    reach = t_quantile(freedom) * stderr
+    return max(limits[0], value - reach), min(limits[1], value + reach)
+
+
+def cluster_numbers(clusters: Sequence[str]) -> tuple[np.ndarray, int]:
+    """Number the clusters in order of appearance, (n,), and count them; an empty name is a cluster of its own.
+
+    >>> cluster_numbers(["b", "", "b", ""])
+    (array([0, 1, 0, 2]), 3)
+    """
+    names: list[str | int] = [cluster or index for index, cluster in enumerate(clusters)]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    groups = len(numbers)
-    if total == 0:
-        return Estimate(None, None, None, n, groups)
-    value = float(num.sum() / total)
-    residuals = np.bincount([numbers[name] for name in names], weights=num - value * den, minlength=groups)
-    clustered = groups < n
-    if groups == 1:
-        return Estimate(value, None, None if clustered else wilson(value, 1), n, groups)
-    spread = float((residuals**2).sum()) / total**2
-    stderr = float(np.sqrt(groups / (groups - 1) * spread))
-    size = min(value * (1 - value) / spread if spread > 0 else groups, total)
-    quantile = float(t.ppf(0.975, groups - 1)) if clustered else Z95
-    return Estimate(value, stderr, wilson(value, size, quantile), n, groups)
-
-
-def mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
-    """Estimate the mean of values in [0, 1]: `ratio` with denominators of 1.
-
-    >>> mean([1, 0, 1, 1], ["", "", "", ""]).value
-    0.75
-    """
-    return ratio(values, [1.0] * len(values), clusters)
-
-
-def any_mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
-    """Estimate the mean of values of any range, with Student's t interval over clusters.
-
-    >>> [round(end, 3) for end in any_mean([1, 2, 3, 4], ["a", "a", "b", "b"]).interval]
-    [-10.206, 15.206]
-
-    Returns:
-        value None without values; standard error and interval None where one cluster is all there is.
-    """
-    if not len(values):
-        return Estimate(None, None, None, 0, 0)
-    names: list[Any] = [cluster or index for index, cluster in enumerate(clusters)]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    groups, value = len(numbers), float(np.mean(values))
-    if groups == 1:
-        return Estimate(value, None, None, len(values), groups)
-    sums = np.bincount([numbers[name] for name in names], weights=np.asarray(values, dtype=float) - value)
-    stderr = float(np.sqrt(groups / (groups - 1) * np.square(sums).sum())) / len(values)
-    reach = float(t.ppf(0.975, groups - 1)) * stderr
-    return Estimate(value, stderr, (value - reach, value + reach), len(values), groups)
-
-
-def difference(ours: Sequence[float], theirs: Sequence[float], clusters: Sequence[str]) -> Estimate:
-    """Estimate the mean difference of two credits in [0, 1] of the same samples, `ours` less `theirs`.
-
-    Where answers are right or wrong the standard error is at least that of Bonett and Price's adjusted interval (J.
-    Educ. Behav. Stat. 37, 2012), which does not shrink to nothing where the two agree everywhere.
-
-    >>> [round(end, 3) for end in difference([1, 1, 1, 0], [1, 1, 0, 0], [""] * 4).interval]
-    [-0.643, 1.0]
-    """
-    apart = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
-    found = any_mean(apart.tolist(), clusters)
-    if found.value is None or found.stderr is None:
-        return found
-    stderr, n = found.stderr, len(apart)
-    if np.isin([ours, theirs], (0, 1)).all():
-        won, lost = (int((apart > 0).sum()) + 1) / (n + 2), (int((apart < 0).sum()) + 1) / (n + 2)
-        stderr = max(stderr, float(np.sqrt((won + lost - (won - lost) ** 2) / (n + 2))))
-    reach = float(t.ppf(0.975, found.clusters - 1)) * stderr
-    interval = (max(-1.0, found.value - reach), min(1.0, found.value + reach))
-    return Estimate(found.value, stderr, interval, n, found.clusters)
+    return np.array([numbers[name] for name in names], dtype=np.intp), len(numbers)

@@ -1,4 +1,4 @@
-"""Where task files are: names, groups and paths, found without checking what is in the files."""
+"""Finds task files: names, groups and paths, without checking their content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def builtin_tasks() -> Path:
-    """Return the directory of the task files that come with vtbench: inside the wheel, or beside the source tree."""
+    """Return the directory of the built-in task files: inside the wheel, or beside the source tree."""
     packaged = _HERE / "tasks"
     return packaged if packaged.is_dir() else _HERE.parent / "tasks"
 
@@ -24,10 +24,10 @@ def find_task_files(extra: Iterable[Path] = ()) -> dict[str, Path]:
     """Return every task file by task name, which is the file's name without `.yaml`.
 
     Raises:
-        TaskError: two directories offer the same name.
+        TaskError: two directories have a file of the same name.
     """
     found: dict[str, Path] = {}
-    # A directory that is named twice, as by a run of a built-in task, is one.
+    # A directory may be given twice, for example when a task of a built-in directory is loaded.
     directories = dict.fromkeys(Path(directory).resolve() for directory in (builtin_tasks(), *extra))
     for directory in directories:
         for path in sorted(directory.glob("*.yaml")):
@@ -38,7 +38,7 @@ def find_task_files(extra: Iterable[Path] = ()) -> dict[str, Path]:
 
 
 def summary(path: Path) -> dict[str, Any]:
-    """Return what a listing shows of a task file: family, split, items, metrics, groups, description."""
+    """Return the listed facts of a task file: family, split, items, metrics, groups, description."""
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except (OSError, yaml.YAMLError):

@@ -25,9 +25,9 @@ def load_task(
 
     Args:
         path: a task file.
-        task_dirs: directories of task files, beside the built-in ones, in which a `mix` finds its parts.
+        task_dirs: directories in which a `mix` finds its tasks, in addition to the built-in ones.
         families: scene families that the file may name; the built-in ones by default.
-        **overrides: top-level keys to replace, e.g. `split="val"`, `seed=3`; None leaves the file's value.
+        **overrides: top-level keys to replace, e.g. `split="val"`, `seed=3`; None keeps the file's value.
 
     Raises:
         TaskError: the file cannot be used; the message names file, line and key.
@@ -62,5 +62,5 @@ def builtin_spec(name: str, **overrides: Any) -> TaskFile:
 
 
 def builtin_source(name: str, **overrides: Any) -> ItemSource:
-    """Return the items of a built-in `family` task, for those who need scenes rather than samples."""
+    """Return the items of a built-in `family` task, which give scenes instead of samples."""
     return builtin_spec(name, **overrides).source()

@@ -1,4 +1,4 @@
-"""Where a task is: the path of a task file, or `SOURCE:WHERE` for what a plugin reads."""
+"""Locations of tasks: the path of a task file, or `SOURCE:WHERE` for a format that a plugin reads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from vtbench.registry import Registry
 from vtbench.types import Task
 
 _SOURCED = re.compile(r"([A-Za-z][\w-]+):(?![\\/]{2})(.+)")
-"""A single letter before the colon is a drive, not a source."""
+"""A single letter before the colon is a drive letter, not a source."""
 
 
 def split_location(location: str) -> tuple[str, str] | None:
-    """Split a location into its source and the rest; None where it names no source.
+    """Split a location into its source and the rest; return None if it names no source.
 
     >>> split_location("lmms:DIR/task.yaml"), split_location("DIR/task.yaml")
     (('lmms', 'DIR/task.yaml'), None)
@@ -24,7 +24,7 @@ def split_location(location: str) -> tuple[str, str] | None:
 
 
 def absolute_location(location: str) -> str:
-    """Return a location that holds from every directory."""
+    """Return the location with an absolute path."""
     source, where = split_location(location) or ("", location)
     where = str(Path(where).resolve()) if Path(where).exists() else where
     return f"{source}:{where}" if source else where
@@ -37,10 +37,10 @@ def open_task(
 
     Args:
         location: a task file's path, or `SOURCE:WHERE`.
-        registry: brings the sources, and the directories in which a mix finds its parts.
-        split: instead of the one that the task names.
-        seed: instead of the one that the task names.
-        allow_code: whether code that the task names may run. A task file of vtbench never names any.
+        registry: has the sources, and the directories in which a mix finds its tasks.
+        split: overrides the task's split.
+        seed: overrides the task's seed.
+        allow_code: whether code that the task names may run. vtbench's own task files never name any.
 
     Raises:
         VtbenchError: no plugin brings this source.

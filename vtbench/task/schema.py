@@ -1,7 +1,7 @@
 """The schema of task files: `read_task` checks a file, refuses unknown keys, and names file, line and key in errors.
 
-A file says where its samples come from in one of three ways: `family` (scenes that vtbench draws), `mix` (other
-tasks in turn), or `data` (a user's own images and questions).
+A file names the source of its samples in one of three ways: `family` (synthetic scenes), `mix` (other tasks in turn),
+or `data` (a user's own images and questions).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vtbench.task.yaml_lines import line_of, load_yaml
 
 
 class DataSpec(StrictModel):
-    """A user's own images and questions: one row a sample."""
+    """A user's own images and questions: one row per sample."""
 
     path: str
     """A .jsonl or .parquet file, relative to the task file."""

@@ -1,4 +1,4 @@
-"""The three places samples come from: drawn scenes, other tasks in turn, a user's own files."""
+"""The three sources of samples: synthetic scenes, other tasks in turn, and a user's own files."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 DEFAULT_ITEMS = 2000
 DEFAULT_SIZE = 224
-"""Side of drawn pictures where neither the task nor the model asks for one."""
+"""Side in pixels of rendered images if neither the task nor the model sets one."""
 
 
 class _FileTask:
-    """What the three have in common: the settings of a checked task file."""
+    """Base of the three: the settings of a checked task file."""
 
     def __init__(self, spec: TaskFile) -> None:
         self.spec = spec
@@ -45,7 +45,7 @@ class _FileTask:
 
 
 class SceneTask(_FileTask):
-    """Samples that vtbench draws."""
+    """Samples from synthetic scenes."""
 
     def __init__(self, spec: TaskFile, source: ItemSource) -> None:
         super().__init__(spec)
@@ -55,16 +55,16 @@ class SceneTask(_FileTask):
         return self.spec.items or DEFAULT_ITEMS
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
-        """Make sample `index`, drawn at the task's size, else `image_size`, else 224 pixels."""
+        """Make sample `index`, rendered at the task's image size, else at `image_size`, else at 224 pixels."""
         item = self.source.item(index)
-        picture = render(item.scene, self.spec.image_size or image_size or DEFAULT_SIZE)
+        image = render(item.scene, self.spec.image_size or image_size or DEFAULT_SIZE)
         if item.corruption:
-            picture = corrupt(picture, item.corruption)
+            image = corrupt(image, item.corruption)
         noise = {"corruption": item.corruption.kind, "severity": item.corruption.severity} if item.corruption else {}
         return Sample(
             id=f"{self.name}/{self.split}/{self.spec.seed}/{index}",
             index=index,
-            images=(picture,),
+            images=(image,),
             prompt=item.prompt,
             target=item.question.target,
             choices=item.question.choices,
@@ -99,7 +99,7 @@ class MixTask(_FileTask):
 
 
 class DataTask(_FileTask):
-    """A user's own pictures and questions, from JSONL or Parquet."""
+    """A user's own images and questions, from JSONL or Parquet."""
 
     def __init__(self, spec: TaskFile, directory: Path) -> None:
         super().__init__(spec)
@@ -124,14 +124,14 @@ class DataTask(_FileTask):
         return min(self.spec.items or len(self._rows), len(self._rows))
 
     def config(self) -> dict[str, Any]:
-        """Return the settings and the data file's hash, so that a resume notices changed data."""
+        """Return the settings and the data file's hash, so that changed data prevent a resume."""
         return {**super().config(), "data_sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()}
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
-        """Make sample `index`; the picture keeps its own size unless the task file sets one."""
+        """Make sample `index`; the image keeps its own size unless the task file sets one."""
         row, columns = self._rows[index], self.columns
-        pictures = self._field(row, index, columns.image)
-        images = tuple(self._open(p, index) for p in (pictures if isinstance(pictures, list) else [pictures]))
+        sources = self._field(row, index, columns.image)
+        images = tuple(self._open(s, index) for s in (sources if isinstance(sources, list) else [sources]))
         choices = self._field(row, index, columns.choices) if columns.choices else ()
         if not isinstance(choices, list | tuple):
             raise SampleError(f"{self.path}, row {index + 1}: {columns.choices!r} must be a list of answers")
@@ -152,15 +152,15 @@ class DataTask(_FileTask):
             raise SampleError(f"{self.path}, row {index + 1}: no {column!r}; it has {', '.join(sorted(row))}")
         return row[column]
 
-    def _open(self, picture: Any, index: int) -> Image.Image:
-        if isinstance(picture, Mapping):  # how `datasets` writes an image column
-            picture = picture.get("bytes") or picture.get("path")
-        source = io.BytesIO(picture) if isinstance(picture, bytes) else self.path.parent / str(picture)
+    def _open(self, source: Any, index: int) -> Image.Image:
+        if isinstance(source, Mapping):  # the form of image columns that `datasets` writes
+            source = source.get("bytes") or source.get("path")
+        file = io.BytesIO(source) if isinstance(source, bytes) else self.path.parent / str(source)
         try:
-            with Image.open(source) as opened:
+            with Image.open(file) as opened:
                 image = opened.convert("RGB")
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as problem:
-            what = "a picture" if isinstance(picture, bytes) else f"the picture {picture}"
+            what = "an image" if isinstance(source, bytes) else f"the image {source}"
             raise SampleError(f"{self.path}, row {index + 1}: cannot read {what}: {problem}") from None
         side = self.spec.image_size
         return image.resize((side, side), Image.Resampling.BICUBIC) if side else image

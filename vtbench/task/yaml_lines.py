@@ -1,4 +1,4 @@
-"""Reads a YAML file with the line of every key, so that an error can name file, line and key."""
+"""Reads YAML files with the line number of every key, so that an error can name file, line and key."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import yaml
 from vtbench.errors import VtbenchError
 
 SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, where PyYAML was built with it."""
+"""libyaml's loader if PyYAML was built with it, which is faster."""
 
 
 def load_yaml(
     path: Path, error: type[VtbenchError] = VtbenchError, loader: type[yaml.SafeLoader] = SafeLoader
 ) -> tuple[dict[str, Any], yaml.Node]:
-    """Return the mapping that the file holds, and its node tree for `line_of`. No code runs from it.
+    """Return the mapping in a file, and its node tree for `line_of`. The loader is safe: it runs no code.
 
     Args:
         path: the file.
-        error: what is raised.
+        error: class of the error to raise.
         loader: a safe loader that knows further tags.
 
     Raises:
@@ -44,7 +44,7 @@ def load_yaml(
 
 
 def line_of(node: yaml.Node, keys: Sequence[str | int]) -> int:
-    """Return the line (from 1) of the value at this path of keys, or of the last part of the path that exists."""
+    """Return the line (from 1) of the value at a path of keys, or of the last part of the path that exists."""
     line = node.start_mark.line
     for key in keys:
         child = None
@@ -66,7 +66,7 @@ def _refuse_repeats(path: Path, node: yaml.Node, error: type[VtbenchError]) -> N
         seen: set[str] = set()
         for name, value in node.value:
             if name.value in seen:
-                raise error(f"{path}, line {name.start_mark.line + 1}: the key {name.value!r} stands there twice")
+                raise error(f"{path}, line {name.start_mark.line + 1}: the key {name.value!r} occurs twice")
             seen.add(name.value)
             _refuse_repeats(path, value, error)
     elif isinstance(node, yaml.SequenceNode):

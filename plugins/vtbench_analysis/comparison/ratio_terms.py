@@ -14,8 +14,8 @@ import numpy as np
 from vtbench.scoring.graph import ATTRIBUTES
 from vtbench.scoring.metrics import concerned
 from vtbench.scoring.scene_graph import Counts
+from vtbench.stats import RatioTerms
 from vtbench.types import Observation, Record
-from vtbench_analysis.comparison.paired_statistics import RatioTerms
 
 TermsOfMetric = Callable[[Sequence[Record], Sequence[Observation]], dict[str, RatioTerms]]
 

@@ -8,18 +8,17 @@ N_eff follow from RS and R_pix at one m, and are not tested again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
-from vtbench_analysis.comparison.paired_statistics import Difference, t_difference, t_interval
-from vtbench_analysis.comparison.score_rows import ScoreRow, Value
+from vtbench.stats import Estimate, jackknife, t_test
+from vtbench_analysis.comparison.score_rows import ScoreRow
 from vtbench_analysis.comparison.shared_samples import SharedSamples
 from vtbench_redundancy.metrics.visual_metric import unique_images
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
 from vtbench_redundancy.scores.estimates import ReferenceImages
-from vtbench_redundancy.statistics import group_jackknife
 
 Arrays = dict[str, np.ndarray]
 _TOKENS = "tokens/"
@@ -104,7 +103,7 @@ def _layer_rows(
         differences = tuple(
             _difference(of_runs[0], other, name, protocol)
             if arrays[layer].shape[2:] == first[layer].shape[2:]
-            else Difference(None, flags=("other_m",))  # scores compare at one m only
+            else Estimate(None, flags=("other_m",))  # scores compare at one m only
             for arrays, other in zip(each[1:], of_runs[1:], strict=True)
         )
         rows.append(ScoreRow(metric, name + suffix, values, differences, len(clusters), percent=False))
@@ -125,20 +124,18 @@ def _measure(
     return JackknifeReplicates({}, (images,)) if isinstance(images, str) else measure(array, images)
 
 
-def _value(replicates: JackknifeReplicates, name: str, protocol: Protocol) -> Value:
+def _value(replicates: JackknifeReplicates, name: str, protocol: Protocol) -> Estimate:
     if name not in replicates.values:
-        return Value(None, None, replicates.flags)
-    values_T = replicates.values[name]
-    value = float(values_T[0])
-    return Value(value, t_interval(value, _stderr(values_T, protocol), protocol.groups - 1), replicates.flags)
+        return Estimate(None, flags=replicates.flags)
+    return replace(_estimate(replicates.values[name], protocol), flags=replicates.flags)
 
 
-def _difference(first: JackknifeReplicates, other: JackknifeReplicates, name: str, protocol: Protocol) -> Difference:
+def _difference(first: JackknifeReplicates, other: JackknifeReplicates, name: str, protocol: Protocol) -> Estimate:
     if name not in first.values or name not in other.values:
-        return Difference(None, flags=tuple(dict.fromkeys(first.flags + other.flags)))
-    difference_T = other.values[name] - first.values[name]
-    return t_difference(float(difference_T[0]), _stderr(difference_T, protocol), protocol.groups - 1, "jackknife")
+        return Estimate(None, flags=tuple(dict.fromkeys(first.flags + other.flags)))
+    return t_test(_estimate(other.values[name] - first.values[name], protocol))
 
 
-def _stderr(values_T: Tensor, protocol: Protocol) -> float:
-    return protocol.widen * float(group_jackknife(values_T, protocol.groups))
+def _estimate(values_T: Tensor, protocol: Protocol) -> Estimate:
+    value, *replicates = values_T[: protocol.groups + 1].tolist()
+    return jackknife(value, replicates, widen=protocol.widen)

@@ -9,7 +9,7 @@ import vtbench
 from vtbench.console.formatting import number
 from vtbench.console.tables import print_line, score_table, table_console
 from vtbench.report import environment
-from vtbench_analysis.comparison.paired_statistics import Difference
+from vtbench.stats import Estimate
 from vtbench_analysis.comparison.run_comparison import RunComparison, TaskComparison
 from vtbench_analysis.comparison.score_rows import ScoreRow
 
@@ -87,9 +87,9 @@ def signed(value: float | None, percent: bool) -> str:
     return "-" if value is None else ("+" if value >= 0 else "") + number(value, percent)
 
 
-def remarks(difference: Difference, flags: tuple[str, ...]) -> str:
+def remarks(difference: Estimate, flags: tuple[str, ...]) -> str:
     """Name the test, and the flags of the difference and of the value."""
-    return " ".join(dict.fromkeys((*([difference.method] if difference.method else ()), *difference.flags, *flags)))
+    return " ".join(dict.fromkeys((*([difference.test] if difference.test else ()), *difference.flags, *flags)))
 
 
 def shared_samples_text(table: TaskComparison) -> str:

@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from vtbench.runs.provenance import strict
-from vtbench_analysis.comparison.paired_statistics import holm
+from vtbench.stats import holm
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
 from vtbench_analysis.comparison.score_rows import ScoreRow, cost_rows, drop_curve_rows, ratio_rows, untested_rows
 from vtbench_analysis.comparison.shared_samples import SharedSamples, shared_tasks
@@ -129,7 +129,7 @@ def _row_document(row: ScoreRow, adjusted_p: Sequence[float | None], letters: st
             "interval": d.interval,
             "p": d.p,
             "p_holm": p_holm,
-            "test": d.method,
+            "test": d.test,
             "flags": list(d.flags),
         }
         for letter, d, p_holm in zip(letters[1:], row.differences, adjusted_p, strict=True)

@@ -6,19 +6,13 @@ Ratio scores and drop curves have a paired test. Costs and all other scores are 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from vtbench.stats import Estimate, RatioTerms, jackknife_difference, ratio, ratio_difference
 from vtbench.types import Record
-from vtbench_analysis.comparison.paired_statistics import (
-    Difference,
-    RatioTerms,
-    jackknife_difference,
-    ratio_difference,
-    ratio_estimate,
-)
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
 from vtbench_analysis.comparison.shared_samples import SharedSamples
 from vtbench_analysis.stored_run import StoredRun
@@ -30,18 +24,8 @@ COSTS: Mapping[str, Callable[[Record], float | None]] = {
     "ms_per_sample": lambda record: 1000 * record.seconds,
 }
 """Costs by name, averaged over samples; `ms_per_sample` is wall time, measurement of the metrics included."""
-NO_TEST = Difference(None, flags=("no_test",))
-_NO_SIGNAL = ("no_signal",)
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """One run's value of a score. It is None where it cannot be computed; `flags` says why."""
-
-    value: float | None
-    interval: tuple[float, float] | None = None
-    """95 %."""
-    flags: tuple[str, ...] = ()
+NO_TEST = Estimate(None, flags=("no_test",))
+_NO_SIGNAL = Estimate(None, flags=("no_signal",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +34,9 @@ class ScoreRow:
 
     metric: str
     score: str
-    values: tuple[Value, ...]
+    values: tuple[Estimate, ...]
     """One a run, the first run's first."""
-    differences: tuple[Difference, ...]
+    differences: tuple[Estimate, ...]
     """One for each run but the first."""
     n: int
     """Number of compared units: samples, pairs or images."""
@@ -67,10 +51,15 @@ def ratio_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
 
 
 def _ratio_row(metric: str, score: str, terms: list[RatioTerms]) -> ScoreRow:
-    estimates = [ratio_estimate(one) for one in terms]
-    values = tuple(Value(e.value, e.interval, () if e.value is not None else ("empty",)) for e in estimates)
-    differences = tuple(ratio_difference(terms[0], other) for other in terms[1:])
+    values = tuple(ratio_value(one) for one in terms)
+    differences = tuple(ratio_difference(other, terms[0]) for other in terms[1:])
     return ScoreRow(metric, score, values, differences, len(terms[0].numerators), percent=True)
+
+
+def ratio_value(terms: RatioTerms) -> Estimate:
+    """Return one run's ratio, flagged `empty` where its denominators sum to 0."""
+    found = ratio(terms.numerators.tolist(), terms.denominators.tolist(), terms.clusters)
+    return found if found.value is not None else replace(found, flags=("empty",))
 
 
 def drop_curve_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
@@ -89,17 +78,14 @@ def drop_curve_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
     return rows
 
 
-def _area_value(credits_nF: np.ndarray, clusters: list[str]) -> Value:
-    if not has_signal(credits_nF, clusters):
-        return Value(None, None, _NO_SIGNAL)
-    found = area_estimate(credits_nF, clusters)
-    return Value(found.value, found.interval)
+def _area_value(credits_nF: np.ndarray, clusters: list[str]) -> Estimate:
+    return area_estimate(credits_nF, clusters) if has_signal(credits_nF, clusters) else _NO_SIGNAL
 
 
-def _area_difference(first_nF: np.ndarray, other_nF: np.ndarray, clusters: list[str]) -> Difference:
+def _area_difference(first_nF: np.ndarray, other_nF: np.ndarray, clusters: list[str]) -> Estimate:
     if not (has_signal(first_nF, clusters) and has_signal(other_nF, clusters)):
-        return Difference(None, flags=_NO_SIGNAL)
-    return jackknife_difference(first_nF, other_nF, clusters, area)
+        return _NO_SIGNAL
+    return jackknife_difference(other_nF, first_nF, clusters, area)
 
 
 def untested_rows(
@@ -122,7 +108,8 @@ def _untested_row(
     for of, count in zip(scores, shared.n_samples, strict=True):
         score = of[name]
         flags = (*score["flags"], *(("own_samples",) if count != len(shared) else ()))
-        values.append(Value(score["value"], tuple(score["interval"]) if score["interval"] else None, flags))
+        interval = tuple(score["interval"]) if score["interval"] else None
+        values.append(Estimate(score["value"], score["stderr"], interval, score["n"], flags=flags))
     percent = bool(scores[0][name]["percent"])
     return ScoreRow(metric, name, tuple(values), (NO_TEST,) * (len(values) - 1), len(shared), percent)
 
@@ -141,6 +128,6 @@ def cost_rows(shared: SharedSamples) -> list[ScoreRow]:
     return rows
 
 
-def _mean_cost(costs: Sequence[float | None]) -> Value:
+def _mean_cost(costs: Sequence[float | None]) -> Estimate:
     known = [cost for cost in costs if cost is not None]
-    return Value(sum(known) / len(known)) if len(known) == len(costs) else Value(None, flags=("unknown",))
+    return Estimate(sum(known) / len(known)) if len(known) == len(costs) else Estimate(None, flags=("unknown",))

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from vtbench.scoring.credit import GRAPH
+from vtbench.stats import Estimate, RatioTerms, ratio_difference
 from vtbench.types import Record
-from vtbench_analysis.comparison.paired_statistics import RatioTerms, ratio_difference, ratio_estimate
 from vtbench_analysis.comparison.ratio_terms import accuracy_terms, rank_accuracy_terms, scene_graph_terms
+from vtbench_analysis.comparison.score_rows import ratio_value
 from vtbench_analysis.stored_run import StoredRun
 
 TOKEN_SCORES = (
@@ -45,15 +46,6 @@ REQUIRED_CUES: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A number and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerGroup:
     """Answers to one kind of question, or to all questions of a task."""
 
@@ -62,12 +54,12 @@ class AnswerGroup:
     n: int
     chance: float
     """Accuracy of a uniform guess; 0 where answers are open-ended."""
-    accuracy: Measured
+    accuracy: Estimate
     """Of the answers as written: accuracy, or tuple F1 of scene graphs."""
-    content_accuracy: Measured | None
+    content_accuracy: Estimate | None
     """The same with the answer's format put aside: accuracy by likelihood ranking where choices were ranked, else
     accuracy of the answers that could be parsed; None where none could."""
-    format_cost: Measured
+    format_cost: Estimate
     """What the format costs: `content_accuracy` minus `accuracy` on the same samples where choices were ranked, else
     the share of answers that could not be parsed."""
     ranked: bool
@@ -81,11 +73,11 @@ class CueProbe:
     """How well a probe decodes one cue from the visual tokens that enter the decoder."""
 
     name: str
-    accuracy: Measured
+    accuracy: Estimate
     chance: float
-    retention: Measured
+    retention: Estimate
     """(accuracy - chance) / (reference - chance): 1 nothing is lost, 0 everything."""
-    best_before: Measured | None = None
+    best_before: Estimate | None = None
     """The best retention at a stage before the connector: pixels, pixels through an untrained layer, vision tower."""
     lost_at: str = ""
     """The first stage, vision tower or connector, with retention significantly below one half; empty if none is."""
@@ -101,7 +93,7 @@ class Evidence:
     by_kind: tuple[AnswerGroup, ...] = ()
     cues: Mapping[str, CueProbe] = field(default_factory=dict)
     """By name of the cue."""
-    token_scores: Mapping[str, Measured] = field(default_factory=dict)
+    token_scores: Mapping[str, Estimate] = field(default_factory=dict)
     """Scores of the visual tokens by name: `rs`, `delta_rs`, `discarded`, `drop_f95`, `carriers`, ..."""
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Flags by score, of token scores and of `cue_<name>`, those without a value included."""
@@ -142,8 +134,8 @@ def cue_probe(name: str, score: Mapping[str, Any]) -> CueProbe | None:
     A probe is given the position or shape of the object that it is asked about. Where that alone reveals the cue (the
     probe is above chance on grey images), the accuracy on grey images is taken as chance.
     """
-    detail = score["detail"]
-    if score["value"] is None or not score["interval"]:
+    detail, accuracy = score["detail"], _stored_score(score)
+    if accuracy is None:
         return None
     readings = [r for r in detail["readings"] if r["probe"] == detail["probe"] and r["accuracy"] is not None]
     grey = [r["accuracy"] for r in readings if r["control"] == "grey" and "told_gives_away" in score["flags"]]
@@ -151,26 +143,23 @@ def cue_probe(name: str, score: Mapping[str, Any]) -> CueProbe | None:
     if chance >= reference:
         return None
 
-    def retention(value: float, low: float, high: float) -> Measured:
-        return Measured(*((x - chance) / (reference - chance) for x in (value, low, high)))
-
     stages = {
-        r["stage"]: retention(r["accuracy"], r["low"], r["high"])
+        r["stage"]: Estimate(r["accuracy"], interval=(r["low"], r["high"])).rescaled(zero=chance, one=reference)
         for r in readings
         if not r["control"] and r["low"] is not None
     }
     before = [stages[stage] for stage in _STAGES_BEFORE_CONNECTOR if stage in stages]
     return CueProbe(
         name.removeprefix(CUE_PREFIX),
-        Measured(score["value"], *score["interval"]),
+        accuracy,
         chance,
-        retention(score["value"], *score["interval"]),
-        max(before, key=lambda measured: measured.value, default=None),
+        accuracy.rescaled(zero=chance, one=reference),
+        max(before, key=lambda kept: kept.value or 0.0, default=None),
         _lost_at(stages, ("encoder", detail["stage"])),
     )
 
 
-def _lost_at(stages: Mapping[str, Measured], order: Sequence[str]) -> str:
+def _lost_at(stages: Mapping[str, Estimate], order: Sequence[str]) -> str:
     return next((stage for stage in order if stage in stages and stages[stage].high < LOST_RETENTION), "")
 
 
@@ -225,20 +214,19 @@ def _share_terms(records: Sequence[Record], marks: Sequence[bool]) -> RatioTerms
     return RatioTerms(np.array(marks, dtype=float), np.ones(len(marks)), clusters)
 
 
-def _estimate(terms: RatioTerms) -> Measured | None:
-    found = ratio_estimate(terms)
-    return Measured(found.value, *found.interval) if found.value is not None and found.interval else None
+def _estimate(terms: RatioTerms) -> Estimate | None:
+    found = ratio_value(terms)
+    return found if found.interval else None
 
 
-def _gain(written: RatioTerms, by_rank: RatioTerms) -> Measured | None:
+def _gain(written: RatioTerms, by_rank: RatioTerms) -> Estimate | None:
     """Return by how much likelihood ranking beats the written answers, paired by sample."""
-    found = ratio_difference(written, by_rank)
-    if found.value is None or (found.interval is None and "identical" not in found.flags):
-        return None
-    return Measured(found.value, *(found.interval or (found.value, found.value)))
+    found = ratio_difference(by_rank, written)
+    return found if found.interval else None
 
 
-def _stored_score(score: Mapping[str, Any]) -> Measured | None:
+def _stored_score(score: Mapping[str, Any]) -> Estimate | None:
     if score["value"] is None or not score["interval"]:
         return None
-    return Measured(score["value"], *score["interval"])
+    low, high = score["interval"]
+    return Estimate(score["value"], interval=(low, high))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vtbench_analysis.diagnosis.evidence import CUE_PREFIX, AnswerGroup, Evidence, Measured
+from vtbench.stats import Estimate
+from vtbench_analysis.diagnosis.evidence import CUE_PREFIX, AnswerGroup, Evidence
 from vtbench_analysis.diagnosis.rules import MIN_ACCURACY, Cause, Finding, Reason
 
 FEW_TOKENS = 0.5
@@ -22,22 +23,22 @@ class Recommendation:
     grounds: str
 
 
-def percent_text(measured: Measured) -> str:
+def percent_text(found: Estimate) -> str:
     """Format a share with its interval in percent.
 
-    >>> percent_text(Measured(0.524, 0.46, 0.58))
+    >>> percent_text(Estimate(0.524, interval=(0.46, 0.58)))
     '52.4 % (46.0 to 58.0)'
     """
-    return f"{100 * measured.value:.1f} % ({100 * measured.low:.1f} to {100 * measured.high:.1f})"
+    return f"{100 * (found.value or 0.0):.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f})"
 
 
-def number_text(measured: Measured) -> str:
+def number_text(found: Estimate) -> str:
     """Format a plain number with its interval.
 
-    >>> number_text(Measured(0.61, 0.6, 0.62))
+    >>> number_text(Estimate(0.61, interval=(0.6, 0.62)))
     '0.610 (0.600 to 0.620)'
     """
-    return f"{measured.value:.3f} ({measured.low:.3f} to {measured.high:.3f})"
+    return f"{found.value or 0.0:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def join_names(names: Iterable[str]) -> str:

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vtbench_analysis.diagnosis.evidence import LOST_RETENTION, AnswerGroup, CueProbe, Evidence, Measured
+from vtbench.stats import Estimate
+from vtbench_analysis.diagnosis.evidence import LOST_RETENTION, AnswerGroup, CueProbe, Evidence
 
 MIN_ACCURACY = 0.9
 """A group of answers fails where its whole interval is below this accuracy."""
@@ -79,19 +80,18 @@ def find_causes(evidence: Evidence) -> tuple[Finding, ...]:
     return _merge([finding for group in failing for finding in _group_findings(group, evidence)])
 
 
-def fails(accuracy: Measured) -> bool:
+def fails(accuracy: Estimate) -> bool:
     """Whether an accuracy is significantly below `MIN_ACCURACY`."""
     return accuracy.high < MIN_ACCURACY
 
 
-def above_chance(accuracy: Measured, chance: float) -> Measured:
+def above_chance(accuracy: Estimate, chance: float) -> Estimate:
     """Rescale an accuracy to 0 at chance and 1 at all right, so that questions with different chance compare.
 
-    >>> above_chance(Measured(0.75, 0.7, 0.8), chance=0.5).value
+    >>> above_chance(Estimate(0.75), chance=0.5).value
     0.5
     """
-    value, low, high = ((x - chance) / (1 - chance) for x in (accuracy.value, accuracy.low, accuracy.high))
-    return Measured(value, low, high)
+    return accuracy.rescaled(zero=chance, one=1.0)
 
 
 def _group_findings(group: AnswerGroup, evidence: Evidence) -> Iterator[Finding]:
@@ -106,7 +106,7 @@ def _group_findings(group: AnswerGroup, evidence: Evidence) -> Iterator[Finding]
         yield Finding(Cause.UNDETERMINED, (group,), reason=Reason.INCONCLUSIVE)
 
 
-def _content_finding(group: AnswerGroup, content_accuracy: Measured, evidence: Evidence) -> Finding:
+def _content_finding(group: AnswerGroup, content_accuracy: Estimate, evidence: Evidence) -> Finding:
     """Explain answers that are wrong whatever their format."""
     probed = [evidence.cues[name] for name in group.required_cues if name in evidence.cues]
     lost = tuple(cue for cue in probed if cue.retention.high < LOST_RETENTION)

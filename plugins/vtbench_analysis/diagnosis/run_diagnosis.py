@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def _evidence_document(evidence: Evidence) -> dict[str, Any]:
         "whole": _group_document(evidence.overall) if evidence.overall else None,
         "kinds": [_group_document(group) for group in evidence.by_kind],
         "cues": {name: _cue_document(cue) for name, cue in evidence.cues.items()},
-        "numbers": {name: asdict(measured) for name, measured in evidence.token_scores.items()},
+        "numbers": {name: found.row() for name, found in evidence.token_scores.items()},
         "flags": dict(evidence.flags),
     }
 
@@ -107,13 +107,20 @@ def _group_document(group: AnswerGroup) -> dict[str, Any]:
         "kind": group.kind,
         "n": group.n,
         "chance": group.chance,
-        "written": asdict(group.accuracy),
-        "knows": asdict(group.content_accuracy) if group.content_accuracy else None,
-        "form": asdict(group.format_cost),
+        "written": group.accuracy.row(),
+        "knows": group.content_accuracy.row() if group.content_accuracy else None,
+        "form": group.format_cost.row(),
         "ranked": group.ranked,
         "needs": list(group.required_cues),
     }
 
 
 def _cue_document(cue: CueProbe) -> dict[str, Any]:
-    return {"before" if name == "best_before" else name: value for name, value in asdict(cue).items()}
+    return {
+        "name": cue.name,
+        "accuracy": cue.accuracy.row(),
+        "chance": cue.chance,
+        "retention": cue.retention.row(),
+        "before": cue.best_before.row() if cue.best_before else None,
+        "lost_at": cue.lost_at,
+    }

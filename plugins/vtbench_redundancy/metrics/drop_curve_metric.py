@@ -12,7 +12,7 @@ from vtbench.budget import Budget
 from vtbench.errors import AdapterError
 from vtbench.metric import Batch
 from vtbench.scoring.credit import credit
-from vtbench.stats import mean
+from vtbench.stats import proportion
 from vtbench.types import Capability, Observation, Output, Record, Sample, Score
 from vtbench_budgets import DownSample, GridKeep, RandomKeep, TokenCount
 from vtbench_redundancy.scores.drop_curve import FRACTIONS, area_estimate, f95_estimate, has_signal
@@ -39,7 +39,7 @@ class DropCurve:
         """Score each sample's answers.
 
         Raises:
-            AdapterError: the model does not say how many tokens it read.
+            AdapterError: the model does not report how many tokens it read.
         """
         return [
             self._seen(sample, whole, {name: outputs[i] for name, outputs in batch.budgeted.items()})
@@ -76,11 +76,12 @@ class DropCurve:
         found = {f"drop_area{name}": area_estimate(scores_nF[p], clusters) for p, name in _ENDINGS.items()}
         found["drop_f95"] = f95_estimate(scores_nF["random"], clusters)
         fraction = found["drop_f95"].value
+        assert fraction is not None
         details["drop_f95"]["tokens"] = float(np.interp(np.log10(fraction), np.log10([*FRACTIONS, 1]), tokens_F[1:]))
         flags = {"drop_f95": ("at_most",)} if fraction == FRACTIONS[0] else {}
         return {
-            name: Score(s.value, s.stderr, s.interval, n, None, flags.get(name, ()), details[name], percent=False)
-            for name, s in found.items()
+            name: estimate.score(flags=flags.get(name, ()), detail=details[name], percent=False)
+            for name, estimate in found.items()
         }
 
 
@@ -92,14 +93,13 @@ def _curve(scores_nF: Mapping[str, np.ndarray], tokens_F: np.ndarray, clusters: 
     points += [("any", 1.0, ends, last)]
     curve = []
     for policy, fraction, c_nF, i in points:
-        estimate = mean(c_nF[:, i].tolist(), clusters)
-        low, high = estimate.interval or (None, None)
-        point = {"policy": policy, "fraction": fraction, "tokens": float(tokens_F[i]), "value": estimate.value}
-        curve.append({**point, "low": low, "high": high, "n": estimate.n})
+        estimate = proportion(c_nF[:, i].tolist(), clusters)
+        point = {"policy": policy, "fraction": fraction, "tokens": float(tokens_F[i])}
+        curve.append({**point, **estimate.row(), "n": estimate.n})
     return curve
 
 
 def _tokens(output: Output) -> int:
     if output.tokens_in is None:
-        raise AdapterError("metric drop_curve: the model does not say how many tokens it read (Output.tokens_in)")
+        raise AdapterError("metric drop_curve: the model does not report how many tokens it read (Output.tokens_in)")
     return output.tokens_in

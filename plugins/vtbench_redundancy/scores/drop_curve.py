@@ -8,11 +8,12 @@ encoder in what is public of arXiv 2602.06914: where tokens are redundant, few o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.integrate import trapezoid
 
-from vtbench_redundancy.statistics import IntervalEstimate, cluster_jackknife, cluster_mean
+from vtbench.stats import Estimate, difference, jackknife_of_means, mean
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 0.5)
 """Fractions of the visual tokens that are kept, between none and all."""
@@ -61,16 +62,12 @@ def f95(gains: np.ndarray, fractions: Sequence[float] = FRACTIONS) -> float:
     return float(10 ** (at[i] + share * (at[i + 1] - at[i])))
 
 
-def area_estimate(
-    score_nF: np.ndarray, clusters: Sequence[str], fractions: Sequence[float] = FRACTIONS
-) -> IntervalEstimate:
+def area_estimate(score_nF: np.ndarray, clusters: Sequence[str], fractions: Sequence[float] = FRACTIONS) -> Estimate:
     """Return `area` of scores, a column each for none, the fractions and all, with the interval of the jackknife."""
-    return cluster_jackknife(score_nF, clusters, lambda means: area(means, fractions))
+    return jackknife_of_means(score_nF, clusters, lambda means: area(means, fractions))
 
 
-def f95_estimate(
-    score_nF: np.ndarray, clusters: Sequence[str], fractions: Sequence[float] = FRACTIONS
-) -> IntervalEstimate:
+def f95_estimate(score_nF: np.ndarray, clusters: Sequence[str], fractions: Sequence[float] = FRACTIONS) -> Estimate:
     """Return `f95` of scores in [0, 1], a column each for none, the fractions and all.
 
     Its interval holds the fractions that are not told apart from 95 %: f95 of the upper and of the lower ends of the
@@ -78,16 +75,16 @@ def f95_estimate(
     covers 94 to 100 %, where a jackknife of log f95 covers 77 to 100 %.
     """
     gains_nF = score_nF[:, 1:] - (1 - RETAINED) * score_nF[:, :1] - RETAINED * score_nF[:, -1:]
-    each = [cluster_mean(column, clusters) for column in gains_nF.T]
+    each = [mean(column.tolist(), clusters) for column in gains_nF.T]
     value = f95(np.array([gain.value for gain in each]), fractions)
     intervals = [gain.interval for gain in each if gain.interval]
+    found = Estimate(value, n=len(score_nF), clusters=each[0].clusters)
     if not intervals:
-        return IntervalEstimate(value, None, None)
+        return found
     low, high = (f95(np.array(ends), fractions) for ends in zip(*intervals, strict=True))
-    return IntervalEstimate(value, None, (high, low))
+    return replace(found, interval=(high, low))
 
 
 def has_signal(score_nF: np.ndarray, clusters: Sequence[str]) -> bool:
     """Whether answers with all tokens are better than answers with none, by the interval of the mean difference."""
-    gain = cluster_mean(score_nF[:, -1] - score_nF[:, 0], clusters)
-    return gain.interval is not None and gain.interval[0] > 0
+    return difference(score_nF[:, -1].tolist(), score_nF[:, 0].tolist(), clusters).low > 0

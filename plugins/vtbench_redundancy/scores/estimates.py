@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vtbench_redundancy.convergence import below_noise
 from vtbench_redundancy.estimators.gaussian import Information, information
 from vtbench_redundancy.estimators.image_groups import assign_groups, jackknife_subsets
 from vtbench_redundancy.estimators.normal_scores import normal_scores
 from vtbench_redundancy.estimators.permutation_null import noisy_pixels
 from vtbench_redundancy.protocol import HALVES_IMAGES_PER_DIMENSION, Protocol
 from vtbench_redundancy.scores.sample_budget import SampleBudget, images_needed
-from vtbench_redundancy.statistics import below_noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Estimates:
     choices: int
     """Choices of tokens that were averaged."""
     low: bool
-    """Whether Σ_i I(Z_i ; X̃) is too small for a score (`statistics.below_noise`)."""
+    """Whether Σ_i I(Z_i ; X̃) is too small for a score (`convergence.below_noise`)."""
 
     @classmethod
     def of(cls, found: Sequence[Information], groups: int) -> Estimates:

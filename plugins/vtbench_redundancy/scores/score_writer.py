@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from vtbench.stats import jackknife
 from vtbench.types import Score
+from vtbench_redundancy.convergence import unconverged
 from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.statistics import group_jackknife, t_interval, unconverged
 
 
 def rounded(values: Tensor) -> Any:
@@ -44,16 +45,15 @@ class ScoreWriter:
         if low:
             return self.missing("low_information", **more)
         groups, facts, flags = self.protocol.groups, {**self.facts, **more}, self.flags
-        value, stderr = float(values_T[0]), self.protocol.widen * float(group_jackknife(values_T, groups))
+        value, *replicates = values_T[: groups + 1].tolist()
+        found = jackknife(value, replicates, self.n, self.protocol.widen)
         if checked:
             # the mean of two halves shows the bias of small samples, with hardly more noise
             half = float(values_T[groups + 1 :].mean()) if len(values_T) > groups + 1 else None
             facts["half"] = half
-            if unconverged(value, half, stderr):
+            if unconverged(found, half):
                 flags = (*flags, "unconverged")
-        return Score(
-            value, stderr, t_interval(value, stderr, groups - 1), self.n, flags=flags, detail=facts, percent=False
-        )
+        return found.score(flags=flags, detail=facts, percent=False)
 
     def missing(self, flag: str, **more: Any) -> Score:
         """Write a score without a value."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vtbench.stats import jackknife_stderr
 from vtbench.types import Score
 from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.estimators.image_groups import assign_groups, jackknife_subsets
@@ -23,7 +24,6 @@ from vtbench_redundancy.features.array_features import extract_features
 from vtbench_redundancy.inputs.array_stream import Array
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, few_images_flag
 from vtbench_redundancy.scores.score_writer import ScoreWriter, flag_synergy
-from vtbench_redundancy.statistics import group_jackknife
 
 PAIRS = 8
 MOST_COORDINATES = 3
@@ -106,7 +106,7 @@ def pair_redundancy(
     def rs(nats_T2: Tensor) -> tuple[Tensor, bool]:
         """RS, and whether there is too little information for it."""
         joint, each = nats_T2.T
-        return 1 - joint / each, float(each[0]) <= 3 * float(group_jackknife(each, protocol.groups))
+        return 1 - joint / each, float(each[0]) <= 3 * jackknife_stderr(each[1 : protocol.groups + 1].tolist())
 
     near, gaussian = measure(data, "ksg"), measure(data, "gaussian")
     (value, low), (of_gaussian, low_gaussian) = rs(gaussian + near - measure(like, "ksg")), rs(gaussian)

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from vtbench.types import Score
+from vtbench_redundancy.convergence import below_noise
 from vtbench_redundancy.estimators.covariances import Moments, blocks, half_log_det
 from vtbench_redundancy.estimators.image_groups import assign_groups, jackknife_subsets
 from vtbench_redundancy.estimators.normal_scores import normal_scores
 from vtbench_redundancy.estimators.permutation_null import NoisyPixels, noisy_pixels
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, few_images_flag
 from vtbench_redundancy.scores.score_writer import ScoreWriter, rounded
-from vtbench_redundancy.statistics import below_noise
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ def _claim(
         if there != keys:
             raise VtbenchError(
                 f"{path}: another config was trained here, which differs in {', '.join(differing(keys, there))}; "
-                "set these alike, or choose another directory"
+                "give these the same values, or choose another directory"
             )
         return
     facts = {"config": keys, "versions": versions(registry.plugins()) | {"torch": torch.__version__}}

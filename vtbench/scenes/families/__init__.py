@@ -1,1 +1,1 @@
-"""The built-in scene families, one a module; `vtbench.scenes.builtin` lists them."""
+"""The built-in scene families, one per module; `vtbench.scenes.builtin` lists them."""

@@ -38,7 +38,7 @@ class Occlusion(BaseSceneFamily):
         placed = place_overlapping(settings, rng, hidden, front)
         if placed is None:
             return None
-        # Nothing else comes near the hidden object, so what the front one leaves of it is what can be seen.
+        # No other object comes near the hidden one, so its visible part is what the front object leaves uncovered.
         hidden, front, visible = placed
         aside = place_all(rng, settings.scene, [front], [hidden])
         if aside is None:

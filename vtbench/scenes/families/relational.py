@@ -52,7 +52,7 @@ def place_overlapping(
         fit.
     """
     reach = (a.diameter + b.diameter) // 2
-    # Nearer than this one hides the other, farther they hardly meet: masks are drawn only for what may pass.
+    # At smaller distances one object hides the other, at larger ones they hardly overlap: masks are computed between.
     nearest, farthest = 9 * reach * reach, 64 * reach * reach
     low_a, high_a = centre_range(a)
     low_b, high_b = centre_range(b)

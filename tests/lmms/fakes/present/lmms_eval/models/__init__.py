@@ -23,8 +23,8 @@ class Model:
             yield self.task_dict[task][split][number], function(self.task_dict[task][split][number])
 
     def answer(self, doc, messages, settings):
-        *pictures, question = messages[0]["content"]
-        return f"{len(pictures)} pictures, {pictures[0]['url'].getpixel((0, 0))}, {question['text']}"
+        *images, question = messages[0]["content"]
+        return f"{len(images)} images, {images[0]['url'].getpixel((0, 0))}, {question['text']}"
 
     def generate_until(self, requests):
         return [
@@ -39,7 +39,7 @@ class Simple(Model):
     def generate_until(self, requests):
         function = requests[0].args[2]
         docs = [self.task_dict[r.args[4]][r.args[5]][r.args[3]] for r in requests]
-        return [f"{len(function(doc))} pictures, {r.args[0]}" for r, doc in zip(requests, docs, strict=True)]
+        return [f"{len(function(doc))} images, {r.args[0]}" for r, doc in zip(requests, docs, strict=True)]
 
 
 class Mutating(Model):

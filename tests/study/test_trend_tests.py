@@ -1,21 +1,20 @@
-"""Statistics of the study: coverage of intervals over seeds and images, and trend tests against brute force."""
+"""Statistics of the study: rows of means over seeds, and trend tests against brute force."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr, ttest_ind
 
-from vtbench_study.statistics import (
+from vtbench.stats import Estimate
+from vtbench_study.model_results import mean_row
+from vtbench_study.trend_tests import (
     jonckheere,
     jonckheere_p,
-    mean_of_independent,
-    mean_over_seeds,
     rank_correlation,
     smallest_jonckheere_p,
     trend_correlation,
@@ -33,40 +32,14 @@ def split(values: Sequence[float], sizes: Sequence[int]) -> list[list[float]]:
     return groups
 
 
-def test_intervals_over_seeds_and_images_cover_the_mean() -> None:
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(400):
-        image_error = rng.normal(0, 0.02)  # shared by all seeds
-        values = 0.5 + image_error + rng.normal(0, 0.03, 3)
-        mean = mean_over_seeds(values.tolist(), [0.02] * 3)
-        covered += mean.low <= 0.5 <= mean.high
-    assert 0.93 <= covered / 400 <= 0.995
-
-
-def test_the_interval_of_one_seed_is_that_over_images() -> None:
-    mean = mean_over_seeds([0.5], [0.1])
-    assert mean.seed_sd is None
-    assert mean.high - mean.mean == pytest.approx(0.1 * 2.262, abs=1e-3)
-
-
-def test_unknown_values_are_left_out_of_the_mean_and_kept_in_the_list() -> None:
-    mean = mean_over_seeds([0.5, None, 0.7], [None, None, None])
-    assert mean.mean == pytest.approx(0.6)
-    assert mean.values == (0.5, None, 0.7)
-    assert mean_over_seeds([None], [None]).mean is None
-    assert mean_over_seeds([0.5], [None]).low is None
-
-
-def test_intervals_of_fractions_end_at_0_and_1() -> None:
-    mean = mean_over_seeds([0.01, 0.99], [0.1, 0.1], bounded=True)
-    assert (mean.low, mean.high) == (0.0, 1.0)
-
-
-def test_a_mean_of_independent_values_needs_all_of_them() -> None:
-    assert mean_of_independent([0.2, None], [0.1, 0.1]) == (None, None)
-    assert mean_of_independent([0.25, 0.5], [0.1, None]) == (0.375, None)
-    assert mean_of_independent([], []) == (None, None)
+def test_a_row_has_what_seeds_and_images_contribute() -> None:
+    row = mean_row([Estimate(0.5, 0.01), Estimate(None), Estimate(0.7, 0.03)])
+    assert list(row) == ["mean", "low", "high", "seed_sd", "image_se", "values"]
+    assert (row["mean"], row["values"]) == (pytest.approx(0.6), [0.5, None, 0.7])
+    assert (row["seed_sd"], row["image_se"]) == (pytest.approx(0.02**0.5), pytest.approx(0.0005**0.5))
+    assert mean_row([Estimate(0.01), Estimate(0.99)], bounded=True)["low"] == 0.0
+    unknown = mean_row([Estimate(None, 0.1)])
+    assert [value for name, value in unknown.items() if name != "values"] == [None] * 5
 
 
 def test_welch_and_rank_correlation_are_scipys_and_none_for_too_few_values() -> None:

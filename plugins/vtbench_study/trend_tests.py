@@ -1,4 +1,4 @@
-"""The statistics of a study: means over seeds with intervals, and tests for a trend over ordered groups.
+"""Tests for a trend over ordered groups and for a difference of two groups, in few values each.
 
 Nothing here knows about models or claims: numbers go in, numbers come out.
 """
@@ -7,102 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata, spearmanr, t, ttest_ind
+from scipy.stats import rankdata, spearmanr, ttest_ind
 
-IMAGE_DF = 9
-"""Degrees of freedom of a standard error over images: the jackknife has ten groups."""
 PERMUTATIONS = 20_000
 """Permutations drawn for the p-value of `trend_correlation`."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeedMean:
-    """A mean over training seeds with its uncertainty. The field names are keys of study.json.
-
-    Attributes:
-        mean: over the seeds that have a value; None if none has.
-        low, high: 95 % interval over seeds and images; None if neither standard error is known.
-        seed_sd: standard deviation between seeds; None for one seed.
-        image_se: standard error of the mean due to the choice of images.
-        values: one per seed.
-    """
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    seed_sd: float | None
-    image_se: float | None
-    values: tuple[float | None, ...]
-
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
-        return asdict(self) | {"values": list(self.values)}
-
-
-def mean_over_seeds(values: Sequence[float | None], stderrs: Sequence[float | None], bounded: bool = False) -> SeedMean:
-    """Return the mean over seeds with an interval that covers other seeds and other images.
-
-    All seeds see the same images, so the error over images does not average out: SE² = SD² / k + mean(SE_image²). The
-    interval is Student's t with Satterthwaite's degrees of freedom (Biometrics Bulletin 2:110, 1946), from k - 1 for
-    the seeds and 9 for the images.
-
-    Args:
-        values: one per seed; None if unknown.
-        stderrs: the standard error of each value over images; None if unknown.
-        bounded: whether values lie in [0, 1]; the interval is then clipped to it.
-
-    >>> m = mean_over_seeds([0.5, 0.6, 0.7], [0.01, 0.01, 0.01])
-    >>> round(m.mean, 3), round(m.low, 3), round(m.high, 3), round(m.seed_sd, 3)
-    (0.6, 0.361, 0.839, 0.1)
-    """
-    known = [value for value in values if value is not None]
-    if not known:
-        return SeedMean(None, None, None, None, None, tuple(values))
-    mean, k = float(np.mean(known)), len(known)
-    sd = float(np.std(known, ddof=1)) if k > 1 else None
-    variances = [stderr**2 for stderr in stderrs if stderr is not None]
-    image_variance = float(np.mean(variances)) if variances else None
-    parts = [(sd**2 / k, k - 1)] if sd is not None else []
-    parts += [(image_variance, IMAGE_DF)] if image_variance is not None else []
-    total = sum(variance for variance, _ in parts)
-    if not parts:
-        return SeedMean(mean, None, None, None, None, tuple(values))
-    df = total**2 / sum(v**2 / part_df for v, part_df in parts) if total > 0 else 1.0
-    half = float(t.ppf(0.975, df)) * math.sqrt(total)
-    low, high = (max(0.0, mean - half), min(1.0, mean + half)) if bounded else (mean - half, mean + half)
-    return SeedMean(mean, low, high, sd, None if image_variance is None else math.sqrt(image_variance), tuple(values))
-
-
-def mean_of_independent(
-    values: Sequence[float | None], stderrs: Sequence[float | None]
-) -> tuple[float | None, float | None]:
-    """Return the mean of independent estimates, and its standard error sqrt(sum of SE²) / n.
-
-    The mean is None if any value is unknown, the standard error if any is unknown.
-
-    >>> mean_of_independent([0.2, 0.4], [0.03, 0.04])
-    (0.30000000000000004, 0.025)
-    """
-    if not values or any(value is None for value in values):
-        return None, None
-    known = [stderr for stderr in stderrs if stderr is not None]
-    stderr = sum(stderr**2 for stderr in known) ** 0.5 / len(values) if len(known) == len(values) else None
-    return sum(value for value in values if value is not None) / len(values), stderr
-
-
-def mean_of_known(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are known; None if none is."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-def stderr_of_interval(low: float | None, high: float | None) -> float | None:
-    """Return the standard error behind a normal 95 % interval: its width / 3.92."""
-    return None if low is None or high is None else (high - low) / 3.92
 
 
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float | None:
