@@ -36,6 +36,7 @@ from vtbench_hf.checkpoint.published import save_published
 from vtbench_hf.prompts import prompt_text
 from vtbench_llava import WEIGHTS
 from vtbench_training.small_models.llava import build_llava
+from vtbench_training.small_models.sizes import Sizes
 
 TASK = "relational"
 
@@ -154,8 +155,8 @@ def main() -> None:
 def save_random_llava(width: int, directory: Path) -> str:
     """Write a LLaVA of that width with random weights and the embedded model's processor; return its directory."""
     processor = LlavaProcessor.from_pretrained(WEIGHTS)
-    sizes = {"hidden": width, "layers": 12, "heads": width // 64, "kv_heads": width // 64, "intermediate": 4 * width}
-    model = build_llava(**sizes, vocab_size=len(processor.tokenizer))
+    sizes = Sizes(hidden=width, layers=12, heads=width // 64, kv_heads=width // 64, intermediate=4 * width)
+    model = build_llava(sizes, vocab_size=len(processor.tokenizer))
     print(f"{model.num_parameters() / 1e6:.0f} million parameters")
     save_published(model, processor, directory, torch.float32)
     return str(directory)

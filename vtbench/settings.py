@@ -88,6 +88,15 @@ def checked(
     return settings(**{name: check_value(kinds[name], value, label(name), error) for name, value in values.items()})
 
 
+def split_settings(settings: type, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the values that are fields of a settings dataclass, and all others."""
+    own = {field.name for field in fields(settings)}
+    return (
+        {name: value for name, value in values.items() if name in own},
+        {name: value for name, value in values.items() if name not in own},
+    )
+
+
 def check_fields(instance: Any, label: Callable[[str], str] = str, error: type[VtbenchError] = VtbenchError) -> None:
     """Check the fields of a settings dataclass as `checked` does: for a `__post_init__`, whoever makes the instance.
 

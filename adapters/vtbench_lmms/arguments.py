@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge
 
 from vtbench.errors import AdapterError
-from vtbench.settings import checked
+from vtbench.settings import checked, split_settings
 
 Pixels = Annotated[int, Ge(1)]
 
@@ -40,12 +40,10 @@ def checked_arguments(arguments: Mapping[str, Any]) -> tuple[LmmsArguments, dict
     Raises:
         AdapterError: names the argument that is invalid.
     """
-    own = {field.name for field in fields(LmmsArguments)}
-    given = {name: value for name, value in arguments.items() if name in own}
+    given, model_args = split_settings(LmmsArguments, arguments)
     settings = checked(LmmsArguments, given, "model 'lmms': {}".format, AdapterError)
     if not settings.model:
         raise AdapterError("model 'lmms' needs a model of lmms-eval: --model-args model=huggingface,pretrained=DIR")
-    model_args = {name: value for name, value in arguments.items() if name not in own}
     if isinstance(model_args.get("pretrained"), str):
         model_args["pretrained"] = _checkpoint_path(model_args["pretrained"])
     return settings, model_args

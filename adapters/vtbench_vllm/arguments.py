@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Annotated, Any, get_args
 
 from vtbench.errors import AdapterError, nearest
-from vtbench.settings import check_value, checked
+from vtbench.settings import check_value, checked, split_settings
 
 RESERVED: Mapping[str, str] = {
     "model": "pretrained= names the checkpoint",
@@ -59,10 +59,8 @@ def checked_arguments(arguments: Mapping[str, Any]) -> tuple[VllmArguments, dict
     """
     from vtbench_vllm.engine import engine_args_class
 
-    own = {field.name for field in fields(VllmArguments)}
-    engine = {name: value for name, value in arguments.items() if name not in own}
+    given, engine = split_settings(VllmArguments, arguments)
     checked_engine = checked_engine_arguments(engine, engine_args_class())
-    given = {name: value for name, value in arguments.items() if name in own}
     return checked(VllmArguments, given, _label, AdapterError), checked_engine
 
 

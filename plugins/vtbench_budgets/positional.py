@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -53,9 +53,7 @@ class GridKeep:
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
         """Take the token nearest to the centre of each cell."""
         total = visual.tokens.shape[1]
-        counts = [self.amount.of(total, key) for key in keys]
-        grids = {k: kept(on_grid(visual, k), total) for k in set(counts)}
-        return [grids[k] for k in counts]
+        return _by_count(self.amount, total, keys, lambda k: kept(on_grid(visual, k), total))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +70,16 @@ class DownSample:
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
         """Average each token into the cell of its centre; a cell without a token takes the nearest one."""
         total = visual.tokens.shape[1]
-        counts = [self.amount.of(total, key) for key in keys]
-        means = {k: _cell_means(visual.boxes, total, k) for k in set(counts)}
-        return [means[k] for k in counts]
+        return _by_count(self.amount, total, keys, lambda k: _cell_means(visual.boxes, total, k))
+
+
+def _by_count(
+    amount: TokenCount, total: int, keys: Sequence[str], make: Callable[[int], np.ndarray]
+) -> list[np.ndarray]:
+    """Return the weights of each key, which depend on its number of tokens alone and are made once for each number."""
+    counts = [amount.of(total, key) for key in keys]
+    made = {count: make(count) for count in set(counts)}
+    return [made[count] for count in counts]
 
 
 def kept(chosen: Sequence[int] | np.ndarray, total: int) -> np.ndarray:

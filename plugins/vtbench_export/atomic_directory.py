@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vtbench.runs.writer import lock
 from vtbench_export.errors import ExportError
 
 
@@ -25,9 +26,10 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     partial = target.with_name(target.name + ".partial")
     with _os_errors(target):
         partial.mkdir(parents=True, exist_ok=True)
-        lock = os.open(partial, os.O_RDONLY)
+        opened = os.open(partial, os.O_RDONLY)
         try:
-            _lock(lock, target)
+            if not lock(opened):
+                raise ExportError(f"{target}: another export is writing here; wait for it, or choose another --output")
             _empty(partial)
             try:
                 yield partial
@@ -36,7 +38,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
         finally:
-            os.close(lock)
+            os.close(opened)
 
 
 def _require_empty(target: Path) -> None:
@@ -53,22 +55,6 @@ def _empty(directory: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def _lock(directory: int, target: Path) -> None:
-    """Lock the directory against other processes; the lock of a killed process is released by the system."""
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        return
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ExportError(
-            f"{target}: another export is writing here; wait for it, or choose another --output"
-        ) from None
-    except OSError:  # a file system without locks
-        return
 
 
 @contextmanager

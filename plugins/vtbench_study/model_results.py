@@ -15,6 +15,7 @@ import numpy as np
 
 from vtbench.report import previews
 from vtbench.runs.reader import read_records, read_run, runs
+from vtbench.scoring import credit
 from vtbench.stats import Estimate, mean_of_independent, mean_over_seeds
 from vtbench_probes import retention_matrix
 from vtbench_probes.retention_table import STAGES
@@ -88,9 +89,8 @@ def example_image(directory: Path) -> str | None:
 
 
 def main_score(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a family's main score with its name: tuple F1 if answers are scene graphs, else accuracy."""
-    graph = scores.get("tuple_f1")
-    name = "tuple_f1" if graph is not None and graph["value"] is not None else "acc"
+    """Return a family's main score with its name."""
+    name = credit.main_score({name: score["value"] for name, score in scores.items()})
     return {"score": name, **_score(scores[name])}
 
 

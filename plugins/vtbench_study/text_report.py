@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vtbench.console.formatting import number
+from vtbench.console.tables import print_line, score_table, table_console
 from vtbench.executor import JobResult
 from vtbench_study.paper_claims import SIGNIFICANCE_LEVEL
 
@@ -19,16 +20,11 @@ def print_progress(ended: JobResult, done: int, total: int) -> None:
 
 def print_study(document: Mapping[str, Any]) -> None:
     """Print the table with the paper's numbers beside ours, accuracy by family, and the verdicts."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    console = table_console(stderr=False)
     quick = " (quick: too small to conclude from)" if document["plan"]["quick"] else ""
-    rows = Table(title=f"Redundancy Score and accuracy{quick}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    rows = score_table(f"Redundancy Score and accuracy{quick}")
     for column in ("trained on", "RS", "95 %", "own images", "accuracy", "95 %", "paper claims", "flags"):
         rows.add_column(column, justify="left" if column in ("trained on", "flags") else "right")
     for row in document["table"]:
@@ -41,9 +37,7 @@ def print_study(document: Mapping[str, Any]) -> None:
         )  # fmt: skip
     console.print(rows)
     families = document["plan"]["families"]
-    rows = Table(
-        title="Accuracy by family (tuple F1 for scene graphs)", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
-    )
+    rows = score_table("Accuracy by family (tuple F1 for scene graphs)")
     rows.add_column("trained on")
     for family in families:
         rows.add_column(escape(family), justify="right")
@@ -51,11 +45,9 @@ def print_study(document: Mapping[str, Any]) -> None:
         rows.add_row(escape(arm), *(number(cells[f]["mean"], True) if f in cells else "" for f in families))
     console.print(rows)
     for claim in document["claims"]:
-        console.print(f"{claim['verdict']:>15}  {claim['text']} {trend_text(claim)}", highlight=False, markup=False)
+        print_line(console, f"{claim['verdict']:>15}  {claim['text']} {trend_text(claim)}")
     for row in document["advice"]:
-        console.print(
-            f"{'helps' if row['helps'] else 'does not help':>15}  {advice_text(row)}", highlight=False, markup=False
-        )
+        print_line(console, f"{'helps' if row['helps'] else 'does not help':>15}  {advice_text(row)}")
 
 
 def interval_text(mean: Mapping[str, Any], percent: bool) -> str:

@@ -8,6 +8,7 @@ import torch
 from tokenizers import Tokenizer, models
 
 from vtbench_training.small_models.llava import build_llava, build_processor
+from vtbench_training.small_models.sizes import Sizes
 
 PROMPT = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "is it red?"}]}]
 
@@ -16,7 +17,7 @@ def test_the_same_seed_builds_the_same_model_and_leaves_the_random_state_alone()
     sizes = {"hidden": 32, "heads": 2, "kv_heads": 2, "layers": 1, "intermediate": 32}
     vision = {"vision_hidden": 32, "vision_heads": 2, "vision_layers": 1, "image_size": 28}
     state = torch.get_rng_state()
-    one, other, third = (build_llava(**sizes, **vision, vocab_size=64, seed=seed) for seed in (1, 1, 2))
+    one, other, third = (build_llava(Sizes(**sizes, **vision), vocab_size=64, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     weights, same, different = ([p.detach() for p in m.parameters()] for m in (one, other, third))
     assert all(map(torch.equal, weights, same))

@@ -22,6 +22,7 @@ from vtbench_families import FAMILIES
 from vtbench_hf.checkpoint.loader import make_greedy
 from vtbench_hf.checkpoint.published import save_published
 from vtbench_training.small_models.llava import build_llava, build_processor
+from vtbench_training.small_models.sizes import Sizes
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("adapters", "openai", "vtbench_echo")]
 import tiny_models
@@ -75,7 +76,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     trainer = trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator([], trainer)
     processor = build_processor(tokenizer, image_size=56, patch_size=14)
-    model = build_llava(32, 2, 2, 32, 2, 2, 2, 64, image_size=56, vocab_size=len(processor.tokenizer), seed=1)
+    model = build_llava(Sizes(32, 2, 2, 32, 2, 2, 2, 64, image_size=56), len(processor.tokenizer), seed=1)
     for weight in model.parameters():  # initial weights are too small to tell one answer from another
         weight.data *= 4 if weight.ndim > 1 else 1
     make_greedy(model.generation_config, processor.tokenizer)

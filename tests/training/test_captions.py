@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from string import Formatter
 
@@ -21,9 +22,9 @@ from vtbench.scenes.scene import CANVAS, Scene, SceneObject
 from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES, RelationSettings, SceneSettings
 from vtbench_hf.checkpoint.published import save_published
 from vtbench_training.pretrain.caption_scores import score_captions
-from vtbench_training.pretrain.caption_stage import ROW_TOKENS, CaptionStream
+from vtbench_training.pretrain.caption_stage import ROW_TOKENS, caption_texts
 from vtbench_training.pretrain.captions import CUES, PROMPTS, Caption, caption
-from vtbench_training.pretrain.packing import Packer
+from vtbench_training.pretrain.packing import PackedStream, Packer
 from vtbench_training.pretrain.pipeline import pretrain, question_templates
 from vtbench_training.pretrain.recipe import RECIPES, InitialTower, Recipe, Stage
 from vtbench_training.pretrain.scene_stream import SceneStream
@@ -213,8 +214,11 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_batches_depend_on_their_step_alone_and_fill_their_room() -> None:
     tokenizer = train_tokenizer()
     schedule = replace(FEW, batch_size=8)
-    stream = CaptionStream(SceneStream(MIX, 1), Packer(tokenizer, 64), schedule, 0, RECIPES["neutral"])
-    later = CaptionStream(SceneStream(MIX, 1), Packer(tokenizer, 64), schedule, 2, RECIPES["neutral"])
+    recipe, packer = RECIPES["neutral"], Packer(tokenizer, 64)
+    texts = partial(caption_texts, packer, recipe.questions, False)
+    stream, later = (
+        PackedStream(SceneStream(MIX, 1), packer, texts, schedule, first, recipe.sizes.image_size) for first in (0, 2)
+    )
     batch = [*stream][2]
     (same,) = [*later]
     assert all(torch.equal(batch[key], same[key]) for key in batch)

@@ -57,7 +57,8 @@ class RunWriter:
             (path / "visual").mkdir(exist_ok=True)
             for file in (path / "samples.jsonl", path / "batches.jsonl", *(path / "visual").glob("*.jsonl")):
                 _drop_torn_line(file)
-        _lock(self._file(path / "samples.jsonl"), path)
+        if not lock(self._file(path / "samples.jsonl")):
+            raise ResultsError(f"{path}: another process is writing this run; wait for it, or leave --resume out")
         self.done: dict[str, set[int]] = defaultdict(set)
         """Indices of the stored samples, by task."""
         for line in lines(path / "samples.jsonl"):
@@ -255,17 +256,20 @@ def _drop_torn_line(path: Path) -> None:
         os.truncate(path, len(whole))
 
 
-def _lock(file: FileIO, path: Path) -> None:
-    """Lock the run against other processes; the lock of a killed process is released."""
+def lock(file: FileIO | int) -> bool:
+    """Lock an open file or directory against other processes; a killed process leaves no lock.
+
+    Returns:
+        False where another process holds it; True where it is locked now, or where there are no locks.
+    """
     try:
         import fcntl
     except ImportError:  # not a POSIX system
-        return
+        return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ResultsError(
-            f"{path}: another process is writing this run; wait for it, or leave --resume out"
-        ) from error
+    except BlockingIOError:
+        return False
     except OSError:  # a file system without locks
-        return
+        return True
+    return True

@@ -6,6 +6,8 @@ The mean credit is `acc` for closed answers. For scene graphs it is the mean of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vtbench.errors import TaskError
 from vtbench.scoring.answers import exact_match
 from vtbench.scoring.graph import parse_graph
@@ -24,6 +26,18 @@ def credit(text: str | None, sample: Sample) -> float:
         TaskError: the target of a scene graph is not in the line grammar.
     """
     return graph_counts(text, sample).f1 if sample.kind == GRAPH else float(exact_match(text, sample)[1])
+
+
+def main_score(values: Mapping[str, float | None]) -> str:
+    """Return the name of a task's main score: tuple F1 where answers are scene graphs, else accuracy.
+
+    >>> main_score({"acc": 0.9, "rank_acc": 0.8}), main_score({"acc": 0.1, "tuple_f1": 0.7})
+    ('acc', 'tuple_f1')
+
+    Args:
+        values: of the task's scores by name.
+    """
+    return "tuple_f1" if values.get("tuple_f1") is not None else "acc"
 
 
 def graph_counts(text: str | None, sample: Sample) -> Counts:

@@ -82,7 +82,7 @@ def load(
     if not path.is_dir():
         hub = {"revision": arguments.revision, "local_files_only": is_offline(adapter, pretrained)}
     options = {"trust_remote_code": remote_code, **hub}
-    with _quiet():
+    with quiet():
         model_type = checked_model_type(adapter, source, options, (only,) if isinstance(only, str) else only, never)
         processor = load_processor(source, model_type, options, arguments.chat_template)
         directory = Path(transformers.utils.cached_file(source, "config.json", **hub)).parent
@@ -191,8 +191,8 @@ def _load_model(source: str, options: dict[str, Any], dtype: torch.dtype, attn_i
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Turn transformers' progress bars and warnings off while it loads."""
+def quiet() -> Iterator[None]:
+    """Turn transformers' progress bars and warnings off while it loads or saves."""
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

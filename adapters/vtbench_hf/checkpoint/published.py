@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 
+from vtbench_hf.checkpoint.loader import quiet
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
@@ -49,7 +51,8 @@ def save_published(
     fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         fresh.chmod(0o755)  # mkdtemp makes it readable by its owner only
-        model.save_pretrained(fresh)
+        with quiet():
+            model.save_pretrained(fresh)
         processor.save_pretrained(fresh)
         # transformers 5 writes these settings to processor_config.json; readers of published checkpoints look here
         processor.image_processor.save_pretrained(fresh)

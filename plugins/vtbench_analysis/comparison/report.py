@@ -7,6 +7,7 @@ from typing import Any
 
 import vtbench
 from vtbench.console.formatting import number
+from vtbench.console.tables import print_line, score_table, table_console
 from vtbench.report import environment
 from vtbench.stats import Estimate
 from vtbench_analysis.comparison.run_comparison import RunComparison, TaskComparison
@@ -15,18 +16,13 @@ from vtbench_analysis.comparison.score_rows import ScoreRow
 
 def print_comparison(comparison: RunComparison) -> None:
     """Print which run has which letter, and a table for each task."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    console = table_console(stderr=False)
     for letter, run in zip(ascii_uppercase, comparison.runs, strict=False):
-        console.print(f"{letter}  {run.path}", highlight=False, markup=False, soft_wrap=True)
+        print_line(console, f"{letter}  {run.path}")
     for task, compared in comparison.tables.items():
-        table = Table(title=escape(task), title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        table = score_table(task)
         left = ("score", "run", "test, flags")
         for column in ("score", "run", "value", "95 %", "Δ to A", "95 %", "p", "p Holm", "test, flags"):
             table.add_column(column, justify="left" if column in left else "right", no_wrap=column not in left[2:])
@@ -47,9 +43,9 @@ def print_comparison(comparison: RunComparison) -> None:
                 ]
                 table.add_row("", letter, *cells)
         console.print(table)
-        console.print(shared_samples_text(compared), highlight=False, markup=False, soft_wrap=True)
+        print_line(console, shared_samples_text(compared))
         for name, reason in compared.not_compared.items():
-            console.print(f"not compared {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+            print_line(console, f"not compared {name}: {reason}")
 
 
 def comparison_page(comparison: RunComparison) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import vtbench
 from vtbench.registry import Registry
 from vtbench.runs.writer import write_file
-from vtbench.types import Score
+from vtbench.scoring.credit import main_score
 from vtbench_training.finetune.base_model import base_arguments
 from vtbench_training.finetune.settings import FineTune
 
@@ -89,16 +89,11 @@ def _measure(settings: Mapping[str, Any], families: list[str]) -> dict[str, Any]
     """Return the numbers of one model; `settings` are those of `vtbench.run`."""
     rs = vtbench.run(**settings, tasks=["probe"], metrics=["redundancy"]).scores["probe"]["rs"]
     answers = vtbench.run(**settings, tasks=families, metrics=["accuracy", "scene_graph"], split="val").scores
+    accuracy = {family: {name: score.value for name, score in scores.items()} for family, scores in answers.items()}
     return {
         "information": rs.detail.get("information_joint"),
         "rs": rs.value,
         "rs_interval": rs.interval,
         "flags": list(rs.flags),
-        "accuracy": {family: _main_score(scores).value for family, scores in answers.items()},
+        "accuracy": {family: values[main_score(values)] for family, values in accuracy.items()},
     }
-
-
-def _main_score(scores: dict[str, Score]) -> Score:
-    """Return a family's main score: tuple F1 where answers are scene graphs, else accuracy."""
-    graph = scores.get("tuple_f1")
-    return graph if graph is not None and graph.value is not None else scores["acc"]

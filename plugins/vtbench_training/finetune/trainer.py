@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from multiprocessing import get_start_method
@@ -23,7 +22,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch.utils.data import DataLoader
-from transformers.utils import logging
 
 from vtbench.adapter import TrainableAdapter
 from vtbench.errors import VtbenchError, nearest
@@ -166,22 +164,10 @@ def _train(
         trainable.merge_lora().cpu().eval()
         unfinished = directory / "model.part"
         shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
-        with writing(directory / "model", "the finished model", unfinished), no_bars():
+        with writing(directory / "model", "the finished model", unfinished):
             unfinished.mkdir()
             adapter.save(unfinished, _name(precision))
             os.replace(unfinished, directory / "model")
-
-
-@contextmanager
-def no_bars() -> Iterator[None]:
-    """Switch transformers' progress bars off."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _accelerator(device: torch.device, trackers: Sequence[str], directory: Path) -> Accelerator:

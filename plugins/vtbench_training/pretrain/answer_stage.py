@@ -5,48 +5,33 @@ The loss is the cross-entropy of the answers' tokens, and the grounding head's.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vtbench.adapter import IGNORE_INDEX
 from vtbench.scenes.rng import HashRng
-from vtbench_training.pretrain.curriculum import Curriculum
+from vtbench.scenes.scene import Scene
+from vtbench_training.pretrain.curriculum import Curriculum, PromptAnswer
 from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, GroundingHead
 from vtbench_training.pretrain.packed_forward import packed_forward
 from vtbench_training.pretrain.packing import Packer
 from vtbench_training.pretrain.recipe import Recipe
-from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.small_models.base import SmallVLM
-from vtbench_training.training_loop import Schedule, StepStream
 
 
-class AnswerStream(StepStream):
-    """Batches of an answer stage, from a given step on."""
+def question_texts(curriculum: Curriculum, recipe: Recipe, seed: int, scene: Scene, number: int) -> list[PromptAnswer]:
+    """Return the questions about a training scene.
 
-    def __init__(
-        self,
-        scenes: SceneStream,
-        curriculum: Curriculum,
-        packer: Packer,
-        schedule: Schedule,
-        first_step: int,
-        recipe: Recipe,
-    ) -> None:
-        self.scenes, self.curriculum, self.packer, self.recipe = scenes, curriculum, packer, recipe
-        super().__init__(first_step, schedule.steps)
-        self.batch_size = schedule.batch_size
-
-    def batch(self, step: int) -> dict[str, Tensor]:
-        """Return the batch of one step."""
-        images, rows = [], []
-        for number in range(step * self.batch_size, (step + 1) * self.batch_size):
-            scene = self.scenes.scene(number)
-            images.append(self.scenes.image(scene, self.recipe.sizes.image_size))
-            draws = HashRng("questions", self.scenes.seed, number)
-            rows.append(self.curriculum.questions(scene, draws, self.recipe.questions, self.recipe.graph_percent))
-        return {"images": torch.from_numpy(np.stack(images)), **self.packer.batch(rows)}
+    Args:
+        curriculum: asks them.
+        recipe: how many.
+        seed: of the scenes.
+        scene: asked about.
+        number: of the scene.
+    """
+    draws = HashRng("questions", seed, number)
+    return curriculum.questions(scene, draws, recipe.questions, recipe.graph_percent)
 
 
 class AnswerStage(nn.Module):

@@ -7,7 +7,6 @@ that fine-tuning on a family starts from a model without any.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,53 +20,33 @@ from vtbench_training.pretrain.curriculum import PromptAnswer
 from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, GroundingHead
 from vtbench_training.pretrain.packed_forward import packed_forward
 from vtbench_training.pretrain.packing import Packer
-from vtbench_training.pretrain.recipe import Recipe
-from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.small_models.base import SmallVLM
-from vtbench_training.training_loop import Schedule, StepStream
 
 ROW_TOKENS = 200
 """Most tokens of captions for an image."""
 
 
-class CaptionStream(StepStream):
-    """Batches of a caption stage, from a given step on."""
+def caption_texts(packer: Packer, most: int, directions: bool, scene: Scene, number: int) -> list[PromptAnswer]:
+    """Return captions of a training scene, as many as fit: rows of equal length need no padding.
 
-    def __init__(
-        self,
-        scenes: SceneStream,
-        packer: Packer,
-        schedule: Schedule,
-        first_step: int,
-        recipe: Recipe,
-        directions: bool = False,
-    ) -> None:
-        super().__init__(first_step, schedule.steps)
-        self.scenes, self.packer, self.recipe = scenes, packer, recipe
-        self.batch_size, self.directions = schedule.batch_size, directions
-
-    def batch(self, step: int) -> dict[str, Tensor]:
-        """Return the batch of one step."""
-        images, rows = [], []
-        for number in range(step * self.batch_size, (step + 1) * self.batch_size):
-            scene = self.scenes.scene(number)
-            images.append(self.scenes.image(scene, self.recipe.sizes.image_size))
-            rows.append(self._row(scene, number * self.recipe.questions))
-        return {"images": torch.from_numpy(np.stack(images)), **self.packer.batch(rows)}
-
-    def _row(self, scene: Scene, first_seed: int) -> list[PromptAnswer]:
-        """Return captions of one image, as many as fit: rows of equal length need no padding."""
-        row: list[PromptAnswer] = []
-        left = ROW_TOKENS
-        for seed in range(first_seed, first_seed + self.recipe.questions):
-            made = caption(scene, seed, self.directions)
-            prompt = HashRng("prompt", scene.hash, seed).choice(PROMPTS)
-            text = PromptAnswer(prompt, made.text, answer_mentions=made.mentions)
-            left -= len(self.packer.encode(text).ids)
-            if row and left < 0:
-                break
-            row.append(text)
-        return row
+    Args:
+        packer: counts their tokens.
+        most: number of captions.
+        directions: whether they are mostly about on which side of another an object lies.
+        scene: described.
+        number: of the scene.
+    """
+    row: list[PromptAnswer] = []
+    left = ROW_TOKENS
+    for seed in range(number * most, (number + 1) * most):
+        made = caption(scene, seed, directions)
+        prompt = HashRng("prompt", scene.hash, seed).choice(PROMPTS)
+        text = PromptAnswer(prompt, made.text, answer_mentions=made.mentions)
+        left -= len(packer.encode(text).ids)
+        if row and left < 0:
+            break
+        row.append(text)
+    return row
 
 
 class CaptionStage(nn.Module):

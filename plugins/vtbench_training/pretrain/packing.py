@@ -6,7 +6,7 @@ Each is thus exactly the prompt that it is at test time, while the image is comp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,11 @@ from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 from vtbench.adapter import IGNORE_INDEX
+from vtbench.scenes.scene import Scene
 from vtbench_training.pretrain.curriculum import Mention, PromptAnswer
+from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.small_models.base import LLAVA_FORMAT, PromptFormat
+from vtbench_training.training_loop import Schedule, StepStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,41 @@ class Packer:
             "centres": np.array(centres, np.float32).reshape(-1, 2),
         }
         return {key: torch.from_numpy(value) for key, value in arrays.items()}
+
+
+class PackedStream(StepStream):
+    """Batches of a stage that packs texts about an image into a row, from a given step on.
+
+    Args:
+        scenes: source of the images.
+        packer: packs the texts.
+        texts: returns the prompts and answers about a scene, given the scene and its number.
+        schedule: number of steps, and images in a batch.
+        first_step: the first step.
+        image_size: side of the images in pixels.
+    """
+
+    def __init__(
+        self,
+        scenes: SceneStream,
+        packer: Packer,
+        texts: Callable[[Scene, int], list[PromptAnswer]],
+        schedule: Schedule,
+        first_step: int,
+        image_size: int,
+    ) -> None:
+        super().__init__(first_step, schedule.steps)
+        self.scenes, self.packer, self.texts = scenes, packer, texts
+        self.batch_size, self.image_size = schedule.batch_size, image_size
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the batch of one step."""
+        images, rows = [], []
+        for number in range(step * self.batch_size, (step + 1) * self.batch_size):
+            scene = self.scenes.scene(number)
+            images.append(self.scenes.image(scene, self.image_size))
+            rows.append(self.texts(scene, number))
+        return {"images": torch.from_numpy(np.stack(images)), **self.packer.batch(rows)}
 
 
 def _mention_tokens(encoded: Encoding, mentions: Sequence[Mention], shift: int) -> list[tuple[int, float, float]]:

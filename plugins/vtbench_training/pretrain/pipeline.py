@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,10 +15,10 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from vtbench.errors import VtbenchError
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
-from vtbench_training.pretrain.answer_stage import AnswerStage, AnswerStream
-from vtbench_training.pretrain.caption_stage import CaptionStage, CaptionStream
+from vtbench_training.pretrain.answer_stage import AnswerStage, question_texts
+from vtbench_training.pretrain.caption_stage import CaptionStage, caption_texts
 from vtbench_training.pretrain.curriculum import Curriculum
-from vtbench_training.pretrain.packing import Packer
+from vtbench_training.pretrain.packing import PackedStream, Packer
 from vtbench_training.pretrain.recipe import InitialTower, Recipe, Stage
 from vtbench_training.pretrain.scene_stream import SceneStream
 from vtbench_training.pretrain.tower_init import load_tower
@@ -69,10 +70,12 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: LogCal
         def batches(first: int, stage: Stage = stage, scenes: SceneStream = scenes) -> Iterable[dict[str, Tensor]]:
             if stage.kind == "tower":
                 return _loader(DenseLabelStream(scenes, stage.schedule, first, sizes.image_size, sizes.grid))
-            if stage.kind == "decoder":
-                return _loader(AnswerStream(scenes, curriculum, packer, stage.schedule, first, recipe))
-            directions = stage.kind == "directions"
-            return _loader(CaptionStream(scenes, packer, stage.schedule, first, recipe, directions))
+            texts = (
+                partial(question_texts, curriculum, recipe, scenes.seed)
+                if stage.kind == "decoder"
+                else partial(caption_texts, packer, recipe.questions, stage.kind == "directions")
+            )
+            return _loader(PackedStream(scenes, packer, texts, stage.schedule, first, sizes.image_size))
 
         modules = stages[stage.kind]
         name = f"{number}-{stage.kind}"

@@ -60,9 +60,9 @@ class SmallVLM:
 
     description: ClassVar[str]
     """Its architecture in a line, for its model card."""
-    vision_modules: ClassVar[tuple[str, ...]]
+    vision_modules: ClassVar[tuple[str, ...]] = ("model.vision_tower",)
     """Modules that vision stages train and language stages freeze."""
-    prompt_format: ClassVar[PromptFormat]
+    prompt_format: ClassVar[PromptFormat] = LLAVA_FORMAT
     bidirectional_prefix: ClassVar[bool] = False
     """Whether image and question attend to each other in both directions (a prefix language model). The image's states
     then depend on the question, so that two questions cannot share them."""
@@ -111,8 +111,9 @@ class SmallVLM:
         return tokens
 
     def visual_tokens(self, pixels: Pixels) -> Tensor:
-        """Return the tokens that replace the placeholders, (B, N, d)."""
-        raise NotImplementedError
+        """Return the tokens that replace the placeholders, (B, N, d). Here: the patches through the connector."""
+        tokens: Tensor = self.model.model.multi_modal_projector(self.patch_features(pixels))
+        return tokens
 
     def is_placeholder(self, ids: Tensor) -> Tensor:
         """Return which tokens are placeholders."""

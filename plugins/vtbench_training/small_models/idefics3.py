@@ -17,7 +17,7 @@ from transformers import (
     LlamaConfig,
 )
 
-from vtbench_training.small_models.base import LLAVA_FORMAT, Pixels, SmallVLM
+from vtbench_training.small_models.base import Pixels, SmallVLM
 from vtbench_training.small_models.components import (
     CLIP_MEAN,
     CLIP_STD,
@@ -79,7 +79,6 @@ class Idefics3(SmallVLM):
 
     description = "Idefics3 (SmolVLM): SigLIP, 2 x 2 patches folded into a token, linear connector, LLaMA"
     vision_modules = ("model.vision_model",)
-    prompt_format = LLAVA_FORMAT
 
     def __init__(self, model: Any, processor: Any, sizes: Sizes) -> None:
         super().__init__(model, processor, sizes)

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from vtbench_hf.checkpoint.processor import without_video
-from vtbench_training.small_models.base import LLAVA_FORMAT, Pixels, SmallVLM
+from vtbench_training.small_models.base import Pixels, SmallVLM
 from vtbench_training.small_models.components import (
     CLIP_MEAN,
     CLIP_STD,
@@ -75,8 +75,6 @@ class InternVL(SmallVLM):
     """Folded patches in the decoder's sequence."""
 
     description = "InternVL: ViT, 2 x 2 patches folded into a token, two-layer MLP connector, Qwen2"
-    vision_modules = ("model.vision_tower",)
-    prompt_format = LLAVA_FORMAT
 
     def __init__(self, model: Any, processor: Any, sizes: Sizes) -> None:
         super().__init__(model, processor, sizes)

@@ -5,12 +5,10 @@ Its patches are its visual tokens.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
-from torch import Tensor
 from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
@@ -21,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from vtbench_training.small_models.base import LLAVA_FORMAT, Pixels, SmallVLM
+from vtbench_training.small_models.base import SmallVLM
 from vtbench_training.small_models.components import chat_template, decoder_sizes, seeded, tower_sizes
 from vtbench_training.small_models.sizes import Sizes
 from vtbench_training.small_models.tokenizer import train_tokenizer
@@ -32,56 +30,25 @@ IMAGE = "<image>"
 def build(sizes: Sizes, seed: int = 0) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """Return a random model and its processor."""
     backend = train_tokenizer()
-    model = build_llava(**asdict(sizes), vocab_size=backend.get_vocab_size(), seed=seed)
+    model = build_llava(sizes, backend.get_vocab_size(), seed)
     return model, build_processor(backend, sizes.image_size, sizes.patch_size)
 
 
-def build_llava(
-    vision_hidden: int = 160,
-    vision_layers: int = 4,
-    vision_heads: int = 5,
-    hidden: int = 160,
-    layers: int = 6,
-    heads: int = 5,
-    kv_heads: int = 5,
-    intermediate: int = 320,
-    image_size: int = 112,
-    patch_size: int = 14,
-    vocab_size: int = 1024,
-    seed: int = 0,
-) -> LlavaForConditionalGeneration:
+def build_llava(sizes: Sizes, vocab_size: int = 1024, seed: int = 0) -> LlavaForConditionalGeneration:
     """Return a random LLaVA in float32 for a tokenizer of one's own, as `build` does for the benchmark's.
 
     Args:
-        vision_hidden: this and all others up to `patch_size`: as in `Sizes`.
-        vision_layers: see `Sizes`.
-        vision_heads: see `Sizes`.
-        hidden: see `Sizes`.
-        layers: see `Sizes`.
-        heads: see `Sizes`.
-        kv_heads: see `Sizes`.
-        intermediate: see `Sizes`.
-        image_size: see `Sizes`.
-        patch_size: see `Sizes`.
+        sizes: of its parts.
         vocab_size: of the tokenizer, whose ids 0 to 3 are `<pad>`, `<s>`, `</s>` and `<image>`.
         seed: of the weights; the same arguments give the same model, and the caller's random state is left alone.
+
+    Raises:
+        ValueError: the image is not a whole number of patches wide.
     """
-    if image_size % patch_size:
-        raise ValueError(f"image_size {image_size} is not a multiple of patch_size {patch_size}")
-    sizes = Sizes(
-        vision_hidden,
-        vision_layers,
-        vision_heads,
-        hidden,
-        layers,
-        heads,
-        kv_heads,
-        intermediate,
-        image_size,
-        patch_size,
-    )
+    if sizes.image_size % sizes.patch_size:
+        raise ValueError(f"image_size {sizes.image_size} is not a multiple of patch_size {sizes.patch_size}")
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**tower_sizes(sizes), projection_dim=vision_hidden),
+        vision_config=CLIPVisionConfig(**tower_sizes(sizes), projection_dim=sizes.vision_hidden),
         text_config=LlamaConfig(**decoder_sizes(sizes, vocab_size)),
         image_token_index=3,
         image_seq_length=sizes.grid**2,
@@ -132,14 +99,7 @@ class Llava(SmallVLM):
     """The tower's patches go through the connector into the decoder's sequence."""
 
     description = "CLIP ViT, two-layer MLP connector, LLaMA"
-    vision_modules = ("model.vision_tower",)
-    prompt_format = LLAVA_FORMAT
 
     def __init__(self, model: Any, processor: Any, sizes: Sizes) -> None:
         super().__init__(model, processor, sizes)
         self.prefix_ids = [*self.tokenizer.encode("<s>USER: ").ids, *[model.config.image_token_id] * sizes.grid**2]
-
-    def visual_tokens(self, pixels: Pixels) -> Tensor:
-        """Return the patches through the connector."""
-        tokens: Tensor = self.model.model.multi_modal_projector(self.patch_features(pixels))
-        return tokens

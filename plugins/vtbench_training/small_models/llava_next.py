@@ -20,7 +20,7 @@ from transformers import (
     LlavaNextProcessor,
 )
 
-from vtbench_training.small_models.base import LLAVA_FORMAT, Pixels, SmallVLM
+from vtbench_training.small_models.base import Pixels, SmallVLM
 from vtbench_training.small_models.components import chat_template, decoder_sizes, seeded, tower_sizes
 from vtbench_training.small_models.sizes import Sizes
 from vtbench_training.small_models.tokenizer import bpe_tokenizer
@@ -71,8 +71,6 @@ class LlavaNext(SmallVLM):
     """The tower's patches through the connector, as the whole image and as a tile with newline tokens."""
 
     description = "LLaVA-NeXT: CLIP ViT on the image and its tile, two-layer MLP connector, LLaMA"
-    vision_modules = ("model.vision_tower",)
-    prompt_format = LLAVA_FORMAT
 
     def __init__(self, model: Any, processor: Any, sizes: Sizes) -> None:
         super().__init__(model, processor, sizes)
@@ -81,8 +79,7 @@ class LlavaNext(SmallVLM):
 
     def visual_tokens(self, pixels: Pixels) -> Tensor:
         """Return the patches through the connector: plain, then row by row with newline tokens."""
-        tokens: Tensor = self.model.model.multi_modal_projector(self.patch_features(pixels))
-        grid = self.sizes.grid
+        tokens, grid = super().visual_tokens(pixels), self.sizes.grid
         marks = self.model.model.image_newline.to(tokens.dtype).expand(len(tokens), grid, 1, -1)
         rows = torch.cat([tokens.unflatten(1, (grid, grid)), marks], dim=2)
         return torch.cat([tokens, rows.flatten(1, 2)], dim=1)

@@ -19,7 +19,7 @@ from transformers import (
     MllamaVisionConfig,
 )
 
-from vtbench_training.small_models.base import LLAVA_FORMAT, Pixels, SmallVLM
+from vtbench_training.small_models.base import Pixels, SmallVLM
 from vtbench_training.small_models.components import (
     CLIP_MEAN,
     CLIP_STD,
@@ -76,7 +76,6 @@ class Mllama(SmallVLM):
         "Llama 3.2 Vision: two-stage ViT, linear projection, LLaMA in which every other layer is cross-attention"
     )
     vision_modules = ("model.vision_model",)
-    prompt_format = LLAVA_FORMAT
 
     def __init__(self, model: Any, processor: Any, sizes: Sizes) -> None:
         super().__init__(model, processor, sizes)

@@ -59,7 +59,6 @@ class PaliGemma(SmallVLM):
     """The tower's patches in front of a prefix language model."""
 
     description = "PaliGemma: SigLIP, linear connector, Gemma that reads image and question both ways"
-    vision_modules = ("model.vision_tower",)
     prompt_format = PromptFormat(after="\n")
     bidirectional_prefix = True
 
@@ -75,9 +74,4 @@ class PaliGemma(SmallVLM):
     def patch_features(self, pixels: Pixels) -> Tensor:
         """Return the tower's last hidden state."""
         tokens: Tensor = self.model.model.vision_tower(pixels["pixel_values"]).last_hidden_state
-        return tokens
-
-    def visual_tokens(self, pixels: Pixels) -> Tensor:
-        """Return the patches through the connector."""
-        tokens: Tensor = self.model.model.multi_modal_projector(self.patch_features(pixels))
         return tokens
