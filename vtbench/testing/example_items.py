@@ -85,8 +85,10 @@ def with_budgets(metric: Metric, batch: Batch) -> Batch:
 
 def _budgeted(samples: Sequence[Sample], name: str) -> list[Output]:
     seed = sum(name.encode())
-    counts = {"tokens_in": 2 + seed % 7, "visual_tokens_in": seed % 7}
-    return [replace(example_output(sample, sample.index * seed % 5 > 1), **counts) for sample in samples]
+    return [
+        replace(example_output(sample, sample.index * seed % 5 > 1), tokens_in=2 + seed % 7, visual_tokens_in=seed % 7)
+        for sample in samples
+    ]
 
 
 def example_records(samples: Sequence[Sample]) -> list[Record]:
