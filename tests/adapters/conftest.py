@@ -11,9 +11,6 @@ import tiny_models
 from transformers import AutoModelForImageTextToText
 
 from vtbench.registry import Registry
-from vtbench_families import FAMILIES
-
-ADAPTERS = {kind: adapter for adapter, entry in FAMILIES.items() for kind in entry.model_types}
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +19,13 @@ def adapter_of():
     registry = Registry()
 
     def make(name: str, directory: Path, **arguments: Any) -> Any:
-        adapter = ADAPTERS[name.partition(",")[0]]
+        adapter = tiny_models.ADAPTERS[name.partition(",")[0]]
         return registry.adapter(adapter, {"pretrained": str(directory), **arguments}, device="cpu", dtype="float32")
 
     return make
 
 
-@pytest.fixture(scope="session", params=[name for name in tiny_models.FAMILIES if name.partition(",")[0] in ADAPTERS])
+@pytest.fixture(scope="session", params=tiny_models.ADAPTED_FAMILIES)
 def family(request, tmp_path_factory, adapter_of):
     """Give the adapter of a checkpoint, what transformers loads of it, and a processor that no adapter has seen."""
     name = request.param

@@ -15,34 +15,34 @@ WITHOUT = {"blip-2, t5", "idefics", "mllama", "paligemma"}
 """Families whose visual tokens are in no prompt, or in one that no causal decoder reads."""
 
 
-@pytest.fixture
-def frugal(family):
-    if "budget" not in family.adapter.capabilities:
-        pytest.skip("it takes no token budget")
-    return family
+with_budget = pytest.mark.parametrize(
+    "family", [name for name in tiny_models.ADAPTED_FAMILIES if name not in WITHOUT], indirect=True
+)
 
 
 def test_those_take_a_budget_whose_decoder_is_causal_and_reads_visual_tokens(family):
     assert ("budget" in family.adapter.capabilities) == (family.name not in WITHOUT)
 
 
+@with_budget
 @pytest.mark.parametrize("text", ["random:f=1", "grid:f=1", "downsample:f=1"])
-def test_a_budget_that_keeps_every_token_is_none(frugal, text):
+def test_a_budget_that_keeps_every_token_is_none(family, text):
     samples = tiny_models.batch()
-    assert frugal.adapter.generate(samples, 7, Registry().budget(text)) == frugal.adapter.generate(samples, 7)
+    assert family.adapter.generate(samples, 7, Registry().budget(text)) == family.adapter.generate(samples, 7)
 
 
-def test_likelihoods_are_those_of_plain_transformers_without_the_dropped_embeddings(frugal):
+@with_budget
+def test_likelihoods_are_those_of_plain_transformers_without_the_dropped_embeddings(family):
     """Embeddings and positions are taken where the language model is given the full prompt; the marks of rows stay."""
-    model, budget = frugal.model, Registry().budget("random:f=0.5")
-    reader = model.language_model if frugal.name == "blip-2" else model  # BLIP-2 itself reads nothing without pixels
+    model, budget = family.model, Registry().budget("random:f=0.5")
+    reader = model.language_model if family.name == "blip-2" else model  # BLIP-2 itself reads nothing without pixels
     inner = getattr(model, "model", model)
     language = getattr(inner, "language_model", None) or inner.text_model
     samples = tiny_models.batch()
-    for sample, ranked in zip(samples, frugal.adapter.rank(samples, budget), strict=True):
+    for sample, ranked in zip(samples, family.adapter.rank(samples, budget), strict=True):
         given = []
         hook = language.register_forward_pre_hook(lambda _, a, kw, to=given: to.append(kw), with_kwargs=True)
-        inputs = plain.processed(frugal.name, frugal.processor, [sample])
+        inputs = plain.processed(family.name, family.processor, [sample])
         with torch.no_grad():
             model(**inputs)
         hook.remove()
@@ -59,7 +59,7 @@ def test_likelihoods_are_those_of_plain_transformers_without_the_dropped_embeddi
         left_P[places] = False
         left_P[places[kept]] = True
         for choice, logprob in zip(sample.choices, ranked.logprobs, strict=True):
-            added = torch.tensor(frugal.adapter.choice_tokenizer(ids_P[-8:].tolist(), choice))
+            added = torch.tensor(family.adapter.choice_tokenizer(ids_P[-8:].tolist(), choice))
             after_XT = (positions_XP.max() + 1 + torch.arange(len(added))).expand(len(positions_XP), -1)
             positions = torch.cat([positions_XP[:, left_P], after_XT], 1)
             positions = positions[:, None] if len(positions) > 1 else positions

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from vtbench.types import Sample
+from vtbench_families import FAMILIES as ADAPTED
 from vtbench_hf.checkpoint.loader import LoadedModel, make_greedy
 from vtbench_training.small_models import random_model
 from vtbench_training.small_models.sizes import QuerySizes, Sizes
@@ -49,6 +50,11 @@ FAMILIES: dict[str, Callable[..., tuple[Any, Any]]] = {
 """By model type and, after a comma, variant: builders of a model and its processor."""
 BUILDERS = ("llava", "idefics3", "qwen2_vl", "paligemma", "blip-2", "internvl", "mllama")
 """Those that `hf` is tested on."""
+
+
+ADAPTERS = {kind: adapter for adapter, entry in ADAPTED.items() for kind in entry.model_types}
+"""By model type: the adapter of `vtbench_families` that serves it."""
+ADAPTED_FAMILIES = [name for name in FAMILIES if name.partition(",")[0] in ADAPTERS]
 
 
 def loaded(name: str, seed: int = 2, loud: bool = True) -> LoadedModel:

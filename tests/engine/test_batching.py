@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtbench.engine.batching import FIRST_SIZE, LARGEST_SIZE, AutoBatchSize, Failure, replay, run_with_backoff
+from vtbench.engine.batching import (
+    FIRST_SIZE,
+    LARGEST_SIZE,
+    AutoBatchSize,
+    Failure,
+    Prefetcher,
+    replay,
+    run_with_backoff,
+)
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.types import Sample
 
@@ -31,11 +40,17 @@ def test_it_grows_while_throughput_does_and_stops_where_it_does_not() -> None:
     assert grow(lambda n: max(1.0, n / 32)).size == 32
 
 
-def test_one_slow_batch_does_not_end_growth() -> None:
-    size = AutoBatchSize()
-    for seconds in (1.0, 9.0, 1.0):  # the second batch waits for something else
-        size.took(size.size, seconds)
-    assert size.size == 4 * FIRST_SIZE
+def test_a_doubled_batch_must_gain_a_tenth() -> None:
+    assert grow(lambda n: n if n == FIRST_SIZE else n / 1.05).size == FIRST_SIZE
+    assert grow(lambda n: n if n == FIRST_SIZE else n / 1.2).size == 2 * FIRST_SIZE
+
+
+def test_a_size_is_judged_by_the_best_of_three_batches() -> None:
+    for slow, size_after in ((0, 4), (1, 4), (2, 4), (3, 1)):  # slow ones wait for something else
+        size = AutoBatchSize()
+        for seconds in (1.0, *[9.0] * slow, 1.0):
+            size.took(size.size, seconds)
+        assert size.size == size_after * FIRST_SIZE
 
 
 def test_fixed_sizes_stay_but_for_memory() -> None:
@@ -57,9 +72,24 @@ def test_out_of_memory_ends_growth_for_good() -> None:
 
 
 class Quiz:
-    """All of a task that `replay` reads."""
+    """All of a task that `replay` and `Prefetcher` use."""
 
     name = "quiz"
+
+    def __init__(self) -> None:
+        self.made: list[int] = []
+
+    def sample(self, index: int, image_size: int | None = None) -> Sample:
+        self.made.append(index)
+        return sample(index)
+
+
+def test_one_batch_is_prepared_ahead() -> None:
+    task = Quiz()
+    with ThreadPoolExecutor(1) as pool:
+        prefetcher = Prefetcher(task, range(10), None, pool)  # type: ignore[arg-type]
+        assert [prepared.index for prepared in prefetcher.take(3)] == [0, 1, 2]
+    assert task.made == [0, 1, 2, 3, 4, 5], "and not two batches: images are large"
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.01, 0.1, 1.0, 9.0]), st.sampled_from([None, 1, 2])), max_size=12))

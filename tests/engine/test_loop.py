@@ -248,6 +248,12 @@ def test_a_hopeless_run_ends_with_one_error(tmp_path: Path, size: int | str) -> 
     assert samples(path) == []
 
 
+def test_first_samples_that_fail_in_several_ways_do_not_end_a_run(tmp_path: Path) -> None:
+    first = [f"question {i}?" for i in range(10)]
+    result = go(quiz(tmp_path, 20), model_args={"breaks_on": first[::2], "fails_on": first[1::2]}, batch_size=4)
+    assert result.document["failed"] == {"quiz": 10}
+
+
 def test_all_samples_of_a_small_task_may_fail(tmp_path: Path) -> None:
     result = go(quiz(tmp_path, 5), model_args={"breaks_on": ["*"]}, batch_size=2)
     assert len(samples(result.path)) == 5
