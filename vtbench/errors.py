@@ -36,8 +36,21 @@ class ExecutorError(VtbenchError):
     """An executor cannot be used by any model: it is not reachable, or has no resources for a worker."""
 
 
+class ModelUnavailable(AdapterError):
+    """The model went away during a run: its endpoint is down. The run stops with what it has; `--resume` goes on."""
+
+
 class SampleError(VtbenchError):
-    """One sample cannot be made or answered, e.g. an unreadable image. It becomes a failed record; the run goes on."""
+    """One sample cannot be made or answered, e.g. an unreadable image. It becomes a failed record; the run goes on.
+
+    Args:
+        message: the place, what is wrong, what to do.
+        transient: whether the same sample may succeed later (a busy endpoint), so that `--resume` asks it again.
+    """
+
+    def __init__(self, message: str, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class OutOfMemory(Exception):

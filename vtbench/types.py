@@ -39,6 +39,8 @@ class Sample:
     prompt: str
     """The question; the adapter adds image placeholders and the chat template."""
     target: str
+    references: tuple[str, ...] = ()
+    """Further right answers, beside `target`; an answer is right if it fits one of them."""
     choices: tuple[str, ...] = ()
     """The closed set of answers, for ranking; empty if the answer is open."""
     kind: str = ""
@@ -62,6 +64,11 @@ class Output:
     """log p(choice | images, prompt) in nats, summed over the choice's tokens, one per entry of `Sample.choices`."""
     logprob_tokens: tuple[int, ...] | None = None
     """Number of tokens of each choice, for length-normalised ranking."""
+    finish_reason: str | None = None
+    """Why the text ends: `stop` (the model ended it), `length` (cut at the maximal number of tokens, or at the model's
+    context), or an engine's own word; None if the engine does not say."""
+    reasoning: str | None = None
+    """What the model wrote before its answer, if the engine gives it apart from the answer; it is kept, not scored."""
     tokens_in: int | None = None
     """Prompt length in the model's tokens, including the visual tokens that the decoder reads, without padding."""
     visual_tokens_in: int | None = None
@@ -122,12 +129,18 @@ class Record:
     image_sha256: tuple[str, ...] = ()
     """sha256 of each image's decoded RGB bytes."""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
     output: str | None = None
+    finish_reason: str | None = None
+    """That of `Output`: `length` if the answer was cut."""
+    reasoning: str | None = None
     logprobs: tuple[float, ...] | None = None
     scores: Mapping[str, Observation] = field(default_factory=dict)
     """Observations by metric name."""
     error: str | None = None
     """Why there is no answer; None if there is one. A failed sample counts neither as right nor as wrong."""
+    transient: bool = False
+    """Whether the error may be gone next time (a busy endpoint); `--resume` asks such a sample again."""
     seconds: float = 0.0
     tokens_in: int | None = None
     visual_tokens_in: int | None = None

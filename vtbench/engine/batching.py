@@ -90,6 +90,11 @@ class Failure:
 
     error: Exception
 
+    @property
+    def transient(self) -> bool:
+        """Whether the sample may succeed when it is asked again."""
+        return isinstance(self.error, SampleError) and self.error.transient
+
     def __str__(self) -> str:
         if isinstance(self.error, SampleError):
             return str(self.error)

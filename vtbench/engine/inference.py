@@ -136,22 +136,40 @@ def to_records(
     for m in batch:
         if isinstance(m.sample, Failure):
             name = f"{task.name}/{m.index}"
-            yield Record(task.name, name, m.index, prompt="", target="", error=str(m.sample)), m.sample.error
+            yield (
+                Record(
+                    task.name, name, m.index, prompt="", target="", error=str(m.sample), transient=m.sample.transient
+                ),
+                m.sample.error,
+            )
     good = [m.sample for m in batch if isinstance(m.sample, Sample)]
     for sample, got in run_with_backoff(good, ask, out_of_memory):
         facts: dict[str, Any] = {
             name: getattr(sample, name)
-            for name in ("id", "index", "prompt", "target", "choices", "kind", "cluster", "scene_hash", "meta")
+            for name in (
+                "id",
+                "index",
+                "prompt",
+                "target",
+                "references",
+                "choices",
+                "kind",
+                "cluster",
+                "scene_hash",
+                "meta",
+            )
         }
         record = Record(task=task.name, image_sha256=prepared[id(sample)].image_sha256, **facts)
         if isinstance(got, Failure):
-            yield replace(record, error=str(got)), got.error
+            yield replace(record, error=str(got), transient=got.transient), got.error
         else:
             said = got.output
             yield (
                 replace(
                     record,
                     output=said.text,
+                    finish_reason=said.finish_reason,
+                    reasoning=said.reasoning,
                     logprobs=said.logprobs,
                     tokens_in=said.tokens_in,
                     visual_tokens_in=said.visual_tokens_in,
