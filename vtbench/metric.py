@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from vtbench.types import Capability, Observation, Output, Record, Sample, Score, VisualTokens
+from vtbench.types import Capability, Observation, Output, Record, Sample, Score, Task, VisualTokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,8 +58,9 @@ class Metric(Protocol):
 class Fittable(Protocol):
     """An object fitted on a task's first samples: a visual metric, or a token budget with a given mean.
 
-    The loop encodes the first samples once for all fittable objects of a task and passes each its first `fit_samples`.
-    It stores every `state` in visual/ and calls `load_state` before the first query, in a new run and in a resumed one.
+    The loop encodes the first samples once for all fittable objects of a task and passes each its first `fit_samples`,
+    or those of another task (`FittedElsewhere`). It stores every `state` in visual/ and calls `load_state` before the
+    first query, in a new run and in a resumed one.
     """
 
     fit_samples: int
@@ -78,6 +79,21 @@ class Fittable(Protocol):
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Replace the fitted state by a stored one."""
+        ...
+
+
+@runtime_checkable
+class FittedElsewhere(Protocol):
+    """A `Fittable` that is not fitted on the samples that it scores, but on those of a task that it names."""
+
+    def fit_task(self, task: Task) -> Task:
+        """Return the task whose first `fit_samples` samples the object is fitted on.
+
+        Objects of one run that return the same task are fitted together, so that its samples are encoded once.
+
+        Args:
+            task: the task to be scored.
+        """
         ...
 
 

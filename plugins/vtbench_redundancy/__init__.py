@@ -75,32 +75,39 @@ def vtbench_commands(app: click.Group) -> None:
 
 def redundancy_metric(
     *,
-    m: int = _DEFAULT.m,
-    r: int = _DEFAULT.r,
-    r_x: int = _DEFAULT.r_x,
-    floor: float = _DEFAULT.floor,
-    permutations: int = _DEFAULT.permutations,
-    seed: int = _DEFAULT.seed,
+    protocol: str = _DEFAULT.name,
+    m: int | None = None,
+    r: int | None = None,
+    r_x: int | None = None,
+    floor: float | None = None,
+    basis: str | None = None,
+    permutations: int | None = None,
+    seed: int | None = None,
 ) -> Metric:
     """Share of what the visual tokens say that other tokens repeat: the Redundancy Score (RS).
 
-    Settings are those of `Protocol`; other values than its own show in the name of the protocol.
+    Settings are those of `Protocol`, by default its own; other values show in the name of the protocol.
 
     Raises:
         VtbenchError: a setting out of range.
     """
-    settings = {"m": m, "r": r, "r_x": r_x, "floor": floor, "permutations": permutations, "seed": seed}
+    settings = {
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
+        "seed": seed,
+    }  # fmt: skip
     return _coordinate_metric("RedundancyMetric", "redundancy", settings)
 
 
 def redundancy_layers_metric(
     *,
-    m: int = _DEFAULT.m,
-    r: int = _DEFAULT.r,
-    r_x: int = _DEFAULT.r_x,
-    floor: float = _DEFAULT.floor,
-    permutations: int = _DEFAULT.permutations,
-    seed: int = _DEFAULT.seed,
+    protocol: str = _DEFAULT.name,
+    m: int | None = None,
+    r: int | None = None,
+    r_x: int | None = None,
+    floor: float | None = None,
+    basis: str | None = None,
+    permutations: int | None = None,
+    seed: int | None = None,
 ) -> Metric:
     """RS and the share of discarded information at every layer, from the vision tower into the decoder.
 
@@ -109,17 +116,23 @@ def redundancy_layers_metric(
     Raises:
         VtbenchError: a setting out of range.
     """
-    settings = {"m": m, "r": r, "r_x": r_x, "floor": floor, "permutations": permutations, "seed": seed}
+    settings = {
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
+        "seed": seed,
+    }  # fmt: skip
     return _coordinate_metric("LayersMetric", "redundancy_layers", settings)
 
 
 def carriers_metric(
     *,
-    m: int = _DEFAULT.m,
-    r: int = _DEFAULT.r,
-    floor: float = _DEFAULT.floor,
-    permutations: int = _DEFAULT.permutations,
-    seed: int = _DEFAULT.seed,
+    protocol: str = _DEFAULT.name,
+    m: int | None = None,
+    r: int | None = None,
+    r_x: int | None = None,
+    floor: float | None = None,
+    basis: str | None = None,
+    permutations: int | None = None,
+    seed: int | None = None,
 ) -> Metric:
     """Number of tokens that carry each part of the image, with the token x patch map of mutual information.
 
@@ -128,27 +141,35 @@ def carriers_metric(
     Raises:
         VtbenchError: a setting out of range.
     """
-    settings = {"m": m, "r": r, "floor": floor, "permutations": permutations, "seed": seed}
+    settings = {
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
+        "seed": seed,
+    }  # fmt: skip
     return _coordinate_metric("CarriersMetric", "carriers", settings)
 
 
 def token_use_metric(
     *,
-    m: int = _DEFAULT.m,
-    r: int = _DEFAULT.r,
-    r_x: int = _DEFAULT.r_x,
-    floor: float = _DEFAULT.floor,
-    permutations: int = _DEFAULT.permutations,
-    seed: int = _DEFAULT.seed,
+    protocol: str = _DEFAULT.name,
+    m: int | None = None,
+    r: int | None = None,
+    r_x: int | None = None,
+    floor: float | None = None,
+    basis: str | None = None,
+    permutations: int | None = None,
+    seed: int | None = None,
 ) -> Metric:
-    """Shares of the tokens that are unique, that carry nothing (dead), and that are sinks.
+    """Information that is unique to single tokens, and shares of tokens that carry nothing (dead) or are sinks.
 
     Settings as of `redundancy_metric`.
 
     Raises:
         VtbenchError: a setting out of range.
     """
-    settings = {"m": m, "r": r, "r_x": r_x, "floor": floor, "permutations": permutations, "seed": seed}
+    settings = {
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
+        "seed": seed,
+    }  # fmt: skip
     return _coordinate_metric("TokenUseMetric", "token_use", settings)
 
 
@@ -162,7 +183,7 @@ def drop_curve_metric() -> Metric:
     return _create("metrics.drop_curve_metric", "DropCurve")
 
 
-def _coordinate_metric(name: str, metric: str, settings: dict[str, float]) -> Metric:
+def _coordinate_metric(name: str, metric: str, settings: dict[str, Any]) -> Metric:
     """Create a metric that takes a protocol, after its settings are checked."""
     protocol = custom_protocol(settings, label=lambda setting: f"metric {metric}: {setting}")
     return _create("metrics.token_metrics", name, protocol)

@@ -18,7 +18,7 @@ _KSG_DEFAULTS = {"r": 1}
 def _protocol_options(command: Any) -> Any:
     """Add an option for each setting of the protocol."""
     for name, text in reversed(SETTINGS.items()):
-        default = getattr(Protocol(), name)
+        default = Protocol().name if name == "protocol" else getattr(Protocol(), name)
         command = click.option(_flag(name), type=type(default), help=f"{text} [{default}]")(command)
     return command
 

@@ -1,93 +1,141 @@
-"""The protocol `rs-v1`: every constant that decides a Redundancy Score, and the check of settings that differ."""
+"""The protocols `rs-v2` and `rs-v1`: every constant that decides a Redundancy Score, and the check of settings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from vtbench.errors import VtbenchError
+from vtbench.errors import VtbenchError, nearest
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """The settings that decide a Redundancy Score; two scores compare only where these are equal."""
+    """The settings that decide a Redundancy Score; two scores compare only where these are equal.
 
-    name: str = "rs-v1"
+    The defaults are `rs-v2`; `PROTOCOLS` has the earlier `rs-v1` too.
+    """
+
+    name: str = "rs-v2"
     m: int = 64
     """Tokens in one estimate; a model with more is measured on `subsets` stratified choices of m."""
     subsets: int = 8
     """Choices of m tokens whose estimates are averaged where an image has more than m."""
     r: int = 8
-    """Principal components kept of a token, and of a patch of the image."""
-    r_x: int = 128
-    """Principal components kept of the image."""
+    """Coordinates kept of a token, and of a patch of the image."""
+    r_x: int = 192
+    """Coordinates kept of the image, in equal parts of its cells."""
+    cells: int = 64
+    """Cells of the fixed grid that X is made of."""
+    basis: Literal["supervised", "pca"] = "supervised"
+    """Coordinates of a token: the directions that say most about X (`features.supervised_basis`), or the principal
+    components."""
+    held_out: bool = True
+    """Whether the supervised basis is fitted on images that are not scored."""
+    basis_images: int = 1000
+    """Images on which the coordinates are fitted."""
+    colour: bool = True
+    """Whether an image's coordinates are the mean colours of its cells, or principal components of its patches."""
     floor: float = 1e-2
     """Variance of the noise that makes X̃ of X, whose coordinates have unit variance: the stated resolution."""
-    jitter: float = 1e-6
-    """Added to the variance of the tokens' unit-variance coordinates, for numerical rank only."""
+    token_floor: float = 1e-3
+    """Variance added to the tokens' unit-variance coordinates: the resolution at which tokens are read."""
     permutations: int = 5
     """Draws of the noise, and permutations of X̃ for the null; 0 leaves the null out (one draw)."""
-    crossed: bool = True
-    """Average each estimate with its cross-validated twin (see `estimators.gaussian.information`)."""
+    correction: Literal["jackknife", "crossed", "none"] = "jackknife"
+    """What removes the bias that the null leaves: the jackknife's own replicates (`estimators.jackknife_bias`), or the
+    average with a cross-validated estimate (`estimators.gaussian.information`)."""
     groups: int = 10
     """Groups of images: those that the jackknife leaves out, and the folds of cross-validation."""
     widen: float = 1.0
     """Factor on the standard error that the measured coverage of the interval asks for (docs/redundancy.md)."""
-    warmup: int = 512
-    """Images on which the principal components are fitted."""
     projection: int = 256
-    """Columns of the sketch of the covariance of wider vectors (see `features.principal_components.StreamingPCA`)."""
+    """Dimensions to which wider tokens are reduced before anything else (see `features.principal_components`)."""
     patch_pixels: int = 8
     """Pixels a side to which a patch of the image is averaged."""
     seed: int = 0
 
 
+PROTOCOLS: Mapping[str, Protocol] = {
+    "rs-v2": Protocol(),
+    "rs-v1": Protocol(
+        name="rs-v1", r_x=128, basis="pca", held_out=False, basis_images=512, colour=False, token_floor=1e-6,
+        correction="crossed",
+    ),
+}  # fmt: skip
+"""By name. `rs-v1` is kept for comparison with scores that were made with it."""
+
 MIN_IMAGES = 50
 """Fewer images give no score."""
 FEW_IMAGES = 300
 """Fewer images give a flagged score."""
-IMAGES_PER_DIMENSION = 1.35
-"""Images for each dimension of its covariances that the full protocol needs."""
-REDUCED_IMAGES_PER_DIMENSION = 2.0
-"""With fewer images, tokens and pixels are cut down until there are this many images for each dimension."""
-HALVES_IMAGES_PER_DIMENSION = 1.1
-"""Enough for the halves on which convergence is checked: they need only be computable."""
 
 SETTINGS = {
+    "protocol": "`rs-v2`, or the earlier `rs-v1`.",
     "m": "Tokens measured together; of more, stratified choices are averaged.",
-    "r": "Principal components of a token.",
+    "r": "Coordinates of a token.",
     "r_x": "Coordinates of the image.",
     "floor": "Variance of the noise on the pixels: the resolution.",
+    "basis": "Coordinates of a token: `supervised` or `pca`.",
     "permutations": "Draws of the null.",
     "seed": "Of noise, permutations and choices.",
 }
 """The settings that a user may change, with their help text."""
 _LEAST = {"m": 2, "r": 1, "r_x": 1, "permutations": 1, "seed": 0}
+_WORDS = {"protocol": tuple(PROTOCOLS), "basis": ("supervised", "pca")}
+_UNNAMED = ("protocol", "seed")
 
 
-def custom_protocol(settings: Mapping[str, float], label: Callable[[str], str] = "redundancy: {}".format) -> Protocol:
-    """Return `rs-v1` with some settings changed; its name then lists those that change the score's meaning.
+def custom_protocol(settings: Mapping[str, Any], label: Callable[[str], str] = "redundancy: {}".format) -> Protocol:
+    """Return a protocol with some settings changed; its name then lists those that change the score's meaning.
 
     Args:
-        settings: values of some of `SETTINGS`.
+        settings: values of some of `SETTINGS`; None keeps the protocol's own.
         label: what an error calls a setting.
 
     Raises:
         VtbenchError: a setting out of range or of the wrong type.
 
     >>> custom_protocol({"m": 16, "r": 8}).name
-    'rs-v1 m=16'
+    'rs-v2 m=16'
     """
-    default = Protocol()
-    for name, value in settings.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if name == "floor" and not (number and 0 < value <= 1):
-            raise VtbenchError(f"{label(name)} must lie above 0 and at most at 1, not {value}")
-        if name != "floor" and not (number and isinstance(value, int) and value >= _LEAST[name]):
-            raise VtbenchError(f"{label(name)} must be a whole number of at least {_LEAST[name]}, not {value}")
-    changed = [name for name in SETTINGS if name != "seed" and settings.get(name, 0) != getattr(default, name)]
-    named = [f"{name}={settings[name]}" for name in changed if name in settings]
-    return replace(default, **settings, name=" ".join([default.name, *named]))  # type: ignore[arg-type]
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name, value in given.items():
+        _check(name, value, label(name))
+    base = PROTOCOLS[given.pop("protocol", Protocol().name)]
+    named = [f"{name}={given[name]}" for name in SETTINGS if name in given and name not in _UNNAMED
+             and given[name] != getattr(base, name)]  # fmt: skip
+    if not base.colour and "m" in given:
+        given["cells"] = given["m"]  # rs-v1 made X of as many cells as it measured tokens
+    return replace(base, **given, name=" ".join([base.name, *named]))
+
+
+def named_protocol(name: str, seed: int = 0) -> Protocol:
+    """Return the protocol that a stored score names, e.g. `rs-v1 m=16`.
+
+    Raises:
+        VtbenchError: a protocol or setting that this version does not know.
+    """
+    base, *changed = name.split()
+    settings: dict[str, Any] = {"protocol": base, "seed": seed}
+    for key, _, text in (part.partition("=") for part in changed):
+        if key not in SETTINGS:
+            raise VtbenchError(f"a stored score has the protocol {name!r}, whose setting {key!r} is unknown here")
+        settings[key] = text if key in _WORDS else float(text) if key == "floor" else int(text)
+    return custom_protocol(settings, label="a stored score: {}".format)
+
+
+def _check(name: str, value: Any, label: str) -> None:
+    if name in _WORDS:
+        if value not in _WORDS[name]:
+            wanted = " or ".join(_WORDS[name])
+            raise VtbenchError(f"{label} must be {wanted}, not {value!r}.{nearest(str(value), list(_WORDS[name]))}")
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name == "floor" and not (number and 0 < value <= 1):
+        raise VtbenchError(f"{label} must lie above 0 and at most at 1, not {value}")
+    if name != "floor" and not (number and isinstance(value, int) and value >= _LEAST[name]):
+        raise VtbenchError(f"{label} must be a whole number of at least {_LEAST[name]}, not {value}")
 
 
 def few_images_flag(n: int) -> tuple[str, ...]:

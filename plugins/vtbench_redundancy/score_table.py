@@ -9,7 +9,7 @@ from typing import Any
 from vtbench.console.formatting import number
 from vtbench.types import Score
 
-HEADLINE = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")
+HEADLINE = ("rs", "n_eff_16", "discarded", "r_pix", "delta_rs", "n_eff")
 
 
 def json_document(scores: Mapping[str, Score], protocol: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,11 +43,11 @@ def redundancy_score(
             them, a square number of tokens is taken for a grid in raster order.
         clusters: n names; images of one name (frames of a film, say) are not independent and stay together in the
             interval's groups.
-        protocol: settings; the defaults are `rs-v1`.
+        protocol: settings; the defaults are `rs-v2`.
         device: where torch computes.
 
     Returns:
-        Five scores with 95 % intervals and flags; `value` is None where there is no estimate, and a flag says why.
+        Scores with 95 % intervals and flags; `value` is None where there is no estimate, and a flag says why.
 
     Raises:
         InputError: shapes that do not match, values that are not finite (how many, and where), fewer than 50 images.
@@ -59,8 +59,8 @@ def redundancy_score(
     0.5
     """
     _check_clusters(clusters, len(tokens))
-    seen = extract_features(tokens, images, patches, boxes, protocol, device, spectra=0)
-    return _redundancy(seen, protocol, clusters, device)
+    seen = extract_features(tokens, images, patches, boxes, protocol, device, clusters, spectra=0)
+    return _redundancy(seen, protocol, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +98,27 @@ def score_arrays(
     {'rs': 0.5, 'carriers': 2.0, 'dead': 0.0}
     """
     _check_clusters(clusters, len(tokens))
-    seen = extract_features(tokens, images, patches, boxes, protocol, device)
+    seen = extract_features(tokens, images, patches, boxes, protocol, device, clusters)
     settings: dict[str, Any] = {
-        "protocol": protocol, "clusters": clusters, "detail": _facts(seen), "device": device
+        "protocol": protocol, "clusters": seen.clusters, "detail": _facts(seen), "device": device
     }  # fmt: skip
     of_geometry = [clusters[i] for i in seen.measured] if clusters is not None else None
     return Suite(
-        _redundancy(seen, protocol, clusters, device),
+        _redundancy(seen, protocol, device),
         carriers(seen.tokens[:, 0], seen.patches, **settings),
         token_use(seen.tokens[:, 0], seen.pixels, seen.norms, **settings),
         geometry_scores(seen.geometry, seen.shape, of_geometry, protocol),
     )
 
 
-def _redundancy(
-    seen: ArrayFeatures, protocol: Protocol, clusters: Sequence[str] | None, device: str | torch.device
-) -> Redundancy:
-    return score_coordinates(seen.tokens, seen.patches, seen.pixels, protocol, clusters, _facts(seen), device)
+def _redundancy(seen: ArrayFeatures, protocol: Protocol, device: str | torch.device) -> Redundancy:
+    return score_coordinates(
+        seen.tokens, seen.patches, seen.pixels, protocol, seen.clusters, _facts(seen), device, seen.cells
+    )
 
 
-def _facts(seen: ArrayFeatures) -> dict[str, int]:
-    return {"N": seen.shape[0], "d": seen.shape[1]}
+def _facts(seen: ArrayFeatures) -> dict[str, Any]:
+    return {"N": seen.shape[0], "d": seen.shape[1], "basis": seen.basis, "basis_n": seen.basis_n}
 
 
 def _check_clusters(clusters: Sequence[str] | None, n: int) -> None:

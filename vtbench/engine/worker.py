@@ -17,7 +17,7 @@ from vtbench.engine.output_order import check_order
 from vtbench.engine.setup import RunPlan
 from vtbench.errors import plugin_errors
 from vtbench.executor import BatchResult, FitResult, State
-from vtbench.metric import Fittable, VisualMetric
+from vtbench.metric import Fittable, FittedElsewhere, VisualMetric
 from vtbench.registry import Registry
 from vtbench.types import Record, Sample, Task
 
@@ -52,21 +52,37 @@ class Worker:
         return self._adapter
 
     def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
-        """Fit metrics (and the token budget) on the task's first samples, `size` at a time."""
-        fits = {name: fit for name, fit in self._fittable(task).items() if name in wanted}
-        if not fits:
-            return FitResult({}, ())
-        source = self._tasks[task]
-        first = range(min(len(source), max(fit.fit_samples for fit in fits.values())))
-        named = {_label(name): fit for name, fit in fits.items()}
-        with one_thread() as pool:
-            prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
-            halved = fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
-        states = {}
-        for name, fit in fits.items():
-            with plugin_errors(f"{_label(name)}: state"):
-                states[name] = fit.state()
+        """Fit metrics (and the token budget) on the first samples of the task, or of one that they name.
+
+        Args:
+            task: name of the task to be scored.
+            wanted: names of what is to be fitted.
+            size: samples encoded at once.
+        """
+        states: dict[str, State] = {}
+        halved: list[int] = []
+        for source, fits in self._by_source(task, wanted):
+            first = range(min(len(source), max(fit.fit_samples for fit in fits.values())))
+            named = {_label(name): fit for name, fit in fits.items()}
+            with one_thread() as pool:
+                prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
+                halved += fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
+            for name, fit in fits.items():
+                with plugin_errors(f"{_label(name)}: state"):
+                    states[name] = fit.state()
         return FitResult(states, tuple(halved))
+
+    def _by_source(self, task: str, wanted: Collection[str]) -> list[tuple[Task, dict[str, Fittable]]]:
+        """Return what is to be fitted, grouped by the task that gives the samples."""
+        found: dict[int, tuple[Task, dict[str, Fittable]]] = {}
+        for name, fit in self._fittable(task).items():
+            if name in wanted:
+                source = self._tasks[task]
+                if isinstance(fit, FittedElsewhere):
+                    with plugin_errors(f"{_label(name)}: fit_task"):
+                        source = fit.fit_task(source)
+                found.setdefault(id(source), (source, {}))[1][name] = fit
+        return list(found.values())
 
     def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
         """Load the states fitted on a task, and return facts about the token budget, if there is one."""

@@ -1,24 +1,29 @@
-"""Rows for the Redundancy Score: `rs`, `r_pix` and `discarded` of several runs on the same images.
+"""Rows for the Redundancy Score: `rs`, `n_eff_16` and `discarded` of several runs on the same images.
 
-All runs are measured against the same X̃, made of the first run's pixel coordinates, with the same groups of images and
-the same draws of the null. What the images and the draws contribute to a score then cancels in the difference. ΔRS and
-N_eff follow from RS and R_pix at one m, and are not tested again.
+All runs of one protocol are measured against the same X̃, made of the first run's pixel coordinates, with the same
+groups of images and the same draws of the null. What the images and the draws contribute to a score then cancels in the
+difference. Two protocols, or one with other settings, are not compared. Runs of `rs-v1` have `r_pix` in place of
+`n_eff_16`; its ΔRS and N_eff follow from RS and R_pix at one m, and are not tested again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from vtbench.stats import Estimate, jackknife, t_test
+from vtbench.types import Observation
 from vtbench_analysis.comparison.score_rows import ScoreRow
 from vtbench_analysis.comparison.shared_samples import SharedSamples
-from vtbench_redundancy.metrics.visual_metric import unique_images
-from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
-from vtbench_redundancy.scores.estimates import ReferenceImages
+from vtbench_redundancy.metrics.visual_metric import BASIS, unique_images
+from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, named_protocol
+from vtbench_redundancy.scores.estimates import Estimates, ReferenceImages
+from vtbench_redundancy.scores.redundancy_score import of_few_tokens
 
 Arrays = dict[str, np.ndarray]
 _TOKENS = "tokens/"
@@ -34,19 +39,28 @@ class JackknifeReplicates:
     """Why there are no values, or what limits them."""
 
 
-def token_replicates(tokens: np.ndarray, images: ReferenceImages) -> JackknifeReplicates:
-    """Return the replicates of `rs` and `discarded`.
+def token_replicates(
+    tokens: np.ndarray, images: ReferenceImages, cells: np.ndarray | None = None
+) -> JackknifeReplicates:
+    """Return the replicates of `rs`, `n_eff_16` and `discarded`, each where the protocol and the tokens give it.
 
     Args:
         tokens: (n, S, m, r) coordinates of the m tokens in each of S subsets.
         images: the images that the tokens are measured against.
+        cells: (n, m, r) coordinates of the averages by cell, of images with more than m tokens.
     """
-    found = images.estimates(tokens, "constant_tokens")
+    v2 = images.protocol.correction == "jackknife"
+    found = images.estimates(tokens, "constant_tokens", curve=v2)
     if isinstance(found, str):
         return JackknifeReplicates({}, (found,))
     pixels = images.upper_bound
     values = {} if found.low else {"rs": found.rs}
-    values |= {} if pixels.low else {"discarded": 1 - found.joint / pixels.joint}
+    few = of_few_tokens(found) if v2 and not found.low else None
+    values |= {} if few is None else {"n_eff_16": few}
+    of_all: Estimates | str = found
+    if v2 and (tokens.shape[1] > 1 or found.m < tokens.shape[2]):
+        of_all = "subset" if cells is None or found.m < tokens.shape[2] else images.estimates(cells[:, None], "subset")
+    values |= {} if pixels.low or isinstance(of_all, str) else {"discarded": 1 - of_all.joint / pixels.joint}
     return JackknifeReplicates(values, images.flags + ("low_information",) * found.low)
 
 
@@ -63,50 +77,94 @@ def patch_replicates(patches: np.ndarray, images: ReferenceImages) -> JackknifeR
     return JackknifeReplicates({} if found.low else {"r_pix": found.rs}, images.flags)
 
 
-def redundancy_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
-    """Compare the scores of `redundancy`, or those of `redundancy_layers` at every layer that all runs have."""
-    found = [unique_images(records, [r.scores[metric] for r in records]) for records in shared.records]
+def redundancy_rows(shared: SharedSamples, metric: str, protocols: Sequence[Protocol]) -> list[ScoreRow]:
+    """Compare the scores of `redundancy`, or those of `redundancy_layers` at every layer that all runs have.
+
+    Args:
+        shared: the samples that all runs have.
+        metric: name of the metric, with its settings.
+        protocols: each run's own. Runs with another protocol than the first are measured by it, but not compared.
+    """
+    names = [[r.scores[metric] for r in records] for records in shared.records]
+    scored = _scored_by_all(names)
+    found = [
+        unique_images([records[i] for i in scored], [of_run[i] for i in scored])
+        for records, of_run in zip(shared.records, names, strict=True)
+    ]
+    if not scored:
+        return []
     each, clusters = [arrays for arrays, _ in found], found[0][1]
     layers = [name for name in each[0] if name.startswith(_TOKENS) and all(name in arrays for arrays in each)]
-    if metric == "redundancy":
-        return _layer_rows(metric, "", each, layers[0], clusters)
+    if metric.partition(":")[0] == "redundancy":
+        return _layer_rows(metric, "", each, layers[0], clusters, protocols)
     suffixes = {layer: f"_{layer.removeprefix(_TOKENS)}" for layer in layers}
-    return [row for layer in layers for row in _layer_rows(metric, suffixes[layer], each, layer, clusters)]
+    return [row for layer in layers for row in _layer_rows(metric, suffixes[layer], each, layer, clusters, protocols)]
+
+
+def stored_protocol(scores: Mapping[str, Mapping[str, Any]], metric: str) -> Protocol:
+    """Return the protocol of a run's stored scores; runs of before `rs-v2` had `rs-v1`.
+
+    Args:
+        scores: the task's scores as results.json has them.
+        metric: name of the metric, with its settings.
+    """
+    for score in scores.values():
+        detail = score.get("detail", {})
+        if score.get("metric") == metric and "protocol" in detail:
+            return named_protocol(detail["protocol"], detail.get("seed", 0))
+    return Protocol()
+
+
+def _scored_by_all(observations: Sequence[Sequence[Observation]]) -> list[int]:
+    """Return the samples on which no run fitted its basis."""
+    return [i for i, of_sample in enumerate(zip(*observations, strict=True)) if not any(BASIS in o for o in of_sample)]
 
 
 def _layer_rows(
-    metric: str, suffix: str, each: Sequence[Arrays], layer: str, clusters: Sequence[str]
+    metric: str,
+    suffix: str,
+    each: Sequence[Arrays],
+    layer: str,
+    clusters: Sequence[str],
+    protocols: Sequence[Protocol],
 ) -> list[ScoreRow]:
-    protocol, first = Protocol(), each[0]
-    images: dict[tuple[int, ...], ReferenceImages | str] = {}
-    for arrays in each:
-        m, r = size = arrays[layer].shape[2:]
-        if size not in images:
+    first, images = each[0], dict[tuple[object, ...], ReferenceImages | str]()
+    keys = [(protocol, *arrays[layer].shape[2:]) for arrays, protocol in zip(each, protocols, strict=True)]
+    for key, arrays, protocol in zip(keys, each, protocols, strict=True):
+        if key not in images:
+            pixels = first["pixels"] if protocol == protocols[0] else arrays["pixels"]
+            m, r = arrays[layer].shape[2:]
             enough = len(clusters) >= MIN_IMAGES
-            images[size] = (
-                ReferenceImages(first["pixels"], m * r, clusters, protocol, halves=False) if enough else "few_images"
-            )
-    tokens = [_measure(token_replicates, arrays[layer], images[arrays[layer].shape[2:]]) for arrays in each]
+            images[key] = ReferenceImages(pixels, m, r, clusters, protocol, parts=False) if enough else "few_images"
+    cells = [arrays.get(layer.replace(_TOKENS, "cells/")) for arrays in each]
+    tokens = [
+        _measure(partial(token_replicates, cells=of_cells), arrays[layer], images[key])
+        for arrays, of_cells, key in zip(each, cells, keys, strict=True)
+    ]
     replicates = {"rs": tokens, "discarded": tokens}
-    if not suffix:
-        of_first = _measure(patch_replicates, first["patches"], images[first[layer].shape[2:]])
+    if not suffix and all(protocol.correction == "crossed" for protocol in protocols):
+        of_first = _measure(patch_replicates, first["patches"], images[keys[0]])
         patches = [
             of_first
-            if _equal_patches(arrays, first)
-            else _measure(patch_replicates, arrays["patches"], images[arrays[layer].shape[2:]])
-            for arrays in each
+            if _equal_patches(arrays, first) and key[0] == keys[0][0]
+            else _measure(patch_replicates, arrays["patches"], images[key])
+            for arrays, key in zip(each, keys, strict=True)
         ]
         replicates = {"rs": tokens, "r_pix": patches, "discarded": tokens}
+    elif not suffix:
+        replicates = {"rs": tokens, "n_eff_16": tokens, "discarded": tokens}
     rows = []
     for name, of_runs in replicates.items():
-        values = tuple(_value(of_run, name, protocol) for of_run in of_runs)
-        differences = tuple(
-            _difference(of_runs[0], other, name, protocol)
-            if arrays[layer].shape[2:] == first[layer].shape[2:]
-            else Estimate(None, flags=("other_m",))  # scores compare at one m only
-            for arrays, other in zip(each[1:], of_runs[1:], strict=True)
-        )
-        rows.append(ScoreRow(metric, name + suffix, values, differences, len(clusters), percent=False))
+        values = tuple(_value(of_run, name, p) for of_run, p in zip(of_runs, protocols, strict=True))
+        differences = []
+        for i, other in enumerate(of_runs[1:], start=1):
+            if protocols[i] != protocols[0]:
+                differences.append(Estimate(None, flags=("other_protocol",)))
+            elif name == "rs" and each[i][layer].shape[2] != first[layer].shape[2]:
+                differences.append(Estimate(None, flags=("other_m",)))  # RS compares at one m only
+            else:
+                differences.append(_difference(of_runs[0], other, name, protocols[0]))
+        rows.append(ScoreRow(metric, name + suffix, values, tuple(differences), len(clusters), percent=False))
     return rows
 
 

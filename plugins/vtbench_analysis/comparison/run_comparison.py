@@ -77,9 +77,9 @@ def compare_task(shared: SharedSamples, runs: Sequence[StoredRun]) -> TaskCompar
         tested: list[ScoreRow] = []
         if metric in RATIO_METRICS:
             tested = ratio_rows(shared, metric)
-        elif metric in _VISUAL_METRICS:
+        elif (name := metric.partition(":")[0]) in _VISUAL_METRICS:
             try:
-                tested = _VISUAL_METRICS[metric](shared, metric)
+                tested = _VISUAL_METRICS[name](shared, metric, runs)
             except ImportError as error:
                 not_compared[metric] = f"needs {error.name}: pip install 'vtbench[hf]'"
         rows += tested + untested_rows(shared, metric, runs, [row.score for row in tested])
@@ -89,16 +89,20 @@ def compare_task(shared: SharedSamples, runs: Sequence[StoredRun]) -> TaskCompar
     return TaskComparison(shared, tuple(rows), adjusted_p, not_compared)
 
 
-def _redundancy_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
-    from vtbench_analysis.comparison.redundancy_rows import redundancy_rows  # imports torch
+def _redundancy_rows(shared: SharedSamples, metric: str, runs: Sequence[StoredRun]) -> list[ScoreRow]:
+    from vtbench_analysis.comparison.redundancy_rows import redundancy_rows, stored_protocol  # imports torch
 
-    return redundancy_rows(shared, metric)
+    return redundancy_rows(shared, metric, [stored_protocol(run.scores(shared.task), metric) for run in runs])
 
 
-_VISUAL_METRICS: Mapping[str, Callable[[SharedSamples, str], list[ScoreRow]]] = {
+def _drop_curve_rows(shared: SharedSamples, metric: str, runs: Sequence[StoredRun]) -> list[ScoreRow]:
+    return drop_curve_rows(shared, metric)
+
+
+_VISUAL_METRICS: Mapping[str, Callable[[SharedSamples, str, Sequence[StoredRun]], list[ScoreRow]]] = {
     "redundancy": _redundancy_rows,
     "redundancy_layers": _redundancy_rows,
-    "drop_curve": drop_curve_rows,
+    "drop_curve": _drop_curve_rows,
 }
 """By name of the metric, what compares its scores."""
 

@@ -38,7 +38,7 @@ class Information:
 
 
 def information(
-    z_nmr: Tensor, pixels: NoisyPixels, keep_TG: Tensor, jitter: float, crossed_T: Sequence[bool] | None = None
+    z_nmr: Tensor, pixels: NoisyPixels, keep_TG: Tensor, jitter: float | Tensor, crossed_T: Sequence[bool] | None = None
 ) -> Information:
     """Estimate I(Z_1..Z_m ; X̃) and every I(Z_i ; X̃) by log-determinants of covariances, less the mean over the null.
 
@@ -55,7 +55,7 @@ def information(
         z_nmr: normal scores of the tokens, rows sorted by group as those of `pixels`.
         pixels: X̃ and its null.
         keep_TG: one row a subset of the images: 1 for the groups that are in, 0 for those left out.
-        jitter: added to the tokens' variances.
+        jitter: added to the tokens' variances, one number or (m·r,).
         crossed_T: which subsets to average with the cross-validated estimate, each group predicted from the subset's
             other groups; by default all that have two groups or more.
 
@@ -128,7 +128,7 @@ def _covariance_of_pixels(s: _Moments, keep: Tensor) -> Tensor:
     return torch.tensordot(keep, s.yy, 1) / count - mean[..., :, None] * mean[..., None, :]
 
 
-def _in_sample(s: _Moments, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor]:
+def _in_sample(s: _Moments, keep: Tensor, jitter: float | Tensor) -> tuple[Tensor, Tensor]:
     """Plug-in I(Z;Y_c) and I(Z_i;Y_c), (C,) and (C, m)."""
     count, m = keep @ s.count, s.m
     cov_x = _covariance_of_pixels(s, keep)
@@ -152,7 +152,7 @@ def _in_sample(s: _Moments, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor
     return joint, -half_log_det(rest)
 
 
-def _cross_validated(s: _Moments, tokens_kr: Tensor, keep: Tensor, jitter: float) -> Tensor:
+def _cross_validated(s: _Moments, tokens_kr: Tensor, keep: Tensor, jitter: float | Tensor) -> Tensor:
     """I(Z_i;Y_c) from what is left of each group's Y when the regression comes from the subset's other groups.
 
     Args:
@@ -168,8 +168,8 @@ def _cross_validated(s: _Moments, tokens_kr: Tensor, keep: Tensor, jitter: float
     draws, q = s.y.shape[1:]
     last = torch.full((k, 1), s.zz.shape[-1] - 1, device=s.zz.device)
     place = torch.cat([tokens_kr, last], dim=1)
-    ridge = jitter * torch.eye(r + 1, dtype=s.zz.dtype, device=s.zz.device)
-    ridge[-1, -1] = 0  # the mean is not shrunk
+    added = torch.as_tensor(jitter, dtype=s.zz.dtype, device=s.zz.device).expand(s.zz.shape[-1] - 1)
+    ridge = torch.diag_embed(torch.nn.functional.pad(added[tokens_kr], (0, 1)))  # the mean is not shrunk
 
     def square(zz: Tensor) -> Tensor:
         return zz[place[:, :, None], place[:, None, :]]

@@ -21,6 +21,8 @@ from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
 
 Estimator = Literal["gaussian", "ksg"]
 
+JITTER = 1e-6
+"""Added to the variances of x, for numerical rank only."""
 ROWS = 2
 """The covariance of "gaussian" needs this many rows for each of its coordinates."""
 
@@ -38,7 +40,7 @@ def mutual_information(
     Both estimators see normal scores of the coordinates (`copula.normal_scores`) and nothing else, so a monotone map of
     a coordinate changes next to nothing.
 
-    "gaussian" is the estimator of the Redundancy Score without its noise floor: log-determinants, in-sample and
+    "gaussian" is the estimator of `rs-v1` without its noise floor: log-determinants, in-sample and
     cross-validated (`gaussian.information`), less their mean over permutations of y. It is right where x and y have a
     Gaussian copula, in as many coordinates as the rows allow; it misses what correlations of normal scores do not show.
     A truth without bound, as between copies, becomes about 10 nats for each coordinate that is copied.
@@ -81,14 +83,14 @@ def mutual_information(
 
 def _gaussian(x_np: Tensor, y_nq: Tensor, permutations: int, seed: int) -> float:
     """The estimator of the Redundancy Score, with x as the only token and y as the image at full resolution."""
-    (n, p), q, protocol = x_np.shape, y_nq.shape[1], Protocol()
+    (n, p), q, groups_count = x_np.shape, y_nq.shape[1], Protocol().groups
     if n < ROWS * (p + q):
         raise InputError(f"{n} rows are too few for {p} and {q} coordinates; give at least {ROWS * (p + q)}, or ksg")
-    groups = assign_groups(n, None, protocol.groups, seed)
-    x_np, y_nq = x_np[groups.order], _whitened(y_nq[groups.order], protocol.jitter)
+    groups = assign_groups(n, None, groups_count, seed)
+    x_np, y_nq = x_np[groups.order], _whitened(y_nq[groups.order], JITTER)
     pixels = noisy_pixels(y_nq, groups.sizes, floor=0.0, permutations=permutations, seed=seed)
-    every_group = torch.ones(1, protocol.groups, dtype=torch.float64)
-    return float(information(x_np[:, None], pixels, every_group, protocol.jitter).joint[0])
+    every_group = torch.ones(1, groups_count, dtype=torch.float64)
+    return float(information(x_np[:, None], pixels, every_group, JITTER).joint[0])
 
 
 def _whitened(y_nq: Tensor, jitter: float) -> Tensor:

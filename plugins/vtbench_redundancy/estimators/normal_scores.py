@@ -27,6 +27,11 @@ def normal_scores(x: Tensor) -> Tensor:
     >>> normal_scores(torch.tensor([3.0, 1.0, 2.0, 1e9, 4.0, 5.0, 6.0, 7.0])).round(decimals=2).tolist()
     [-0.53, -1.66, -0.96, 1.66, -0.17, 0.17, 0.53, 0.96]
     """
+    return ranked_scores(x)[0]
+
+
+def ranked_scores(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the normal scores of x, (n, ...), and which of its coordinates were ranked, (...) bool."""
     n = x.shape[0]
     columns = x.reshape(n, -1).T.contiguous().double()
     ordered = columns.sort(dim=1).values
@@ -37,7 +42,7 @@ def normal_scores(x: Tensor) -> Tensor:
     gaussian = (ranked * plain).mean(dim=1, keepdim=True).square() > _shapiro_francia(n)
     varies = columns.std(dim=1, keepdim=True) > CONSTANT
     scores = torch.where(varies, torch.where(gaussian, plain, ranked), torch.zeros_like(ranked))
-    return scores.T.reshape(x.shape).contiguous()
+    return scores.T.reshape(x.shape).contiguous(), (varies & ~gaussian).reshape(x.shape[1:])
 
 
 def _standard(rows: Tensor) -> Tensor:

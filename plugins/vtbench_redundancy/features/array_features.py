@@ -1,33 +1,36 @@
 """Features of arrays: coordinates, token norms and token geometry of each image.
 
-Arrays are numpy arrays, memory-mapped ones, or `Rows` of a file. They are read once in slices (the first images twice)
-and never held whole.
+Arrays are numpy arrays, memory-mapped ones, or `Rows` of a file. They are read once in slices (the first images twice,
+for the basis) and never held whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.features.feature_encoder import EncoderFit
-from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
+from vtbench_redundancy.features.patch_layout import choose_layout
+from vtbench_redundancy.features.patch_source import PatchCutter, pixel_axes
 from vtbench_redundancy.features.token_geometry import MEASURES, token_geometry
-from vtbench_redundancy.inputs.array_stream import Array, ArraySlice, ArrayStream
+from vtbench_redundancy.inputs.array_stream import Array, ArrayStream
 from vtbench_redundancy.inputs.rows import Rows
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
 
 GEOMETRY_IMAGES = 256
 """Images whose geometry is measured: it varies little, and each image costs an eigendecomposition."""
+LEAST_BASIS = 20
+"""Fewer images fit no basis: then all are scored, in principal components."""
 LAYER = "tokens"
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayFeatures:
-    """Features of n images."""
+    """Features of the n images that are scored."""
 
     tokens: np.ndarray
     """(n, S, m, r) coordinates."""
@@ -35,14 +38,22 @@ class ArrayFeatures:
     """(n, m or P, r)"""
     pixels: np.ndarray
     """(n, P, c)"""
+    cells: np.ndarray | None
+    """(n, m, r) averages of all tokens by cell; None where all tokens are measured, or have no positions."""
     norms: np.ndarray
     """(n, N) Euclidean norms of all tokens."""
     geometry: np.ndarray
-    """(k, 5), rows of `token_geometry` of the images `measured`."""
+    """(k, 5), rows of `token_geometry` of the images `measured`, of all that were given."""
     measured: np.ndarray
     """(k,)"""
     shape: tuple[int, int]
     """N and d."""
+    clusters: list[str] | None
+    """n names."""
+    basis_n: int
+    """Images that the basis was fitted on and that are not scored."""
+    basis: str
+    """`supervised`, `pca`, or `none` where a token has no more coordinates than are kept."""
 
 
 def extract_features(
@@ -52,9 +63,10 @@ def extract_features(
     boxes: np.ndarray | None,
     protocol: Protocol,
     device: str | torch.device,
+    clusters: Sequence[str] | None = None,
     spectra: int = GEOMETRY_IMAGES,
 ) -> ArrayFeatures:
-    """Fit principal components on the first images, and reduce all images to their coordinates.
+    """Fit the coordinates on the first images, and reduce the others (in `rs-v1`: all) to them.
 
     Args:
         tokens: (n, N, d).
@@ -63,6 +75,7 @@ def extract_features(
         boxes: (N, 4) parts of the image that the tokens stand for.
         protocol: settings.
         device: where torch computes.
+        clusters: n names; images of one name are either all scored or none of them.
         spectra: images, evenly spread, whose geometry is measured.
 
     Raises:
@@ -75,34 +88,60 @@ def extract_features(
     _check(tokens, sources, name, boxes)
     n, count, width = tokens.shape
     layout = choose_layout(count, boxes, protocol.m, protocol.subsets, protocol.seed)
-    whole_places = choose_layout(sources.shape[1], None, protocol.m, 1, protocol.seed).chosen_Sm[0]
-
-    def parts(seen: ArraySlice) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Tokens, and the patches that stand for them and for the whole image."""
-        if sources.ndim == 4:
-            return {LAYER: seen.tokens_bNd}, *cut_token_and_grid_patches(seen.images, layout.cells_m4, protocol)
-        patches_bmp = seen.images[:, whole_places]
-        return {LAYER: seen.tokens_bNd}, patches_bmp, patches_bmp
-
-    slices, fit = ArrayStream(tokens, sources, name, device), EncoderFit(protocol, {LAYER: layout.chosen_Sm})
-    for seen in slices.read(protocol.warmup):
-        fit.update(*parts(seen))
+    cut = PatchCutter.of(sources.shape, layout.cells_m4, protocol)
+    scored = np.ones(n, dtype=bool)
+    if protocol.held_out and width > protocol.r:
+        scored = scored_images(n, clusters, protocol.basis_images)
+    basis_n = int((~scored).sum())
+    fitted = ~scored if basis_n else np.arange(n) < protocol.basis_images
+    supervised = protocol.basis == "supervised" and basis_n > 0
+    axes = pixel_axes(sources, cut, protocol, device) if protocol.held_out else None
+    fit = EncoderFit(protocol if supervised else replace(protocol, basis="pca"), {LAYER: layout}, axes)
+    slices = ArrayStream(tokens, sources, name, device)
+    for seen in slices.read(int(np.flatnonzero(fitted)[-1]) + 1):
+        rows = torch.as_tensor(np.flatnonzero(fitted[seen.rows]), device=seen.tokens_bNd.device)
+        fit.update({LAYER: seen.tokens_bNd[rows]}, *cut(seen.images[rows]))
     encoder = fit.encoder()
     measured = np.unique(np.linspace(0, n - 1, min(n, spectra)).round().astype(int))
     shapes = np.empty((len(measured), len(MEASURES)), np.float32)
-    norms = np.empty((n, count))
+    place = np.cumsum(scored) - 1
+    norms = np.empty((n - basis_n, count))
     kept: dict[str, np.ndarray] = {}
     for seen in slices.read():
-        norms[seen.rows] = seen.norms_bN.cpu().numpy()
-        for key, found in encoder.encode(*parts(seen)).items():
-            kept.setdefault(key, np.empty((n, *found.shape[1:]), np.float32))[seen.rows] = found
+        here = scored[seen.rows]
+        to = place[seen.rows][here]
+        norms[to] = seen.norms_bN.cpu().numpy()[here]
+        for key, found in encoder.encode({LAYER: seen.tokens_bNd}, *cut(seen.images)).items():
+            kept.setdefault(key, np.empty((n - basis_n, *found.shape[1:]), np.float32))[to] = found[here]
         some = (measured >= seen.rows.start) & (measured < seen.rows.stop)
         if some.any():
             chosen = torch.as_tensor(measured[some] - seen.rows.start, device=seen.tokens_bNd.device)
             shapes[some] = token_geometry(seen.tokens_bNd[chosen]).cpu().numpy()
     return ArrayFeatures(
-        kept[f"tokens/{LAYER}"], kept["patches"], kept["pixels"], norms, shapes, measured, (count, width)
-    )
+        kept[f"tokens/{LAYER}"], kept["patches"], kept["pixels"], kept.get(f"cells/{LAYER}"), norms, shapes, measured,
+        (count, width), None if clusters is None else [clusters[int(i)] for i in np.flatnonzero(scored)], basis_n,
+        "none" if width <= protocol.r else "supervised" if supervised else "pca",
+    )  # fmt: skip
+
+
+def scored_images(n: int, clusters: Sequence[str] | None, most: int) -> np.ndarray:
+    """Return which of n images are scored, (n,) bool: all but the first third, on which the basis is fitted.
+
+    A cluster is kept whole. At most `most` images are taken (more, if the last cluster asks for it), and none where too
+    few would be left.
+
+    >>> scored_images(300, None, 1000).sum(), scored_images(60, None, 1000).sum()
+    (np.int64(200), np.int64(60))
+    """
+    taken = min(most, n // 3, n - MIN_IMAGES)
+    if taken < LEAST_BASIS:
+        return np.ones(n, dtype=bool)
+    if clusters is not None:
+        names = np.asarray(clusters)
+        scored = ~np.isin(names, np.unique(names[:taken]))
+        if scored.sum() >= max(MIN_IMAGES, n // 2):
+            return scored
+    return np.arange(n) >= taken
 
 
 def _check(tokens: Array, sources: Array, name: str, boxes: np.ndarray | None) -> None:

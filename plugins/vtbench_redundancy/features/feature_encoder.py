@@ -7,13 +7,15 @@ of the whole image.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vtbench_redundancy.features.patch_layout import PatchLayout, average_cells
 from vtbench_redundancy.features.principal_components import PrincipalAxes, StreamingPCA
+from vtbench_redundancy.features.supervised_basis import SupervisedBasis
 from vtbench_redundancy.protocol import Protocol
 
 
@@ -33,18 +35,27 @@ class Encoder:
     """(p, r) of the patches that stand for the measured tokens."""
     pixels: PrincipalAxes
     """(p, r_x // P) of the P patches that make up X."""
+    cell_of: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """By layer with more tokens than are measured: (N,) the measured place that each token lies in."""
 
     def encode(self, tokens: Mapping[str, Tensor], patches_bmp: Tensor, pixels_bPp: Tensor) -> dict[str, np.ndarray]:
-        """Return `tokens/<layer>` (b, S, m, r), `patches` (b, m, r) and `pixels` (b, P, r_x // P)."""
+        """Return `tokens/<layer>` (b, S, m, r), `patches` (b, m, r) and `pixels` (b, P, r_x // P).
+
+        Of layers in `cell_of` also `cells/<layer>` (b, m, r), the average of the tokens of each place.
+        """
         found = {"patches": self.patches(patches_bmp), "pixels": self.pixels(pixels_bPp)}
         for layer, tokens_bNd in tokens.items():
             chosen = torch.as_tensor(self.chosen[layer], device=tokens_bNd.device)
-            found[f"tokens/{layer}"] = self.tokens[layer](tokens_bNd)[:, chosen]
+            coordinates = self.tokens[layer](tokens_bNd)
+            found[f"tokens/{layer}"] = coordinates[:, chosen]
+            if layer in self.cell_of:
+                found[f"cells/{layer}"] = average_cells(coordinates, self.cell_of[layer])
         return {name: value.float().cpu().numpy() for name, value in found.items()}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays by name, for a file."""
         found = {f"chosen/{layer}": chosen for layer, chosen in self.chosen.items()}
+        found |= {f"cell_of/{layer}": cells for layer, cells in self.cell_of.items()}
         axes = {"patches": self.patches, "pixels": self.pixels}
         axes |= {f"tokens/{layer}": axes for layer, axes in self.tokens.items()}
         for name, of_name in axes.items():
@@ -58,39 +69,75 @@ class Encoder:
         def axes(name: str) -> PrincipalAxes:
             return PrincipalAxes(np.asarray(arrays[f"{name}/mean"]), np.asarray(arrays[f"{name}/axes"]))
 
-        chosen = {key.removeprefix("chosen/"): np.asarray(v) for key, v in arrays.items() if key.startswith("chosen/")}
-        return cls({layer: axes(f"tokens/{layer}") for layer in chosen}, chosen, axes("patches"), axes("pixels"))
+        def by_layer(name: str) -> dict[str, np.ndarray]:
+            return {key.removeprefix(name): np.asarray(v) for key, v in arrays.items() if key.startswith(name)}
+
+        chosen = by_layer("chosen/")
+        tokens = {layer: axes(f"tokens/{layer}") for layer in chosen}
+        return cls(tokens, chosen, axes("patches"), axes("pixels"), by_layer("cell_of/"))
 
 
 class EncoderFit:
-    """Fits an `Encoder` on a stream of batches. Memory does not grow with the number of images."""
+    """Fits an `Encoder` on a stream of batches. Memory does not grow with the number of images.
 
-    def __init__(self, protocol: Protocol, chosen: Mapping[str, np.ndarray]) -> None:
-        self._protocol, self._chosen = protocol, chosen
-        self._tokens = {layer: self._components(protocol.r) for layer in chosen}
-        self._patches = self._components(protocol.r)
+    Args:
+        protocol: its settings.
+        layouts: the choice of tokens by layer.
+        pixels: the map from patches to coordinates of the image; the supervised basis needs it from the start. None:
+            principal components, fitted on the same stream.
+    """
+
+    def __init__(
+        self, protocol: Protocol, layouts: Mapping[str, PatchLayout], pixels: PrincipalAxes | None = None
+    ) -> None:
+        self._protocol, self._layouts, self._axes = protocol, layouts, pixels
+        self._tokens = {layer: self._basis() for layer in layouts}
+        self._patches = self._basis()
         self._pixels: StreamingPCA | None = None
+        self.images = 0
 
     def update(self, tokens: Mapping[str, Tensor], patches_bmp: Tensor, pixels_bPp: Tensor) -> None:
         """Update with a batch. The tokens of the first subset are enough for the tokens' axes."""
-        if self._pixels is None:
-            self._pixels = self._components(max(1, self._protocol.r_x // pixels_bPp.shape[1]))
-        self._pixels.update(pixels_bPp)
-        self._patches.update(patches_bmp)
+        self.images += len(pixels_bPp)
+        if self._axes is None:
+            self._pixels = self._pixels or pixel_components(self._protocol, pixels_bPp.shape[1])
+            self._pixels.update(pixels_bPp)
+        x_bq = None if self._axes is None else self._axes(pixels_bPp).flatten(1)
+        _update(self._patches, patches_bmp, x_bq)
         for layer, tokens_bNd in tokens.items():
-            self._tokens[layer].update(tokens_bNd[:, torch.as_tensor(self._chosen[layer][0], device=tokens_bNd.device)])
-
-    @property
-    def empty(self) -> bool:
-        """Whether there was no batch yet."""
-        return self._pixels is None
+            first = torch.as_tensor(self._layouts[layer].chosen_Sm[0], device=tokens_bNd.device)
+            _update(self._tokens[layer], tokens_bNd[:, first], x_bq)
 
     def encoder(self) -> Encoder:
-        """Return the encoder fitted on all batches so far."""
-        if self._pixels is None:
-            raise ValueError("no images to fit principal components on")
-        tokens = {layer: components.result() for layer, components in self._tokens.items()}
-        return Encoder(tokens, self._chosen, self._patches.result(), self._pixels.result())
+        """Return the encoder fitted on all batches so far.
 
-    def _components(self, rank: int) -> StreamingPCA:
-        return StreamingPCA(rank, self._protocol.projection, self._protocol.seed)
+        Raises:
+            ValueError: there was no batch.
+        """
+        if not self.images:
+            raise ValueError("no images to fit coordinates on")
+        pixels = self._axes if self._pixels is None else self._pixels.result()
+        assert pixels is not None
+        tokens = {layer: basis.result() for layer, basis in self._tokens.items()}
+        chosen = {layer: layout.chosen_Sm for layer, layout in self._layouts.items()}
+        cell_of = {layer: layout.cell_of_N for layer, layout in self._layouts.items() if layout.cell_of_N is not None}
+        return Encoder(tokens, chosen, self._patches.result(), pixels, cell_of if self._protocol.held_out else {})
+
+    def _basis(self) -> StreamingPCA | SupervisedBasis:
+        p = self._protocol
+        if p.basis == "supervised" and self._axes is not None:
+            return SupervisedBasis(p.r, p.projection, p.floor, p.seed)
+        return StreamingPCA(p.r, p.projection, p.seed)
+
+
+def pixel_components(protocol: Protocol, cells: int) -> StreamingPCA:
+    """Return principal components for an image's coordinates: `r_x` in equal parts of its cells."""
+    return StreamingPCA(max(1, protocol.r_x // cells), protocol.projection, protocol.seed)
+
+
+def _update(basis: StreamingPCA | SupervisedBasis, values_bkd: Tensor, x_bq: Tensor | None) -> None:
+    if isinstance(basis, SupervisedBasis):
+        assert x_bq is not None
+        basis.update(values_bkd, x_bq)
+    else:
+        basis.update(values_bkd)

@@ -19,6 +19,8 @@ class PatchLayout:
     """(S, m) indices of tokens: one stratified choice a row; a single row of all where N <= m."""
     cells_m4: np.ndarray
     """(m, 4) left, top, right, bottom, as fractions of the image."""
+    cell_of_N: np.ndarray | None = None
+    """(N,) the measured place that each token lies in; None where all tokens are measured, or have no positions."""
 
 
 def choose_layout(count: int, boxes: np.ndarray | None, m: int, subsets: int, seed: int) -> PatchLayout:
@@ -43,14 +45,17 @@ def choose_layout(count: int, boxes: np.ndarray | None, m: int, subsets: int, se
             np.arange(count)[None], grid_boxes(count) if boxes is None else np.asarray(boxes, dtype=np.float64)
         )
     cells = grid_boxes(m)
-    members = [np.asarray(run) for run in np.array_split(np.arange(count), m)]
+    members, cell_of_N = [np.asarray(run) for run in np.array_split(np.arange(count), m)], None
     if boxes is not None:
         x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
         inside = [np.flatnonzero((c[0] <= x) & (x < c[2]) & (c[1] <= y) & (y < c[3])) for c in cells]
-        members = inside if all(len(i) for i in inside) else members
+        if all(len(i) for i in inside):
+            members, cell_of_N = inside, np.empty(count, dtype=np.int64)
+            for number, cell in enumerate(inside):
+                cell_of_N[cell] = number
     generator = np.random.default_rng(seed)
     drawn = [np.resize(generator.permutation(cell), subsets) for cell in members]
-    return PatchLayout(np.stack(drawn, axis=1), cells)
+    return PatchLayout(np.stack(drawn, axis=1), cells, cell_of_N)
 
 
 def grid_boxes(count: int) -> np.ndarray:
@@ -63,6 +68,17 @@ def grid_boxes(count: int) -> np.ndarray:
             for j in range(len(row))
         ]
     )
+
+
+def average_cells(values_bNd: Tensor, cell_of_N: np.ndarray) -> Tensor:
+    """Average what lies in each cell, (b, N, d) to (b, m, d).
+
+    >>> average_cells(torch.tensor([[[1.0], [3.0], [5.0]]]), np.array([0, 0, 1])).flatten().tolist()
+    [2.0, 5.0]
+    """
+    cells = torch.as_tensor(cell_of_N, device=values_bNd.device)
+    shares = torch.nn.functional.one_hot(cells).to(values_bNd)
+    return torch.einsum("bnd,nm->bmd", values_bNd, shares / shares.sum(dim=0))
 
 
 def cut_patches(images_bhwc: Tensor, cells_k4: np.ndarray, side: int) -> Tensor:
@@ -85,9 +101,9 @@ def cut_patches(images_bhwc: Tensor, cells_k4: np.ndarray, side: int) -> Tensor:
 def cut_token_and_grid_patches(images_bhwc: Tensor, cells_m4: np.ndarray, protocol: Protocol) -> tuple[Tensor, Tensor]:
     """The patches that stand for the measured tokens, and those of the fixed grid that makes up X.
 
-    X is the same for every model, whatever its tokens; for 64 tokens on a square grid the two are one.
+    X is the same for every model, whatever its tokens; for as many tokens on a square grid the two are one.
     """
-    whole_cells = grid_boxes(protocol.m)
+    whole_cells = grid_boxes(protocol.cells)
     whole = cut_patches(images_bhwc, whole_cells, protocol.patch_pixels)
     same = cells_m4.shape == whole_cells.shape and np.allclose(cells_m4, whole_cells)
     return (whole if same else cut_patches(images_bhwc, cells_m4, protocol.patch_pixels)), whole

@@ -33,6 +33,22 @@ class PrincipalAxes:
         return torch.cat([(part - mean) @ axes for part in x.split(step)])
 
 
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Moments of a stream of vectors, places pooled, each about its own mean."""
+
+    mean: Tensor
+    """(d,) over all places."""
+    sums: Tensor
+    """(k, d) sums of what `update` returned: the vectors less those of the first batch."""
+    axes: Tensor
+    """(d, s) leading eigenvectors of the covariance."""
+    variances: Tensor
+    """(s,) along them."""
+    scale: float
+    """Root mean square of the data."""
+
+
 class StreamingPCA:
     """Streaming principal components of vectors that stand at fixed places (tokens of an image), one basis for all.
 
@@ -46,8 +62,8 @@ class StreamingPCA:
         self._rank, self._projection, self._seed = rank, projection, seed
         self._count = 0
 
-    def update(self, x_bkd: Tensor) -> None:
-        """Update with a batch: b images, k places, d dimensions."""
+    def update(self, x_bkd: Tensor) -> Tensor:
+        """Update with a batch: b images, k places, d dimensions; return it less the mean of the first batch."""
         x = x_bkd.to(_wide(x_bkd))
         if self._count == 0:
             self._dim = x.shape[2]
@@ -65,26 +81,40 @@ class StreamingPCA:
         if self._dim <= self._projection:
             flat = flat.double()  # affordable, and then nothing depends on how the images were batched
         self._sketch += (flat.T @ (flat @ self._test.to(flat))).double()
+        return flat.reshape(near.shape)
 
     @property
     def empty(self) -> bool:
         """Whether there was no batch yet."""
         return self._count == 0
 
-    def result(self) -> PrincipalAxes:
-        """Return the leading axes, in units of the data's root mean square; zeros where the data have fewer."""
+    def spectrum(self) -> Spectrum:
+        """Return the moments of all batches.
+
+        Raises:
+            ValueError: there was no batch.
+        """
         if self._count == 0:
             raise ValueError("no images to fit principal components on")
-        scale = max((self._square / self._count) ** 0.5, 1e-30)
+        pooled = self._count * len(self._sum)
+        centred = self._sketch - self._sum.T @ (self._sum @ self._test) / self._count
+        axes, variances = _leading(centred / pooled, self._test)
         mean = self._origin.double().mean(dim=0) + self._sum.mean(dim=0) / self._count
+        return Spectrum(mean, self._sum, axes, variances, max((self._square / self._count) ** 0.5, 1e-30))
+
+    def result(self) -> PrincipalAxes:
+        """Return the leading axes, in units of the data's root mean square; zeros where the data have fewer.
+
+        Raises:
+            ValueError: there was no batch.
+        """
+        found = self.spectrum()
         if self._dim <= self._rank:  # nothing to reduce: keep the coordinates
-            axes = torch.eye(self._dim, dtype=torch.float64, device=mean.device)
+            axes = torch.eye(self._dim, dtype=torch.float64, device=found.mean.device)
         else:
-            axes = _leading(self._sketch - self._sum.T @ (self._sum @ self._test) / self._count, self._test)
-            axes = torch.nn.functional.pad(axes[:, : self._rank], (0, max(0, self._rank - axes.shape[1])))
-            largest = axes.abs().argmax(dim=0, keepdim=True)
-            axes = axes * axes.gather(0, largest).sign()  # eigenvectors have no sign of their own
-        return PrincipalAxes(mean.cpu().numpy(), (axes / scale).cpu().numpy())
+            axes = found.axes[:, : self._rank]
+            axes = oriented(torch.nn.functional.pad(axes, (0, self._rank - axes.shape[1])))
+        return PrincipalAxes(found.mean.cpu().numpy(), (axes / found.scale).cpu().numpy())
 
     def _test_matrix(self, x: Tensor) -> Tensor:
         """Ω, (d, projection) float64; the identity where the covariance is small enough to be formed."""
@@ -94,16 +124,21 @@ class StreamingPCA:
         return torch.randn(self._dim, self._projection, generator=generator, dtype=torch.float64).to(x.device)
 
 
-def _leading(sketch: Tensor, test: Tensor) -> Tensor:
-    """Eigenvectors of C, largest eigenvalue first, from C Ω and Ω."""
+def oriented(axes_dr: Tensor) -> Tensor:
+    """Return axes whose largest entry is positive: eigenvectors have no sign of their own."""
+    return axes_dr * axes_dr.gather(0, axes_dr.abs().argmax(dim=0, keepdim=True)).sign()
+
+
+def _leading(sketch: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvectors and eigenvalues of C, the largest first, from C Ω and Ω."""
     shift = torch.linalg.matrix_norm(sketch) * torch.finfo(torch.float64).eps * len(sketch) ** 0.5
     shifted = sketch + shift * test  # of C + shift, so that the core has a Cholesky root
     core = test.T @ shifted
     values, vectors = torch.linalg.eigh((core + core.T) / 2)
     kept = values > values[-1] * 1e-14
     root = shifted @ (vectors[:, kept] / values[kept].sqrt())
-    axes: Tensor = torch.linalg.svd(root, full_matrices=False).U
-    return axes
+    found = torch.linalg.svd(root, full_matrices=False)
+    return found.U, found.S.square()
 
 
 def _wide(x: Tensor) -> torch.dtype:

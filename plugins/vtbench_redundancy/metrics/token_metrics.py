@@ -11,7 +11,7 @@ from vtbench.errors import SampleError
 from vtbench.metric import Batch
 from vtbench.types import Capability, Observation, Record, Score
 from vtbench_redundancy.features.token_geometry import MEASURES, token_geometry
-from vtbench_redundancy.metrics.visual_metric import CoordinateMetric, compute_device, unique_images
+from vtbench_redundancy.metrics.visual_metric import BASIS, CoordinateMetric, compute_device, unique_images
 from vtbench_redundancy.protocol import MIN_IMAGES
 from vtbench_redundancy.scores.geometry_scores import geometry_scores
 from vtbench_redundancy.scores.redundancy_score import missing_scores, score_coordinates
@@ -20,17 +20,19 @@ from vtbench_redundancy.scores.token_use import token_use
 
 
 class RedundancyMetric(CoordinateMetric):
-    """RS, R_pix, ΔRS, N_eff and the discarded share, at the connector's output."""
+    """RS with its curve, N_eff of 16 tokens and the discarded share, at the connector's output."""
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Score the answered samples."""
         arrays, clusters = unique_images(records, observations)
         facts = self.facts(self.layers[0])
         if len(clusters) < MIN_IMAGES:
-            return missing_scores("few_images", len(clusters), facts | {"images_needed": MIN_IMAGES}).scores()
+            return missing_scores(
+                "few_images", len(clusters), facts | {"images_needed": MIN_IMAGES}, self.protocol
+            ).scores()
         return score_coordinates(
             arrays[f"tokens/{self.layers[0]}"], arrays["patches"], arrays["pixels"], self.protocol, clusters, facts,
-            compute_device(),
+            compute_device(), arrays.get(f"cells/{self.layers[0]}"),
         ).scores()  # fmt: skip
 
 
@@ -46,11 +48,12 @@ class LayersMetric(CoordinateMetric):
         for layer in self.measured() or self.layers[:1]:
             facts = self.facts(layer)
             if len(clusters) < MIN_IMAGES:
-                found = missing_scores("few_images", len(clusters), facts)
+                found = missing_scores("few_images", len(clusters), facts, self.protocol)
             else:
                 found = score_coordinates(
-                    arrays[f"tokens/{layer}"], None, arrays["pixels"], self.protocol, clusters, facts, compute_device()
-                )
+                    arrays[f"tokens/{layer}"], None, arrays["pixels"], self.protocol, clusters, facts,
+                    compute_device(), arrays.get(f"cells/{layer}"),
+                )  # fmt: skip
             scores |= {f"rs_{layer}": found.rs, f"discarded_{layer}": found.discarded}
         return scores
 
@@ -70,13 +73,13 @@ class CarriersMetric(CoordinateMetric):
 
 
 class TokenUseMetric(CoordinateMetric):
-    """Shares of the tokens that are unique, dead, or sinks."""
+    """What is unique to single tokens, and the shares that are dead or sinks."""
 
     def observe(self, batch: Batch) -> list[Observation]:
         """Add the norms of all tokens, `norms` (N,)."""
         norms = self._tokens(batch)[self.layers[0]].float().norm(dim=2).cpu().numpy()
         seen = super().observe(batch)
-        return [{**observation, "norms": norms[i]} for i, observation in enumerate(seen)]
+        return [o if BASIS in o else {**o, "norms": norms[i]} for i, o in enumerate(seen)]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Score the first choice of tokens where an image has more than the protocol measures together."""

@@ -11,18 +11,23 @@ from torch import Tensor
 
 from vtbench.errors import SampleError, VtbenchError
 from vtbench.metric import Batch
-from vtbench.types import Capability, Observation, Record, Sample
+from vtbench.types import Capability, Observation, Record, Sample, Task
+from vtbench_redundancy.features.colour_axes import colour_axes
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
-from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.metrics.basis_task import basis_task, sample_numbers
+from vtbench_redundancy.protocol import Protocol, named_protocol
+
+BASIS = "basis"
+"""The only entry of the observation of a sample that the basis was fitted on, and that is therefore not scored."""
 
 
 class CoordinateMetric:
-    """Fits principal components on the first samples, and reduces every sample to its coordinates.
+    """Fits a basis on images that are not scored (`basis_task`), and reduces every sample to its coordinates.
 
     An observation holds, as float32, the coordinates of the sample's tokens `tokens/<layer>` (S, m, r) at each layer
     that the adapter gives, of the patches that the first layer's stand for, `patches` (m, r), and of the image,
-    `pixels` (P, r_x // P).
+    `pixels` (P, r_x // P); of layers with more tokens than are measured also `cells/<layer>` (m, r), averages of all.
     """
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
@@ -30,22 +35,30 @@ class CoordinateMetric:
 
     def __init__(self, protocol: Protocol = Protocol()) -> None:  # noqa: B008
         self.protocol = protocol
-        self.fit_samples = protocol.warmup
+        self.fit_samples = protocol.basis_images
         self._fit: EncoderFit | None = None
         self._encoder: Encoder | None = None
         self._counts: dict[str, int] = {}
+        self._fitted_on: list[np.ndarray] = []
+        self._basis = np.empty(0, np.int64)
+
+    def fit_task(self, task: Task) -> Task:
+        """Return the task that the basis is fitted on."""
+        return basis_task(task, self.protocol)
 
     def partial_fit(self, batch: Batch) -> None:
-        """Fit the principal components; the first batch fixes the measured tokens and the size of images."""
+        """Fit the basis; the first batch fixes the measured tokens and the size of images."""
         tokens = self._tokens(batch)
+        self._fitted_on.append(sample_numbers(batch.samples))
         if self._fit is None:
-            p, chosen = self.protocol, {}
+            p, layouts = self.protocol, {}
             for layer, array in tokens.items():
                 layout = choose_layout(array.shape[1], batch.visual[layer].boxes, p.m, p.subsets, p.seed)
-                chosen[layer], self._counts[layer] = layout.chosen_Sm, array.shape[1]
+                layouts[layer], self._counts[layer] = layout, array.shape[1]
                 if layer == next(iter(tokens)):
                     self._cells, self._size = layout.cells_m4, batch.samples[0].images[0].size
-            self._fit = EncoderFit(p, chosen)
+            axes = colour_axes(p.patch_pixels, 255.0, max(1, p.r_x // p.cells)) if p.colour else None
+            self._fit = EncoderFit(p, layouts, axes)
         good = torch.stack([array.isfinite().flatten(1).all(dim=1) for array in tokens.values()]).all(dim=0)
         rows = good.nonzero().flatten().tolist()  # the others fail in `observe`, with a message
         if rows and {layer: array.shape[1] for layer, array in tokens.items()} == self._counts:
@@ -54,20 +67,30 @@ class CoordinateMetric:
             self._fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
 
     def state(self) -> Mapping[str, np.ndarray]:
-        """Return the fitted components, with the layout and the image size that they belong to.
+        """Return the fitted basis, with the protocol, the layout and the image size that it belongs to.
 
         Raises:
             VtbenchError: no sample had finite tokens.
         """
-        if self._fit is None or self._fit.empty:
+        if self._fit is None or not self._fit.images:
             raise VtbenchError(
                 "redundancy: none of the first samples has finite visual tokens; is the model's dtype too narrow?"
             )
         counts = {f"count/{layer}": np.array(count) for layer, count in self._counts.items()}
-        return self._fit.encoder().arrays() | counts | {"cells": self._cells, "picture_size": np.array(self._size)}
+        facts = {"cells": self._cells, "picture_size": np.array(self._size), "basis_n": np.array(self._fit.images)}
+        if self.protocol.held_out:
+            facts |= {"basis_samples": np.concatenate(self._fitted_on)}
+        facts["protocol"] = np.array(self.protocol.name)
+        return self._fit.encoder().arrays() | counts | facts
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore fitted components."""
+        """Restore a fitted basis, and the protocol that it was fitted for: a run begun under `rs-v1` stays so."""
+        current = self.protocol.name
+        stored = str(state["protocol"]) if "protocol" in state else current.replace(Protocol().name, "rs-v1")
+        if stored != current:
+            self.protocol = named_protocol(stored, self.protocol.seed)
+        self._basis = np.asarray(state.get("basis_samples", self._basis))
+        self._basis_n = int(state["basis_n"]) if "basis_n" in state else None
         self._fit, self._encoder = None, Encoder.of(state)
         self._counts = {layer: int(state[f"count/{layer}"]) for layer in self._encoder.chosen}
         self._cells = np.asarray(state["cells"])
@@ -81,7 +104,7 @@ class CoordinateMetric:
             SampleError: tokens that are not finite, or not as many as in the first samples.
         """
         if self._encoder is None:
-            raise RuntimeError("restore() comes before observe()")
+            raise RuntimeError("load_state() comes before observe()")
         tokens = self._tokens(batch)
         for layer, array in tokens.items():
             if array.shape[1] != self._counts.get(layer):
@@ -96,14 +119,20 @@ class CoordinateMetric:
                     )
         device = next(iter(tokens.values())).device
         found = self._encoder.encode(tokens, *self._patches(batch.samples, device))
-        return [{name: array[i] for name, array in found.items()} for i in range(len(batch.samples))]
+        seen = np.isin(sample_numbers(batch.samples), self._basis)
+        return [
+            {BASIS: True} if seen[i] else {name: array[i] for name, array in found.items()}
+            for i in range(len(batch.samples))
+        ]
 
     def facts(self, layer: str) -> dict[str, object]:
         """Return the details of a score of `layer`."""
         known = self._encoder is not None and layer in self._counts
-        return {"layer": layer} | (
-            {"N": self._counts[layer], "d": len(self._encoder.tokens[layer].mean)} if known and self._encoder else {}
-        )
+        if not known or self._encoder is None:
+            return {"layer": layer}
+        d = len(self._encoder.tokens[layer].mean)
+        basis = self.protocol.basis if d > self.protocol.r else "none"
+        return {"layer": layer, "N": self._counts[layer], "d": d, "basis": basis, "basis_n": self._basis_n}
 
     def measured(self) -> list[str]:
         """Return the layers that the adapter gave, the headline one first."""
@@ -119,10 +148,18 @@ class CoordinateMetric:
 def unique_images(
     records: Sequence[Record], observations: Sequence[Observation]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Stack the observations of distinct images, and return their clusters. Questions about one image count once."""
+    """Stack the observations of distinct images, and return their clusters. Questions about one image count once.
+
+    Left out are images that the basis was fitted on, with the others of their clusters.
+    """
+    in_basis: set[object] = set()
+    for record, observation in zip(records, observations, strict=True):
+        if BASIS in observation:
+            in_basis |= {record.image_sha256, record.cluster} - {(), ""}
     seen: dict[object, int] = {}
     for i, record in enumerate(records):
-        seen.setdefault(record.image_sha256 or i, i)
+        if BASIS not in observations[i] and not in_basis & {record.image_sha256, record.cluster}:
+            seen.setdefault(record.image_sha256 or i, i)
     rows = list(seen.values())
     names = list(observations[rows[0]]) if rows else []
     arrays = {name: np.stack([observations[i][name] for i in rows]) for name in names}

@@ -1,4 +1,4 @@
-"""The numbers of tokens and of pixel coordinates that can be measured with a given number of images."""
+"""The numbers of tokens and of coordinates that can be measured with a given number of images."""
 
 from __future__ import annotations
 
@@ -8,27 +8,47 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vtbench_redundancy.protocol import IMAGES_PER_DIMENSION, REDUCED_IMAGES_PER_DIMENSION, Protocol, few_images_flag
+from vtbench_redundancy.protocol import Protocol, few_images_flag
+
+ROOM = 1.15
+"""Images for each dimension of its covariances that `rs-v2` needs when one group is left out."""
+PARTS_ROOM = 1.1
+"""Enough for the parts of the images on which convergence is checked."""
+LEAST_R = 2
+"""Coordinates of a token are given up down to this number."""
+
+CROSSED_ROOM = 1.35
+"""As `ROOM`, for `rs-v1`, whose cross-validation leaves out another group."""
+CROSSED_REDUCED_ROOM = 2.0
+"""With fewer images, `rs-v1` cuts tokens and pixels down until there are this many images for each dimension."""
 
 
-def images_needed(width: int, protocol: Protocol, per_dimension: float = IMAGES_PER_DIMENSION) -> int:
-    """Return the images needed for `per_dimension` images a dimension, with one group predicted and one left out.
+def images_needed(width: int, protocol: Protocol, room: float | None = None) -> int:
+    """Return the images needed for `room` images a dimension in the smallest set that an estimate is made on.
 
-    >>> images_needed(64 * 8 + 128, Protocol())
-    1080
+    >>> images_needed(64 * 8 + 192, Protocol())
+    900
     """
+    crossed = protocol.correction == "crossed"
+    room = (CROSSED_ROOM if crossed else ROOM) if room is None else room
     g = protocol.groups
-    return math.ceil(round(per_dimension * width * g / (g - 2), 6))
+    return math.ceil(round(room * width * g / (g - 1 - crossed), 6))
 
 
 @dataclass(frozen=True, slots=True)
 class SampleBudget:
-    """What is measured of each image. With few images, X is reduced first, and then the tokens."""
+    """What is measured of each image.
+
+    With few images a token's coordinates give way first (8, 4, 2), then those of each cell of the image (3, 2, 1), then
+    cells, then tokens: RS depends on m far more than on r. (`rs-v1` cuts the image first, and then the tokens.)
+    """
 
     coordinates: np.ndarray
     """(q,) indices of the image coordinates that make up X."""
+    r: int
+    """Coordinates of a token, the leading ones."""
     images_needed: int
-    """Images needed for all tokens and all coordinates of the image."""
+    """Images needed for all tokens and all coordinates."""
     flags: tuple[str, ...]
     affordable: float
     """Largest number of dimensions of a covariance."""
@@ -40,37 +60,44 @@ class SampleBudget:
         return len(self.coordinates)
 
     @classmethod
-    def of(cls, n: int, width: int, cells: Sequence[int], protocol: Protocol) -> SampleBudget:
-        """Take all of X if n images are enough for X and the tokens; else halve X until it fits a third of the budget.
-
-        The leading coordinates of all cells come first, and then cells spread over the image.
+    def of(cls, n: int, m: int, r: int, cells: Sequence[int], protocol: Protocol) -> SampleBudget:
+        """Decide what n images are enough for.
 
         Args:
             n: images.
-            width: coordinates of all tokens together.
+            m: tokens measured together.
+            r: coordinates of a token.
             cells: P and c, the image's cells and the coordinates of each.
             protocol: its settings.
         """
         q = math.prod(cells)
-        needed = images_needed(width + q, protocol)
+        needed = images_needed(m * r + q, protocol)
+        flags = few_images_flag(n) + ("reduced",) * (n < needed)
         affordable = math.inf
         if n < needed:
-            affordable = n / images_needed(1000, protocol, REDUCED_IMAGES_PER_DIMENSION) * 1000
-            # under 60 images a third of the budget may leave less than the two tokens that a score needs
-            while q > max(1, min(affordable / 3, affordable - 2 * protocol.r)):
-                q = math.ceil(q / 2)
+            crossed = protocol.correction == "crossed"
+            room = CROSSED_REDUCED_ROOM if crossed else ROOM
+            affordable = n / images_needed(1000, protocol, room) * 1000
+            if not crossed:
+                while r > LEAST_R and m * r + q > affordable:
+                    r = max(LEAST_R, r // 2)
+                while q > cells[0] and m * r + q > affordable:
+                    q -= cells[0]
+            if crossed or affordable - q < LEAST_R * r:
+                # under 60 images a third of the budget may leave less than the two tokens that a score needs
+                while q > max(1, min(affordable / 3, affordable - 2 * r)):
+                    q = math.ceil(q / 2)
         spread = np.random.default_rng(protocol.seed).permutation(cells[0])
         ranked = (spread * cells[1] + np.arange(cells[1])[:, None]).ravel()
-        flags = few_images_flag(n) + ("reduced",) * (n < needed)
-        return cls(np.sort(ranked[:q]), needed, flags, affordable, protocol)
+        return cls(np.sort(ranked[:q]), r, needed, flags, affordable, protocol)
 
-    def token_choices(self, m: int, r: int) -> list[np.ndarray]:
-        """Choose among m tokens of r coordinates those measured together: all, or random choices that fit the budget.
+    def token_choices(self, m: int) -> list[np.ndarray]:
+        """Choose among m tokens those measured together: all, or random choices that fit the budget.
 
         Returns:
             One choice for each estimate to be averaged; empty if not even two tokens fit.
         """
-        fewer = min(m, max(0.0, self.affordable - self.q) // r)
+        fewer = min(m, max(0.0, self.affordable - self.q) // self.r)
         if fewer == m:
             return [np.arange(m)]
         if fewer < 2:

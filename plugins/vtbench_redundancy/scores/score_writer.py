@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vtbench.stats import jackknife
 from vtbench.types import Score
-from vtbench_redundancy.convergence import unconverged
+from vtbench_redundancy.convergence import bias_left, corrected_unconverged, unconverged
 from vtbench_redundancy.protocol import Protocol
 
 
@@ -33,13 +33,14 @@ class ScoreWriter:
     facts: Mapping[str, Any]
     flags: tuple[str, ...]
 
-    def __call__(self, values_T: Tensor, low: bool = False, checked: bool = False, **more: Any) -> Score:
+    def __call__(self, values_T: Tensor, low: bool = False, part: float | None = None, **more: Any) -> Score:
         """Write a score.
 
         Args:
-            values_T: the value over all images, the jackknife's replicates and, where there are any, the two halves.
+            values_T: the value over all images, the jackknife's replicates and, where there are any, two parts.
             low: there is too little information for a value; flagged `low_information`.
-            checked: compare with the halves, and flag `unconverged` where they differ by over 2 standard errors.
+            part: size of the parts as a fraction of the images, 0 where there are none: compare the value with theirs,
+                and flag it `unconverged` by the rule of the protocol (`convergence`). None: do not.
             more: further facts.
         """
         if low:
@@ -47,12 +48,17 @@ class ScoreWriter:
         groups, facts, flags = self.protocol.groups, {**self.facts, **more}, self.flags
         value, *replicates = values_T[: groups + 1].tolist()
         found = jackknife(value, replicates, self.n, self.protocol.widen)
-        if checked:
-            # the mean of two halves shows the bias of small samples, with hardly more noise
-            half = float(values_T[groups + 1 :].mean()) if len(values_T) > groups + 1 else None
-            facts["half"] = half
-            if unconverged(found, half):
-                flags = (*flags, "unconverged")
+        if part is not None:
+            # the mean of two parts shows the bias of small samples, with hardly more noise
+            of_parts = float(values_T[groups + 1 :].mean()) if len(values_T) > groups + 1 else None
+            facts["half"] = of_parts
+            if self.protocol.correction == "jackknife":
+                left = None if of_parts is None else bias_left(value, of_parts, part)
+                facts |= {"part": part, "bias_left": left}
+                strayed = corrected_unconverged(found, of_parts, part)
+            else:
+                strayed = unconverged(found, of_parts)
+            flags = (*flags, "unconverged") if strayed else flags
         return found.score(flags=flags, detail=facts, percent=False)
 
     def missing(self, flag: str, **more: Any) -> Score:

@@ -82,9 +82,9 @@ def pair_redundancy(
     """
     if protocol.r > MOST_COORDINATES:
         raise InputError(f"r = {protocol.r} coordinates a token; nearest neighbours take at most {MOST_COORDINATES}")
-    seen = extract_features(tokens, images, patches, boxes, protocol, device, spectra=0)
+    seen = extract_features(tokens, images, patches, boxes, protocol, device, clusters, spectra=0)
     n, _, m, r = seen.tokens.shape
-    groups = assign_groups(n, clusters, protocol.groups, protocol.seed)
+    groups = assign_groups(n, seen.clusters, protocol.groups, protocol.seed)
     if n - max(groups.sizes) < MIN_IMAGES:  # what the jackknife leaves
         raise InputError(f"{n} images are too few for pairs of tokens; give at least 60, better 2,000")
     generator = np.random.default_rng(protocol.seed)

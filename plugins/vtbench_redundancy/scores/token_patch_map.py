@@ -84,7 +84,7 @@ def carriers(
         x.flatten(1), groups.sizes, protocol.floor, max(1, protocol.permutations), protocol.seed, groups.clusters
     )
     keep = jackknife_subsets(groups.sizes, float("inf")).to(z)
-    real_TmP, null_BmP = _pairwise(z, noisy, count, keep, protocol.jitter)
+    real_TmP, null_BmP = _pairwise(z, noisy, count, keep, protocol.token_floor)
     # maximum over tokens: each of many tokens has its own chance to exceed a quantile of single entries
     noise = float(torch.quantile(null_BmP.amax(dim=1).flatten(), 0.95) - null_BmP.mean())
     signal_TmP = torch.where(real_TmP > noise, real_TmP, 0)

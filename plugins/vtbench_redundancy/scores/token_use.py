@@ -1,4 +1,4 @@
-"""S2, token use: shares of tokens that carry unique information, no information, or are sinks of large norm."""
+"""S2, token use: the information that no other token has, tokens without information, and sinks of large norm."""
 
 from __future__ import annotations
 
@@ -11,26 +11,38 @@ import torch
 from torch import Tensor
 
 from vtbench.types import Score
+from vtbench_redundancy.convergence import below_noise
 from vtbench_redundancy.estimators.covariances import Moments, blocks, half_log_det
 from vtbench_redundancy.estimators.image_groups import Groups, assign_groups, group_means, jackknife_subsets
+from vtbench_redundancy.estimators.jackknife_bias import CorrectionSubsets
 from vtbench_redundancy.estimators.normal_scores import normal_scores
 from vtbench_redundancy.estimators.permutation_null import NoisyPixels, noisy_pixels
 from vtbench_redundancy.protocol import Protocol, few_images_flag
 from vtbench_redundancy.scores.sample_budget import SampleBudget
 from vtbench_redundancy.scores.score_writer import ScoreWriter, rounded
 
+DEAD = 0.05
+"""A dead token has less than this part of the average token's information."""
 SINK = 6.0
 """A sink's norm is above the median by this many median absolute deviations."""
 
 
+Draws = tuple[Tensor, Tensor]
+"""(T, B, m) nats of the draws, and (B, T, m) of the null."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """Shares of the tokens."""
+    """Effect sizes in `rs-v2`; in `rs-v1` shares of tokens that are significant, which saturate at 1 and 0."""
 
     unique: Score
-    """I(Z_i ; X̃ | Z_−i) is above the null's 95 % quantile. 5 % of tokens that add nothing are so by chance."""
+    """Σ_i I(Z_i ; X̃ | Z_−i) / Σ_i I(Z_i ; X̃): the share of a token's information that no other token has.
+
+    `rs-v1`: the share of tokens with I(Z_i ; X̃ | Z_−i) above the null's 95 % quantile."""
     dead: Score
-    """I(Z_i ; X̃) is not above the null's 95 % quantile. 5 % of tokens that know nothing escape by chance."""
+    """Share of the tokens with I(Z_i ; X̃) under 5 % of the average token's.
+
+    `rs-v1`: of those with I(Z_i ; X̃) not above the null's 95 % quantile."""
     sink: Score
     """The norm, averaged over images, is above the median over tokens by 6 median absolute deviations."""
 
@@ -48,7 +60,7 @@ def token_use(
     detail: Mapping[str, Any] | None = None,
     device: str | torch.device = "cpu",
 ) -> TokenUse:
-    """Measure the shares of tokens that are unique, dead, or sinks.
+    """Measure what is unique to single tokens, and which tokens are dead or sinks.
 
     For Gaussian variables I(Z_i ; X | Z_−i) = ½ log(|Λ_i|_(Z|X) / |Λ_i|_Z), Λ_i being the token's block of the inverse
     covariance of all tokens, given X or not (Cover and Thomas, Elements of Information Theory, eq. 2.61 and 8.4, with
@@ -77,36 +89,56 @@ def token_use(
     (0.4, 0.2)
     """
     n, m, r = tokens.shape
-    budget = SampleBudget.of(n, m * r, pixels.shape[1:], protocol)
+    budget = SampleBudget.of(n, m, r, pixels.shape[1:], protocol)
     facts = dict(detail or {}) | {
-        "protocol": protocol.name, "m": m, "n": n, "r": r, "r_x": budget.q, "images_needed": budget.images_needed,
+        "protocol": protocol.name, "m": m, "n": n, "r": budget.r, "r_x": budget.q,
+        "images_needed": budget.images_needed,
     }  # fmt: skip
     groups = assign_groups(n, clusters, protocol.groups, protocol.seed)
     keep = jackknife_subsets(groups.sizes, float("inf")).to(device)
     write = ScoreWriter(n, protocol, facts, few_images_flag(n) + groups.flags)
     sink = _sinks(norms, groups, keep, write)
-    if n < budget.images_needed:
+    if len(budget.token_choices(m)) != 1 or (protocol.correction == "crossed" and n < budget.images_needed):
         none = write.missing("few_images")
         return TokenUse(none, none, sink)
-    z = normal_scores(torch.as_tensor(tokens[groups.order], device=device))
-    x = normal_scores(torch.as_tensor(pixels.reshape(n, -1)[groups.order], device=device))
+    z = normal_scores(torch.as_tensor(tokens[groups.order, :, : budget.r], device=device))
+    x = normal_scores(torch.as_tensor(pixels.reshape(n, -1)[:, budget.coordinates][groups.order], device=device))
     for name, scores in (("constant_images", x), ("constant_tokens", z)):
         if not scores.any():
             return TokenUse(write.missing(name), write.missing(name), sink)
     noisy = noisy_pixels(x, groups.sizes, protocol.floor, max(1, protocol.permutations), protocol.seed, groups.clusters)
-    added, own = _added_and_own(z, noisy, keep, protocol.jitter)
+    added, own = _added_and_own(z, noisy, keep, protocol.token_floor)
+    if protocol.correction == "jackknife":
+        return TokenUse(*_effect_sizes(added, own, write), sink)
     # between copies there is only the jitter, for the null as well; this is what pixels can tell of that at most
-    least = r * x.shape[1] * protocol.jitter / (4 * protocol.floor)
+    least = r * x.shape[1] * protocol.token_floor / (4 * protocol.floor)
+    return TokenUse(*_significant_shares(added, own, least, write), sink)
+
+
+def _effect_sizes(added: Draws, own: Draws, write: ScoreWriter) -> tuple[Score, Score]:
+    """`unique` and `dead` of `rs-v2`."""
+    added_Tm, own_Tm = (real_TBm.mean(dim=1) - null_BTm.mean(dim=0) for real_TBm, null_BTm in (added, own))
+    groups = write.protocol.groups
+    whole = CorrectionSubsets(torch.ones(1, groups), 0.0)
+    added_T, own_T = (whole.corrected(nats_Tm.sum(dim=1)) for nats_Tm in (added_Tm, own_Tm))
+    low = below_noise(own_T, groups, float(own[1][:, 0].sum(dim=1).std(correction=0)))
+    dead_Tm = own_Tm < DEAD * own_Tm.mean(dim=1, keepdim=True)
+    dead_T = torch.ones_like(own_T) if low else dead_Tm.double().mean(dim=1)
+    unique = write(added_T / own_T, low, nats=rounded(added_Tm[0]))
+    return unique, write(dead_T, nats=rounded(own_Tm[0]))
+
+
+def _significant_shares(added: Draws, own: Draws, least: float, write: ScoreWriter) -> tuple[Score, Score]:
+    """`unique` and `dead` of `rs-v1`."""
     shares = []
     for real_TBm, null_BTm in (added, own):
         values_Tm = real_TBm.mean(dim=1)
         noise = max(least, float(torch.quantile(null_BTm[:, 0].flatten(), 0.95)))
         shares.append((values_Tm > noise, values_Tm[0], noise))
     (unique, nats_unique, noise_unique), (alive, nats_own, noise_own) = shares
-    return TokenUse(
+    return (
         write(unique.double().mean(dim=1), nats=rounded(nats_unique), noise=noise_unique),
         write(1 - alive.double().mean(dim=1), nats=rounded(nats_own), noise=noise_own),
-        sink,
     )
 
 
@@ -117,10 +149,6 @@ def _sinks(norms: np.ndarray, groups: Groups, keep_TG: Tensor, write: ScoreWrite
     # equal norms, as after a norm layer, have no spread but rounding
     sink_TN = mean_TN > median + torch.maximum(SINK * spread, 1e-3 * median)
     return write(sink_TN.double().mean(dim=1), tokens=sink_TN[0].nonzero().flatten().tolist())
-
-
-Draws = tuple[Tensor, Tensor]
-"""(T, B, m) nats of the draws, and (B, T, m) of the null."""
 
 
 def _added_and_own(z_nmr: Tensor, noisy: NoisyPixels, keep_TG: Tensor, jitter: float) -> tuple[Draws, Draws]:

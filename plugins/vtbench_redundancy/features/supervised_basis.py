@@ -1,0 +1,85 @@
+"""The supervised basis: of all directions in token space, those that say most about the image.
+
+Principal components keep what varies most, which need not be what a token knows: eight of them drop most of what a
+token of a real model says about its image.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vtbench_redundancy.features.principal_components import PrincipalAxes, StreamingPCA, oriented
+
+_LEAST_VARIANCE = 1e-10
+"""Directions of less variance than this part of the largest are rounding."""
+
+
+class SupervisedBasis:
+    """Streaming fit of one (d, rank) map for all places of a token.
+
+    With C_i the covariance of token i with X, Σ_x̃ that of X̃ and Σ_zi that of token i, the axes are the leading
+    generalised eigenvectors of Σ_i C_i Σ_x̃⁻¹ C_iᵀ against Σ_i Σ_zi. For one token they are the canonical directions
+    (Hotelling, "Relations between two sets of variates", Biometrika 28, 1936). An invertible linear map of the token
+    space changes the axes but not the coordinates, apart from their scale. Where tokens know nothing no direction is
+    preferred. By data processing, coordinates cannot say more than the token; fit them on other images than those that
+    are scored, as in-sample they are chosen to agree with X.
+
+    Tokens of over `projection` dimensions are reduced to that many leading principal components first.
+
+    Args:
+        rank: axes to keep.
+        projection: largest number of dimensions in which the eigenproblem is solved.
+        floor: variance of the noise on X, whose coordinates are scaled to unit variance.
+        seed: of the sketch of wide tokens.
+    """
+
+    def __init__(self, rank: int, projection: int, floor: float, seed: int) -> None:
+        self._rank, self._floor = rank, floor
+        self._tokens = StreamingPCA(rank, projection, seed)
+
+    def update(self, z_bkd: Tensor, x_bq: Tensor) -> None:
+        """Update with a batch: k tokens of d dimensions and q coordinates of each of b images."""
+        x = x_bq.double()
+        if self._tokens.empty:
+            self._count, self._x_origin = 0, x.mean(dim=0)
+            self._x, self._xx = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
+            self._xz: Tensor | None = None
+        near = self._tokens.update(z_bkd)
+        x = x - self._x_origin
+        if self._xz is None:
+            self._xz = near.new_zeros(x.shape[1], near[0].numel())
+        self._count += len(x)
+        self._x += x.sum(dim=0)
+        self._xx += x.T @ x
+        self._xz += x.T.to(near) @ near.flatten(1)
+
+    def result(self) -> PrincipalAxes:
+        """Return the leading axes of unit length, in units of the data's root mean square; zeros where there are fewer.
+
+        Raises:
+            ValueError: there was no batch.
+        """
+        spectrum = self._tokens.spectrum()
+        d = spectrum.mean.shape[0]
+        if d <= self._rank or self._xz is None:  # nothing to reduce: keep the coordinates
+            return self._tokens.result()
+        kept = spectrum.variances > _LEAST_VARIANCE * spectrum.variances[:1]
+        if not kept.any():
+            return self._tokens.result()
+        white = spectrum.axes[:, kept] / spectrum.variances[kept].sqrt()
+        n, q = self._count, len(self._x)
+        cov_x = (self._xx - torch.outer(self._x, self._x) / n) / n
+        scale = cov_x.diagonal().clamp_min(1e-30).rsqrt()
+        noisy = cov_x * torch.outer(scale, scale)
+        noisy.diagonal().add_(self._floor)
+        root_x = torch.linalg.cholesky(noisy)
+        cross = (self._xz.reshape(-1, d) @ white.to(self._xz)).double().reshape(q, -1)
+        cross = cross - torch.outer(self._x / n, (spectrum.sums @ white).flatten())
+        explained = torch.linalg.solve_triangular(root_x, cross / n * scale[:, None], upper=False)
+        explained = explained.reshape(-1, white.shape[1])
+        vectors = torch.linalg.eigh(explained.T @ explained).eigenvectors.flip(1)[:, : self._rank]
+        axes = white @ vectors
+        axes = axes / torch.linalg.vector_norm(axes, dim=0)
+        axes = torch.nn.functional.pad(axes, (0, self._rank - axes.shape[1]))
+        return PrincipalAxes(spectrum.mean.cpu().numpy(), (oriented(axes) / spectrum.scale).cpu().numpy())

@@ -1,0 +1,81 @@
+"""Where the images come from that a basis is fitted on: never from those that are scored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from vtbench.errors import SampleError
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
+from vtbench.types import Sample, Task
+from vtbench_redundancy.protocol import Protocol
+
+BASIS_SEED = 20_602_914
+"""Seed of the basis images: no run is likely to score or to train on the scenes of this one."""
+IMAGES_PER_SCORED = 4
+"""A small run (`--limit`) fits on at most this many images for each that it scores."""
+
+
+class FirstPart:
+    """The first n samples of a task."""
+
+    def __init__(self, task: Task, n: int) -> None:
+        self._task, self._n = task, n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._task, name)
+
+
+def basis_task(task: Task, protocol: Protocol) -> Task:
+    """Return the task whose samples the basis is fitted on.
+
+    A task of scenes gets the `train` split of `probe`, with a seed of its own: the same images for every task and every
+    model, of the same kind as what is scored, and in a split that is not. Of a user's own images there are no others,
+    so the first third gives the basis and is not scored. `rs-v1` is fitted on the first images, which it scores too.
+
+    Args:
+        task: the task to be scored.
+        protocol: its settings.
+    """
+    if not protocol.held_out:
+        return task
+    if shows_scenes(task):
+        count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * len(task)))
+        return _probe(task.config().get("image_size"), count)
+    return _first(task, max(1, min(protocol.basis_images, len(task) // 3)))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=8)
+def _first(task: Any, n: int) -> Task:
+    part: Any = FirstPart(task, n)
+    found: Task = part
+    return found
+
+
+@lru_cache(maxsize=8)
+def _probe(image_size: int | None, count: int) -> Task:
+    return load_task(find_task_files()["probe"], split="train", seed=BASIS_SEED, items=count, image_size=image_size)
+
+
+def shows_scenes(task: Task) -> bool:
+    """Whether a task draws its images from scenes, by its first sample."""
+    try:
+        return task.sample(0, 16).scene is not None
+    except SampleError:
+        return False
+
+
+def sample_numbers(samples: Sequence[Sample]) -> np.ndarray:
+    """Return a number for the name of each sample, int64, to tell later whether the basis was fitted on it."""
+    digests = b"".join(hashlib.blake2b(sample.id.encode(), digest_size=8).digest() for sample in samples)
+    return np.frombuffer(digests, dtype="<i8").astype(np.int64)
