@@ -31,10 +31,11 @@ from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 from vtbench_analysis import compare
 from vtbench_redundancy import Protocol, redundancy_score
+from vtbench_redundancy.scores.stored_scores import with_details
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 MAIN = dict.fromkeys(FAMILIES[:3], "acc") | {"scene_graph": "tuple_f1"}
-PROBED = ("rs", "r_pix", "delta_rs", "n_eff", "discarded", "unique", "dead", "carriers")
+PROBED = ("rs", "n_eff_16", "discarded", "r_pix", "delta_rs", "n_eff", "rs_given_colour", "unique", "dead", "carriers")
 STAGES: Mapping[str, dict[str, Any]] = {
     "answers": {"tasks": ["all"]},
     "probe": {"tasks": ["probe"], "metrics": ["redundancy", "token_use", "carriers"]},
@@ -98,7 +99,7 @@ def answered(asked: Asked) -> dict[str, Any]:
             limit=min(asked.limit or DROP_LIMIT, DROP_LIMIT) if stage == "drop" else asked.limit,
             **fields,
         )
-        found[stage] = run.document["scores"]
+        found[stage] = {task: with_details(scores) for task, scores in run.document["scores"].items()}
         if stage == "answers":
             found |= {"run": run.path, "cost": cost(run.path)}
     return found
@@ -114,7 +115,7 @@ def equal(asked: Asked, m: int) -> dict[str, Any]:
         adapter.close()
         protocol = replace(Protocol(), m=m)
         found = redundancy_score(seen.tokens, seen.images, boxes=seen.boxes, clusters=seen.clusters, protocol=protocol)
-        scores = {name: asdict(score) for name, score in found.scores().items()}
+        scores = with_details({name: asdict(score) for name, score in found.scores().items()})
         kept.write_text(json.dumps(strict(scores)), encoding="utf-8")
     read: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return read
@@ -167,7 +168,7 @@ def cell(scores: Scores, name: str) -> str:
     score = scores.get(name)
     if score is None or score["value"] is None:
         return "–" if score is None else f"– {' '.join(score['flags'])}".strip()
-    percent = score["percent"]
+    percent = score.get("percent", False)
     text = number(score["value"], percent)
     if score["interval"]:
         text += f" ({' to '.join(number(end, percent) for end in score['interval'])})"

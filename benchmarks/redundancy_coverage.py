@@ -33,7 +33,7 @@ def coverage(seeds: int) -> None:
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for n, m, r, q, noise, cubed in CASES:
         model = GaussianModel.draw(seed=1, m=m, r=r, q=q, noise=noise)
-        truth = model.rs(Protocol().floor)
+        truth = model.rs(Protocol().floor, Protocol().token_floor)
         values, errors, inside = [], [], 0
         for seed in range(seeds):
             z, x = model.sample(n, 1000 + seed)

@@ -1,8 +1,8 @@
 """How far does the Redundancy Score depend on its settings? The tables in docs/redundancy.md.
 
-    python benchmarks/redundancy_settings.py truth     made-up tokens whose RS is known
-    python benchmarks/redundancy_settings.py model     the embedded model, on training images of `relational`
-    python benchmarks/redundancy_settings.py sets      the same model, on eight sets of 2,000 of them and on all at once
+    python benchmarks/redundancy_settings.py truth               made-up tokens whose RS is known
+    python benchmarks/redundancy_settings.py model [MODEL ...]   the shipped models, on the probe set
+    python benchmarks/redundancy_settings.py sets                the embedded one, on eight sets and on all at once
 
 One setting at a time is changed from the protocol's.
 """
@@ -14,11 +14,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from task_tokens import TaskTokens, task_tokens
+from task_tokens import TaskTokens, score_with_basis, task_tokens
 
+from vtbench.registry import Registry
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
+from vtbench.types import Task
 from vtbench_redundancy import Protocol, redundancy_score
 from vtbench_redundancy.estimators.ground_truth import GaussianModel
 from vtbench_redundancy.features.patch_layout import choose_layout
+from vtbench_redundancy.metrics.basis_task import BASIS_SEED
+from vtbench_redundancy.protocol import PROTOCOLS
 
 IMAGES = (300, 1000, 2000, 4000)
 
@@ -47,7 +53,7 @@ def truth() -> None:
     base = Protocol(m=m, r=r, r_x=q)
     settings = {
         "r": (4, 16), "r_x": (16,), "floor": (1e-3, 1e-1), "m": (8,), "projection": (64, 128, 512),
-        "permutations": (0, 20), "crossed": (False,),
+        "permutations": (0, 20), "correction": ("none",), "basis": ("pca",),
     }  # fmt: skip
     print("| setting | true RS | RS | 95 % | flags |\n|---|---|---|---|---|")
     for name, n, protocol in changed(base, settings):
@@ -55,57 +61,68 @@ def truth() -> None:
         chosen = choose_layout(m, None, protocol.m, protocol.subsets, protocol.seed).chosen_Sm
         rows = [np.concatenate([np.arange(i * r, (i + 1) * r) for i in choice]) for choice in chosen]
         parts = [replace(model, map_Mq=model.map_Mq[part], m=chosen.shape[1]) for part in rows]
-        known = np.mean([part.rs(protocol.floor) for part in parts])
+        known = np.mean([part.rs(protocol.floor, protocol.token_floor) for part in parts])
         print(_row(name, f"{known:.4f}", found), flush=True)
 
 
-def embedded(images: int) -> TaskTokens:
-    """The embedded LLaVA's 64 tokens of 160 dimensions, the images, and which of them share a scene."""
-    from vtbench.registry import Registry
-    from vtbench.task.catalog import find_task_files
-    from vtbench.task.loading import load_task
-
-    task = load_task(find_task_files()["relational"], split="train", items=images)
-    return task_tokens(Registry().adapter("llava", {}), task, images)
+def task(name: str, split: str | None, items: int, seed: int | None = None) -> Task:
+    return load_task(find_task_files()[name], split=split, items=items, seed=seed)
 
 
-def model() -> None:
-    """One setting at a time, on the same images."""
-    seen = embedded(max(IMAGES))
+def probe_tokens(name: str, images: int) -> tuple[TaskTokens, TaskTokens]:
+    """A shipped model's tokens of the probe set, and of the images that the basis is fitted on."""
+    adapter = Registry().adapter(name, {})
+    basis = task_tokens(adapter, task("probe", "train", Protocol().basis_images, BASIS_SEED), Protocol().basis_images)
+    seen = task_tokens(adapter, task("probe", None, images), images)
+    adapter.close()
+    return seen, basis
+
+
+def model(names: list[str]) -> None:
+    """One setting at a time, on the same images of the probe set."""
     settings = {
-        "r": (2, 4, 16), "r_x": (64, 256), "floor": (1e-3, 1e-1), "m": (16, 32), "projection": (32, 64, 128),
-        "permutations": (0, 20), "crossed": (False,), "seed": (1, 2),
+        "r": (2, 4, 16), "floor": (1e-3, 1e-1), "r_x": (64, 128), "m": (16,), "basis": ("pca",),
+        "permutations": (20,), "seed": (1,),
     }  # fmt: skip
-    print("| setting | RS | 95 % | R_pix | discarded | flags |\n|---|---|---|---|---|---|")
-    for name, n, protocol in changed(Protocol(), settings):
-        found = redundancy_score(seen.tokens[:n], seen.images[:n], clusters=seen.clusters[:n], protocol=protocol)
-        print(_row(name, None, found.rs, found.r_pix, found.discarded), flush=True)
+    print("| model | setting | RS | 95 % | N_eff of 16 | discarded | flags |\n|---|---|---|---|---|---|---|")
+    for of in names:
+        seen, basis = probe_tokens(of, 2000)
+        rows = [*changed(Protocol(), settings), ("rs-v1", 2000, PROTOCOLS["rs-v1"])]
+        for name, n, protocol in rows:
+            if n <= 2000:
+                found = score_with_basis(seen, basis, protocol, n)
+                print(f"| {of} {_row(name, None, found.rs, found.n_eff_16, found.discarded)}", flush=True)
 
 
-def sets(count: int = 8, size: int = 2000) -> None:
-    """How far one set of images is from another, how far the interval says, and what many more images say."""
-    seen = embedded(count * size)
-    print("| estimate | images | RS, mean | SD over sets | mean SE | R_pix, mean | SD over sets | mean SE |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, crossed, known in (
-        ("the protocol", True, True),
-        ("without cross-validation", False, True),
-        ("pairs taken for independent", True, False),
-        ("both", False, False),
-    ):
-        parts = [slice(i * size, (i + 1) * size) for i in range(count)]
-        whole = [slice(0, count * size)] if crossed and known else []
-        rows = []
-        for part in parts + whole:
-            protocol, names = Protocol(crossed=crossed), seen.clusters[part] if known else None
-            found = redundancy_score(seen.tokens[part], seen.images[part], clusters=names, protocol=protocol)
-            rows.append([found.rs.value, found.rs.stderr, found.r_pix.value, found.r_pix.stderr])
-        of_sets = np.array(rows[:count])
-        mean, spread = of_sets.mean(axis=0), of_sets.std(axis=0, ddof=1)
-        cells = [mean[0], spread[0], mean[1], mean[2], spread[2], mean[3]]
-        print(f"| {name} | {size} | {' | '.join(f'{cell:.4f}' for cell in cells)} |", flush=True)
-        for row in rows[count:]:
-            print(f"| {name} | {count * size} | {row[0]:.4f} | | {row[1]:.4f} | {row[2]:.4f} | | {row[3]:.4f} |")
+def sets(count: int = 8, size: int = 2000, few: int = 300) -> None:
+    """How far one set of images is from another, how far the interval says, and what many more images say.
+
+    Training images of `relational`, the embedded model.
+    """
+    adapter = Registry().adapter("llava", {})
+    seen = task_tokens(adapter, task("relational", "train", count * size), count * size)
+    basis = task_tokens(adapter, task("probe", "train", Protocol().basis_images, BASIS_SEED), Protocol().basis_images)
+
+    def part(start: int, n: int) -> TaskTokens:
+        rows = slice(start, start + n)
+        return replace(seen, tokens=seen.tokens[rows], images=seen.images[rows], clusters=seen.clusters[rows])
+
+    print("| protocol | images | sets | RS, mean | SD | mean SE | bias | covering | unconverged |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for protocol in (Protocol(), PROTOCOLS["rs-v1"]):
+        whole = score_with_basis(seen, basis, protocol).rs
+        print(f"| {protocol.name} | {count * size} | 1 | {whole.value:.4f} | | {whole.stderr:.4f} | | | |", flush=True)
+        for n in (few, size // 2, size):
+            found = [score_with_basis(part(i * size, n), basis, protocol).rs for i in range(count)]
+            values = np.array([rs.value for rs in found])
+            inside = sum(rs.interval[0] <= whole.value <= rs.interval[1] for rs in found)
+            errors, bias = np.mean([rs.stderr for rs in found]), values.mean() - whole.value
+            print(
+                f"| {protocol.name} | {n} | {count} | {values.mean():.4f} | {values.std(ddof=1):.4f} "
+                f"| {errors:.4f} | {bias:+.4f} | {inside} of {count} "
+                f"| {sum('unconverged' in rs.flags for rs in found)} of {count} |",
+                flush=True,
+            )
 
 
 def _row(name: str, known: str | None, rs, *others) -> str:
@@ -119,4 +136,9 @@ def _row(name: str, known: str | None, rs, *others) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["truth", "model", "sets"])
-    {"truth": truth, "model": model, "sets": sets}[parser.parse_args().what]()
+    parser.add_argument("models", nargs="*", default=["llava", "qwen2_vl", "flamingo", "qformer", "fuyu"])
+    options = parser.parse_args()
+    if options.what == "model":
+        model(options.models)
+    else:
+        {"truth": truth, "sets": sets}[options.what]()

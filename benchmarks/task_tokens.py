@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from vtbench.adapter import Adapter
 from vtbench.types import Task
+from vtbench_redundancy import Protocol
+from vtbench_redundancy.features.colour_axes import colour_axes
+from vtbench_redundancy.features.feature_encoder import EncoderFit
+from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
+from vtbench_redundancy.scores.redundancy_score import Redundancy, score_coordinates
 
 BATCH = 64
 
@@ -37,3 +43,35 @@ def task_tokens(adapter: Adapter, task: Task, count: int) -> TaskTokens:
         boxes = visual.boxes
         clusters += [sample.cluster for sample in samples]
     return TaskTokens(np.concatenate(tokens), np.concatenate(images), boxes, clusters)
+
+
+def score_with_basis(seen: TaskTokens, basis: TaskTokens, protocol: Protocol, n: int | None = None) -> Redundancy:
+    """Score the first n images with a basis from other images, as a run does.
+
+    Args:
+        seen: the images to be scored.
+        basis: those that the basis is fitted on; for a protocol that fits on the scored images, those.
+        protocol: its settings.
+        n: images to score; all by default.
+    """
+    p, last = protocol, len(seen.tokens) if n is None else n
+    count = seen.tokens.shape[1]
+    layout = choose_layout(count, seen.boxes, p.m, p.subsets, p.seed)
+    axes = colour_axes(p.patch_pixels, 255.0, max(1, p.r_x // p.cells)) if p.colour else None
+    fit, source = EncoderFit(p, {"t": layout}, axes), basis if p.held_out else seen
+
+    def parts(of: TaskTokens, end: int):
+        for i in range(0, end, BATCH):
+            rows = slice(i, min(i + BATCH, end))
+            cut = cut_token_and_grid_patches(torch.as_tensor(of.images[rows]), layout.cells_m4, p)
+            yield {"t": torch.as_tensor(of.tokens[rows])}, *cut
+
+    for part in parts(source, min(len(source.tokens), p.basis_images)):
+        fit.update(*part)
+    encoder = fit.encoder()
+    found = [encoder.encode(*part) for part in parts(seen, last)]
+    arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    return score_coordinates(
+        arrays["tokens/t"], arrays["patches"], arrays["pixels"], p, seen.clusters[:last], {"N": count},
+        cells=arrays.get("cells/t"),
+    )  # fmt: skip

@@ -54,10 +54,11 @@ class RedundancyMonitor:
         """Fit the metric on the first questions, once."""
         if self._fitted or self.problem:
             return
-        first = range(min(len(task), self._metric.fit_samples))
         try:
+            source = self._metric.fit_task(task)
+            first = range(min(len(source), self._metric.fit_samples))
             fits = {"metric 'redundancy'": self._metric}
-            fit_on_first(fits, Prefetcher(task, first, None, pool), adapter, size, "the model")
+            fit_on_first(fits, Prefetcher(source, first, None, pool), adapter, size, "the model")
             self._metric.load_state(self._metric.state())
         except VtbenchError as error:
             self.problem = str(error)

@@ -19,6 +19,7 @@ from vtbench.scoring import credit
 from vtbench.stats import Estimate, mean_of_independent, mean_over_seeds
 from vtbench_probes import retention_matrix
 from vtbench_probes.retention_table import STAGES
+from vtbench_redundancy.scores.stored_scores import with_details
 from vtbench_study.plan import Cell
 
 ModelResults = Mapping[str, Any]
@@ -101,8 +102,8 @@ def _score(score: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _redundancy(scores: Mapping[str, Any]) -> dict[str, Any]:
-    information = scores["rs"]["detail"].get("information_joint")
-    return {name: _score(scores[name]) for name in REDUNDANCY_SCORES} | {"information": information}
+    information, every = scores["rs"]["detail"].get("information_joint"), with_details(scores)
+    return {name: _score(every[name]) for name in REDUNDANCY_SCORES} | {"information": information}
 
 
 def _layers(scores: Mapping[str, Any]) -> dict[str, Any]:

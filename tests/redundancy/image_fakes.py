@@ -12,6 +12,8 @@ from vtbench.types import Observation, Output, Record, Sample, Score, VisualToke
 from vtbench_redundancy.features.patch_layout import grid_boxes
 
 SIDE, COUNT, DIM = 16, 16, 12
+OTHERS = 100_000
+"""Number of the first sample that a basis is fitted on."""
 
 
 def image(index: int, side: int = SIDE) -> Image.Image:
@@ -49,9 +51,9 @@ def record(index: int, cluster: str = "", sha: str = "") -> Record:
 
 
 def ready(make: Callable[[], VisualMetric], n: int, size: int, **given: Sequence[str]) -> VisualMetric:
-    """The metric, with the basis of the first n samples."""
+    """The metric, with the basis of n other samples."""
     first, metric = make(), make()
-    for batch in batches(range(n), size, **given):
+    for batch in batches(range(OTHERS, OTHERS + n), size, **given):
         first.partial_fit(batch)
     metric.load_state(dict(first.state()))
     return metric

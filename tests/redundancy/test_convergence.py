@@ -10,7 +10,7 @@ from scipy import stats
 
 from vtbench.stats import Estimate
 from vtbench_redundancy.convergence import below_noise, unconverged
-from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.protocol import PROTOCOLS, Protocol
 from vtbench_redundancy.scores.score_writer import ScoreWriter
 
 GROUPS = Protocol().groups
@@ -24,7 +24,7 @@ def replicates(value: float, spread: float, *halves: float) -> torch.Tensor:
 
 
 def written(*halves: float):
-    return ScoreWriter(500, Protocol(), {}, ())(replicates(0.5, 0.1, *halves), checked=True)
+    return ScoreWriter(500, PROTOCOLS["rs-v1"], {}, ())(replicates(0.5, 0.1, *halves), part=0.5)
 
 
 def test_the_interval_is_students_t_on_one_less_than_the_groups() -> None:
@@ -52,6 +52,21 @@ def test_unconverged_is_more_than_two_standard_errors_off(halves: tuple[float, .
 def test_halves_that_are_too_small_are_unconverged() -> None:
     assert unconverged(Estimate(0.5, 0.1), None)
     assert written().flags == ("unconverged",)
+
+
+@pytest.mark.parametrize(
+    ("spread", "parts", "flags"),
+    [
+        (0.1, (0.79, 0.79), ()),  # three times what is left at all images: 0.29 / 3 < 0.1
+        (0.1, (0.81, 0.81), ("unconverged",)),
+        (1e-4, (0.514, 0.514), ()),  # a bias under 0.005 is never flagged
+        (1e-4, (0.516, 0.516), ("unconverged",)),
+        (0.1, (), ("unconverged",)),
+    ],
+)
+def test_what_a_corrected_estimate_has_left_of_its_bias(spread: float, parts: tuple, flags: tuple) -> None:
+    found = ScoreWriter(500, Protocol(), {}, ())(replicates(0.5, spread, *parts), part=0.5)
+    assert found.flags == flags
 
 
 @pytest.mark.parametrize(("value", "null", "low"), [(0.29, 0.0, True), (0.31, 0.0, False), (0.31, 0.11, True)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from image_fakes import COUNT, DIM, SIDE, batches, observed, ready, record, scores
+from image_fakes import COUNT, DIM, OTHERS, SIDE, batches, observed, ready, record, scores
 
 import vtbench_redundancy
 from vtbench.errors import SampleError, VtbenchError
@@ -29,17 +29,18 @@ def test_registers_without_importing_what_it_wraps(name: str) -> None:
 
 
 def test_finds_the_repetition(whole: dict) -> None:
-    assert set(whole) == {"rs", "r_pix", "delta_rs", "n_eff", "discarded"}
+    assert set(whole) == {"rs", "n_eff_16", "discarded"}
     assert whole["rs"].value == pytest.approx(0.5, abs=0.02)
-    assert whole["r_pix"].value == pytest.approx(0, abs=0.02)
-    assert whole["delta_rs"].value == pytest.approx(whole["rs"].value - whole["r_pix"].value)
-    assert whole["n_eff"].value == pytest.approx(COUNT * (1 - whole["rs"].value))
+    more = {name: whole["rs"].detail[name]["value"] for name in ("r_pix", "delta_rs", "n_eff")}
+    assert more["r_pix"] == pytest.approx(0, abs=0.02)
+    assert more["delta_rs"] == pytest.approx(whole["rs"].value - more["r_pix"])
+    assert more["n_eff"] == whole["n_eff_16"].value == pytest.approx(COUNT * (1 - whole["rs"].value))
     assert 0.5 < whole["discarded"].value < 0.65  # half of the cells, and what the copula misses of uniform colours
     assert whole["rs"].interval[0] < whole["rs"].value < whole["rs"].interval[1]
     assert not any(score.percent for score in whole.values())
     facts = whole["rs"].detail
     assert (facts["m"], facts["N"], facts["d"], facts["n"], facts["r"]) == (16, 16, DIM, 400, 8)
-    assert (facts["layer"], facts["protocol"], facts["floor"]) == ("connector", "rs-v1", 0.01)
+    assert (facts["layer"], facts["protocol"], facts["basis_n"]) == ("connector", "rs-v2", 200)
 
 
 def test_batch_size_changes_rounding_only(whole: dict) -> None:
@@ -51,7 +52,7 @@ def test_batch_size_changes_rounding_only(whole: dict) -> None:
 
 def test_a_resumed_run_gives_the_same_numbers(tmp_path, whole: dict) -> None:
     fitted = RedundancyMetric()
-    for batch in batches(range(200), 32):
+    for batch in batches(range(OTHERS, OTHERS + 200), 32):
         fitted.partial_fit(batch)
     np.savez(tmp_path / "basis.npz", **fitted.state())
     basis = dict(np.load(tmp_path / "basis.npz"))
@@ -64,7 +65,7 @@ def test_a_resumed_run_gives_the_same_numbers(tmp_path, whole: dict) -> None:
     assert {name: array.shape for name, array in seen[0].items()} == {
         "tokens/connector": (1, COUNT, 8),
         "patches": (COUNT, 8),
-        "pixels": (64, 2),
+        "pixels": (64, 3),
     }
     assert all(array.dtype == np.float32 for o in seen for array in o.values())
 
@@ -81,7 +82,7 @@ def test_few_samples_are_flagged_not_a_crash() -> None:
     metric = ready(RedundancyMetric, 20, 8)
     for n in (0, 1, 49):
         found = metric.compute([record(i) for i in range(n)], observed(metric, n, 16))
-        assert [score.value for score in found.values()] == [None] * 5
+        assert [score.value for score in found.values()] == [None] * 3
         assert found["rs"].flags == ("few_images",)
         assert found["rs"].detail["images_needed"] >= 50
 

@@ -49,7 +49,7 @@ def wide() -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(tokens: torch.Tensor, protocol: Protocol, parts: tuple[int, ...] = (100, 200)) -> Encoder:
-    fit = EncoderFit(protocol, {"connector": np.arange(tokens.shape[1])[None]})
+    fit = EncoderFit(protocol, {"connector": choose_layout(tokens.shape[1], None, 64, 8, 0)})
     patches = torch.as_tensor(white(300, 4, 3))
     for part, own in zip(tokens.split(parts), patches.split(parts), strict=True):
         fit.update({"connector": part}, own, own)

@@ -9,7 +9,7 @@ import pytest
 
 import vtbench_redundancy
 from vtbench.errors import VtbenchError
-from vtbench_redundancy.protocol import SETTINGS, Protocol
+from vtbench_redundancy.protocol import PROTOCOLS, SETTINGS, Protocol, custom_protocol, named_protocol
 
 NAMES = ("redundancy", "redundancy_layers", "carriers", "token_use")
 
@@ -18,10 +18,18 @@ NAMES = ("redundancy", "redundancy_layers", "carriers", "token_use")
 def test_factories_take_settings_of_the_protocol_with_its_defaults(name: str) -> None:
     factory = vtbench_redundancy.vtbench_metrics()[name]
     parameters = inspect.signature(factory).parameters.values()
-    assert {p.name for p in parameters} <= set(SETTINGS)
-    assert all(p.kind is p.KEYWORD_ONLY and p.default == getattr(Protocol(), p.name) for p in parameters)
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters)
+    assert {p.name: p.default for p in parameters} == {**dict.fromkeys(SETTINGS), "protocol": "rs-v2"}
     assert factory().protocol == Protocol()
-    assert factory(m=16, seed=1).protocol == replace(Protocol(), m=16, seed=1, name="rs-v1 m=16")
+    assert factory(m=16, seed=1).protocol == replace(Protocol(), m=16, seed=1, name="rs-v2 m=16")
+    assert factory(protocol="rs-v1").protocol == PROTOCOLS["rs-v1"]
+    assert factory(protocol="rs-v1", m=16).protocol == replace(PROTOCOLS["rs-v1"], m=16, cells=16, name="rs-v1 m=16")
+
+
+@pytest.mark.parametrize("settings", [{"m": 16, "floor": 0.05}, {"protocol": "rs-v1", "r": 4}, {"basis": "pca"}, {}])
+def test_the_name_of_a_protocol_says_all_of_it(settings: dict) -> None:
+    protocol = custom_protocol({**settings, "seed": 3})
+    assert named_protocol(protocol.name, seed=3) == protocol
 
 
 @pytest.mark.parametrize(
@@ -31,6 +39,7 @@ def test_factories_take_settings_of_the_protocol_with_its_defaults(name: str) ->
         ({"r": 2.5}, "metric redundancy: r must be a whole number of at least 1, not 2.5"),
         ({"permutations": True}, "metric redundancy: permutations must be a whole number"),
         ({"floor": 0}, "metric redundancy: floor must lie above 0 and at most at 1, not 0"),
+        ({"protocol": "rs-v3"}, "metric redundancy: protocol must be rs-v2 or rs-v1, not 'rs-v3'"),
         ({"floor": "low"}, "metric redundancy: floor must lie above 0"),
     ],
 )

@@ -70,7 +70,7 @@ def test_near_copies_fall_towards_zero_as_their_own_noise_grows() -> None:
 @pytest.mark.parametrize("low_rank", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_linear_tokens(seed: int, low_rank: bool) -> None:
-    """1 - rank(A) / Σ rank(A_i); the tokens see 24 of 64 pixel dimensions."""
+    """Of 24 of 64 pixel dimensions; without a token floor it is 1 - rank(A) / Σ rank(A_i)."""
     generator = np.random.default_rng(seed)
     maps = []
     for _ in range(12):
@@ -80,9 +80,12 @@ def test_linear_tokens(seed: int, low_rank: bool) -> None:
     pixels = white(N, 8, 8, seed)
     tokens = np.stack([pixels.reshape(N, -1) @ a for a in maps], axis=1)
     ranks = [np.linalg.matrix_rank(a) for a in maps]
-    expected = 1 - np.linalg.matrix_rank(np.hstack(maps)) / sum(ranks)
-    assert rs(tokens, pixels) == pytest.approx(expected, abs=0.02)
-    assert rs(tokens, pixels, floor=1e-3) == pytest.approx(expected, abs=0.02)
+    of_ranks = 1 - np.linalg.matrix_rank(np.hstack(maps)) / sum(ranks)
+    model = GaussianModel(np.eye(64), np.hstack(maps).T, noise=0.0, m=12, r=8)
+    for floor in (1e-2, 1e-1):
+        known = model.rs(floor, Protocol().token_floor)
+        assert rs(tokens, pixels, floor=floor) == pytest.approx(known, abs=0.02)
+    assert rs(tokens, pixels, token_floor=1e-6) == pytest.approx(of_ranks, abs=0.02)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -98,7 +101,7 @@ def test_any_gaussian_case_has_its_closed_form(seed: int, m: int, r: int, q: int
     model = GaussianModel.draw(seed, m, r, q, noise, own)
     z, x = model.sample(N, seed + 1)
     found = score_coordinates(z[:, None], x[:, :, None], x[:, :, None]).rs
-    assert found.value == pytest.approx(model.rs(Protocol().floor), abs=0.02)
+    assert found.value == pytest.approx(model.rs(Protocol().floor, Protocol().token_floor), abs=0.02)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -184,16 +187,16 @@ def test_weak_signal_among_irrelevant_pixels(weak) -> None:
 
 
 def test_without_the_null_the_weak_signal_is_missed(weak) -> None:
-    """The mutation: the test above rests on the null, and without cross-validation too RS is off by more than 0.1."""
+    """The mutation: the test above rests on the null, and without any correction RS is off by more than 0.1."""
     tokens, pixels, truth = weak
     assert abs(rs(tokens, pixels, r_x=200, permutations=0) - truth) > 0.02
-    assert rs(tokens, pixels, r_x=200, permutations=0, crossed=False) < truth - 0.10
+    assert rs(tokens, pixels, r_x=200, permutations=0, correction="none") < truth - 0.10
 
 
 def test_interval_covers() -> None:
     """95 % intervals hold the truth for 90 to 99 of 100 seeds; docs/redundancy.md has larger cases."""
     model = GaussianModel.draw(seed=3, m=4, r=1, q=4, noise=0.5)
-    truth, inside = model.rs(Protocol().floor), 0
+    truth, inside = model.rs(Protocol().floor, Protocol().token_floor), 0
     for seed in range(100):
         z, x = model.sample(300, seed)
         low, high = score_coordinates(z[:, None], x[:, :, None], x[:, :, None]).rs.interval

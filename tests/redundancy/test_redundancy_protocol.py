@@ -5,20 +5,24 @@ The null's own case, a weak signal among irrelevant pixels, is in test_redundanc
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from vtbench.types import Score
 from vtbench_redundancy.estimators.ground_truth import GaussianModel
-from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.protocol import PROTOCOLS, Protocol
 from vtbench_redundancy.scores.redundancy_score import score_coordinates
 
 torch.set_num_threads(1)
 
 
 def rs(tokens: np.ndarray, pixels: np.ndarray, clusters: list[str] | None = None, **settings) -> Score:
-    return score_coordinates(tokens[:, None], None, pixels[:, :, None], Protocol(**settings), clusters).rs
+    """By `rs-v1` with some settings changed: what cross-validation is there for."""
+    protocol = replace(PROTOCOLS["rs-v1"], **settings)
+    return score_coordinates(tokens[:, None], None, pixels[:, :, None], protocol, clusters).rs
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,7 @@ def loud() -> dict[bool, float]:
     def measure(n: int, seed: int, crossed: bool) -> float:
         tokens, pixels = model.sample(n, seed)
         loudness = np.exp(np.random.default_rng(1000 + seed).standard_normal(n))[:, None]
-        value = rs(tokens * loudness[:, None], pixels * loudness, crossed=crossed).value
+        value = rs(tokens * loudness[:, None], pixels * loudness, correction="crossed" if crossed else "none").value
         assert value is not None
         return value
 

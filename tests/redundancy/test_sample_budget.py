@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vtbench_redundancy.protocol import MIN_IMAGES, REDUCED_IMAGES_PER_DIMENSION, Protocol
-from vtbench_redundancy.scores.sample_budget import SampleBudget, images_needed
+from vtbench_redundancy.protocol import MIN_IMAGES, PROTOCOLS, Protocol
+from vtbench_redundancy.scores.sample_budget import CROSSED_REDUCED_ROOM, SampleBudget, images_needed
 
-PROTOCOL = Protocol()
+PROTOCOL = PROTOCOLS["rs-v1"]
 CASES = {
     "m": st.integers(2, 64),
     "r": st.integers(1, 8),
@@ -19,12 +19,12 @@ CASES = {
 
 
 def budget(n: int, m: int, r: int, cells: tuple[int, int]) -> SampleBudget:
-    return SampleBudget.of(n, m * r, cells, PROTOCOL)
+    return SampleBudget.of(n, m, r, cells, PROTOCOL)
 
 
 def dimensions(found: SampleBudget, m: int, r: int) -> int:
     """Of the covariance of all that is measured together; 0 where nothing is."""
-    places = found.token_choices(m, r)
+    places = found.token_choices(m)
     return found.q + r * len(places[0]) if places else 0
 
 
@@ -34,7 +34,7 @@ def test_never_more_dimensions_than_the_images_allow(n: int, m: int, r: int, cel
     found = budget(n, m, r, cells)
     measured = dimensions(found, m, r)
     if "reduced" in found.flags:
-        assert images_needed(measured, PROTOCOL, REDUCED_IMAGES_PER_DIMENSION) <= n + 1  # rounded up
+        assert images_needed(measured, PROTOCOL, CROSSED_REDUCED_ROOM) <= n + 1  # rounded up
     else:
         assert images_needed(measured, PROTOCOL) == found.images_needed <= n
 
@@ -45,7 +45,7 @@ def test_everything_where_images_are_enough(more: int, m: int, r: int, cells: tu
     needed = images_needed(m * r + cells[0] * cells[1], PROTOCOL)
     found = budget(max(needed, 300) + more, m, r, cells)
     assert found.coordinates.tolist() == list(range(cells[0] * cells[1]))
-    assert [place.tolist() for place in found.token_choices(m, r)] == [list(range(m))]
+    assert [place.tolist() for place in found.token_choices(m)] == [list(range(m))]
     assert found.flags == ()
 
 
@@ -63,7 +63,7 @@ def test_more_images_measure_no_less(n: int, more: int, m: int, r: int, cells: t
 @settings(max_examples=200, deadline=None)
 @given(n=st.integers(60, 3000), **CASES)
 def test_from_60_images_up_there_are_two_tokens_at_least(n: int, m: int, r: int, cells: tuple[int, int]) -> None:
-    places = budget(n, m, r, cells).token_choices(m, r)
+    places = budget(n, m, r, cells).token_choices(m)
     assert places
     for place in places:
         assert len(place) >= 2
@@ -80,7 +80,7 @@ def test_leading_coordinates_of_all_cells_come_first() -> None:
 
 
 def test_choices_of_fewer_tokens_differ() -> None:
-    places = budget(400, 64, 8, (64, 2)).token_choices(64, 8)
+    places = budget(400, 64, 8, (64, 2)).token_choices(64)
     assert len(places) == PROTOCOL.subsets
     assert len({tuple(place) for place in places}) == PROTOCOL.subsets
     assert len(np.unique(np.concatenate(places))) > 2 * len(places[0])
@@ -89,3 +89,22 @@ def test_choices_of_fewer_tokens_differ() -> None:
 @pytest.mark.parametrize(("n", "flags"), [(MIN_IMAGES, ("few_images", "reduced")), (299, ("few_images",)), (300, ())])
 def test_flags(n: int, flags: tuple[str, ...]) -> None:
     assert budget(n, 4, 4, (4, 4)).flags == flags
+
+
+def test_coordinates_give_way_before_tokens() -> None:
+    """`rs-v2`: a token's coordinates first, then those of the image, then tokens."""
+    seen = []
+    for n in (900, 899, 650, 400, 300, 200):
+        found = SampleBudget.of(n, 64, 8, (64, 3), Protocol())
+        seen.append((found.r, found.q, len(found.token_choices(64)[0])))
+    assert seen == [(8, 192, 64), (4, 192, 64), (4, 192, 64), (2, 128, 64), (2, 64, 64), (2, 64, 46)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(n=st.integers(60, 3000), **CASES)
+def test_rs_v2_never_measures_more_than_the_images_allow(n: int, m: int, r: int, cells: tuple[int, int]) -> None:
+    found = SampleBudget.of(n, m, r, cells, Protocol())
+    places = found.token_choices(m)
+    assert places
+    assert len(places[0]) >= 2
+    assert images_needed(found.q + found.r * len(places[0]), Protocol()) <= n + 1

@@ -20,7 +20,7 @@ from vtbench_redundancy.suite import redundancy_score
 torch.set_num_threads(1)
 N = 400
 SCORES = [
-    *("rs", "r_pix", "delta_rs", "n_eff", "discarded", "carriers", "uncarried", "unique", "dead", "sink"),
+    *("rs", "n_eff_16", "discarded", "carriers", "uncarried", "unique", "dead", "sink"),
     *("effective_rank_rel", "participation_rel", "stable_rank_rel", "cosine_excess", "norm_gini_excess"),
 ]
 PIXELS = white(N, 8, 4, seed=1)
@@ -57,7 +57,7 @@ def test_the_table(files: Path, capsys) -> None:
     assert [name for name in lines if name in SCORES] == SCORES
     rs = score_arrays(TOKENS, patches=PIXELS).redundancy.rs
     assert lines["rs"] == [f"{rs.value:.3f}", f"{rs.interval[0]:.3f}", "–", f"{rs.interval[1]:.3f}", "400", *rs.flags]
-    assert lines["unique"][0] == lines["dead"][0] == "0.000"
+    assert lines["dead"][0] == "0.000"
     assert lines["score"] == ["value", "95", "%", "images"]
 
 
@@ -66,19 +66,21 @@ def test_the_document(files: Path, scored) -> None:
     assert set(found) == {*SCORES, *(f"{name}_ci" for name in SCORES), "flags", "protocol", "scores"}
     assert found["rs"] == pytest.approx(0.5, abs=0.01)
     assert found["rs_ci"][0] <= found["rs"] <= found["rs_ci"][1]
-    assert found["r_pix"] == pytest.approx(0, abs=0.01)
-    assert found["delta_rs"] == pytest.approx(found["rs"] - found["r_pix"])
-    assert found["n_eff"] == pytest.approx(8, abs=0.1)
+    more = found["scores"]["rs"]["detail"]
+    assert more["r_pix"]["value"] == pytest.approx(0, abs=0.01)
+    assert more["delta_rs"]["value"] == pytest.approx(found["rs"] - more["r_pix"]["value"])
+    assert more["n_eff"]["value"] == found["n_eff_16"] == pytest.approx(8, abs=0.1)  # there are 16 tokens
     assert found["discarded"] == pytest.approx(0, abs=0.01)
     assert found["carriers"] == pytest.approx(2, abs=0.05)
-    assert [found[name] for name in ("uncarried", "unique", "dead", "sink")] == [0, 0, 0, 0]
+    assert [found[name] for name in ("uncarried", "dead", "sink")] == [0, 0, 0]
+    assert found["unique"] == pytest.approx(0, abs=0.02)  # of two copies, each read at the token floor
     assert 0 < found["effective_rank_rel"] < 1.2
     assert {key: found["protocol"][key] for key in ("name", "m", "r", "r_x", "floor", "permutations", "seed")} == {
-        **{"name": "rs-v1", "m": 64, "r": 8, "r_x": 128, "floor": 0.01, "permutations": 5, "seed": 0},
+        **{"name": "rs-v2", "m": 64, "r": 8, "r_x": 192, "floor": 0.01, "permutations": 5, "seed": 0},
     }
     detail = found["scores"]["rs"]["detail"]
     assert {key: detail[key] for key in ("N", "d", "m", "n", "protocol")} == {
-        **{"N": 16, "d": 4, "m": 16, "n": N, "protocol": "rs-v1"},
+        **{"N": 16, "d": 4, "m": 16, "n": N, "protocol": "rs-v2"},
     }
 
 
@@ -96,13 +98,13 @@ def test_settings_reach_the_protocol_and_its_name(files: Path, scored) -> None:
     flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
     found = scored(files / "tokens.npy", files / "patches.npy", *flags)
     assert {name: found["protocol"][name] for name in settings} == settings
-    assert found["protocol"]["name"] == "rs-v1 m=12 r=2 r_x=8 floor=0.05 permutations=3"
+    assert found["protocol"]["name"] == "rs-v2 m=12 r=2 r_x=8 floor=0.05 permutations=3"
     assert found["scores"]["rs"]["detail"]["protocol"] == found["protocol"]["name"]
     protocol = Protocol(**settings)
     assert found["rs"] == redundancy_score(TOKENS, patches=PIXELS, protocol=protocol).rs.value
     backwards = [part for i in range(len(flags), 0, -2) for part in flags[i - 2 : i]]
     assert scored(files / "tokens.npy", files / "patches.npy", *backwards) == found
-    assert scored(files / "tokens.npy", files / "patches.npy", "--m", 64)["protocol"]["name"] == "rs-v1"
+    assert scored(files / "tokens.npy", files / "patches.npy", "--m", 64)["protocol"]["name"] == "rs-v2"
 
 
 def test_neighbours(files: Path, scored) -> None:
@@ -110,7 +112,7 @@ def test_neighbours(files: Path, scored) -> None:
     assert set(found) == {"rs", "rs_gaussian", "rs_difference", "flags", "protocol", "scores"} | {
         f"{name}_ci" for name in ("rs", "rs_gaussian", "rs_difference")
     }
-    protocol = Protocol(m=2, r=1, name="rs-v1 m=2 r=1")
+    protocol = Protocol(m=2, r=1, name="rs-v2 m=2 r=1")
     assert found["protocol"]["name"] == protocol.name
     assert found["rs"] == pair_redundancy(TOKENS, patches=PIXELS, protocol=protocol).rs.value
 
@@ -132,12 +134,13 @@ def test_a_directory_of_images_with_boxes(tmp_path: Path, scored) -> None:
     np.save(tmp_path / "boxes.npy", boxes)
     found = scored(tmp_path / "tokens.npy", tmp_path / "images", "--boxes", tmp_path / "boxes.npy")
     assert found["rs"] == pytest.approx(0.5, abs=0.02)
-    assert found["r_pix"] == pytest.approx(0.5, abs=0.02)
+    assert found["scores"]["rs"]["detail"]["r_pix"]["value"] == pytest.approx(0.5, abs=0.02)
     images = np.stack([np.asarray(Image.open(path)) for path in sorted((tmp_path / "images").iterdir())])
     np.save(tmp_path / "images.npy", images)
     assert scored(tmp_path / "tokens.npy", tmp_path / "images.npy", "--boxes", tmp_path / "boxes.npy") == found
     assert found["rs"] == redundancy_score(tokens, images, boxes=boxes).rs.value
-    assert scored(tmp_path / "tokens.npy", tmp_path / "images.npy")["r_pix"] != pytest.approx(0.5, abs=0.05)
+    without = scored(tmp_path / "tokens.npy", tmp_path / "images.npy")["scores"]["rs"]["detail"]["r_pix"]
+    assert without["value"] != pytest.approx(0.5, abs=0.05)
 
 
 def test_clusters(files: Path, scored) -> None:
@@ -170,5 +173,5 @@ def test_bytes(files: Path, scored) -> None:
     """With an offset, which is another geometry, but no other information."""
     np.save(files / "bytes.npy", (TOKENS * 25 + 127).clip(0, 255).astype(np.uint8))
     found, plain = scored(files / "bytes.npy", files / "patches.npy"), score_arrays(TOKENS, patches=PIXELS).scores()
-    for name in ("rs", "n_eff", "discarded", "carriers", "unique", "dead"):
+    for name in ("rs", "n_eff_16", "discarded", "carriers", "unique", "dead"):
         assert found[name] == pytest.approx(plain[name].value, abs=0.01), name

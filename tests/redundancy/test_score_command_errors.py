@@ -106,7 +106,7 @@ def scored(capsys, *arguments: str) -> dict:
 )
 def test_constants_are_flagged_and_have_no_value(files: Path, capsys, arguments: tuple[str, ...], flag: str) -> None:
     found = scored(capsys, *arguments)
-    for name in ("rs", "r_pix", "delta_rs", "n_eff", "discarded", "carriers", "uncarried", "unique", "dead"):
+    for name in ("rs", "n_eff_16", "discarded", "carriers", "uncarried", "unique", "dead"):
         assert (found[name], found[f"{name}_ci"]) == (None, None)
         assert found["scores"][name]["flags"] == [flag]
     assert found["flags"] == [flag]

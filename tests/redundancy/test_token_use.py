@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from redundancy_fakes import copies, white
 
 from vtbench_redundancy.estimators.ground_truth import GaussianModel
-from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.protocol import PROTOCOLS, Protocol
 from vtbench_redundancy.scores.token_use import token_use
 
 torch.set_num_threads(1)
@@ -16,7 +18,42 @@ N = 600
 
 
 def use(tokens: np.ndarray, pixels: np.ndarray, norms: np.ndarray | None = None, **settings: float):
-    return token_use(tokens, pixels, np.ones(tokens.shape[:2]) if norms is None else norms, Protocol(**settings))
+    """By `rs-v1` with some settings changed: shares of tokens that are significant."""
+    protocol = replace(PROTOCOLS["rs-v1"], **settings)
+    return token_use(tokens, pixels, np.ones(tokens.shape[:2]) if norms is None else norms, protocol)
+
+
+def sizes(tokens: np.ndarray, pixels: np.ndarray):
+    """By `rs-v2`: how much of a token's information no other token has."""
+    return token_use(tokens, pixels, np.ones(tokens.shape[:2]))
+
+
+def test_effect_sizes_of_known_tokens() -> None:
+    """4 tokens of their own patch, 3 pairs of copies, 6 that know nothing: 4 of 10 shares of information are unique."""
+    pixels = white(2000, 7, 2)
+    found = sizes(np.concatenate([pixels, pixels[:, 4:], white(2000, 6, 2, 9)], axis=1), pixels)
+    assert found.unique.value == pytest.approx(4 / 10, abs=0.02)
+    assert found.dead.value == pytest.approx(6 / 16)
+    assert sizes(pixels, pixels).unique.value == pytest.approx(1, abs=0.02)
+
+
+def test_an_effect_size_has_its_closed_form() -> None:
+    """Two noisy views of each patch: what the second adds to what the first says, over what it says."""
+    pixels, noise = white(4000, 4, 2), white(4000, 8, 2, 9)
+    floor, per = Protocol().floor, Protocol().token_floor * 2  # the floor is added at unit variance
+
+    def nats(views: int) -> float:
+        return 0.5 * float(np.log((1 + floor) / (1 / (1 + views / (1 + per)) + floor)))
+
+    found = sizes(copies(pixels, 2) + noise, pixels)
+    assert found.unique.value == pytest.approx((nats(2) - nats(1)) / nats(1), abs=0.02)
+    assert found.unique.interval[0] < found.unique.value < found.unique.interval[1]
+
+
+def test_tokens_that_know_nothing_are_all_dead() -> None:
+    found = sizes(white(600, 16, 2, 5), white(600, 8, 2))
+    assert (found.unique.value, found.dead.value) == (None, 1)
+    assert "low_information" in found.unique.flags
 
 
 def test_tokens_of_their_own_patch_are_all_unique() -> None:
@@ -118,7 +155,7 @@ def test_equal_norms_make_no_sinks(dtype: type) -> None:
 
 def test_too_few_images_leave_only_sinks() -> None:
     pixels = white(N, 16, 8)
-    found = token_use(pixels[:100], pixels[:100, :, :2], np.ones((100, 16)))
+    found = use(pixels[:100], pixels[:100, :, :2], np.ones((100, 16)))
     for score in (found.unique, found.dead):
         assert (score.value, score.flags) == (None, ("few_images",))
         assert score.detail["images_needed"] > 100

@@ -20,9 +20,10 @@ from vtbench.types import Record
 from vtbench_analysis.comparison.ratio_terms import accuracy_terms, rank_accuracy_terms, scene_graph_terms
 from vtbench_analysis.comparison.score_rows import ratio_value
 from vtbench_analysis.stored_run import StoredRun
+from vtbench_redundancy.scores.stored_scores import with_details
 
 TOKEN_SCORES = (
-    "rs", "r_pix", "delta_rs", "n_eff", "discarded", "drop_area", "drop_f95", "carriers", "uncarried",
+    "rs", "r_pix", "delta_rs", "n_eff", "n_eff_16", "discarded", "drop_area", "drop_f95", "carriers", "uncarried",
     "unique", "dead", "sink",
 )  # fmt: skip
 """Scores of the visual tokens that a diagnosis uses or prints."""
@@ -112,7 +113,7 @@ def collect_evidence(run: StoredRun, task: str) -> Evidence:
     ]
     # closed answers and scene graphs are scored on different scales and have no common mean
     overall = _answer_group("", records, _required_cues(of_kind)) if len(groups) != 1 else groups[0]
-    scores = run.scores(task)
+    scores = with_details(run.scores(task))
     cues = [cue for name, score in scores.items() if name.startswith(CUE_PREFIX) and (cue := cue_probe(name, score))]
     return Evidence(
         task,

@@ -30,12 +30,19 @@ class GaussianModel:
         factors = rng.standard_normal((q, q)) / np.sqrt(q)
         return cls(factors @ factors.T + own * np.eye(q), rng.standard_normal((m * r, q)) / np.sqrt(q), noise, m, r)
 
-    def rs(self, floor: float) -> float:
-        """1 - I(Z;X̃) / Σ I(Z_i;X̃) from the covariances, X̃ being unit-variance pixels plus noise of variance `floor`."""
+    def rs(self, floor: float, token_floor: float = 0.0) -> float:
+        """1 - I(Z;X̃) / Σ I(Z_i;X̃) from the covariances.
+
+        Args:
+            floor: variance of the noise on unit-variance pixels that makes X̃.
+            token_floor: variance of the noise on the tokens' unit-variance coordinates.
+        """
         spread = np.sqrt(np.diag(self.pixels_qq))
         noisy = self.pixels_qq / np.outer(spread, spread) + floor * np.eye(len(spread))
         cov_z = self.map_Mq @ self.pixels_qq @ self.map_Mq.T + self.noise**2 * np.eye(self.m * self.r)
-        cov_zx = self.map_Mq @ self.pixels_qq / spread
+        size = np.sqrt(np.clip(np.diag(cov_z), 1e-300, None))
+        cov_z = cov_z / np.outer(size, size) + token_floor * np.eye(len(size))
+        cov_zx = self.map_Mq @ self.pixels_qq / spread / size[:, None]
 
         def nats(rows: slice) -> float:
             rest = noisy - cov_zx[rows].T @ np.linalg.pinv(cov_z[rows, rows], rcond=1e-12) @ cov_zx[rows]

@@ -94,13 +94,11 @@ class StreamingPCA:
         Raises:
             ValueError: there was no batch.
         """
-        if self._count == 0:
-            raise ValueError("no images to fit principal components on")
+        mean, scale = self._mean_and_scale()
         pooled = self._count * len(self._sum)
         centred = self._sketch - self._sum.T @ (self._sum @ self._test) / self._count
         axes, variances = _leading(centred / pooled, self._test)
-        mean = self._origin.double().mean(dim=0) + self._sum.mean(dim=0) / self._count
-        return Spectrum(mean, self._sum, axes, variances, max((self._square / self._count) ** 0.5, 1e-30))
+        return Spectrum(mean, self._sum, axes, variances, scale)
 
     def result(self) -> PrincipalAxes:
         """Return the leading axes, in units of the data's root mean square; zeros where the data have fewer.
@@ -108,13 +106,19 @@ class StreamingPCA:
         Raises:
             ValueError: there was no batch.
         """
-        found = self.spectrum()
+        mean, scale = self._mean_and_scale()
         if self._dim <= self._rank:  # nothing to reduce: keep the coordinates
-            axes = torch.eye(self._dim, dtype=torch.float64, device=found.mean.device)
+            axes = torch.eye(self._dim, dtype=torch.float64, device=mean.device)
         else:
-            axes = found.axes[:, : self._rank]
+            axes = self.spectrum().axes[:, : self._rank]
             axes = oriented(torch.nn.functional.pad(axes, (0, self._rank - axes.shape[1])))
-        return PrincipalAxes(found.mean.cpu().numpy(), (axes / found.scale).cpu().numpy())
+        return PrincipalAxes(mean.cpu().numpy(), (axes / scale).cpu().numpy())
+
+    def _mean_and_scale(self) -> tuple[Tensor, float]:
+        if self._count == 0:
+            raise ValueError("no images to fit principal components on")
+        mean = self._origin.double().mean(dim=0) + self._sum.mean(dim=0) / self._count
+        return mean, max((self._square / self._count) ** 0.5, 1e-30)
 
     def _test_matrix(self, x: Tensor) -> Tensor:
         """Ω, (d, projection) float64; the identity where the covariance is small enough to be formed."""

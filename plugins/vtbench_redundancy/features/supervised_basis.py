@@ -60,13 +60,14 @@ class SupervisedBasis:
         Raises:
             ValueError: there was no batch.
         """
-        spectrum = self._tokens.spectrum()
-        d = spectrum.mean.shape[0]
+        plain = self._tokens.result()
+        d = len(plain.mean)
         if d <= self._rank or self._xz is None:  # nothing to reduce: keep the coordinates
-            return self._tokens.result()
+            return plain
+        spectrum = self._tokens.spectrum()
         kept = spectrum.variances > _LEAST_VARIANCE * spectrum.variances[:1]
         if not kept.any():
-            return self._tokens.result()
+            return plain
         white = spectrum.axes[:, kept] / spectrum.variances[kept].sqrt()
         n, q = self._count, len(self._x)
         cov_x = (self._xx - torch.outer(self._x, self._x) / n) / n

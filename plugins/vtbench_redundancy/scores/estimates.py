@@ -157,7 +157,9 @@ class ReferenceImages:
     def _rest(self, values_np: Tensor) -> Tensor:
         """Return what a regression on what is given leaves."""
         assert self._given is not None
-        return values_np - self._given @ torch.linalg.lstsq(self._given, values_np).solution
+        square = self._given.T @ self._given
+        square.diagonal().add_(LEAST_JITTER)  # a coordinate that never varies
+        return values_np - self._given @ torch.linalg.solve(square, self._given.T @ values_np)
 
     def _measure(self, z_nmr: Tensor, ranked_mr: Tensor, fewer: Mapping[int, Tensor]) -> _Measured:
         p = self.protocol

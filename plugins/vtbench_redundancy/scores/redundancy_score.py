@@ -14,6 +14,7 @@ from vtbench.types import Score
 from vtbench_redundancy.protocol import Protocol
 from vtbench_redundancy.scores.estimates import FEW_TOKENS, Estimates, ReferenceImages
 from vtbench_redundancy.scores.score_writer import ScoreWriter, flag_synergy
+from vtbench_redundancy.scores.stored_scores import DETAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Redundancy:
         if self.protocol.correction != "jackknife":
             names = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")
             return {name: getattr(self, name) for name in names}
-        more = {name: _brief(getattr(self, name)) for name in ("n_eff", "r_pix", "delta_rs", "rs_given_colour")}
+        more = {name: _brief(getattr(self, name)) for name in DETAILED}
         rs = replace(self.rs, detail={**self.rs.detail, **more})
         return {"rs": rs, "n_eff_16": self.n_eff_16, "discarded": self.discarded}
 
@@ -156,4 +157,5 @@ def of_few_tokens(tokens: Estimates) -> Tensor | None:
 
 def _brief(score: Score) -> dict[str, Any]:
     """Return a score as a detail of another."""
-    return {"value": score.value, "interval": score.interval, "flags": list(score.flags)}
+    facts = {"value": score.value, "stderr": score.stderr, "interval": score.interval, "n": score.n}
+    return facts | {"chance": None, "flags": list(score.flags)}
