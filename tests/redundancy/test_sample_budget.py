@@ -97,7 +97,7 @@ def test_coordinates_give_way_before_tokens() -> None:
     for n in (900, 899, 650, 400, 300, 200):
         found = SampleBudget.of(n, 64, 8, (64, 3), Protocol())
         seen.append((found.r, found.q, len(found.token_choices(64)[0])))
-    assert seen == [(8, 192, 64), (4, 192, 64), (4, 192, 64), (2, 128, 64), (2, 64, 64), (2, 64, 46)]
+    assert seen == [(8, 192, 64), (4, 192, 64), (4, 192, 64), (2, 128, 64), (2, 64, 64), (2, 32, 62)]
 
 
 @settings(max_examples=200, deadline=None)

@@ -118,8 +118,8 @@ def test_neighbours(files: Path, scored) -> None:
 
 
 def image_files(directory: Path) -> np.ndarray:
-    """300 images of 2 x 2 cells, and their cells as tokens, twice."""
-    cells = np.random.default_rng(0).integers(0, 256, (300, 2, 2, 3), dtype=np.uint8)
+    """900 images of 2 x 2 cells, and their cells as tokens, twice."""
+    cells = np.random.default_rng(0).integers(0, 256, (900, 2, 2, 3), dtype=np.uint8)
     directory.mkdir()
     for i, cell in enumerate(cells):
         Image.fromarray(cell).resize((8, 8), Image.Resampling.NEAREST).save(directory / f"{i:04}.png")

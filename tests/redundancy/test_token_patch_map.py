@@ -134,4 +134,4 @@ def test_the_details_are_what_a_report_draws() -> None:
     assert detail["map"] == pytest.approx(found.map_mP, abs=1e-4)
     assert detail["count"] == pytest.approx(found.count_P, abs=1e-4)
     facts = {key: detail[key] for key in ("layer", "m", "n", "patches", "protocol")}
-    assert facts == {"layer": "connector", "m": 12, "n": 300, "patches": 6, "protocol": "rs-v1"}
+    assert facts == {"layer": "connector", "m": 12, "n": 300, "patches": 6, "protocol": "rs-v2"}

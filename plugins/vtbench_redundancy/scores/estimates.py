@@ -109,20 +109,21 @@ class ReferenceImages:
     @cached_property
     def upper_bound(self) -> Estimates:
         """I(X ; X̃), with X as one token: the most that any tokens can carry about X̃."""
-        return self._average([self._measure(self._x_nq[:, None, :], self._x_ranked[None], {})], 1)
+        return self._average([self._measure(self._x_nq[:, None, :], self._x_ranked[None], {}, parts=False)], 1)
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Flags of every score."""
         return self.budget.flags + self.groups.flags
 
-    def estimates(self, tokens: np.ndarray, constant: str, curve: bool = False) -> Estimates | str:
+    def estimates(self, tokens: np.ndarray, constant: str, curve: bool = False, parts: bool = True) -> Estimates | str:
         """Measure tokens, (n, S, m, r) coordinates of the m in each of S choices.
 
         Args:
             tokens: the coordinates, the leading one of each token first.
             constant: the flag where no token varies.
             curve: also measure the information of fewer tokens.
+            parts: also measure parts of the images, if the reference images allow.
 
         Returns:
             The estimates, or a flag that says why there are none: `few_images`, `constant_images`, or `constant`.
@@ -134,15 +135,15 @@ class ReferenceImages:
         if not self._x_nq.any():
             return "constant_images"
         count = max(choices, len(places))
-        parts = [tokens[:, s % choices, places[s % len(places)], : self.budget.r] for s in range(count)]
+        coordinates = [tokens[:, s % choices, places[s % len(places)], : self.budget.r] for s in range(count)]
         found = []
-        for s, part in enumerate(parts):
-            z, ranked = self._load(part)
+        for s, of_choice in enumerate(coordinates):
+            z, ranked = self._load(of_choice)
             if self._given is not None:
                 z = _standard(self._rest(z.flatten(1))).reshape(z.shape)
             if z.any():
-                found.append(self._measure(z, ranked, self._fewer(z.shape[1], count, s) if curve else {}))
-        return self._average(found, parts[0].shape[1]) if found else constant
+                found.append(self._measure(z, ranked, self._fewer(z.shape[1], count, s) if curve else {}, parts))
+        return self._average(found, coordinates[0].shape[1]) if found else constant
 
     def _fewer(self, m: int, count: int, s: int) -> dict[int, Tensor]:
         """Return choices (C, k) of the tokens by k, for choice s of `count`: eight in all."""
@@ -161,11 +162,11 @@ class ReferenceImages:
         square.diagonal().add_(LEAST_JITTER)  # a coordinate that never varies
         return values_np - self._given @ torch.linalg.solve(square, self._given.T @ values_np)
 
-    def _measure(self, z_nmr: Tensor, ranked_mr: Tensor, fewer: Mapping[int, Tensor]) -> _Measured:
-        p = self.protocol
+    def _measure(self, z_nmr: Tensor, ranked_mr: Tensor, fewer: Mapping[int, Tensor], parts: bool) -> _Measured:
+        p, parts = self.protocol, parts and self._parts
         width = z_nmr[0].numel() + self.budget.q
         if p.correction != "jackknife":
-            needed = images_needed(width, p, PARTS_ROOM) if self._parts else float("inf")
+            needed = images_needed(width, p, PARTS_ROOM) if parts else float("inf")
             keep = jackknife_subsets(self.groups.sizes, needed)
             # in-sample replicates cost less, and their spread is that of the average (measured in docs/redundancy.md)
             crossed = [p.correction == "crossed" and not 1 <= t <= p.groups for t in range(len(keep))]
@@ -174,7 +175,7 @@ class ReferenceImages:
             replicated = keep[: p.groups + 1]
             of_k = subset_information(z_nmr, self._noisy, replicated, p.token_floor, fewer) if fewer else {}
             return _Measured(found.joint, found.total, found.null_spread, part, of_k)
-        subsets = CorrectionSubsets.of(self.groups.sizes, PARTS_ROOM * width if self._parts else float("inf"))
+        subsets = CorrectionSubsets.of(self.groups.sizes, PARTS_ROOM * width if parts else float("inf"))
         floor = torch.full(ranked_mr.shape, p.token_floor, dtype=z_nmr.dtype, device=z_nmr.device)
         floor = (floor - RANK_NOISE / len(z_nmr) * ranked_mr).clamp_min(LEAST_JITTER).flatten()
         keep = subsets.keep_TG

@@ -99,10 +99,14 @@ def score_coordinates(
         return missing_scores(of_tokens, n, facts, protocol)
     facts |= {"m": of_tokens.m, "subsets": of_tokens.choices}
     write = ScoreWriter(n, protocol, facts, reference.flags)
-    of_patches = "no_patches" if patches is None else reference.estimates(patches[:, None], "constant_images")
+    of_patches = (
+        "no_patches" if patches is None else reference.estimates(patches[:, None], "constant_images", parts=not v2)
+    )
     of_all: Estimates | str = of_tokens
     if v2 and (of_tokens.m < m or facts.get("N", m) > m):
-        of_all = "subset" if cells is None or of_tokens.m < m else reference.estimates(cells[:, None], "subset")
+        of_all = (
+            "subset" if cells is None or of_tokens.m < m else reference.estimates(cells[:, None], "subset", parts=False)
+        )
     given: Estimates | str = "no_conditioning"
     if v2:
         known = ReferenceImages(pixels, widest, r, clusters, protocol, device, parts=False, given=pixels.mean(axis=1))
@@ -122,7 +126,7 @@ def _write_scores(
     if isinstance(patches, str):
         r_pix = delta_rs = write.missing(patches)
     else:
-        r_pix = write(patches.rs, patches.low, patches.part)
+        r_pix = write(patches.rs, patches.low, patches.part if write.protocol.correction != "jackknife" else None)
         delta_rs = write(tokens.rs[shared] - patches.rs[shared], tokens.low or patches.low)
     n_eff = replace(write(tokens.m * (1 - tokens.rs), tokens.low), flags=rs.flags)
     few = of_few_tokens(tokens)

@@ -83,7 +83,7 @@ class SampleBudget:
                     r = max(LEAST_R, r // 2)
                 while q > cells[0] and m * r + q > affordable:
                     q -= cells[0]
-            if crossed or affordable - q < LEAST_R * r:
+            if crossed or m * r + q > affordable:
                 # under 60 images a third of the budget may leave less than the two tokens that a score needs
                 while q > max(1, min(affordable / 3, affordable - 2 * r)):
                     q = math.ceil(q / 2)

@@ -86,7 +86,7 @@ def token_use(
     >>> z = np.concatenate([x, x[:, :2], noise], axis=1)  # 0 and 1 have copies, the last two know nothing
     >>> found = token_use(z, x, np.ones((600, 10)))
     >>> round(found.unique.value, 1), round(found.dead.value, 1)
-    (0.4, 0.2)
+    (0.5, 0.2)
     """
     n, m, r = tokens.shape
     budget = SampleBudget.of(n, m, r, pixels.shape[1:], protocol)

@@ -1,0 +1,53 @@
+"""Which images a basis is fitted on: other ones than are scored, whatever the task."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vtbench.metric import FittedElsewhere
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
+from vtbench_redundancy.metrics.basis_task import BASIS_SEED, basis_task
+from vtbench_redundancy.metrics.token_metrics import CarriersMetric, RedundancyMetric
+from vtbench_redundancy.protocol import PROTOCOLS, Protocol
+
+
+@pytest.mark.parametrize("split", ["probe", "train"])
+def test_scenes_get_other_scenes_of_the_train_split(split: str) -> None:
+    """Also where the run scores the train split itself."""
+    scored = load_task(find_task_files()["probe"], split=split, items=40)
+    basis = basis_task(scored, Protocol(basis_images=60))
+    assert (basis.name, basis.split, len(basis)) == ("probe", "train", 60)
+    assert basis.config()["seed"] == BASIS_SEED
+    first, other = ({task.sample(i, 32).scene_hash for i in range(len(task))} for task in (scored, basis))
+    assert not first & other
+
+
+def test_every_task_of_scenes_has_the_same_basis() -> None:
+    tasks = [load_task(find_task_files()[name], items=2000) for name in ("coarse", "relational")]
+    metrics = RedundancyMetric(), CarriersMetric()
+    assert all(isinstance(metric, FittedElsewhere) for metric in metrics)
+    assert len({id(metric.fit_task(task)) for metric in metrics for task in tasks}) == 1
+    assert len(metrics[0].fit_task(tasks[0])) == 1000
+
+
+def test_a_small_run_fits_on_few_images() -> None:
+    assert len(basis_task(load_task(find_task_files()["coarse"], items=10), Protocol())) == 40
+
+
+def test_own_images_give_their_first_third(tmp_path) -> None:
+    rows = []
+    for i in range(9):
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append(json.dumps({"image": f"{i}.png", "prompt": "?", "target": "yes"}))
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    (tmp_path / "mine.yaml").write_text("task: mine\ndata: {path: rows.jsonl}\n")
+    task = load_task(tmp_path / "mine.yaml")
+    basis = basis_task(task, Protocol())
+    assert [basis.sample(i).id for i in range(len(basis))] == [task.sample(i).id for i in range(3)]
+    assert basis_task(task, Protocol()) is basis
+    assert basis_task(task, PROTOCOLS["rs-v1"]) is task
