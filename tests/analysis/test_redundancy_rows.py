@@ -7,14 +7,24 @@ import pytest
 import torch
 
 from vtbench.types import Record
-from vtbench_analysis.comparison.redundancy_rows import patch_replicates, redundancy_rows, token_replicates
+from vtbench_analysis.comparison.redundancy_rows import (
+    patch_replicates,
+    redundancy_rows,
+    stored_protocol,
+    token_replicates,
+)
 from vtbench_analysis.comparison.shared_samples import SharedSamples
-from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.protocol import PROTOCOLS, Protocol, custom_protocol
 from vtbench_redundancy.scores.estimates import ReferenceImages
 from vtbench_redundancy.scores.redundancy_score import score_coordinates
 
 torch.set_num_threads(1)
 N, M = 400, 8
+V1 = PROTOCOLS["rs-v1"]
+
+
+def rows(shared: SharedSamples, metric: str, protocol: Protocol = V1):
+    return redundancy_rows(shared, metric, [protocol] * len(shared.records))
 
 
 def images(seed: int = 0) -> np.ndarray:
@@ -49,13 +59,13 @@ def by_score(found):
 def test_replicates_are_those_behind_the_score(subsets):
     x, names = images(), [f"pair{i // 2}" for i in range(N)]
     z = np.concatenate([tokens(x, 2, 0.3, seed) for seed in range(subsets)], axis=1)
-    expected = score_coordinates(z, x, x, Protocol(), names)
-    by = ReferenceImages(x, M * 2, names, Protocol(), halves=False)
+    expected = score_coordinates(z, x, x, V1, names)
+    by = ReferenceImages(x, M, 2, names, V1, parts=False)
     found = {**token_replicates(z, by).values, **patch_replicates(x, by).values}
     for name, values in found.items():
         score = expected.scores()[name]
         assert float(values[0]) == pytest.approx(score.value, abs=1e-9)
-        row = next(row for row in redundancy_rows(_with(z, x, names), "redundancy") if row.score == name)
+        row = next(row for row in rows(_with(z, x, names), "redundancy") if row.score == name)
         assert row.values[0].interval == pytest.approx(score.interval, abs=1e-9)
     assert found.keys() == {"rs", "r_pix", "discarded"}
 
@@ -71,7 +81,7 @@ def _with(z, x, names) -> SharedSamples:
 
 def test_equal_runs_do_not_differ():
     z = tokens(images(), 2, 0.3)
-    for row in redundancy_rows(shared(z, z), "redundancy"):
+    for row in rows(shared(z, z), "redundancy"):
         (difference,) = row.differences
         assert (difference.value, difference.interval, difference.p) == (0, None, None)
         assert "identical" in difference.flags
@@ -80,7 +90,7 @@ def test_equal_runs_do_not_differ():
 
 def test_copies_raise_rs_and_leave_r_pix():
     x = images()
-    found = by_score(redundancy_rows(shared(tokens(x, 1, 0.1), tokens(x, 2, 0.1)), "redundancy"))
+    found = by_score(rows(shared(tokens(x, 1, 0.1), tokens(x, 2, 0.1)), "redundancy"))
     (difference,) = found["rs"].differences
     assert found["rs"].values[0].value == pytest.approx(0, abs=0.05)
     assert difference.interval[0] > 0.3
@@ -92,7 +102,7 @@ def test_copies_raise_rs_and_leave_r_pix():
 
 def test_shared_images_make_the_difference_more_precise_than_the_values():
     x = images()
-    found = by_score(redundancy_rows(shared(tokens(x, 2, 0.3), tokens(x, 2, 0.32)), "redundancy"))["rs"]
+    found = by_score(rows(shared(tokens(x, 2, 0.3), tokens(x, 2, 0.32)), "redundancy"))["rs"]
     low, high = found.differences[0].interval
     own = [v.interval[1] - v.interval[0] for v in found.values]
     assert high - low < 0.8 * min(own) * 2**0.5
@@ -102,7 +112,7 @@ def test_noise_of_the_draw_alone_is_rarely_a_difference():
     x = images()
     first = tokens(x, 2, 0.5, seed=100)
     ps = [
-        by_score(redundancy_rows(shared(first, tokens(x, 2, 0.5, seed=seed)), "redundancy"))["rs"].differences[0].p
+        by_score(rows(shared(first, tokens(x, 2, 0.5, seed=seed)), "redundancy"))["rs"].differences[0].p
         for seed in range(20)
     ]
     assert sum(p < 0.05 for p in ps) <= 4  # 20 tests at 5 %: five or more happen in 3 of 1,000
@@ -110,7 +120,7 @@ def test_noise_of_the_draw_alone_is_rarely_a_difference():
 
 def test_what_has_no_score_has_no_difference():
     x = images()
-    row = by_score(redundancy_rows(shared(tokens(x, 1, 0.1), np.zeros((N, 1, M, 2), np.float32)), "redundancy"))["rs"]
+    row = by_score(rows(shared(tokens(x, 1, 0.1), np.zeros((N, 1, M, 2), np.float32)), "redundancy"))["rs"]
     assert row.values[1].flags[-1] == "constant_tokens"
     assert (row.differences[0].value, row.differences[0].p) == (None, None)
 
@@ -118,15 +128,15 @@ def test_what_has_no_score_has_no_difference():
 def test_other_numbers_of_tokens_do_not_compare():
     x = images()
     few = tokens(x, 1, 0.1)[:, :, :4]
-    for row in redundancy_rows(shared(tokens(x, 1, 0.1), few), "redundancy"):
+    for row in rows(shared(tokens(x, 1, 0.1), few), "redundancy"):
         assert row.differences[0].flags == ("other_m",)
 
 
 def test_a_run_of_other_tokens_leaves_those_that_compare():
     x = images()
     first, second = tokens(x, 1, 0.1), tokens(x, 2, 0.1)
-    with_few = by_score(redundancy_rows(shared(first, first[:, :, :4], second), "redundancy"))
-    alone = by_score(redundancy_rows(shared(first, second), "redundancy"))
+    with_few = by_score(rows(shared(first, first[:, :, :4], second), "redundancy"))
+    alone = by_score(rows(shared(first, second), "redundancy"))
     for score, row in with_few.items():
         assert row.differences[0].flags == ("other_m",)
         assert row.differences[1] == alone[score].differences[0]
@@ -134,6 +144,31 @@ def test_a_run_of_other_tokens_leaves_those_that_compare():
 
 def test_every_layer_is_compared():
     x = images()
-    found = by_score(redundancy_rows(shared(tokens(x, 1, 0.1), tokens(x, 2, 0.1), layers=True), "redundancy_layers"))
+    found = by_score(rows(shared(tokens(x, 1, 0.1), tokens(x, 2, 0.1), layers=True), "redundancy_layers"))
     assert found.keys() == {"rs_connector", "discarded_connector", "rs_encoder", "discarded_encoder"}
     assert found["rs_encoder"].differences[0].interval[0] > 0.3
+
+
+def test_each_protocol_has_its_own_rows():
+    x = images()
+    of = shared(tokens(x, 1, 0.3), tokens(x, 2, 0.3))
+    found = by_score(rows(of, "redundancy", Protocol()))
+    assert found.keys() == {"rs", "n_eff_16", "discarded"}
+    assert found["rs"].differences[0].interval[0] > 0.2
+
+
+@pytest.mark.parametrize("other", [V1, custom_protocol({"floor": 0.1})])
+def test_two_protocols_are_never_compared(other: Protocol):
+    x = images()
+    (row,) = [
+        row
+        for row in redundancy_rows(shared(tokens(x, 1, 0.3), tokens(x, 2, 0.3)), "redundancy", [Protocol(), other])
+        if row.score == "rs"
+    ]
+    assert all(value.value is not None for value in row.values)
+    assert (row.differences[0].value, row.differences[0].flags) == (None, ("other_protocol",))
+
+
+def test_a_stored_score_says_its_protocol():
+    stored = {"rs": {"metric": "redundancy:m=16", "detail": {"protocol": "rs-v2 m=16", "seed": 2}}}
+    assert stored_protocol(stored, "redundancy:m=16") == custom_protocol({"m": 16, "seed": 2})

@@ -64,7 +64,7 @@ def test_it_finds_which_run_is_better_on_the_shared_samples(runs: dict[str, Path
 
 
 def test_rs_of_known_tokens(tmp_path: Path) -> None:
-    fields: dict[str, Any] = {"limit": 120, "metrics": ["redundancy"]}
+    fields: dict[str, Any] = {"limit": 120, "metrics": ["redundancy:protocol=rs-v1"]}
     plain = run(tmp_path, model_args={"copies": 1}, **fields)
     twice = run(tmp_path, model_args={"copies": 4}, **fields)
     scores = compare([plain, twice]).document["tasks"]["relational"]["scores"]

@@ -153,6 +153,8 @@ def _layer_rows(
         replicates = {"rs": tokens, "r_pix": patches, "discarded": tokens}
     elif not suffix:
         replicates = {"rs": tokens, "n_eff_16": tokens, "discarded": tokens}
+    # scores of m tokens compare at one m only; those of rs-v2 on 16 tokens or on all of them do not depend on it
+    of_one_m = {"rs"} if protocols[0].correction == "jackknife" else set(replicates)
     rows = []
     for name, of_runs in replicates.items():
         values = tuple(_value(of_run, name, p) for of_run, p in zip(of_runs, protocols, strict=True))
@@ -160,8 +162,8 @@ def _layer_rows(
         for i, other in enumerate(of_runs[1:], start=1):
             if protocols[i] != protocols[0]:
                 differences.append(Estimate(None, flags=("other_protocol",)))
-            elif name == "rs" and each[i][layer].shape[2] != first[layer].shape[2]:
-                differences.append(Estimate(None, flags=("other_m",)))  # RS compares at one m only
+            elif name in of_one_m and each[i][layer].shape[2] != first[layer].shape[2]:
+                differences.append(Estimate(None, flags=("other_m",)))
             else:
                 differences.append(_difference(of_runs[0], other, name, protocols[0]))
         rows.append(ScoreRow(metric, name + suffix, values, tuple(differences), len(clusters), percent=False))
