@@ -123,7 +123,7 @@ def image_files(directory: Path) -> np.ndarray:
     directory.mkdir()
     for i, cell in enumerate(cells):
         Image.fromarray(cell).resize((8, 8), Image.Resampling.NEAREST).save(directory / f"{i:04}.png")
-    return copies(cells.reshape(300, 4, 3), 2)
+    return copies(cells.reshape(900, 4, 3), 2)
 
 
 def test_a_directory_of_images_with_boxes(tmp_path: Path, scored) -> None:
