@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vtbench.errors import AdapterError, SampleError
-from vtbench.scoring.normalise import parse_answer
+from vtbench.scoring.choices import parse_answer
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_controls.perturbation import SwappedImages
 from vtbench_controls.question_solver import solve

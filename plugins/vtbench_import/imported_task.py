@@ -97,11 +97,13 @@ class ImportedTask:
             images=question.images,
             prompt=question.prompt,
             target=question.references[0],
+            references=question.references[1:],
             choices=question.choices,
             meta={REFERENCES: list(question.references)} if len(question.references) > 1 else {},
             kind=kind,
             cluster=cluster,
             scene_hash=scene_hash,
+            answer_type="graph" if self._has_export_columns and row.get("answer_type") == "graph" else None,
         )
 
     def _document(self, sample: Sample) -> Row:

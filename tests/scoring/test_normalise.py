@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from vtbench.errors import SampleError
 from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES
 from vtbench.scoring import normalise as module
-from vtbench.scoring.answers import exact_match, rank_credit, true_choice
-from vtbench.scoring.normalise import SYNONYMS, normalise, parse_answer, plain
+from vtbench.scoring.answers import exact_match, rank_credit, true_choices
+from vtbench.scoring.choices import parse_answer
+from vtbench.scoring.normalise import SYNONYMS, normalise, plain
 from vtbench.types import Sample
 
 YES_NO = ("yes", "no")

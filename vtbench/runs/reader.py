@@ -52,6 +52,8 @@ def read_records(path: Path, task: str) -> Iterator[Record]:
         if line["task"] != task:
             continue
         facts: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in line.items() if key in known}
+        if "answer_type" not in line and line.get("kind") == "graph" and not line.get("choices"):
+            facts["answer_type"] = "graph"  # runs before scoring version 3 said it by the kind of question
         facts["scores"] = {
             metric: {**observation, **arrays.get(quote(metric, safe=""), {}).get(line["index"], {})}
             for metric, observation in line["scores"].items()

@@ -4,5 +4,5 @@ Metrics compare each answer with the target, keep a small observation of it, and
 scores with intervals. `SCORING_VERSION` changes with any change that can move a score.
 """
 
-SCORING_VERSION = 2
+SCORING_VERSION = 3
 """2: one method for all paired differences, Student's t for all means and jackknives (docs/scoring.md)."""

@@ -73,6 +73,7 @@ class SceneTask(_FileTask):
             scene_hash=item.scene.hash,
             scene=item.scene,
             meta={**item.meta, **noise},
+            answer_type=item.question.answer_type,
         )
 
 
