@@ -97,7 +97,5 @@ def _sample(doc: Mapping[str, Any]) -> Sample:
 
 def _record_fields(sample: Sample) -> dict[str, Any]:
     """Return the fields of the `Record` that a metric gets beside its observations."""
-    names = (
-        "id", "index", "prompt", "target", "references", "choices", "kind", "cluster", "scene_hash", "meta", "answer_type"
-    )  # fmt: skip
+    names = ("id", "index", "prompt", "target", "references", "choices", "kind", "cluster", "scene_hash", "meta")
     return {name: getattr(sample, name) for name in names}

@@ -74,9 +74,7 @@ def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
     return answer, answer in right
 
 
-def rank_credit(
-    logprobs: Sequence[float] | None, right: Collection[int], tokens: Sequence[int] | None = None
-) -> float:
+def rank_credit(logprobs: Sequence[float] | None, right: Collection[int], tokens: Sequence[int] | None = None) -> float:
     """Return the credit of a ranking: 1.0 if a right choice has the highest log-probability, else 0.0.
 
     If k choices tie for the highest and r of them are right, the credit is r/k, its expectation under a random choice,

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from vtbench.scoring.letters import labels_of, read_letter, stated_answers
-from vtbench.scoring.normalise import ARTICLES, SYNONYMS, VOCABULARY, is_letter, normalise, plain
+from vtbench.scoring.normalise import ARTICLES, VOCABULARY, is_letter, normalise, plain
 from vtbench.scoring.reasoning import final_answer
 
 NEGATIONS = frozenset({"not", "isnt", "arent", "wasnt", "werent", "never", "neither", "nor"})
@@ -99,7 +99,7 @@ class _Choices:
         """Return the answer of `Yes, there is no dog`; None for `Yes. No.` and for choices that are not yes and no."""
         if not self.forms.keys() <= _YES_NO:
             return None
-        match = re.match(r"\W*(yes|no)\W*[,.;:!\n–—]", text, re.IGNORECASE)
+        match = re.match(r"\W*(yes|no)(?:\W*[,.;:!\n–—]|\s+-\s)", text, re.IGNORECASE)
         if not match:
             return None
         first = match[1].lower()
@@ -135,7 +135,11 @@ def _is_whole(said: str, start: int, end: int) -> bool:
     """Return whether a mention stands for itself: it is no part of a longer word, number or symbol."""
     before, after = said[start - 1 : start] if start else "", said[end : end + 1]
     if (before and (is_letter(before) or before in _BINDING)) or (after and (is_letter(after) or after in "+-#^")):
-        return not (is_letter(said[start]) or is_letter(said[end - 1])) and before not in _BINDING and after not in _BINDING
+        return (
+            not (is_letter(said[start]) or is_letter(said[end - 1]))
+            and before not in _BINDING
+            and after not in _BINDING
+        )
     digit_before = before in set("./:,") and said[start - 2 : start - 1].isdigit()
     digit_after = after in set("./:,") and said[end + 1 : end + 2].isdigit()
     return not ((said[start].isdigit() and digit_before) or (said[end - 1].isdigit() and digit_after))

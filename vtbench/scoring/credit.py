@@ -15,6 +15,7 @@ from vtbench.scoring.reasoning import final_answer
 from vtbench.scoring.scene_graph import Counts, compare
 from vtbench.types import Sample
 
+
 def credit(text: str | None, sample: Sample) -> float:
     """Return the F1 over tuples of a scene graph; for any other answer 1.0 if it is right, else 0.0.
 

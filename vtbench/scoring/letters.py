@@ -13,8 +13,7 @@ from dataclasses import dataclass
 _LABELLED = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[).:])\s+(\S.*)", re.DOTALL)
 _CUE = re.compile(
     r"(?:\b(?P<final>final\s+)?(?:answer|choice|option|response|conclusion)(?:\s+to\s[^.:\n]{1,80}?)?[\"'*_\])\s]*"
-    r"(?:\b(?:is|was|would\s+be|should\s+be|must\s+be)\b|[:=：]|->|→)|答案\s*[是为：:]|\\boxed(?=\{)|<answer>)"
-    r"(?P<tail>[^\n]*(?:\n\s*[^\n]*)?)",
+    r"(?:\b(?:is|was|would\s+be|should\s+be|must\s+be)\b|[:=：]|->|→)|答案\s*[是为：:])[\s\"':*_]*",
     re.IGNORECASE,
 )
 """What comes before a stated answer."""
@@ -29,7 +28,7 @@ _GOES_ON = re.compile(
     re.IGNORECASE,
 )
 """What may follow a letter that is an answer, and does not follow an article."""
-_KEYWORD = re.compile(r"(?:option|choice|letter|answer)s?\s*(?:is|:)?\s*[(\[{\"'“‘<]*$", re.IGNORECASE)
+_KEYWORD = re.compile(r"(?:option|choice|letter)s?\s*:?\s*[(\[{\"'“‘<]*$", re.IGNORECASE)
 _CHOSEN = re.compile(
     r"\b(?:choose|chose|pick|picked|select|selected|go\s+with|going\s+with)\s+(?:the\s+)?(?:option|choice|letter|answer)?"
     r"\s*[(\[{\"'“‘<]*$",
@@ -75,13 +74,13 @@ def stated_answers(text: str) -> list[str]:
     """Return what follows each `The answer is`, to the end of its line; final answers only, if there are any.
 
     >>> stated_answers("It may be red. Final answer: **blue**")
-    ['**blue**']
+    ['blue**']
     """
     if boxed := _BOXED.findall(text):
         return boxed
     found = list(_CUE.finditer(text))
     final = [match for match in found if match["final"]]
-    return [match["tail"].strip(" \t\"':").splitlines()[0] for match in final or found if match["tail"].strip(" \t\"':\n")]
+    return [text[match.end() :].partition("\n")[0] for match in final or found if match.end() < len(text)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +148,20 @@ def _head(tail: str, letters: frozenset[str]) -> set[str]:
             break
         after = tail[match.end() :]
         keyword = bool(joined and joined.group().strip(_OPEN + " :"))
-        if not keyword and match[1] in _WORDS and re.match(r"\s+\w", after) and not _GOES_ON.match(after):
+        if not keyword and _is_word(match[1], after):
             break
         if _NEGATED_AFTER.match(after) and not re.match(r"\s*,?\s*not\b", after):
             break
         found.add(match[1].upper())
         end = match.end()
     return found
+
+
+def _is_word(letter: str, after: str) -> bool:
+    """Return whether a letter is a word of a sentence: the article of `A cat`, the pronoun of `I see`."""
+    if letter not in _WORDS or not re.match(r"[^\S\n]+\w", after):
+        return False
+    return not _GOES_ON.match(after) or (letter in "Ii" and re.match(r"\s+(?:was|and|or|but|as)\b", after) is not None)
 
 
 def _mentions(text: str, letters: frozenset[str]) -> Iterator[_Mention]:
@@ -169,9 +175,9 @@ def _mentions(text: str, letters: frozenset[str]) -> Iterator[_Mention]:
         joined = re.match(r"\s*(?:/|&|,|\bor\b|\band\b)\s*[(\[{\"'“‘<]*([A-Z])(?![\w'’])", after)
         if match[1].islower():
             written = mention.is_wrapped or (begins_line and after[:1] in tuple(").:")) or bool(keyword)
-            written = written and not (keyword and match[1] in _WORDS and re.match(r"\s+\w", after) and not _GOES_ON.match(after))
+            written = written and not (keyword and _is_word(match[1], after))
         else:
-            is_word = match[1] in _WORDS and re.match(r"\s+\w", after) is not None
+            is_word = _is_word(match[1], after)
             written = not is_word or bool(joined and joined[1] in letters) or bool(keyword)
         if written and not _NEGATED_BEFORE.search(mention.before) and not _is_denied(after):
             yield mention

@@ -47,21 +47,31 @@ SYNONYMS: dict[str, str] = {
     **dict.fromkeys(("over", "on top of", "on top", "higher", "upward", "upwards"), "above"),
     **dict.fromkeys(("under", "underneath", "beneath", "lower", "downward", "downwards"), "below"),
 }
-VOCABULARY = frozenset(SYNONYMS) | frozenset(SYNONYMS.values()) | frozenset(
-    "red green blue yellow orange cyan black white brown pink front behind".split()
-)  # fmt: skip
+_OTHER_WORDS = (
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "orange",
+    "cyan",
+    "black",
+    "white",
+    "brown",
+    "pink",
+    "front",
+    "behind",
+)
+VOCABULARY = frozenset({*SYNONYMS, *SYNONYMS.values(), *_OTHER_WORDS})
 """Words of the benchmark's closed answers, with their synonyms."""
 ARTICLES = frozenset({"a", "an", "the"})
 
 _UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_VALUES = {word: n for n, word in enumerate(_UNITS)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
-_NUMBER_WORD = re.compile(
-    rf"(?<!\S)(?:({'|'.join(_TENS)})(?: ({'|'.join(_UNITS[1:10])}))?|({'|'.join(_UNITS)}))(?!\S)"
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_VALUES = {word: n for n, word in enumerate(_UNITS)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_NUMBER_WORD = re.compile(rf"(?<!\S)(?:({'|'.join(_TENS)})(?: ({'|'.join(_UNITS[1:10])}))?|({'|'.join(_UNITS)}))(?!\S)")
 _MINUS_WORD = re.compile(r"(?<!\S)(?:minus|negative) (?=\d)")
 _SYNONYM = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, SYNONYMS), key=len, reverse=True)) + r")\b")
 _SIMPLE = re.compile(r"[a-z]+(?: [a-z]+)*")
@@ -84,7 +94,9 @@ _SAME = str.maketrans(
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ]+")
 _GROUP_SPACE = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
 _MIXED_FRACTION = re.compile("(?<=\\d)(?=[¼-¾⅐-⅞])")
-_INVISIBLE = re.compile("[\u00ad\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
+)
 _JOINER = re.compile(r"(?<=\w)\u200d|\u200d(?=\w)")
 
 _LATEX = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}")
@@ -107,6 +119,7 @@ _WHOLE = re.compile(r"\s*\(([^()]*)\)[.!?]?\s*")
 _KEPT = frozenset("%‰#&@^°/\\*′§-")
 """Punctuation, by its category, that carries meaning."""
 _BRACKETS = frozenset("()[]{}")
+_PASSES = 5
 
 
 def normalise(text: str) -> str:
@@ -136,7 +149,13 @@ def _plain(text: str) -> str:
     if text.isascii() and _SIMPLE.fullmatch(words):
         return _words(words)
     folded = _fold(text)
-    return _words(_meaning(folded)) or "".join(folded.split())
+    said = _words(_meaning(folded)) or "".join(folded.split())
+    for _ in range(_PASSES):  # what one mark hid from another: a text and its folded form must fold alike
+        again = _words(_meaning(said)) or said
+        if again == said:
+            break
+        said = again
+    return said
 
 
 def _words(text: str) -> str:
@@ -162,7 +181,9 @@ def _fold(text: str) -> str:
 
 def _meaning(text: str) -> str:
     """Return a folded text without markup, quotation marks and sentence punctuation."""
-    text = _MARK_OF_LIST.sub("", _LATEX.sub(r"\1", text), count=1) if text[:1] in "•*#\\ \n\t" else _LATEX.sub(r"\1", text)
+    text = (
+        _MARK_OF_LIST.sub("", _LATEX.sub(r"\1", text), count=1) if text[:1] in "•*#\\ \n\t" else _LATEX.sub(r"\1", text)
+    )
     if maths := _MATHS_MODE.fullmatch(text):
         text = maths[1]
     text = _QUOTED.sub(lambda match: match[1] or match[2] or "", _EMPHASIS.sub(r"\2", text))

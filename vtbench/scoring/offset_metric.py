@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 from vtbench.metric import Batch
-from vtbench.scoring.metrics import Pairs, concerned
 from vtbench.scoring.choices import parse_answer
+from vtbench.scoring.metrics import Pairs, concerned
 from vtbench.scoring.psychometric import PsychometricFit, fit
 from vtbench.stats import wilson
 from vtbench.types import Capability, Observation, Record, Sample, Score, VisualTokens

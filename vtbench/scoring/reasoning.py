@@ -24,8 +24,10 @@ _ANSWER_TAG = re.compile(r"<(answer|conclusion)>(.*?)(?:</\1>|$)", re.DOTALL | r
 _MARKS = ("<", "[", "◁", "assistant")
 """One of these is in every text that has reasoning or special tokens."""
 _END = re.compile(
-    r"(?:\s*(?:</s>|<\|[\w/ -]{1,40}\|>|<eos>|<pad>|<end_of_turn>|<turn\|>|<end_of_utterance>|<｜[^｜<>]{1,40}｜>|\[EOS\]|\[/INST\]))+\s*$"
+    r"(?:(?:</s>|<\|[\w/ -]{1,40}\|>|<eos>|<pad>|<end_of_turn>|<turn\|>|<end_of_utterance>|<｜[^｜<>]{1,40}｜>"
+    r"|\[EOS\]|\[/INST\])\s*)+$"
 )
+"""Special tokens at the end of a text."""
 _START = re.compile(r"\s*(?:<s>|<bos>|<\|im_start\|>\s*assistant\s|<\|start\|>assistant)+\s*")
 
 
