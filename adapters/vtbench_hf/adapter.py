@@ -18,6 +18,7 @@ import transformers
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf import generation, training, visual_features
+from vtbench_hf.answer_text import decode_answers, finish_reason
 from vtbench_hf.batch_cache import BatchCache
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.checkpoint.published import save_published
@@ -277,9 +278,15 @@ class HFAdapter:
         return generation.score(self.model, inputs, choices, self.cache.get("first"))
 
     def _answers(self, inputs: Inputs, max_new_tokens: int) -> list[Output]:
-        texts = self.tokenizer.batch_decode(self.generate_tokens(inputs, max_new_tokens), skip_special_tokens=True)
-        counts = zip(texts, self._prompt_lengths(inputs), self.visual_token_counts(inputs), strict=True)
-        return [Output(text=text.strip(), tokens_in=n, visual_tokens_in=visual) for text, n, visual in counts]
+        rows = self.generate_tokens(inputs, max_new_tokens)
+        texts = decode_answers(self.tokenizer, rows)
+        counts = zip(texts, rows, self._prompt_lengths(inputs), self.visual_token_counts(inputs), strict=True)
+        return [
+            Output(
+                text=text, finish_reason=finish_reason(row, max_new_tokens), tokens_in=length, visual_tokens_in=visual
+            )
+            for text, row, length, visual in counts
+        ]
 
     def _rankings(self, inputs: Inputs, samples: Sequence[Sample]) -> list[Output]:
         lengths, visual_counts = self._prompt_lengths(inputs), self.visual_token_counts(inputs)

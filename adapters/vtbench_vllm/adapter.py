@@ -15,6 +15,7 @@ import transformers
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
+from vtbench_hf.answer_text import decode_answers
 from vtbench_hf.prompts import ChoiceTokenizer, adds_special_tokens, prompt_text
 from vtbench_vllm.checkpoint import Checkpoint
 from vtbench_vllm.engine import Completion, Engine, Prompt, import_vllm
@@ -45,11 +46,9 @@ class VllmAdapter:
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         """Answer greedily."""
         completions = self._engine.generate([self._prompt(sample) for sample in samples], max_new_tokens)
-        texts = self._tokenizer.batch_decode(
-            [completion.tokens for completion in completions], skip_special_tokens=True
-        )
+        texts = decode_answers(self._tokenizer, [completion.tokens for completion in completions])
         return [
-            self._with_counts(Output(text=text.strip()), completion)
+            self._with_counts(Output(text=text, finish_reason=completion.finish_reason), completion)
             for text, completion in zip(texts, completions, strict=True)
         ]
 

@@ -18,6 +18,7 @@ from vtbench.errors import PluginError, plugin_errors
 from vtbench.metric import Metric
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
+from vtbench.scoring.answers import unusable_shares
 from vtbench.types import Observation, Record, Score, Task
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def document(
     metrics: Mapping[str, Mapping[str, Metric]],
     left_out: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """Compute every score from the stored records, so that a resumed run has the same scores."""
+    """Compute every score from the stored records, so that a resumed run has the same scores.
+
+    `answers` has the shares of answers that were cut or could not be parsed, of the tasks that have any.
+    """
     found: dict[str, dict[str, Any]] = {
         part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
     }
@@ -51,6 +55,8 @@ def document(
             {} if answered else dict.fromkeys(metrics[task.name], none)
         )
         found["failed"][task.name] = len(records) - len(answered)
+        if unusable := unusable_shares(answered):
+            found.setdefault("answers", {})[task.name] = unusable
         if spent := _spent(answered):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)

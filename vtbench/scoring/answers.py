@@ -12,7 +12,7 @@ from functools import lru_cache
 from vtbench.errors import SampleError
 from vtbench.scoring.choices import parse_answer
 from vtbench.scoring.normalise import plain
-from vtbench.scoring.reasoning import final_answer
+from vtbench.scoring.reasoning import final_answer, was_cut
 from vtbench.types import AnswerType, Record, Sample
 
 
@@ -72,6 +72,29 @@ def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
     else:
         answer = plain(final_answer(text) or "") or None
     return answer, answer in right
+
+
+def unusable_shares(records: Sequence[Record]) -> dict[str, float]:
+    """Return the shares of answers that were cut, and of those that no metric could read; only those above 0.
+
+    Returns:
+        `cut`: of all texts. `unparsed`: of all that a metric parsed, `accuracy` or `scene_graph` for example.
+    """
+    texts = [record for record in records if record.output is not None]
+    cut = sum(was_cut(record.output, record.finish_reason) for record in texts)
+    parsed = [verdict for record in texts if (verdict := _parsed(record)) is not None]
+    shares = {"cut": cut / max(len(texts), 1), "unparsed": parsed.count(False) / max(len(parsed), 1)}
+    return {name: share for name, share in shares.items() if share}
+
+
+def _parsed(record: Record) -> bool | None:
+    """Return whether the metrics could parse an answer; None if none of them tried."""
+    for observation in record.scores.values():
+        if "answer" in observation:
+            return observation["answer"] is not None
+        if "parsed" in observation:
+            return bool(observation["parsed"])
+    return None
 
 
 def rank_credit(logprobs: Sequence[float] | None, right: Collection[int], tokens: Sequence[int] | None = None) -> float:
