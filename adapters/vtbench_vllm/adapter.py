@@ -16,6 +16,7 @@ from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf.answer_text import decode_answers
+from vtbench_hf.chat_template import template_digest
 from vtbench_hf.prompts import ChoiceTokenizer, adds_special_tokens, prompt_text
 from vtbench_vllm.checkpoint import Checkpoint
 from vtbench_vllm.engine import Completion, Engine, Prompt, import_vllm
@@ -91,6 +92,7 @@ class VllmAdapter:
             "architecture": next(iter(self._checkpoint.config.architectures or []), None),
             "parameters": self._checkpoint.parameters(),
             "device": self._device,
+            "chat_template": template_digest(self._checkpoint.processor),
             **self._engine.facts,
             "versions": {
                 "vllm": import_vllm().__version__,

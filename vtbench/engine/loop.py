@@ -69,6 +69,10 @@ def run(
         try:
             counts = {task.name: (len(task), len(writer.done[task.name])) for task in plan.tasks}
             listener.begin(writer.path, counts, selection.left_out)
+            if facts["model"].get("chat_template", "") is None:
+                listener.note(
+                    f"model {config.model!r}: its checkpoint has no chat template, so it is asked the bare questions"
+                )
             size = AutoBatchSize(None if config.batch_size == "auto" else config.batch_size)
             for task in plan.tasks:
                 run_task(task, pool, selection.metrics[task.name], writer, size, listener)

@@ -110,7 +110,7 @@ def sample_table(
 
 
 def is_right(record: Record) -> bool:
-    """Return whether the sample counts as right: by the first metric with a verdict, else if its text is a right answer."""
+    """Return whether the sample counts as right: by the first metric with a verdict, else by its text."""
     for observation in record.scores.values():
         for verdict in _VERDICTS:
             if verdict in observation:
