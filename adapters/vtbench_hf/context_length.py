@@ -24,8 +24,9 @@ def context_length(config: Any) -> int | None:
         return None
     scaling = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
     factor, original = scaling.get("factor"), scaling.get("original_max_position_embeddings")
-    scaled = isinstance(factor, int | float) and factor > 1 and (original is None or original == length)
-    return int(length * factor) if scaled else length
+    if isinstance(factor, int | float) and factor > 1 and original in (None, length):
+        return int(length * factor)
+    return length
 
 
 def check_prompt_lengths(samples: Sequence[Sample], lengths: Sequence[int], limit: int | None) -> None:
