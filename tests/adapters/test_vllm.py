@@ -223,7 +223,8 @@ class InTransformers:
 
     def generate(self, prompts, max_new_tokens):
         read = [self._inputs(prompt) for prompt in prompts]
-        return [Completion(r["input_ids"][0].tolist(), plain.greedy(self.model, r, max_new_tokens)[0]) for r in read]
+        rows = [(r["input_ids"][0].tolist(), plain.greedy(self.model, r, max_new_tokens)[0]) for r in read]
+        return [Completion(ids, new, "length" if len(new) == max_new_tokens else "stop") for ids, new in rows]
 
     def score(self, prompts, continuations):
         read = [self._inputs(prompt) for prompt in prompts]
