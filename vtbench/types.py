@@ -54,10 +54,10 @@ class Sample:
     """The scene of a synthetic image; None for a user's own images."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Further facts for metrics and reports, JSON-able (the signed offset of a `precise_offset` item, for example)."""
-    answer_type: AnswerType | None = None
-    """The form of the answer, which decides what metrics apply; None: `choice` with choices, else `text`."""
     references: tuple[str, ...] = ()
     """Further right answers, beside `target`; an answer is right if it fits one of them."""
+    answer_type: AnswerType | None = None
+    """The form of the answer, which decides what metrics apply; None: `choice` with choices, else `text`."""
 
 
 @dataclass(frozen=True, slots=True)
