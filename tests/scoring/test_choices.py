@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vtbench.scoring import choices as module
 from vtbench.scoring import letters, reasoning
 from vtbench.scoring.choices import parse_answer
-from vtbench.scoring.normalise import VOCABULARY
+from vtbench.scoring.normalise import VOCABULARY, plain
 from vtbench.scoring.reasoning import final_answer, split_reasoning, was_cut
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
@@ -202,6 +202,34 @@ def test_every_letter_counts_in_every_form_of_an_answer(form, letter, noun):
 @given(st.text(max_size=200), st.sampled_from([L, ("A. red", "B. blue"), ("-5", "5", "5%"), YN]))
 def test_any_text_gives_one_of_the_choices_or_none(text, choices):
     assert parse_answer(text, choices) in {None, *choices}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "A, B, ",
+        "The answer is A. ",
+        "the answer is red ",
+        "(",
+        "* ",
+        "'",
+        '"',
+        "- ",
+        " ",
+        "1,",
+        "\\boxed{",
+        "<think>",
+        "</s>",
+        "A or ",
+        "not A ",
+    ],
+)
+@pytest.mark.parametrize("choices", [L, ("red", "blue"), ("1", "-1"), ()])
+def test_a_very_long_answer_is_read_in_linear_time(piece, choices):
+    """No limit on the time: with a quadratic rule this would take hours."""
+    text = piece * (100_000 // len(piece))
+    assert parse_answer(text, choices) in {None, *choices}
+    plain(text)
 
 
 OPENINGS = [("<think>", "</think>"), ("<Thinking>", "</Thinking>"), ("<reasoning>", "</reasoning>")]

@@ -92,7 +92,8 @@ class _Choices:
         return {
             self.forms[match.group()]
             for match in self.pattern.finditer(said)
-            if _is_whole(said, match.start(), match.end()) and not _is_negated(said[: match.start()])
+            if _is_whole(said, match.start(), match.end())
+            and not _is_negated(said[max(match.start() - 40, 0) : match.start()])
         }
 
     def _first_word(self, text: str, said: str) -> str | None:
@@ -147,7 +148,7 @@ def _is_whole(said: str, start: int, end: int) -> bool:
 
 def _is_negated(before: str) -> bool:
     """Return whether the words before a mention end in a negation, with or without an article."""
-    words = before[-40:].split()
+    words = before.split()
     if words and words[-1] in ARTICLES:
         words.pop()
     return bool(words) and words[-1] in NEGATIONS

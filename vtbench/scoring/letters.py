@@ -10,6 +10,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+NEAR = 80
+"""How many characters before and after a letter decide what it is."""
+MOST_STATED, LONGEST_STATED = 50, 300
+"""How many statements of an answer are read, the last ones, and how many characters of each."""
+
 _LABELLED = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[).:])\s+(\S.*)", re.DOTALL)
 _CUE = re.compile(
     r"(?:\b(?P<final>final\s+)?(?:answer|choice|option|response|conclusion)(?:\s+to\s[^.:\n]{1,80}?)?[\"'*_\])\s]*"
@@ -80,7 +85,8 @@ def stated_answers(text: str) -> list[str]:
         return boxed
     found = list(_CUE.finditer(text))
     final = [match for match in found if match["final"]]
-    return [text[match.end() :].partition("\n")[0] for match in final or found if match.end() < len(text)]
+    ends = [match.end() for match in (final or found)[-MOST_STATED:] if match.end() < len(text)]
+    return [text[end : end + LONGEST_STATED].partition("\n")[0] for end in ends]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +98,15 @@ class _Mention:
 
     @property
     def before(self) -> str:
-        return self.text[: self.start]
+        return self.text[max(self.start - NEAR, 0) : self.start]
 
     @property
     def after(self) -> str:
-        return self.text[self.end :]
+        return self.text[self.end : self.end + NEAR]
 
     @property
     def is_first(self) -> bool:
-        return not self.before.strip(_OPEN + " \t\r\n")
+        return self.start <= NEAR and not self.before.strip(_OPEN + " \t\r\n")
 
     @property
     def is_label(self) -> bool:

@@ -110,7 +110,7 @@ _ABBREVIATION = re.compile(r"(?<![\w.])(?:[^\W\d_]\.){2,}(?!\w\w)|(?<![\w.])(?:[
 _THOUSANDS = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3})(?![\d]|,\d)")
 _TIMES = re.compile(r"(?<=\d) ?[x×] ?(?=\d)")
 _RATIO = re.compile(r"(?<=\d) : (?=\d)")
-_DASH = re.compile(r"(\s*)-+(\s*)")
+_DASH = re.compile(r"( *)-+( *)")
 _MARK = re.compile(r"[^\w\s]|_")
 _AND = re.compile(r"(?<=\s)&(?=\s)")
 _OPERATOR = re.compile(r"(?<=\S) ([+×÷=<>≤≥≠≈±/^*→]) (?=\S)")
@@ -151,10 +151,11 @@ def _plain(text: str) -> str:
     folded = _fold(text)
     said = _words(_meaning(folded)) or "".join(folded.split())
     for _ in range(_PASSES):  # what one mark hid from another: a text and its folded form must fold alike
-        again = _words(_meaning(said)) or said
-        if again == said:
+        before = said
+        if said.replace(" ", "").isalnum() and not _TIMES.search(said):
             break
-        said = again
+        if (said := _words(_meaning(said)) or said) == before:
+            break
     return said
 
 
@@ -170,32 +171,38 @@ def _words(text: str) -> str:
 
 def _fold(text: str) -> str:
     """Return a text in lower case, with one character for all that are written for each other."""
+    if text.isascii():
+        return text.lower().replace("`", "'")
     text = _RAISED.sub(lambda match: "^" + match.group(), _GROUP_SPACE.sub("", text))
     text = _MIXED_FRACTION.sub(" ", text.translate(_SAME))
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).replace("i\u0307", "i")
     text = _JOINER.sub("", _INVISIBLE.sub("", text.translate(_SAME)))
-    if not text.isascii():
-        text = "".join(str(unicodedata.decimal(c)) if c > "9" and c.isdecimal() else c for c in text)
-    return text
+    return "".join(str(unicodedata.decimal(c)) if c > "9" and c.isdecimal() else c for c in text)
 
 
 def _meaning(text: str) -> str:
     """Return a folded text without markup, quotation marks and sentence punctuation."""
-    text = (
-        _MARK_OF_LIST.sub("", _LATEX.sub(r"\1", text), count=1) if text[:1] in "•*#\\ \n\t" else _LATEX.sub(r"\1", text)
-    )
-    if maths := _MATHS_MODE.fullmatch(text):
+    text = _LATEX.sub(r"\1", text)
+    if (mark := _MARK_OF_LIST.match(text)) is not None:
+        text = text[mark.end() :]
+    if (maths := _MATHS_MODE.fullmatch(text)) is not None:
         text = maths[1]
-    text = _QUOTED.sub(lambda match: match[1] or match[2] or "", _EMPHASIS.sub(r"\2", text))
-    text = _SECONDS.sub("′′", _MINUTES.sub("′", text)).replace('"', "").replace("'", "")
-    while whole := _WHOLE.fullmatch(text):
+    if "*" in text:
+        text = _EMPHASIS.sub(r"\2", text)
+    if '"' in text or "'" in text:
+        text = _QUOTED.sub(lambda match: match[1] or match[2] or "", text)
+        text = _SECONDS.sub("′′", _MINUTES.sub("′", text)).replace('"', "").replace("'", "")
+    while (whole := _WHOLE.fullmatch(text)) is not None:
         text = whole[1]
     text = _ABBREVIATION.sub(lambda match: match.group().replace(".", ""), " ".join(text.split()))
-    text = _RATIO.sub(":", _TIMES.sub("×", _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)))
-    text = _DASH.sub(_dash, _AND.sub("and", text))
-    keep_brackets = any(map(str.isdigit, text))
-    text = " ".join(_MARK.sub(lambda match: _mark(match, keep_brackets), text).split())
-    return _UNIT_SPACE.sub("", _OPERATOR.sub(r"\1", text))
+    has_numbers = any(map(str.isdigit, text))
+    if has_numbers:
+        text = _RATIO.sub(":", _TIMES.sub("×", _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)))
+    if "-" in text:
+        text = _DASH.sub(_dash, text)
+    text = " ".join(_MARK.sub(lambda match: _mark(match, has_numbers), _AND.sub("and", text)).split())
+    text = _OPERATOR.sub(r"\1", text)
+    return _UNIT_SPACE.sub("", text) if has_numbers else text
 
 
 def is_letter(character: str) -> bool:
