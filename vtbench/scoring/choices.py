@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vtbench.scoring.letters import labels_of, read_letter, stated_answers
+from vtbench.scoring.letters import is_single, labels_of, read_letter, stated_answers
 from vtbench.scoring.normalise import ARTICLES, VOCABULARY, is_letter, normalise, plain
 from vtbench.scoring.reasoning import final_answer
 
@@ -61,6 +61,9 @@ class _Choices:
     letters: dict[str, str]
     """Choices by their letter, in upper case; empty if they have none."""
     only_letters: bool
+    """Whether a letter is all there is of each choice."""
+    lone: frozenset[str]
+    """Folded forms of choices that are a letter beside others that are not: `A` and `AB`."""
 
     def read(self, text: str) -> str | None:
         said = self.fold(text)
@@ -68,7 +71,9 @@ class _Choices:
             return self.forms[said]
         if self.letters:
             letter = read_letter(text, frozenset(self.letters))
-            if letter or self.only_letters:
+            if self.lone and (words := self._mentioned(said)):
+                return None if letter or len(words) > 1 else words.pop()
+            if letter or self.only_letters or self.lone:
                 return self.letters.get(letter or "")
         stated = {found for tail in stated_answers(text) if (found := self._stated(tail))}
         if stated:
@@ -92,7 +97,8 @@ class _Choices:
         return {
             self.forms[match.group()]
             for match in self.pattern.finditer(said)
-            if _is_whole(said, match.start(), match.end())
+            if match.group() not in self.lone
+            and _is_whole(said, match.start(), match.end())
             and not _is_negated(said[max(match.start() - 40, 0) : match.start()])
         }
 
@@ -125,7 +131,10 @@ def _choices(choices: tuple[str, ...], benchmark: bool) -> _Choices:
     longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
     pattern = re.compile("|".join(longest_first) if forms else r"(?!)")
     letters = {letter: choice for choice, (letter, _) in labels.items()}
-    return _Choices(fold, forms, pattern, letters, bool(letters) and not bodies)
+    only_letters = bool(letters) and not bodies
+    singles = {} if labels else {choice.strip().upper(): choice for choice in choices if is_single(choice)}
+    lone = frozenset(form for form, choice in forms.items() if choice in singles.values())
+    return _Choices(fold, forms, pattern, letters or singles, only_letters, lone)
 
 
 def _as_written(text: str) -> str:

@@ -24,7 +24,10 @@ _CUE = re.compile(
 """What comes before a stated answer."""
 _BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?([^{}]*)\}")
 _MARKUP = re.compile(r"[*`]|\\(?:boxed|text|textbf|mathrm|mathbf)(?=\s*\{)")
-_LETTER = re.compile(r"(?<![\w'’.&$À-ɏ])(?<!\w-)([A-Za-z])(?![\w'’+#&À-ɏ]|-\w|\.\w)", re.ASCII)
+_LETTER = re.compile(
+    r"(?<![\w.&$À-ɏ])(?<!\w[-'’])([A-Za-z])(?![\w+#&À-ɏ]|['’][A-Za-z]|-\w|\.\w)",
+    re.ASCII,
+)
 _OPEN, _CLOSE = "([{\"'“‘<", ")]}\"'”’>"
 _WORDS = frozenset("aeiouyAEIOUY")
 """Letters that are words in some language."""
@@ -40,7 +43,7 @@ _CHOSEN = re.compile(
     re.IGNORECASE,
 )
 _NEGATED_BEFORE = re.compile(
-    r"(?:\b(?:not|nor|neither|never|than|exclude|excluding|except)|n['’]t(?:\s+be)?)\s+(?:an?\s+|the\s+)?"
+    r"(?:\b(?:not|nor|neither|never|than|exclude|excluding|except)|cannot|n['’]t)\s+(?:be\s+)?(?:an?\s+|the\s+)?"
     r"(?:option|choice|letter|answer)?\s*[(\[{\"'“‘<]*$",
     re.IGNORECASE,
 )
@@ -56,6 +59,12 @@ _CONFIRMED = re.compile(
 _ANOTHER = re.compile(r"[)\]}\"'”’>.]*\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option|choice)?\s*[(\[{\"'“‘<]*$", re.IGNORECASE)
 
 
+def is_single(choice: str) -> bool:
+    """Return whether a choice is one letter from A to Z."""
+    bare = choice.strip()
+    return len(bare) == 1 and bare.isascii() and bare.isalpha()
+
+
 def labels_of(choices: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return the letter (in upper case) and the text behind it of each choice: `A`, `(A) red`; empty without letters.
 
@@ -64,10 +73,9 @@ def labels_of(choices: Sequence[str]) -> dict[str, tuple[str, str]]:
     """
     found = {}
     for choice in choices:
-        bare = choice.strip()
         match = _LABELLED.fullmatch(choice)
-        if len(bare) == 1 and bare.isascii() and bare.isalpha():
-            found[choice] = (bare.upper(), "")
+        if is_single(choice):
+            found[choice] = (choice.strip().upper(), "")
         elif match:
             found[choice] = ((match[1] or match[2]).upper(), match[3])
         else:
@@ -179,7 +187,7 @@ def _mentions(text: str, letters: frozenset[str]) -> Iterator[_Mention]:
         after, begins_line = mention.after, not mention.before.rpartition("\n")[2].strip(_OPEN + " \t")
         keyword = _KEYWORD.search(mention.before)
         joined = re.match(r"\s*(?:/|&|,|\bor\b|\band\b)\s*[(\[{\"'“‘<]*([A-Z])(?![\w'’])", after)
-        if match[1].islower():
+        if match[1] in _WORDS and match[1].islower():
             written = mention.is_wrapped or (begins_line and after[:1] in tuple(").:")) or bool(keyword)
             written = written and not (keyword and _is_word(match[1], after))
         else:
