@@ -82,7 +82,7 @@ def sample_table(
                     record.id,
                     record.prompt,
                     record.output,
-                    record.target,
+                    " or ".join((record.target, *record.references)),
                     _result(record),
                     kinds.of(record.kind),
                     [cues.of(cue) for cue in seen.cues],
