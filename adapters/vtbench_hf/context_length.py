@@ -48,13 +48,17 @@ def check_prompt_lengths(samples: Sequence[Sample], lengths: Sequence[int], limi
             )
 
 
+ROOM = 256
+"""A batch is not taken apart for answers that are longer than this."""
+
+
 def answer_room(lengths: Sequence[int], max_new_tokens: int, limit: int | None) -> int:
-    """Return how many tokens an answer may have: `max_new_tokens`, or what the context leaves for a single prompt.
+    """Return how many tokens an answer may have: `max_new_tokens`, or what the longest prompt leaves in the context.
 
     Raises:
-        SampleError: a batch of several prompts leaves less; asked one by one, each gets the room that it has.
+        SampleError: the longest prompt leaves little for the others' answers; asked one by one, each has its own room.
     """
     room = max_new_tokens if limit is None else min(max_new_tokens, limit - max(lengths))
-    if room < max_new_tokens and len(lengths) > 1:
+    if room < min(max_new_tokens, ROOM) and len(set(lengths)) > 1:
         raise SampleError(f"a prompt of {max(lengths):,} tokens leaves no room for {max_new_tokens} more in {limit:,}")
     return room

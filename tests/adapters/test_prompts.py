@@ -19,7 +19,7 @@ from vtbench_families import FAMILIES
 from vtbench_families import vtbench_adapters as families
 from vtbench_hf import hf
 from vtbench_hf.answer_text import decode_answers, finish_reason
-from vtbench_hf.context_length import context_length
+from vtbench_hf.context_length import answer_room, context_length
 from vtbench_hf.prompts import prompt_text, question_text
 from vtbench_llava import llava
 
@@ -187,6 +187,14 @@ def test_an_answer_that_reaches_the_end_of_the_context_is_cut(short):
     for _, output in run_with_backoff(samples, lambda part: short.generate(part, 500), lambda _: None):
         assert output.finish_reason == "length"
         assert len(short.tokenizer(output.text, add_special_tokens=False).input_ids) < 40
+
+
+def test_a_long_prompt_does_not_shorten_the_answers_of_its_batch():
+    assert answer_room([10, 20], 8, 2048) == answer_room([10, 2000], 8, None) == 8
+    assert answer_room([2040], 128, 2048) == answer_room([2040, 2040], 128, 2048) == 8
+    with pytest.raises(SampleError, match="2,040 tokens leaves no room for 128 more in 2,048"):
+        answer_room([10, 2040], 128, 2048)
+    assert answer_room([10, 100], 4096, 2048) == 1948  # long enough for all of them
 
 
 @pytest.mark.parametrize(
