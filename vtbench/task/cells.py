@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from uuid import UUID
 
 import numpy as np
 
-from vtbench.task.files import escaped
+from vtbench.errors import escaped
 
 TargetAs = Literal["text", "index", "number", "letter"]
 """How a target names a choice: by its text, by its index from 0, by its number from 1, or by its letter from A."""
@@ -202,13 +202,13 @@ class Choices:
         """
         if by != "text":
             return self._at(_position(target, by), target)
-        named = [text for label, text in zip(self.labels, self.cells, strict=False) if label == target and text]
+        named = self._named(target, str)
         if target in self.texts:
-            if named and named[0] != target:
-                raise CellError(f"{_show(target)} is a choice, and the name of the choice {_show(named[0])}; rename")
+            if named and named != target:
+                raise CellError(f"{_show(target)} is a choice, and the name of the choice {_show(named)}; rename one")
             return target
-        if named:
-            return named[0]
+        if named := named or self._named(target, lambda label: label.strip().casefold()):
+            return named
         if target.strip().isdecimal() and int(target) <= len(self.cells):
             raise CellError(
                 f"{_show(target)} is none of the choices {self._shown()}; if it is a position, write `target_as: "
@@ -220,6 +220,10 @@ class Choices:
                 "`target_as: letter` under `data`"
             )
         return target
+
+    def _named(self, target: str, fold: Callable[[str], str]) -> str | None:
+        pairs = zip(self.labels, self.cells, strict=False)
+        return next((text for label, text in pairs if text and fold(label) == fold(target)), None)
 
     def _at(self, position: int | None, target: str) -> str:
         text = self.cells[position] if position is not None and 0 <= position < len(self.cells) else None
@@ -307,10 +311,11 @@ def match(value: Any, closed: Choices, by: TargetAs) -> tuple[str, ...]:
         if is_missing(part):
             continue
         texts = forms(part)
-        folded = {text.casefold(): text for text in reversed(closed.texts)}
+        # Only a boolean is matched without regard to case: `true` is the choice `Yes`, or `True`.
         known = [text for text in texts if text in closed.texts]
-        known += [folded[text] for text in texts if len(texts) > 1 and text in folded]
-        found.append(known[0] if known and by == "text" else closed.find(texts[-1] if known else texts[0], by))
+        if isinstance(plain(part), bool):
+            known += [choice for text in texts for choice in closed.texts if choice.casefold() == text]
+        found.append(known[0] if known and by == "text" else closed.find(texts[0], by))
     if not found:
         raise CellError("has an empty list of answers" if not parts else "is missing")
     return tuple(_distinct(found))

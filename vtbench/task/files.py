@@ -50,15 +50,6 @@ def stand_in(head: bytes) -> str | None:
     return None
 
 
-def escaped(text: str) -> str:
-    r"""Return a text with halves of characters (lone surrogates), which no file can hold, written as escapes.
-
-    >>> escaped("\ud83d hi")
-    '\\ud83d hi'
-    """
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def digest_files(paths: Iterable[Path], folder: Path) -> str | None:
     """Return what tells these files from changed ones: `16 files, contents 0f3c...`; None if there are no files.
 

@@ -24,8 +24,8 @@ from urllib.request import url2pathname
 import numpy as np
 from PIL import Image, ImageOps
 
-from vtbench.errors import SampleError
-from vtbench.task.files import check_file, escaped, stand_in
+from vtbench.errors import SampleError, escaped
+from vtbench.task.files import check_file, stand_in
 
 _SHOWN = 100
 """Characters of a name that a message shows."""
@@ -33,6 +33,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*")
 _SHORTEST_BASE64 = 40
 """Characters; no image is shorter."""
+_LONGEST_PATH = 4096
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"P5", b"P6")
 """First bytes of the formats of base64 texts: a long path of letters and slashes is base64 too, of nothing."""
 _FOREIGN = (
@@ -98,6 +99,9 @@ def images_in(cell: Any) -> list[Any]:
 
 def image_path(source: Any, folder: Path) -> Path | None:
     """Return the file that an image is read from; None if its bytes are given, or if it is no image."""
+    text = source.get("bytes") or source.get("path") if isinstance(source, Mapping) else source
+    if isinstance(text, str) and len(text) >= _LONGEST_PATH:
+        return None
     try:
         content = _located(source, folder)
     except (SampleError, OSError, ValueError):
@@ -140,7 +144,7 @@ def _located_text(text: str, folder: Path) -> bytes | Path:
             return Path(url2pathname(text[scheme.end() :].removeprefix("localhost")))
         raise SampleError("images are read from files, not from the network; download it, and give its path")
     path = folder / text
-    if len(text) < _SHORTEST_BASE64 or not _BASE64.fullmatch(text) or (len(text) < 4096 and _exists(path)):
+    if len(text) < _SHORTEST_BASE64 or not _BASE64.fullmatch(text) or (len(text) < _LONGEST_PATH and _exists(path)):
         return path
     try:
         content = _from_base64(text)
@@ -148,7 +152,7 @@ def _located_text(text: str, folder: Path) -> bytes | Path:
         content = b""
     if content.startswith(_SIGNATURES):
         return content
-    if len(text) >= 4096:
+    if len(text) >= _LONGEST_PATH:
         raise SampleError(f"a text of {len(text):,} characters is neither a path nor an image in base64")
     return path
 

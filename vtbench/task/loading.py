@@ -10,8 +10,9 @@ from vtbench.errors import TaskError, nearest
 from vtbench.scenes.family import FamilyFactory
 from vtbench.scenes.items import ItemSource
 from vtbench.task.catalog import find_task_files
+from vtbench.task.own_data import DataTask
 from vtbench.task.schema import TaskFile, read_task
-from vtbench.task.sources import DataTask, MixTask, SceneTask
+from vtbench.task.sources import MixTask, SceneTask
 from vtbench.types import Task
 
 

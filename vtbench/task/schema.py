@@ -20,6 +20,7 @@ from vtbench.scenes.items import ItemSource
 from vtbench.scenes.questions import SLOTS
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings, StrictModel
 from vtbench.scenes.splits import Split
+from vtbench.task.cells import TargetAs
 from vtbench.task.yaml_lines import line_of, load_yaml
 
 
@@ -29,19 +30,28 @@ class DataSpec(StrictModel):
     path: str
     """A .jsonl or .parquet file, relative to the task file."""
     image: str = "image"
-    """Column with the image's path (relative to the data file), a list of paths, or (Parquet) its bytes."""
+    """Column with the image: its path (relative to the data file), its bytes, a data: URI, base64, or a list of these."""
     prompt: str = "prompt"
     """Column with the question."""
     target: str = "target"
-    """Column with the true answer."""
-    choices: str | None = None
-    """Column with the list of closed answers; without it, the answer is open."""
+    """Column with the true answer, or with a list of answers that are all right."""
+    target_as: TargetAs = "text"
+    """What the target says of a choice: its text, its index (from 0), its number (from 1), or its letter (from A)."""
+    choices: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Column with the list of closed answers, or a list of columns with one each; without it, the answer is open."""
     kind: str | None = None
     """Column with what is asked, for breakdowns."""
     cluster: str | None = None
-    """Column that rows of one scene share, for intervals."""
+    """Column that rows of one scene share, for intervals; a row without one is a cluster of its own."""
     id: str | None = Field(None)
-    """Column with the row's own name."""
+    """Column with the row's own name; of a name that occurs again, the second row is called NAME#2."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that the task names."""
+        several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
+        named = (self.image, self.prompt, self.target, *several, self.kind, self.cluster, self.id)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 class TaskFile(StrictModel):
