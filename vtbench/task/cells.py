@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -25,6 +26,9 @@ TargetAs = Literal["text", "index", "number", "letter"]
 """How a target names a choice: by its text, by its index from 0, by its number from 1, or by its letter from A."""
 _EXACT = 1e16
 """From here on, floats no longer tell one whole number from the next."""
+
+
+_PLACEHOLDERS = re.compile(r"\s*(?:<image>\s*)+")
 
 
 class CellError(ValueError):
@@ -319,6 +323,23 @@ def match(value: Any, closed: Choices, by: TargetAs) -> tuple[str, ...]:
     if not found:
         raise CellError("has an empty list of answers" if not parts else "is missing")
     return tuple(_distinct(found))
+
+
+def without_placeholders(prompt: str, images: int) -> str:
+    """Return a question without the `<image>` that it begins with, one for each image: images come before the question.
+
+    Raises:
+        CellError: there is another number of them than of images, or one stands amid the words.
+    """
+    found = _PLACEHOLDERS.match(prompt)
+    if found and (count := found.group().count("<image>")) != images:
+        raise CellError(f"has {count} <image> for {images} image{'s' * (images != 1)}")
+    rest = prompt[found.end() :] if found else prompt
+    if "<image>" in rest:
+        raise CellError("has <image> amid its words; here images come before the question, so take it out")
+    if not rest.strip():
+        raise CellError("has no question")
+    return rest
 
 
 def _show(text: str) -> str:

@@ -111,15 +111,13 @@ class DataTask(FileTask):
 
     def _sample(self, index: int, row: Row) -> Sample:
         texts = self._texts(row)
-        sources = self._read(row, self.columns.image, _some_images)
+        sources = self._images(row)
         opened = [open_image(source, self.path.parent) for source in sources]
         side = self.spec.image_size
         return Sample(
             id=self._id(index),
             index=index,
-            images=tuple(
-                o.image.resize((side, side), Image.Resampling.BICUBIC) if side else o.image for o in opened
-            ),
+            images=tuple(o.image.resize((side, side), Image.Resampling.BICUBIC) if side else o.image for o in opened),
             meta={"image_modes": [o.mode for o in opened]},
             **texts,
         )
@@ -129,7 +127,8 @@ class DataTask(FileTask):
         columns = self.columns
         if columns.id:
             self._read(row, columns.id, cells.optional_text)
-        prompt = self._read(row, columns.prompt, _needed)
+        images = len(self._images(row))
+        prompt = self._read(row, columns.prompt, lambda cell: cells.without_placeholders(_needed(cell), images))
         closed = self._choices(row)
         right = self._read(row, columns.target, lambda cell: cells.match(cell, closed, columns.target_as))
         return {
@@ -140,6 +139,10 @@ class DataTask(FileTask):
             "kind": self._read(row, columns.kind, cells.optional_text) if columns.kind else "",
             "cluster": self._read(row, columns.cluster, cells.optional_text) if columns.cluster else "",
         }
+
+    def _images(self, row: Row) -> list[Any]:
+        """Return the images of a row, at least one, in the forms that `open_image` takes."""
+        return self._read(row, self.columns.image, _some_images)
 
     def _choices(self, row: Row) -> Choices:
         named = self.columns.choices
@@ -161,25 +164,24 @@ class DataTask(FileTask):
                 raise SampleError(f"no {column!r}; it has {', '.join(sorted(row)[:20])}") from None
             raise SampleError(f"{column!r} {problem}") from None
 
-    def problems(self, most: int) -> Iterator[str]:
-        """Yield what is wrong with the rows, a line each, without opening an image.
+    def draft(self, index: int) -> Sample:
+        """Return sample `index` without its images, which must be there but are not opened.
 
-        Args:
-            most: number of rows to look at, evenly spaced.
+        Raises:
+            SampleError: as `sample`.
         """
-        step = -(-len(self) // most)
-        for index in range(0, len(self), step):
-            try:
-                row = self._rows[index]
-                self._texts(row)
-                for source in self._read(row, self.columns.image, _some_images):
-                    path = image_path(source, self.path.parent)
-                    if path is not None:
-                        check_file(path)
-            except OSError as problem:
-                yield f"{self.path}, row {index + 1}: the image {path}: {problem.strerror or problem}"
-            except (SampleError, ValueError) as problem:
-                yield f"{self.path}, row {index + 1}: {problem}"
+        place = f"{self.path}, row {index + 1}"
+        try:
+            row = self._rows[index]
+            texts = self._texts(row)
+            for source in self._images(row):
+                if path := image_path(source, self.path.parent):
+                    check_file(path)
+        except SampleError as error:
+            raise SampleError(f"{place}: {error}") from None
+        except (OSError, ValueError) as error:
+            raise SampleError(f"{place}: the image {path}: {getattr(error, 'strerror', None) or error}") from None
+        return Sample(id=self._id(index), index=index, images=(), **texts)
 
 
 def _some_images(cell: Any) -> list[Any]:

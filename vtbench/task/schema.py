@@ -21,6 +21,7 @@ from vtbench.scenes.questions import SLOTS
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings, StrictModel
 from vtbench.scenes.splits import Split
 from vtbench.task.cells import TargetAs
+from vtbench.task.include import included, with_questions
 from vtbench.task.yaml_lines import line_of, load_yaml
 
 
@@ -59,6 +60,8 @@ class TaskFile(StrictModel):
 
     task: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Name of the task; the same as the file's name without `.yaml`."""
+    include: str | None = Field(None, exclude=True)
+    """Another task, built-in or beside this file, whose keys hold where this file has none."""
     version: int = Field(1, ge=1)
     """Raise it whenever the task's samples or scores change."""
     description: str = ""
@@ -88,7 +91,7 @@ class TaskFile(StrictModel):
     offsets: tuple[Annotated[float, Field(gt=0, le=30)], ...] = (0.5, 1, 2, 4, 8, 16)
     """Offsets of the `precise_offset` family, in percent of the canvas."""
     questions: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    """Paraphrases by kind of question, with the placeholders {a}, {b} or {shape}."""
+    """Paraphrases by kind of question, with the placeholders {a}, {b} or {shape}; the family's own where left out."""
     max_new_tokens: int = Field(8, ge=1, le=4096)
     """How long an answer may be, in tokens."""
     metrics: tuple[str, ...] = Field(("accuracy",), min_length=1)
@@ -168,9 +171,10 @@ def read_task(
     Raises:
         TaskError: names file, line and key.
     """
-    data, node = load_yaml(Path(path), TaskError)
+    own, node = load_yaml(Path(path), TaskError)
+    data = with_questions({**included(own, Path(path)), **(overrides or {})})
     try:
-        return TaskFile.model_validate({**data, **(overrides or {})}, context={"families": families})
+        return TaskFile.model_validate(data, context={"families": families})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
