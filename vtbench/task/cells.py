@@ -45,7 +45,7 @@ def plain(value: Any) -> Any:
         value = float(str(value)) if narrow else value.item()
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
-    if isinstance(value, float | Decimal) and value != value:
+    if isinstance(value, float | Decimal) and math.isnan(value):
         return None
     return value
 

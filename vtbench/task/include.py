@@ -50,8 +50,10 @@ def _merged(data: Mapping[str, Any], path: Path, chain: tuple[Path, ...]) -> dic
     own = {key: value for key, value in data.items() if key != "include"}
     for key, value in own.items():
         below = found.get(key)
-        both = key in MERGED and isinstance(value, Mapping) and isinstance(below, Mapping)
-        found[key] = {**below, **value} if both else value
+        if key in MERGED and isinstance(value, Mapping) and isinstance(below, Mapping):
+            found[key] = {**below, **value}
+        else:
+            found[key] = value
     return found
 
 

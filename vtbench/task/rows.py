@@ -21,8 +21,10 @@ ROWS_AT_ONCE = 16
 class Rows(Protocol):
     """The rows of a file."""
 
-    columns: Sequence[str]
-    """Names of all columns."""
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of all columns."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -31,7 +31,7 @@ class DataSpec(StrictModel):
     path: str
     """A .jsonl or .parquet file, relative to the task file."""
     image: str = "image"
-    """Column with the image: its path (relative to the data file), its bytes, a data: URI, base64, or a list of these."""
+    """Column with the image: its path (relative to the data file), bytes, a data: URI, base64, or a list of these."""
     prompt: str = "prompt"
     """Column with the question."""
     target: str = "target"
