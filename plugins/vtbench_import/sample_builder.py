@@ -72,7 +72,7 @@ class SampleBuilder:
         for name in names:
             if name not in fields.columns:
                 raise self._config.error(f"must name image columns; the data has {', '.join(fields.columns)}", key)
-        return lambda row: [stored_cell(row, name) for name in names]
+        return lambda row: [image for name in names for image in _open_column(row, name, self._folder)]
 
     def build(self, row: Row) -> Question:
         """Build the question of a row.
@@ -158,6 +158,16 @@ def _open(value: Any, folder: Path) -> list[OpenedImage]:
     """
     if value is None:
         return []
+    if isinstance(value, OpenedImage):
+        return [value]
     if isinstance(value, list | tuple):
         return [image for one in value for image in _open(one, folder)]
     return [open_image(value, folder)]
+
+
+def _open_column(row: Row, name: str, folder: Path) -> list[OpenedImage]:
+    cell = stored_cell(row, name)
+    try:
+        return _open(cell, folder)
+    except SampleError as error:
+        raise SampleError(f"column {name!r} cannot be read: {error}") from error

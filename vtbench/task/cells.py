@@ -45,7 +45,7 @@ def plain(value: Any) -> Any:
         value = float(str(value)) if narrow else value.item()
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
-    if isinstance(value, float | Decimal) and math.isnan(value):
+    if value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value):
         return None
     return value
 
@@ -99,13 +99,14 @@ def as_text(value: Any) -> str:
 
 
 def _number(value: float | Decimal) -> str:
-    if not math.isfinite(value):
+    if math.isinf(value):
         raise CellError("has an infinite number")
-    if value == int(value) and abs(value) < _EXACT:
+    size = abs(float(value))
+    if size < _EXACT and value == int(value):
         return str(int(value))
     if isinstance(value, Decimal):
         return format(value, "f") if abs(value.adjusted()) < 16 else str(value)
-    return format(Decimal(repr(value)), "f") if 1e-10 < abs(value) < _EXACT else repr(value)
+    return format(Decimal(repr(value)), "f") if 1e-10 < size < _EXACT else repr(value)
 
 
 def optional_text(value: Any) -> str:

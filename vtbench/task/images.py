@@ -193,18 +193,26 @@ def _decode(file: Any) -> OpenedImage:
     except Image.UnidentifiedImageError:
         raise SampleError("it is no image, or of a format that Pillow does not know") from None
     with opened:
-        if opened.format in ("JPEG", "MPO"):
-            _refuse_zero_tail(file)
+        if opened.format in ("JPEG", "MPO", "WEBP"):
+            _refuse_zero_tail(file, opened.format)
         return _opened(opened)
 
 
-def _refuse_zero_tail(file: Any) -> None:
-    """Refuse a JPEG whose rest is zeros, as a download that stopped leaves it: it would decode to a grey area."""
+def _refuse_zero_tail(file: Any, kind: str) -> None:
+    """Refuse a JPEG or WebP whose rest is zeros, as a download that stopped leaves it: it decodes to a grey area.
+
+    A whole JPEG ends in its end marker. A whole WebP of one colour ends in zeros, of up to 6 % of the file.
+    """
     position = file.tell()
     file.seek(0)
     content = file.read()
     file.seek(position)
-    if content.endswith(b"\0" * 16) and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+    zeros = len(content) - len(content.rstrip(b"\0"))
+    if kind == "WEBP":
+        cut = zeros > max(16, len(content) // 8)
+    else:
+        cut = zeros >= 16 and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
+    if cut:
         raise SampleError("its rest is zeros, as of a download that stopped; download it again")
 
 
