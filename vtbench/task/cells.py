@@ -99,7 +99,7 @@ def as_text(value: Any) -> str:
 
 
 def _number(value: float | Decimal) -> str:
-    if math.isinf(value):
+    if value.is_infinite() if isinstance(value, Decimal) else math.isinf(value):
         raise CellError("has an infinite number")
     size = abs(float(value))
     if size < _EXACT and value == int(value):
@@ -320,7 +320,7 @@ def match(value: Any, closed: Choices, by: TargetAs) -> tuple[str, ...]:
         known = [text for text in texts if text in closed.texts]
         if isinstance(plain(part), bool):
             known += [choice for text in texts for choice in closed.texts if choice.casefold() == text]
-        found.append(known[0] if known and by == "text" else closed.find(texts[0], by))
+        found.append(closed.find(known[0] if known and by == "text" else texts[0], by))
     if not found:
         raise CellError("has an empty list of answers" if not parts else "is missing")
     return tuple(_distinct(found))
