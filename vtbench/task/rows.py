@@ -160,14 +160,13 @@ class ParquetRows:
             raise TaskError(f"{path}: reading Parquet needs pyarrow: pip install 'vtbench[parquet]'") from None
         self._path = path
         try:
-            self._file = parquet.ParquetFile(path, buffer_size=1 << 20)
+            self._file = parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
             self.columns: Sequence[str] = tuple(self._file.schema_arrow.names)
             self._length = self._file.metadata.num_rows
             sizes = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
-        except OSError as problem:
-            raise TaskError(f"{path}: cannot be read: {_line(problem)}") from None
-        except Exception as problem:  # pyarrow's errors have several bases
-            raise TaskError(f"{path}: not a Parquet file: {_line(problem)}") from None
+        except Exception as problem:  # pyarrow's errors have several bases, among them `OSError` without a number
+            what = "cannot be read" if getattr(problem, "errno", None) else "not a Parquet file"
+            raise TaskError(f"{path}: {what}: {_line(problem)}") from None
         if sum(sizes) != self._length:
             raise TaskError(f"{path}: not a whole Parquet file: its groups have {sum(sizes)} rows of {self._length}")
         self._ends = np.cumsum(sizes)
