@@ -51,10 +51,21 @@ class SampleError(VtbenchError):
     def __init__(self, message: str, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+        self.sample_id: str | None = None
+        """The id that the sample would have, where its task knows it; else its record has the task and the index."""
 
 
 class OutOfMemory(Exception):
     """An adapter ran out of memory on a batch. The loop retries with smaller batches; no sample is lost."""
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with halves of characters (lone surrogates), which no file can hold, written as escapes.
+
+    >>> escaped("\ud83d hi")
+    '\\ud83d hi'
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def one_line(error: BaseException) -> str:

@@ -20,15 +20,13 @@ from vtbench.types import Capability, Observation, Record, Sample, Score
 from vtbench_import.generation import GenerationSettings
 
 Aggregation = Callable[[list[Any]], Any]
-REFERENCES = "references"
-"""Key of `Sample.meta`: the correct answers, where there are several."""
 _TUPLE = "(tuple)"
 """Key that marks a tuple in JSON."""
 
 
 def references(sample: Sample) -> list[str]:
     """Return all correct answers of a sample."""
-    return list(sample.meta.get(REFERENCES, (sample.target,)))
+    return [sample.target, *sample.references]
 
 
 class ExactMatch:
