@@ -39,8 +39,6 @@ class Sample:
     prompt: str
     """The question; the adapter adds image placeholders and the chat template."""
     target: str
-    references: tuple[str, ...] = ()
-    """Further right answers, beside `target`; an answer is right if it fits one of them."""
     choices: tuple[str, ...] = ()
     """The closed set of answers, for ranking; empty if the answer is open."""
     kind: str = ""
@@ -53,6 +51,8 @@ class Sample:
     """The scene of a synthetic image; None for a user's own images."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Further facts for metrics and reports, JSON-able (the signed offset of a `precise_offset` item, for example)."""
+    references: tuple[str, ...] = ()
+    """Further right answers, beside `target`; an answer is right if it fits one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,6 @@ class Output:
     """log p(choice | images, prompt) in nats, summed over the choice's tokens, one per entry of `Sample.choices`."""
     logprob_tokens: tuple[int, ...] | None = None
     """Number of tokens of each choice, for length-normalised ranking."""
-    finish_reason: str | None = None
-    """Why the text ends: `stop` (the model ended it), `length` (cut at the maximal number of tokens, or at the model's
-    context), or an engine's own word; None if the engine does not say."""
-    reasoning: str | None = None
-    """What the model wrote before its answer, if the engine gives it apart from the answer; it is kept, not scored."""
     tokens_in: int | None = None
     """Prompt length in the model's tokens, including the visual tokens that the decoder reads, without padding."""
     visual_tokens_in: int | None = None
@@ -82,6 +77,11 @@ class Output:
     prompt, without the vision tower. The batch's wall time, divided evenly among its samples."""
     decode_seconds: float | None = field(default=None, compare=False)
     """Time of all new tokens after the first; the batch's wall time, divided evenly among its samples."""
+    finish_reason: str | None = None
+    """Why the text ends: `stop` (the model ended it), `length` (cut at the maximal number of tokens, or at the model's
+    context), or an engine's own word; None if the engine does not say."""
+    reasoning: str | None = None
+    """What the model wrote before its answer, if the engine gives it apart from the answer; it is kept, not scored."""
 
 
 @dataclass(frozen=True, slots=True)
