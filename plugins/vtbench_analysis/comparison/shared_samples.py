@@ -45,7 +45,8 @@ def shared_tasks(runs: Sequence[StoredRun]) -> list[SharedSamples]:
         check_versions(task, runs)
     found = [match_samples(task, runs) for task in common]
     if not any(map(len, found)):
-        raise AnalysisError("these runs share no sample: " + "; ".join(map(_why_none, found)))
+        remarks = [text for task in common for run in runs for text in run.remarks(task)]
+        raise AnalysisError("these runs share no sample: " + "; ".join([*remarks, *map(_why_none, found)]))
     return [each for each in found if len(each)]
 
 
