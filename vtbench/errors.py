@@ -67,6 +67,15 @@ class OutOfMemory(Exception):
     """An adapter ran out of memory on a batch. The loop retries with smaller batches; no sample is lost."""
 
 
+def escaped(text: str) -> str:
+    r"""Return a text with halves of characters (lone surrogates), which no file can hold, written as escapes.
+
+    >>> escaped("\ud83d hi")
+    '\\ud83d hi'
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def one_line(error: BaseException) -> str:
     """Return an error's type, message and place on one line: `ValueError: no such image (model.py:12)`."""
     frames = traceback.extract_tb(error.__traceback__)

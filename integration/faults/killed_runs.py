@@ -35,6 +35,7 @@ class SlowModel(FakeModel):
         self.pause = pause
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
+        """Answer, after a pause."""
         time.sleep(self.pause)
         return super().generate(samples, max_new_tokens, budget)
 
@@ -44,6 +45,7 @@ class Slow(Plugin):
 
     @hookimpl
     def vtbench_adapters(self) -> dict[str, Callable[..., Any]]:
+        """Offer the model."""
         return {"slow": SlowModel}
 
 

@@ -1,4 +1,4 @@
-"""Machines that crash: each file of a run loses its own end, and the run goes on to the scores that it would have had."""
+"""Machines that crash: each file of a run loses its own end, and the run still ends with the scores of a whole one."""
 
 from __future__ import annotations
 
@@ -51,11 +51,13 @@ def test_a_crash_during_a_retry_costs_no_answer(bench: Bench, tmp_path: Path, rn
 
 def read_what_is_there(run: Path) -> None:
     """Read a damaged run as `report` and `compare` do: they show what there is, or say in one line what is missing."""
+    said = ""
     for read in (lambda: render(run), lambda: compare([run, run])):
         try:
             read()
         except VtbenchError as error:
-            assert "--resume" in str(error)
+            said = str(error)
+        assert not said or "--resume" in said
 
 
 @pytest.fixture(scope="module")

@@ -6,30 +6,12 @@ JSON object that ends in a newline; all others are damaged, wherever they stand.
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 Line = dict[str, Any]
-
-
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)
-    return "".join(f"\\\\u{ord(c):04x}" for c in error.object[error.start : error.end]), error.end
-
-
-codecs.register_error("vtbench.surrogates", _escape)
-
-
-def to_bytes(text: str) -> bytes:
-    r"""Encode JSON text; a lone surrogate becomes its escape as plain text, so that any reader takes the file.
-
-    >>> json.loads(to_bytes('"a \ud83d"'))
-    'a \\ud83d'
-    """
-    return text.encode("utf-8", "vtbench.surrogates")
 
 
 def scan(path: Path, sound: Callable[[Line], bool]) -> Iterator[tuple[int, Line | None]]:

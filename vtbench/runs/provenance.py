@@ -18,7 +18,7 @@ from importlib import metadata
 from typing import Any
 
 from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
-from vtbench.errors import plugin_errors
+from vtbench.errors import escaped, plugin_errors
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
 from vtbench.scoring import SCORING_VERSION
@@ -47,18 +47,23 @@ def secrets(value: Any) -> set[str]:
 
 
 def strict(value: Any) -> Any:
-    """Convert data to strict JSON types: numpy scalars to numbers, NaN and infinities to None, tuples to lists."""
+    """Convert data to strict JSON types: numpy scalars to numbers, NaN and infinities to None, tuples to lists.
+
+    Halves of characters (lone surrogates), which UTF-8 has not, become escapes.
+    """
     if isinstance(value, Mapping):
-        return {str(key): strict(item) for key, item in value.items()}
+        return {escaped(str(key)): strict(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return escaped(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [strict(item) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int)):
         return value
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return strict(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return str(value)
+    return escaped(str(value))
 
 
 def deciding(

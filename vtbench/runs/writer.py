@@ -33,7 +33,7 @@ import numpy as np
 from vtbench.errors import ResultsError
 from vtbench.report.previews import PreviewWriter, previews_path
 from vtbench.runs.disk import disk, lock, publish_file, sync_file, write_file
-from vtbench.runs.jsonl import Line, lines, to_bytes, without
+from vtbench.runs.jsonl import Line, lines, without
 from vtbench.runs.provenance import HIDDEN, differing, strict
 from vtbench.runs.reader import arrays_path, encode, index_ranges, is_batch, read_run, read_task, runs
 from vtbench.runs.stock import replaced_lines, take_stock
@@ -205,17 +205,18 @@ class RunWriter:
 
     def _write_lines(self, path: Path, values: Iterable[Any]) -> None:
         file = self._file(path)
-        content = to_bytes("".join(self._text(value) + "\n" for value in values))
+        content = "".join(self._text(value) + "\n" for value in values).encode()
         with disk(path):
             _write_all(file, content)
 
     def write(self, name: str, value: Any) -> None:
         """Write a JSON file atomically; it is on the disk afterwards."""
-        write_file(self.path / name, to_bytes(self._text(value, indent=2) + "\n").decode(), durable=True)
+        write_file(self.path / name, self._text(value, indent=2) + "\n", durable=True)
 
     def update(self, **facts: Any) -> None:
-        """Add facts to run.json; those that are None are removed."""
-        self.run = {key: value for key, value in {**self.run, **facts}.items() if value is not None}
+        """Add facts to run.json, and remove those that are given as None."""
+        removed = {key for key, value in facts.items() if value is None}
+        self.run = {key: value for key, value in {**self.run, **facts}.items() if key not in removed}
         self.write("run.json", {key: value for key, value in self.run.items() if key != "path"})
 
     def batch(self, task: str, indices: Sequence[int], seconds: float, out_of_memory: Sequence[int]) -> None:
