@@ -185,8 +185,7 @@ def ls_runs(output: str, as_json: bool) -> None:
     for found in runs(Path(expanded(output, "--output")), skipped):
         samples = sum(task["samples"] for task in found["tasks"].values())
         state = "done" if found.get("finished") else "unfinished"
-        model = found["config"].get("model")
-        rows.append({"run": found["path"], "model": model, "samples": samples, "state": state})
+        rows.append({"run": found["path"], "model": found["config"]["model"], "samples": samples, "state": state})
     show_listing(rows + broken, as_json)
 
 

@@ -32,6 +32,8 @@ def read_run(path: Path) -> dict[str, Any]:
     run = read_document(path / "run.json", "not a run's directory (no run.json); `vtbench ls runs` lists them")
     if lacking := [key for key, kind in _RUN.items() if not isinstance(run.get(key), kind)]:
         raise ResultsError(f"{path / 'run.json'}: not that of a vtbench run: it has no {lacking[0]!r}")
+    if not isinstance(run["config"].get("model"), str):
+        raise ResultsError(f"{path / 'run.json'}: not that of a vtbench run: its config names no model")
     for name, task in run["tasks"].items():
         if not (isinstance(task, dict) and isinstance(task.get("samples"), int)):
             raise ResultsError(f"{path / 'run.json'}: broken: task {name!r} has no number of samples")
