@@ -41,6 +41,8 @@ from vtbench.types import Observation, Preview, Record
 
 _SHORTEST_SECRET = 6
 """Shorter secrets are hidden by their key only: replacing them everywhere would also hit ordinary words."""
+_TRIES = 20
+"""Times that a file is opened which its holder replaces each time."""
 Retry = Callable[[Line], bool]
 """Whether a failed sample, given as its line of samples.jsonl, is asked again."""
 
@@ -358,7 +360,7 @@ def _open_locked(path: Path) -> FileIO | None:
 
     A file that its holder has replaced in between is opened again: a lock on a file without a name excludes nobody.
     """
-    while True:
+    for _ in range(_TRIES):
         file = FileIO(path, "ab")
         if not lock(file):
             file.close()
@@ -367,6 +369,7 @@ def _open_locked(path: Path) -> FileIO | None:
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
         file.close()
+    return None
 
 
 def _write_all(file: FileIO, content: bytes) -> None:
