@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from vtbench.runs.provenance import strict
 from vtbench.scoring.answers import answer_type
 from vtbench.types import Sample, Task
 
@@ -115,7 +116,7 @@ def to_row(task: Task, sample: Sample) -> Row:
         "scene": None if sample.scene is None else _json(sample.scene.canonical()),
         "meta": _json(dict(sample.meta)),
     }
-    return Row(fields, tuple(_png(image) for image in sample.images))
+    return Row(strict(fields), tuple(_png(image) for image in sample.images))
 
 
 def _json(value: Any) -> str:

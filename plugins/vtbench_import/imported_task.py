@@ -98,7 +98,6 @@ class ImportedTask:
             target=question.references[0],
             references=question.references[1:],
             choices=question.choices,
-            references=question.references[1:],
             meta={"image_modes": list(question.modes)},
             kind=kind,
             cluster=cluster,

@@ -34,12 +34,15 @@ def document(
     """Compute every score from the stored records, so that a resumed run has the same scores.
 
     `answers` has the shares of answers that were cut or could not be parsed, of the tasks that have any.
+
+    Raises:
+        ResultsError: samples are missing.
     """
     found: dict[str, dict[str, Any]] = {
         part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
     }
     for task in tasks:
-        records = writer.records(task.name)
+        records = writer.records(task.name, len(task))
         answered = [record for record in records if record.error is None]
         scores = dict(_scores(answered, metrics[task.name])) if answered else {}
         none = "no sample was answered"
