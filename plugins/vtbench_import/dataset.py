@@ -66,7 +66,7 @@ class Rows:
         """Yield the files that image columns of texts name; columns of bytes are part of the fingerprint."""
         features: Mapping[str, Any] = getattr(self.rows, "features", None) or {}
         for name in columns:
-            inner = features.get(name)
+            inner: Any = features.get(name)
             while hasattr(inner, "feature"):
                 inner = inner.feature
             if getattr(inner, "dtype", None) in ("string", "large_string"):
