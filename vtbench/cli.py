@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vtbench.config import LISTS, RunConfig, checked, load, model_names
+from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
 from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
 from vtbench.errors import TaskError, VtbenchError
@@ -176,12 +176,18 @@ def ls_runs(output: str, as_json: bool) -> None:
     """Runs, newest first."""
     from vtbench.runs.reader import runs
 
-    rows = []
-    for found in runs(Path(output)):
+    rows: list[dict[str, Any]] = []
+    broken: list[dict[str, Any]] = []
+
+    def skipped(path: Path, why: str) -> None:
+        click.echo(f"vtbench: left out {why}", err=True)
+        broken.append({"run": str(path), "model": None, "samples": None, "state": "broken"})
+
+    for found in runs(Path(expanded(output, "--output")), skipped):
         samples = sum(task["samples"] for task in found["tasks"].values())
         state = "done" if found.get("finished") else "unfinished"
         rows.append({"run": found["path"], "model": found["config"]["model"], "samples": samples, "state": state})
-    show_listing(rows, as_json)
+    show_listing(rows + broken, as_json)
 
 
 @app.command()
@@ -243,9 +249,12 @@ def check(registry: Registry, model_args: str, device: str, dtype: str, as_json:
 def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
     """Write report.html of a run again from its stored records, with the scores of other runs beside its own."""
     from vtbench.report import render
-    from vtbench.runs.writer import write_file
+    from vtbench.runs.disk import write_file
 
-    page = render(Path(run), [Path(other) for other in others], registry.report_sections())
+    def warn(text: str) -> None:
+        click.echo(f"vtbench: warning: {text}", err=True)
+
+    page = render(Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn)
     click.echo(write_file(Path(run) / "report.html", page))
 
 
@@ -293,7 +302,11 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
         message += f" (`{context.command_path} --help` shows the usage)" if context else ""
     except click.exceptions.Exit as exit:
         return exit.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # click takes it for an interrupt at a prompt, and vtbench has none
+            raise error.__cause__ from None
+        return 130
+    except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of the output has closed the pipe: print nothing more

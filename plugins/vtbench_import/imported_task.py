@@ -97,12 +97,13 @@ class ImportedTask:
             images=question.images,
             prompt=question.prompt,
             target=question.references[0],
-            choices=question.choices,
             references=question.references[1:],
+            choices=question.choices,
             meta={"image_modes": list(question.modes)},
             kind=kind,
             cluster=cluster,
             scene_hash=scene_hash,
+            answer_type="graph" if self._has_export_columns and row.get("answer_type") == "graph" else None,
         )
 
     def _document(self, sample: Sample) -> Row:

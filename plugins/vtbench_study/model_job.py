@@ -22,8 +22,8 @@ from typing import Any
 import vtbench
 from vtbench.console.progress import Listener
 from vtbench.errors import VtbenchError
+from vtbench.runs.disk import write_file
 from vtbench.runs.reader import runs
-from vtbench.runs.writer import write_file
 from vtbench_study.model_results import finished_run
 from vtbench_study.plan import Cell, Plan
 

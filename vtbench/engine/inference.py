@@ -152,6 +152,7 @@ def to_records(
                 "prompt",
                 "target",
                 "references",
+                "answer_type",
                 "choices",
                 "kind",
                 "cluster",

@@ -14,8 +14,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from vtbench.runs.jsonl import lines
 from vtbench.runs.provenance import HIDDEN, secrets
-from vtbench.runs.reader import lines, read_run
+from vtbench.runs.reader import is_batch, read_run
 from vtbench.runs.results import RunResult
 from vtbench.tracker import Summary, Tracker
 
@@ -67,7 +68,7 @@ def _numbers(result: RunResult) -> Iterator[tuple[str, float]]:
             yield from ((name + end, row[key]) for end, key in ends.items() if row[key] is not None)
     for task, failed in result.document["failed"].items():
         yield f"{task}/failed", failed
-        batches = [line for line in lines(result.path / "batches.jsonl") if line["task"] == task]
+        batches = [line for line in lines(result.path / "batches.jsonl", is_batch) if line["task"] == task]
         if seconds := sum(line["seconds"] for line in batches):
             yield f"{task}/samples_per_second", sum(line["size"] for line in batches) / seconds
 

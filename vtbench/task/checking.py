@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vtbench.errors import SampleError
-from vtbench.scoring.answers import true_choice
+from vtbench.scoring.answers import true_choices
 from vtbench.task.own_data import DataTask
 from vtbench.task.sources import MixTask
 from vtbench.types import Task
@@ -27,7 +27,7 @@ def row_problems(task: Task) -> list[str]:
         try:
             sample = task.draft(index)
             if sample.choices:
-                true_choice(sample)
+                true_choices(sample)
         except SampleError as error:
             line = str(error)
             found.append(line if line.startswith(str(task.path)) else f"{task.path}, row {index + 1}: {line}")

@@ -24,6 +24,9 @@ from vtbench.task.cells import TargetAs
 from vtbench.task.include import included, with_questions
 from vtbench.task.yaml_lines import line_of, load_yaml
 
+OWN_DATA_TOKENS = 128
+"""Default of `max_new_tokens` for a user's own data; a model that ends its answer earlier does not pay for it."""
+
 
 class DataSpec(StrictModel):
     """A user's own images and questions: one row per sample."""
@@ -93,10 +96,17 @@ class TaskFile(StrictModel):
     questions: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
     """Paraphrases by kind of question, with the placeholders {a}, {b} or {shape}; the family's own where left out."""
     max_new_tokens: int = Field(8, ge=1, le=4096)
-    """How long an answer may be, in tokens."""
+    """How long an answer may be, in tokens; 128 by default for your own data, whose answers may be sentences."""
     metrics: tuple[str, ...] = Field(("accuracy",), min_length=1)
     """Metrics as NAME or NAME:setting=value; `vtbench ls metrics` lists them."""
     _family: SceneFamily | None = PrivateAttr(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _longer_answers_to_own_data(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("data") and "max_new_tokens" not in values:
+            return values | {"max_new_tokens": OWN_DATA_TOKENS}
+        return values
 
     @model_validator(mode="after")
     def _one_source(self, info: ValidationInfo) -> TaskFile:

@@ -66,6 +66,7 @@ class SceneTask(FileTask):
             scene_hash=item.scene.hash,
             scene=item.scene,
             meta={**item.meta, **noise},
+            answer_type=item.question.answer_type,
         )
 
 
