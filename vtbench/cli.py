@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -208,7 +209,8 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
 
     (loaded,) = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
     if problems := row_problems(loaded):
-        more = f"; {len(problems) - 1} more rows have problems" if len(problems) > 1 else ""
+        rest = len(problems) - 1
+        more = f"; {rest} more row{'s have faults' if rest > 1 else ' has a fault'}" if rest else ""
         raise TaskError(f"{problems[0]}{more}")
     for index in range(min(8, len(loaded))):
         loaded.sample(index)
@@ -271,6 +273,8 @@ def init(registry: Registry, what: str, name: str, output: str) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    # What Pillow warns of is a failed sample with its reason, or changes no pixel.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     sys.exit(status(arguments))
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any
 
 from vtbench.errors import SampleError, TaskError
 from vtbench.task.files import digest_files
-from vtbench.task.images import open_image
+from vtbench.task.images import image_path, images_in, open_image
 from vtbench_import.code_loader import CodeLoader
 from vtbench_import.task_config import Function, TaskConfig
 
@@ -61,6 +61,18 @@ class Rows:
     def __getitem__(self, index: int) -> Row:
         row = self.rows[index]
         return _ImageRow(row, self.image_columns, self.folder) if self.image_columns else row
+
+    def named_images(self, columns: Iterable[str]) -> Iterator[Path]:
+        """Yield the files that image columns of texts name; columns of bytes are part of the fingerprint."""
+        features: Mapping[str, Any] = getattr(self.rows, "features", None) or {}
+        for name in columns:
+            inner: Any = features.get(name)
+            while hasattr(inner, "feature"):
+                inner = inner.feature
+            if getattr(inner, "dtype", None) in ("string", "large_string"):
+                for value in self.rows[name]:  # type: ignore[call-overload]
+                    paths = (image_path(source, self.folder) for source in images_in(value))
+                    yield from (path for path in paths if path is not None)
 
 
 class _ImageRow(Mapping[str, Any]):

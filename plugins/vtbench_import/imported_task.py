@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.errors import SampleError, TaskError
+from vtbench.task.files import digest_files
 from vtbench.types import Sample
 from vtbench_import.code_loader import CodeLoader
 from vtbench_import.dataset import Row, Rows, load_split
@@ -115,12 +116,18 @@ class ImportedTask:
             "split": self.split,
             "keys": {key: _plain(value) for key, value in self._config.values.items()},
             "data_sha256": self._fingerprint,
+            **({"image_files": self._image_files} if self._image_files else {}),
             "code_sha256": dict(self._code.files),
         }
 
     @cached_property
     def _fingerprint(self) -> str:
         return self._rows.fingerprint()
+
+    @cached_property
+    def _image_files(self) -> str | None:
+        """What tells the images that the rows name from changed ones."""
+        return digest_files(self._rows.named_images(self._builder.image_columns), self._rows.folder)
 
 
 def _version(config: TaskConfig) -> int:

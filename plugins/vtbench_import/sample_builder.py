@@ -50,6 +50,8 @@ class SampleBuilder:
 
     def __init__(self, config: TaskConfig, harness: Harness, fields: FieldCompiler, folder: Path) -> None:
         self._config, self._folder = config, folder
+        self.image_columns: tuple[str, ...] = ()
+        """Columns that hold the images; none where code makes them."""
         self._has_code = any(True for _ in config.functions())
         for key in ("doc_to_text", "doc_to_target", harness.image_key):
             if config.get(key) is None:
@@ -69,6 +71,7 @@ class SampleBuilder:
             takes = inspect.signature(fields.load(value, key)).parameters
             return fields.function(value, key, *(settings if len(takes) == 2 else ()))
         names = value if isinstance(value, list) else [value]
+        self.image_columns = tuple(names)
         for name in names:
             if name not in fields.columns:
                 raise self._config.error(f"must name image columns; the data has {', '.join(fields.columns)}", key)

@@ -208,6 +208,21 @@ def test_changed_images_of_a_folder_change_the_config(tmp_path: Path) -> None:
     assert load(path).config()["data_sha256"] != before["data_sha256"]
 
 
+def test_changed_images_that_rows_name_change_the_config(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    rows = []
+    for row in ROWS[:2]:
+        Image.new("RGB", (8, 8), COLOURS[row["answer"]]).save(tmp_path / "data" / f"{row['answer']}.png")
+        rows.append({**row, "image": f"{row['answer']}.png"})
+    (tmp_path / "data" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": "data/rows.jsonl"}}}
+    path = write_config(tmp_path, **data)
+    before = load(path).config()
+    assert before["image_files"].startswith("2 files")
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "data" / "green.png")
+    assert load(path).config()["image_files"] != before["image_files"]
+
+
 def test_other_splits_are_not_read(tmp_path: Path) -> None:
     changes = directory_of_files(tmp_path)
     (tmp_path / "repo" / "data" / "train-00000-of-00001.parquet").write_bytes(b"no parquet")

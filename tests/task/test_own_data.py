@@ -203,6 +203,38 @@ def test_rows_of_parquet_in_any_order(folder: Path) -> None:
     assert [task.sample(index).target for index in order] == [targets[index] for index in order]
 
 
+def test_of_a_parquet_with_a_broken_page_the_rows_before_it_are_read(folder: Path) -> None:
+    targets = [f"t{i}" for i in range(400)]
+    settings = {
+        "write_batch_size": 50,
+        "data_page_size": 1,
+        "compression": "NONE",
+        "use_dictionary": ["image", "prompt"],
+    }
+    parquet(folder, {"target": targets}, row_group_size=200, **settings)
+    content = (folder / "rows.parquet").read_bytes()
+    place = content.index(b"t120")
+    header = content.rindex(b"t99", 0, place) + 3  # the header of the page from row 100
+    (folder / "rows.parquet").write_bytes(content[:header] + b"\xff" * 12 + content[header + 12 :])
+    task = yaml(folder, "rows.parquet")
+    found = samples(task)
+    read = [index for index, sample in enumerate(found) if isinstance(sample, Sample)]
+    assert set(range(80)) | set(range(200, 400)) <= set(read)
+    assert 100 not in read
+    assert all(found[index].target == targets[index] for index in read)  # type: ignore[union-attr]
+    assert "row 151: the file is broken here" in str(found[150])
+    assert isinstance(task.sample(5), Sample)
+    task = yaml(folder, "rows.parquet")
+    assert [getattr(outcome(task, index), "target", "") for index in (60, 5, 150, 3)] == ["t60", "t5", "", "t3"]
+
+
+def test_a_cell_that_python_cannot_hold_fails_its_row(folder: Path) -> None:
+    far = pa.array([0, 2**60], pa.timestamp("ms"))
+    good, bad = samples(parquet(folder, {"target": far}))
+    assert isinstance(good, Sample)
+    assert "row 2: 'target' cannot be read" in str(bad)
+
+
 def test_of_a_large_parquet_a_few_rows_are_read(folder: Path) -> None:
     """4 rows of 200 take less memory than the file has bytes; other columns are not read at all."""
     blob = np.random.default_rng(0).bytes(1 << 20)

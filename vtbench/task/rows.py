@@ -172,6 +172,8 @@ class ParquetRows:
         self._ends = np.cumsum(sizes)
         self._wanted = [name for name in self.columns if name in wanted]
         self._lock = threading.Lock()
+        self._broken: dict[int, tuple[int, str]] = {}
+        """By row group: the first row that cannot be read, and why."""
         self._batches: Iterator[Any] = iter(())
         self._group, self._start, self._batch = -1, 0, None
 
@@ -180,25 +182,43 @@ class ParquetRows:
 
     def __getitem__(self, index: int) -> Row:
         with self._lock:
+            batch, position = self._batch_of(index)
+        row = {}
+        for i, name in enumerate(batch.schema.names):
             try:
-                batch, position = self._batch_of(index)
-                return {name: _cell(batch.column(i)[position]) for i, name in enumerate(batch.schema.names)}
-            except Exception as problem:  # a page may be broken in any way
-                self._group = -1
-                raise SampleError(f"cannot be read: {_line(problem)}") from None
+                row[name] = _cell(batch.column(i)[position])
+            except Exception as problem:  # a text that is not UTF-8, a date that Python has not
+                raise SampleError(f"{name!r} cannot be read: {_line(problem)}") from None
+        return row
 
     def _batch_of(self, index: int) -> tuple[Any, int]:
-        """Return the batch that holds a row, and the row's position in it."""
-        if not 0 <= index < self._length:
-            raise IndexError(index)
+        """Return the batch that holds a row, and the row's position in it.
+
+        Raises:
+            SampleError: this part of the file is broken, or a part before it in the same row group.
+        """
         group = int(np.searchsorted(self._ends, index, side="right"))
-        if group == self._group and index < self._start:
-            whole = self._file.read_row_group(group, columns=self._wanted).combine_chunks().to_batches()
-            self._batches, self._batch, self._start = iter(whole[1:]), whole[0], self._first(group)
-        elif group != self._group:
-            self._batches = self._file.iter_batches(ROWS_AT_ONCE, [group], self._wanted)
-            self._batch, self._start = next(self._batches), self._first(group)
-            self._group = group
+        start, reason = self._broken.get(group, (self._length, ""))
+        if index >= start:
+            raise SampleError(reason)
+        try:
+            return self._advance(group, index)
+        except Exception as problem:  # a page may be broken in any way
+            reason = f"the file is broken here: {_line(problem)}"
+            self._broken[group] = (self._start + len(self._batch or ()) if group == self._group else index, reason)
+            self._group = -1
+            raise SampleError(reason) from None
+
+    def _advance(self, group: int, index: int) -> tuple[Any, int]:
+        if group == self._group and index < self._start and group not in self._broken:
+            try:
+                whole = self._file.read_row_group(group, columns=self._wanted).combine_chunks().to_batches()
+                self._batches, self._batch, self._start = iter(whole), None, self._first(group)
+            except Exception:  # a page is broken; the rows before it can be read
+                self._group = -1
+        if group != self._group or index < self._start:
+            self._batches, self._batch = self._file.iter_batches(ROWS_AT_ONCE, [group], self._wanted), None
+            self._group, self._start = group, self._first(group)
         while index >= self._start + len(self._batch or ()):
             self._start += len(self._batch or ())
             self._batch = next(self._batches)
