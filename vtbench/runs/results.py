@@ -32,6 +32,8 @@ def document(
 ) -> dict[str, Any]:
     """Compute every score from the stored records, so that a resumed run has the same scores.
 
+    `transient` counts the failed samples that --resume asks again, of the tasks that have any.
+
     Raises:
         ResultsError: samples are missing.
     """
@@ -55,6 +57,8 @@ def document(
             {} if answered else dict.fromkeys(metrics[task.name], none)
         )
         found["failed"][task.name] = len(records) - len(answered)
+        if transient := sum(record.transient for record in records):
+            found.setdefault("transient", {})[task.name] = transient
         if spent := _spent(answered):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)
