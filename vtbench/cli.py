@@ -19,7 +19,7 @@ import click
 from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
 from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
-from vtbench.errors import VtbenchError
+from vtbench.errors import TaskError, VtbenchError
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
 from vtbench.settings import parse_settings
@@ -204,8 +204,12 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
     if task is None:
         raise click.UsageError("name a task file, or ask for --schema")
     from vtbench.engine.setup import RunPlan
+    from vtbench.task.checking import row_problems
 
     (loaded,) = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
+    if problems := row_problems(loaded):
+        more = f"; {len(problems) - 1} more rows have problems" if len(problems) > 1 else ""
+        raise TaskError(f"{problems[0]}{more}")
     for index in range(min(8, len(loaded))):
         loaded.sample(index)
     sample = loaded.sample(0)

@@ -61,6 +61,8 @@ class SampleError(VtbenchError):
     def __init__(self, message: str, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+        self.sample_id: str | None = None
+        """The id that the sample would have, where its task knows it; else its record has the task and the index."""
 
 
 class OutOfMemory(Exception):

@@ -16,7 +16,6 @@ from vtbench_import.harness import Harness
 from vtbench_import.metric_list import read_metrics
 from vtbench_import.sample_builder import SampleBuilder
 from vtbench_import.task_config import TaskConfig, read_task_config
-from vtbench_import.task_metrics import REFERENCES
 
 EXPORT_COLUMNS = ("kind", "cluster", "scene_hash")
 """Columns by which rows of `vtbench export` are recognised: kind of question, and which samples share a scene."""
@@ -97,11 +96,13 @@ class ImportedTask:
             images=question.images,
             prompt=question.prompt,
             target=question.references[0],
+            references=question.references[1:],
             choices=question.choices,
-            meta={REFERENCES: list(question.references)} if len(question.references) > 1 else {},
+            meta={"image_modes": list(question.modes)},
             kind=kind,
             cluster=cluster,
             scene_hash=scene_hash,
+            answer_type="graph" if self._has_export_columns and row.get("answer_type") == "graph" else None,
         )
 
     def _document(self, sample: Sample) -> Row:

@@ -17,10 +17,11 @@ from vtbench.engine.batching import (
     Failure,
     Prefetcher,
     batches_to_ask,
+    prepare_sample,
     replay,
     run_with_backoff,
 )
-from vtbench.errors import AdapterError, OutOfMemory, SampleError
+from vtbench.errors import AdapterError, OutOfMemory, SampleError, TaskError
 from vtbench.types import Sample
 
 
@@ -195,3 +196,42 @@ def test_an_error_of_the_whole_run_is_not_repeated() -> None:
     with pytest.raises(AdapterError):
         list(run_with_backoff([sample(i) for i in range(5)], answer, lambda n: None))
     assert calls == [5]
+
+
+class Failing:
+    """A task whose sample 1 fails in some way."""
+
+    name = "failing"
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def sample(self, index: int, image_size: int | None = None) -> Sample:
+        if index == 1:
+            raise self.error
+        return sample(index)
+
+
+@pytest.mark.parametrize(
+    "error", [SampleError("no image"), ValueError("x"), SyntaxError("broken PNG file"), MemoryError(), OSError(5, "x")]
+)
+def test_whatever_a_sample_raises_is_its_own_failure(error: Exception) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        made = Prefetcher(Failing(error), range(3), None, pool).take(3)  # type: ignore[arg-type]
+    assert [isinstance(one.sample, Failure) for one in made] == [False, True, False]
+    assert str(made[1].sample)
+
+
+@pytest.mark.parametrize("error", [TaskError("no scene fits"), KeyboardInterrupt()])
+def test_what_concerns_the_whole_run_ends_it(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        prepare_sample(Failing(error), 1, None)  # type: ignore[arg-type]
+
+
+def test_a_preview_that_cannot_be_made_costs_no_sample() -> None:
+    def preview(*_: object) -> None:
+        raise OSError("encoder error")
+
+    made = prepare_sample(Failing(ValueError()), 0, None, preview)  # type: ignore[arg-type]
+    assert isinstance(made.sample, Sample)
+    assert made.preview is None

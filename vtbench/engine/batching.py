@@ -189,13 +189,24 @@ class PreparedSample:
 def prepare_sample(
     task: Task, index: int, image_size: int | None, preview: PreviewMaker | None = None
 ) -> PreparedSample:
-    """Make one sample. A `SampleError` becomes the sample's failure."""
+    """Make one sample. Whatever is raised becomes the sample's failure, but for errors that concern the whole run.
+
+    Raises:
+        VtbenchError: other than a `SampleError`: the task cannot make any sample.
+    """
     try:
         sample = task.sample(index, image_size)
-    except SampleError as error:
+        image_sha256 = tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in sample.images)
+    except VtbenchError as error:
+        if not isinstance(error, SampleError):
+            raise
         return PreparedSample(index, Failure(error))
-    image_sha256 = tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in sample.images)
-    shown = None if preview is None else preview(task.name, sample, image_sha256)
+    except Exception as error:  # a task may fail on a sample in any way; the record has the error
+        return PreparedSample(index, Failure(error))
+    try:
+        shown = None if preview is None else preview(task.name, sample, image_sha256)
+    except Exception:  # the report makes the preview again, or goes without: it decides no score
+        shown = None
     return PreparedSample(index, sample, image_sha256, shown)
 
 

@@ -71,6 +71,10 @@ def run(
         try:
             counts = {task.name: (len(task), len(writer.done[task.name])) for task in plan.tasks}
             listener.begin(writer.path, counts, selection.left_out)
+            if facts["model"].get("chat_template", "") is None:
+                listener.note(
+                    f"model {config.model!r}: its checkpoint has no chat template, so it is asked the bare questions"
+                )
             if writer.run.get("finished") and any(done < samples for samples, done in counts.values()):
                 writer.update(finished=None)  # until there are scores of all samples again
             size = AutoBatchSize(None if config.batch_size == "auto" else config.batch_size)

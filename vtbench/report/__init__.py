@@ -73,6 +73,7 @@ def render(
             "left_out": document["left_out"][name],
             "counts": document["n-samples"][name],
             "failed": document["failed"][name],
+            "answers": document.get("answers", {}).get(name, {}),  # runs before scoring version 3 have none
         }
         for name, scores in document["scores"].items()
     ]

@@ -75,9 +75,10 @@ def deciding(
         config: the run's config.
         tasks: the resolved tasks.
         metrics: by task, the metrics that are computed.
-        model: the adapter's `describe()`, without its package versions: a new version does not prevent a resume.
+        model: the adapter's `describe()`, without its package versions: a new version does not prevent a resume. The
+            digest of the chat template, which earlier runs do not have, is left out too.
     """
-    identity = {key: value for key, value in dict(model).items() if key != "versions"}
+    identity = {key: value for key, value in dict(model).items() if key not in ("versions", "chat_template")}
     if "device" in identity:  # cuda:0 and cuda:1 give the same results; a CPU and a GPU round differently
         identity["device"] = str(identity["device"]).partition(":")[0]
     keys = {

@@ -242,6 +242,8 @@ def decode(coded: Mapping[str, Any]) -> np.ndarray:
 
 def _record(line: Line, arrays: Mapping[str, Mapping[int, Mapping[str, np.ndarray]]]) -> Record:
     facts: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in line.items() if key in _KNOWN}
+    if "answer_type" not in line and line.get("kind") == "graph" and not line.get("choices"):
+        facts["answer_type"] = "graph"  # runs before scoring version 3 said it by the kind of question
     facts["scores"] = {
         metric: {**observation, **arrays[metric].get(line["index"], {})}
         for metric, observation in line["scores"].items()

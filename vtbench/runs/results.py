@@ -18,6 +18,7 @@ from vtbench.errors import PluginError, plugin_errors
 from vtbench.metric import Metric
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
+from vtbench.scoring.answers import unusable_shares
 from vtbench.types import Observation, Record, Score, Task
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def document(
 ) -> dict[str, Any]:
     """Compute every score from the stored records, so that a resumed run has the same scores.
 
-    `transient` counts the failed samples that --resume asks again, of the tasks that have any.
+    `answers` has the shares of answers that were cut or could not be parsed, and `transient` the number of failed
+    samples that --resume asks again, both of the tasks that have any.
 
     Raises:
         ResultsError: samples are missing.
@@ -59,6 +61,8 @@ def document(
         found["failed"][task.name] = len(records) - len(answered)
         if transient := sum(record.transient for record in records):
             found.setdefault("transient", {})[task.name] = transient
+        if unusable := unusable_shares(answered):
+            found.setdefault("answers", {})[task.name] = unusable
         if spent := _spent(answered):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)

@@ -39,12 +39,27 @@ def find_task_files(extra: Iterable[Path] = ()) -> dict[str, Path]:
 
 def summary(path: Path) -> dict[str, Any]:
     """Return the listed facts of a task file: family, split, items, metrics, groups, description."""
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (OSError, yaml.YAMLError):
-        data = None
-    if not isinstance(data, dict):
+    data = _keys(path, {}, ())
+    if data is None:
         return {"description": f"cannot be read: see `vtbench validate {path}`", "groups": []}
     kind = data.get("family") or ("mix" if "mix" in data else "data")
     keys = ("split", "items", "metrics", "description")
     return {"family": kind, **{key: data.get(key) for key in keys}, "groups": data.get("groups") or []}
+
+
+def _keys(path: Path, above: dict[str, Any], chain: tuple[Path, ...]) -> dict[str, Any] | None:
+    """Return the top-level keys of a file and of those that it includes; None where it cannot be read."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    if not isinstance(data, dict):
+        return None
+    name = data.pop("include", None)
+    found = {**data, **above}
+    if not isinstance(name, str):
+        return found
+    file = path.with_name(f"{name.removesuffix('.yaml')}.yaml")
+    file = file if file.is_file() else builtin_tasks() / file.name
+    below = None if file in chain else _keys(file, found | {"groups": found.get("groups")}, (*chain, file))
+    return found if below is None else below

@@ -9,9 +9,10 @@ from typing import Any
 from vtbench.errors import TaskError, nearest
 from vtbench.scenes.family import FamilyFactory
 from vtbench.scenes.items import ItemSource
-from vtbench.task.catalog import find_task_files
+from vtbench.task.catalog import find_task_files, summary
+from vtbench.task.own_data import DataTask
 from vtbench.task.schema import TaskFile, read_task
-from vtbench.task.sources import DataTask, MixTask, SceneTask
+from vtbench.task.sources import MixTask, SceneTask
 from vtbench.types import Task
 
 
@@ -19,6 +20,7 @@ def load_task(
     path: Path,
     task_dirs: Iterable[Path] = (),
     families: Mapping[str, FamilyFactory] | None = None,
+    _chain: tuple[str, ...] = (),
     **overrides: Any,
 ) -> Task:
     """Return the task of a file, ready to make samples.
@@ -48,8 +50,25 @@ def load_task(
             raise TaskError(f"{path}, mix: there is no task {name!r}.{nearest(name, list(files))}")
         if name == spec.task:
             raise TaskError(f"{path}, mix: a task cannot contain itself")
+    chain = (*_chain, spec.task)
+    if twice := next((name for name in spec.mix if name in chain), None):
+        raise TaskError(f"{path}, mix: {' -> '.join((*chain, twice))} contain each other; take one out")
     passed_on = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
-    return MixTask(spec, [load_task(files[name], task_dirs, families, **passed_on) for name in spec.mix])
+    # A user's own data has no split and no seed: it is the same in every mix.
+    passed_on_data = {"image_size": spec.image_size}
+    return MixTask(
+        spec,
+        [
+            load_task(
+                files[name],
+                task_dirs,
+                families,
+                _chain=chain,
+                **(passed_on_data if summary(files[name])["family"] == "data" else passed_on),
+            )
+            for name in spec.mix
+        ],
+    )
 
 
 def _parents() -> set[Path]:
