@@ -15,7 +15,7 @@ from vtbench.errors import VtbenchError
 from vtbench.report import render
 from vtbench_analysis.comparison.run_comparison import compare
 
-CRASHES = 40
+CRASHES = 32
 """For each of the two models."""
 
 

@@ -8,7 +8,7 @@ from random import Random
 
 from killed_runs import Bench, end, kill_after, start
 
-KILLS = 60
+KILLS = 52
 """For each of the two models."""
 
 

@@ -6,18 +6,38 @@ import json
 import os
 import shutil
 import time
+from io import FileIO
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from killed_runs import BATCH, REFUSED, SAMPLES, Bench, end, kill_after, newest, start
 
-ROUNDS, RIVALS = 6, 4
+import vtbench.runs.writer
+
+ROUNDS, RIVALS = 4, 4
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("bench"), moody=True, pause=0.01)
+
+
+class Slowly(FileIO):
+    """A file that takes a part of what is written at a time, as a network's or a nearly full disk may."""
+
+    def write(self, data: Any) -> int:
+        """Write a third, and wait."""
+        taken = super().write(bytes(data)[: len(data) // 3 + 1])
+        time.sleep(0.001)
+        return taken
+
+
+def write_slowly(bench: Bench, output: Path) -> None:
+    """Run with files that have half a line at most moments."""
+    vtbench.runs.writer.FileIO = Slowly  # type: ignore[misc]
+    bench.run(output)
 
 
 def running(process: int) -> bool:
@@ -29,7 +49,7 @@ def test_a_refused_resume_cuts_no_line_of_the_live_run(slow: Bench, tmp_path: Pa
     refused = 0
     for number in range(ROUNDS):
         output = tmp_path / str(number)
-        live = start(lambda output=output: slow.run(output))
+        live = start(lambda output=output: write_slowly(slow, output))
         while not any(output.glob("*/samples.jsonl")) or not any(output.glob("*/run.json")):
             time.sleep(0.001)
         seen = b""

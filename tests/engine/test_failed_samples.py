@@ -96,6 +96,7 @@ def test_resume_asks_failed_samples_again_and_no_others(go: Callable[..., RunRes
     assert failed(whole.path) == [1, 2, 6, 7, 19]
     assert {index for index, line in stored(whole.path).items() if line["transient"]} == {1, 6, 7, 19}
     assert whole.exit_status == 1
+    assert whole.document["transient"] == {"quiz": 4}
     server.busy = {7}
     assert go(resume=True).path == whole.path
     assert server.asked == [1, 19]
@@ -110,6 +111,7 @@ def test_resume_asks_failed_samples_again_and_no_others(go: Callable[..., RunRes
     assert (server.asked, failed(whole.path)) == ([2, 6], [])
     assert healed.exit_status == 0
     assert healed.document["failed"] == {"quiz": 0}
+    assert "transient" not in healed.document
     assert healed.document["scores"] == go(output=str(whole.path.parent) + "-whole").document["scores"]
 
 
@@ -168,7 +170,10 @@ def test_it_is_one_line_and_exit_status_2(
     assert status(command, Registry({"server": Plugin()})) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vtbench:")]
     assert "went away; 6 answered samples of 20 are kept in" in line
-    server.down_after = None
+    server.down_after, server.busy = None, {9, 11}
+    assert status([*command, "--resume"], Registry({"server": Plugin()})) == 1
+    assert "2 samples failed; samples.jsonl has the errors; 2 of them may be" in capsys.readouterr().out
+    server.busy = set()
     for retry in ("--retry-failed", "--no-retry-failed"):
         assert status([*command, "--resume", retry], Registry({"server": Plugin()})) == 0
 

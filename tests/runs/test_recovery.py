@@ -266,3 +266,26 @@ def test_facts_that_are_none_stay_in_run_json(whole: Path) -> None:
 def test_index_ranges() -> None:
     assert index_ranges([0, 1, 2, 5, 7, 8]) == "0-2, 5, 7-8"
     assert index_ranges(range(0, 40, 2)) == "0, 2, 4, 6, 8, 10, 12, 14, ..."
+
+
+def test_what_a_long_run_needs_is_on_the_disk_before_what_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def sync(file: Path) -> None:
+        lines = (
+            (file.parent / "samples.jsonl") if file.parent.name != "visual" else file.parent.parent / "samples.jsonl"
+        )
+        written.append(f"{file.name} {len(lines.read_bytes().splitlines()) if lines.exists() else 0}")
+
+    for module in ("writer", "disk"):
+        monkeypatch.setattr(f"vtbench.runs.{module}.sync_file", sync)
+    go(quiz(tmp_path / "short", N))
+    assert written == [], "a short run does not wait for the disk"
+    monkeypatch.setattr("vtbench.runs.writer._SECONDS", -1.0)
+    go(quiz(tmp_path / "long", N))
+    first, last = written.index("run.json 4"), written.index("results.json.tmp 30")
+    assert "quiz.seen.basis.npz.tmp 0" in written[:first]
+    assert {"samples.jsonl 30", "quiz.seen.jsonl 30"} <= set(written[first:last])
+    assert written[-1] == "run.json.tmp 30"

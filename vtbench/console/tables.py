@@ -82,7 +82,9 @@ def show_scores(result: RunResult, stderr: bool) -> None:
         print_line(console, f"{task}: {spending(spent)}")
     for task, failed in result.document["failed"].items():
         if failed:
-            print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors", style="red")
+            again = result.document.get("transient", {}).get(task)
+            cure = f"; {again} of them may be answered later: --resume asks them again" if again else ""
+            print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors{cure}", style="red")
     print_line(console, f"written  {result.path}")
 
 

@@ -37,7 +37,7 @@ def write_file(path: Path, text: str, durable: bool = False) -> Path:
     Args:
         path: of the file.
         text: its content; lone surrogates, which UTF-8 cannot hold, are written as `\udxxx`.
-        durable: whether the file survives a crash of the machine once this function has returned.
+        durable: whether a crash of the machine leaves this file or the one before it, and never a damaged one.
     """
     with disk(path):
         temporary = path.with_name(path.name + ".tmp")
@@ -55,12 +55,10 @@ def publish_file(temporary: Path, path: Path, durable: bool) -> None:
     if durable:
         sync_file(temporary)
     temporary.replace(path)
-    if durable:
-        sync_file(path.parent)
 
 
 def sync_file(path: Path) -> None:
-    """Write a file's data, or a directory's entries, to the disk; ignored where the file system cannot."""
+    """Write a file's data to the disk; ignored where the file system cannot."""
     with suppress(OSError):
         opened = os.open(path, os.O_RDONLY)
         try:

@@ -33,7 +33,8 @@ def document(
 ) -> dict[str, Any]:
     """Compute every score from the stored records, so that a resumed run has the same scores.
 
-    `answers` has the shares of answers that were cut or could not be parsed, of the tasks that have any.
+    `answers` has the shares of answers that were cut or could not be parsed, and `transient` the number of failed
+    samples that --resume asks again, both of the tasks that have any.
 
     Raises:
         ResultsError: samples are missing.
@@ -58,6 +59,8 @@ def document(
             {} if answered else dict.fromkeys(metrics[task.name], none)
         )
         found["failed"][task.name] = len(records) - len(answered)
+        if transient := sum(record.transient for record in records):
+            found.setdefault("transient", {})[task.name] = transient
         if unusable := unusable_shares(answered):
             found.setdefault("answers", {})[task.name] = unusable
         if spent := _spent(answered):

@@ -11,8 +11,9 @@
 
 A killed run leaves at most one incomplete last line in each file. A crash of the machine leaves each file without an
 end of its own, or with zeros there. Opening the run again drops damaged lines and samples without their arrays; their
-samples are then asked again. run.json and fitted states are on the disk before the first sample is. The JSON is strict,
-and no file contains a string that was given as a secret.
+samples are then asked again. From the first seconds on, run.json, fitted states and results.json are whole or as they
+were before, and all samples are on the disk before results.json is. The JSON is strict, and no file contains a string
+that was given as a secret.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from contextlib import suppress
 from dataclasses import fields
 from io import FileIO
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,8 @@ from vtbench.types import Observation, Preview, Record
 
 _SHORTEST_SECRET = 6
 """Shorter secrets are hidden by their key only: replacing them everywhere would also hit ordinary words."""
+_SECONDS = 5.0
+"""Until it has taken this long, a run is cheaper to repeat than to wait for the disk."""
 _TRIES = 20
 """Times that a file is opened which its holder replaces each time."""
 Retry = Callable[[Line], bool]
@@ -84,7 +88,8 @@ class RunWriter:
         """Tasks with answers that were paid for."""
         self.stored: dict[str, set[int]] = defaultdict(set)
         """Indices of all stored samples, with failed ones that are asked again, by task."""
-        self._replaced = False
+        self._replaced = self._synced = False
+        self._opened = monotonic()
         self.notes: list[str] = []
         """What was damaged, in one line each."""
         samples = path / "samples.jsonl"
@@ -192,6 +197,11 @@ class RunWriter:
         if paid:
             self.paid.add(task)
 
+    @property
+    def _durable(self) -> bool:
+        """Whether files are written through to the disk."""
+        return monotonic() - self._opened > _SECONDS
+
     def _file(self, path: Path) -> FileIO:
         if path not in self._files:
             with disk(path):
@@ -212,8 +222,8 @@ class RunWriter:
             _write_all(file, content)
 
     def write(self, name: str, value: Any) -> None:
-        """Write a JSON file atomically; it is on the disk afterwards."""
-        write_file(self.path / name, self._text(value, indent=2) + "\n", durable=True)
+        """Write a JSON file atomically; a crash of the machine leaves it whole, or as it was before."""
+        write_file(self.path / name, self._text(value, indent=2) + "\n", durable=self._durable)
 
     def update(self, **facts: Any) -> None:
         """Add facts to run.json, and remove those that are given as None."""
@@ -257,6 +267,10 @@ class RunWriter:
         for path, lines_of_path in arrays.items():
             self._write_lines(path, lines_of_path)
         self._write_lines(self.path / "samples.jsonl", samples)
+        if self._durable and not self._synced:
+            for file in (self.path / "run.json", *(self.path / "visual").glob("*.npz")):
+                sync_file(file)
+            self._synced = True
         for record in new.values():
             self._replaced |= record.index in self.stored[record.task]
             self.stored[record.task].add(record.index)
@@ -287,16 +301,16 @@ class RunWriter:
         return [record for record in stored.records if record.index < samples]
 
     def finish_samples(self) -> None:
-        """Leave one line for each sample in samples.jsonl, and write all samples to the disk."""
+        """Leave one line for each sample in samples.jsonl, and write the samples of a long run to the disk."""
         if self._replaced:
             samples = self.path / "samples.jsonl"
             self._drop(samples, replaced_lines(samples))
             self._replaced = False
-        for file in self._files:
+        for file in self._files.keys() - {self.path / "batches.jsonl"} if self._durable else ():
             sync_file(file)
 
     def save_state(self, task: str, metric: str, state: Mapping[str, np.ndarray]) -> bool:
-        """Write the fitted state of a visual metric atomically; it is on the disk before any sample that needs it.
+        """Write the fitted state of a visual metric atomically.
 
         Returns:
             False if the run had another state before this one, so that stored samples do not go with it.
@@ -307,7 +321,7 @@ class RunWriter:
         with disk(path):
             with temporary.open("wb") as file:
                 np.savez(file, **arrays)
-            publish_file(temporary, path, durable=True)
+            publish_file(temporary, path, self._durable)
         known = self.run.get("states", {})
         before, now = known.get(task, {}).get(metric), _state_digest(arrays)
         if before != now:
