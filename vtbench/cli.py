@@ -7,6 +7,7 @@ interrupted. A command imports its backend when it runs.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -274,7 +275,7 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
         return result if isinstance(result, int) else 0
     except VtbenchError as error:
         if debug:
-            traceback.print_exception(error)
+            click.echo(_without_secrets("".join(traceback.format_exception(error))), err=True, nl=False)
         message = " ".join(str(error).split())
     except click.ClickException as error:
         message = error.format_message()
@@ -290,5 +291,12 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of the output has closed the pipe: print nothing more
         return 0
-    click.echo(f"vtbench: {message}", err=True)
+    click.echo(f"vtbench: {_without_secrets(message)}", err=True)
     return 2
+
+
+def _without_secrets(message: str) -> str:
+    """Return a message without the environment's keys, and without what has the form of one."""
+    from vtbench.runs.secrets import SecretFilter, mask, secrets
+
+    return mask(SecretFilter(secrets(dict(os.environ)))(message))

@@ -31,12 +31,10 @@ import numpy as np
 
 from vtbench.errors import ResultsError
 from vtbench.report.previews import PreviewWriter, previews_path
-from vtbench.runs.provenance import HIDDEN, differing, strict
+from vtbench.runs.provenance import differing, strict
 from vtbench.runs.reader import encode, lines, read_records, read_run, runs
+from vtbench.runs.secrets import SecretFilter
 from vtbench.types import Observation, Preview, Record
-
-_SHORTEST_SECRET = 6
-"""Shorter secrets are hidden by their key only: replacing them everywhere would also hit ordinary words."""
 
 
 class RunWriter:
@@ -50,7 +48,7 @@ class RunWriter:
 
     def __init__(self, path: Path, run: dict[str, Any], hidden: frozenset[str] = frozenset()) -> None:
         self.path, self.run = path, run
-        self._hidden = sorted((s for s in hidden if len(s) >= _SHORTEST_SECRET), key=len, reverse=True)
+        self._without_secrets = SecretFilter(hidden)
         self._files: dict[Path, FileIO] = {}
         self._previews: dict[str, PreviewWriter] = {}
         with disk(path):
@@ -105,11 +103,8 @@ class RunWriter:
         return self._files[path]
 
     def _text(self, value: Any, indent: int | None = None) -> str:
-        text = json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=indent)
-        for secret in self._hidden:
-            for form in (json.dumps(secret, ensure_ascii=False)[1:-1], secret):
-                text = text.replace(form, HIDDEN)
-        return text
+        value = self._without_secrets.data(strict(value))  # texts, not their JSON: no escape sequence is cut in two
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
     def _write_lines(self, path: Path, values: Iterable[Any]) -> None:
         file = self._file(path)
