@@ -7,7 +7,6 @@ interrupted. A command imports its backend when it runs.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -297,6 +296,6 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
 
 def _without_secrets(message: str) -> str:
     """Return a message without the environment's keys, and without what has the form of one."""
-    from vtbench.runs.secrets import SecretFilter, mask, secrets
+    from vtbench.runs.secrets import SecretFilter, environment_secrets, mask
 
-    return mask(SecretFilter(secrets(dict(os.environ)))(message))
+    return mask(SecretFilter(environment_secrets())(message))

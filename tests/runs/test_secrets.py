@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtbench.cli import status
 from vtbench.registry import Registry
-from vtbench.runs.secrets import HIDDEN, SecretFilter, mask, redact, secrets
+from vtbench.runs.secrets import HIDDEN, SecretFilter, environment_secrets, mask, redact, secrets
 from vtbench.runs.writer import RunWriter
 
 KEY = "zq-Very/secret+0123=="
@@ -73,12 +74,14 @@ def test_ordinary_settings_stay() -> None:
     assert secrets(given) == set()
 
 
+@settings(deadline=None)
 @given(keys, st.lists(escapes, min_size=40, max_size=40))
 def test_a_secret_is_hidden_in_any_mixture_of_escapes(key: str, forms: list[Any]) -> None:
     text = "".join(form(ord(c)) if form is not str else c for form, c in zip(forms, key, strict=False))
     assert SecretFilter([key])(f"<<{text}>>") == f"<<{HIDDEN}>>"
 
 
+@settings(deadline=None)
 @given(keys, st.binary(max_size=5), st.binary(max_size=5))
 def test_a_secret_is_hidden_in_base64_wherever_it_begins(key: str, before: bytes, after: bytes) -> None:
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -93,6 +96,15 @@ def test_a_secret_is_hidden_in_json_percent_and_hexadecimal() -> None:
     assert hide(quote(KEY, safe="")) == HIDDEN
     assert hide(json.dumps(json.dumps(KEY)).replace("/", "\\/")) == f'"\\"{HIDDEN}\\""'
     assert hide(KEY.encode().hex()) == HIDDEN
+
+
+def test_keys_of_the_environment_are_secrets_and_words_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    given = {"HF_TOKEN": KEY, "MY_API_KEY": "left-or-right", "PUBLIC_KEY_PATH": f"/{KEY}", "DB_PASSWORD": "abc1"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert environment_secrets() == {KEY}
 
 
 def test_short_secrets_stay_as_they_may_be_words() -> None:

@@ -8,6 +8,7 @@ encodings in which a server may repeat them.
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -24,6 +25,8 @@ _SURE_NAME = re.compile(
     re.IGNORECASE,
 )
 """All that such a name holds is secret: texts at any depth, and numbers (a password of digits, read as YAML)."""
+_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD)$", re.IGNORECASE)
+_SHORTEST_IN_ENVIRONMENT = 12
 _LABELS = ("name", "key", "header", "field")
 """Where a mapping holds a name and its value side by side: `{name: Authorization, value: ...}`."""
 _IN_TEXT = re.compile(
@@ -64,6 +67,15 @@ def mask(text: str) -> str:
     return _IN_TEXT.sub(hide, text)
 
 
+def environment_secrets() -> set[str]:
+    """Return the keys that the environment holds, by the names of their variables; nothing that may be a word."""
+    return {
+        value
+        for name, value in os.environ.items()
+        if _VARIABLE.search(name) and len(value) >= _SHORTEST_IN_ENVIRONMENT and re.search(r"\d", value)
+    }
+
+
 class SecretFilter:
     """Replaces secrets in texts by `***`: verbatim, in JSON, percent or HTML escapes, in base64 and in hexadecimal.
 
@@ -78,11 +90,11 @@ class SecretFilter:
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
-        for form in self._plain:
-            text = text.replace(form, HIDDEN)
         if any(mark in text for mark in _ESCAPES):
             for pattern in self._escaped:
                 text = pattern.sub(HIDDEN, text)
+        for form in self._plain:
+            text = text.replace(form, HIDDEN)
         return text
 
     def data(self, value: Any) -> Any:
@@ -167,4 +179,4 @@ def _any_escape(character: str) -> str:
     code = ord(character)
     forms = [json, percent, rf"\\+x{code:02x}", f"&#0*{code};", f"&#x0*{code:x};"]
     forms += [] if character.isalnum() else [rf"\\+{re.escape(character)}"]
-    return f"(?:{re.escape(character)}|(?i:{'|'.join(forms)}))"
+    return f"(?:(?i:{'|'.join(forms)})|{re.escape(character)})"
