@@ -31,7 +31,7 @@ from vtbench.runs import results
 from vtbench.runs.provenance import run_facts
 from vtbench.runs.publish import publish, to_stderr
 from vtbench.runs.results import RunResult
-from vtbench.runs.secrets import environment_secrets, secrets
+from vtbench.runs.secrets import secrets
 from vtbench.runs.writer import RunWriter, write_file
 from vtbench.types import Task
 
@@ -66,8 +66,7 @@ def run(
         facts = run_facts(
             config, plan.tasks, plan.locations, selection.metrics, selection.left_out, pool.model, registry.plugins()
         )
-        hidden = frozenset(secrets(config.model_args) | environment_secrets())
-        writer = RunWriter.open(Path(config.output), config.resume, facts, hidden)
+        writer = RunWriter.open(Path(config.output), config.resume, facts, frozenset(secrets(config.model_args)))
         try:
             counts = {task.name: (len(task), len(writer.done[task.name])) for task in plan.tasks}
             listener.begin(writer.path, counts, selection.left_out)

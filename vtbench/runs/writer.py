@@ -33,7 +33,7 @@ from vtbench.errors import ResultsError
 from vtbench.report.previews import PreviewWriter, previews_path
 from vtbench.runs.provenance import differing, strict
 from vtbench.runs.reader import encode, lines, read_records, read_run, runs
-from vtbench.runs.secrets import SecretFilter
+from vtbench.runs.secrets import SecretFilter, environment_secrets
 from vtbench.types import Observation, Preview, Record
 
 
@@ -48,7 +48,7 @@ class RunWriter:
 
     def __init__(self, path: Path, run: dict[str, Any], hidden: frozenset[str] = frozenset()) -> None:
         self.path, self.run = path, run
-        self._without_secrets = SecretFilter(hidden)
+        self._without_secrets = SecretFilter(hidden | environment_secrets())
         self._files: dict[Path, FileIO] = {}
         self._previews: dict[str, PreviewWriter] = {}
         with disk(path):
