@@ -291,7 +291,7 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
         return result if isinstance(result, int) else 0
     except VtbenchError as error:
         if debug:
-            traceback.print_exception(error)
+            click.echo(_without_secrets("".join(traceback.format_exception(error))), err=True, nl=False)
         message = " ".join(str(error).split())
     except click.ClickException as error:
         message = error.format_message()
@@ -311,5 +311,12 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of the output has closed the pipe: print nothing more
         return 0
-    click.echo(f"vtbench: {message}", err=True)
+    click.echo(f"vtbench: {_without_secrets(message)}", err=True)
     return 2
+
+
+def _without_secrets(message: str) -> str:
+    """Return a message without the environment's keys, and without what has the form of one."""
+    from vtbench.runs.secrets import SecretFilter, environment_secrets, mask
+
+    return mask(SecretFilter(environment_secrets())(message))

@@ -29,9 +29,10 @@ from vtbench.metric import Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.runs import results
 from vtbench.runs.disk import write_file
-from vtbench.runs.provenance import run_facts, secrets
+from vtbench.runs.provenance import run_facts
 from vtbench.runs.publish import publish, to_stderr
 from vtbench.runs.results import RunResult
+from vtbench.runs.secrets import secrets
 from vtbench.runs.writer import Retry, RunWriter, transient
 from vtbench.types import Task
 

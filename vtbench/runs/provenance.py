@@ -1,4 +1,4 @@
-"""Identifies a run: its digest, the versions of packages and plugins, and the redaction of secrets.
+"""Identifies a run: its digest, and the versions of packages and plugins.
 
 Two runs with the same digest give the same scores, so one may continue where the other stopped.
 """
@@ -21,29 +21,9 @@ from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
 from vtbench.errors import escaped, plugin_errors
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
+from vtbench.runs.secrets import redact
 from vtbench.scoring import SCORING_VERSION
 from vtbench.types import Task
-
-_SECRET = re.compile(r"key|token(?!iz)|secret|password", re.IGNORECASE)
-HIDDEN = "***"
-
-
-def redact(value: Any) -> Any:
-    """Return data with strings hidden whose key names a secret (*key*, *token*, *secret*, *password*)."""
-    if isinstance(value, Mapping):
-        return {
-            key: HIDDEN if isinstance(item, str) and _SECRET.search(str(key)) else redact(item)
-            for key, item in value.items()
-        }
-    return [redact(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def secrets(value: Any) -> set[str]:
-    """Return the strings that `redact` hides, to remove them from messages too."""
-    if isinstance(value, Mapping):
-        here = {item for key, item in value.items() if isinstance(item, str) and _SECRET.search(str(key))}
-        return here.union(*(secrets(item) for item in value.values()))
-    return set().union(*(secrets(item) for item in value)) if isinstance(value, (list, tuple)) else set()
 
 
 def strict(value: Any) -> Any:

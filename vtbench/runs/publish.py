@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vtbench.runs.jsonl import lines
-from vtbench.runs.provenance import HIDDEN, secrets
 from vtbench.runs.reader import is_batch, read_run
 from vtbench.runs.results import RunResult
+from vtbench.runs.secrets import HIDDEN, SecretFilter, mask, secrets
 from vtbench.tracker import Summary, Tracker
 
 _PUBLISHED = ("config", "model", "versions", "digest", "git")
@@ -83,6 +83,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def _hide(text: str, result: RunResult) -> str:
     """Remove secrets of the run, the environment and of addresses from a tracker's error message."""
-    for secret in sorted(secrets(result.config.model_args) | secrets(dict(os.environ)), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN) if len(secret) > 3 else text
-    return _CREDENTIALS.sub(HIDDEN, text)
+    known = secrets(result.config.model_args) | secrets(dict(os.environ))
+    return _CREDENTIALS.sub(HIDDEN, mask(SecretFilter(known)(text)))

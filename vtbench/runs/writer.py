@@ -36,13 +36,12 @@ from vtbench.errors import ResultsError
 from vtbench.report.previews import PreviewWriter, previews_path
 from vtbench.runs.disk import disk, lock, publish_file, sync_file, write_file
 from vtbench.runs.jsonl import Line, lines, without
-from vtbench.runs.provenance import HIDDEN, differing, strict
+from vtbench.runs.provenance import differing, strict
 from vtbench.runs.reader import arrays_path, encode, index_ranges, is_batch, read_run, read_task, runs
+from vtbench.runs.secrets import SecretFilter, environment_secrets
 from vtbench.runs.stock import replaced_lines, take_stock
 from vtbench.types import Observation, Preview, Record
 
-_SHORTEST_SECRET = 6
-"""Shorter secrets are hidden by their key only: replacing them everywhere would also hit ordinary words."""
 _SECONDS = 5.0
 """Until it has taken this long, a run is cheaper to repeat than to wait for the disk."""
 _TRIES = 20
@@ -77,7 +76,7 @@ class RunWriter:
         retry: Retry = transient,
     ) -> None:
         self.path, self.run = path, run
-        self._hidden = sorted((s for s in hidden if len(s) >= _SHORTEST_SECRET), key=len, reverse=True)
+        self._without_secrets = SecretFilter(hidden | environment_secrets())
         self._files: dict[Path, FileIO] = {}
         self._previews: dict[str, PreviewWriter] = {}
         self.done: dict[str, set[int]] = defaultdict(set)
@@ -209,11 +208,8 @@ class RunWriter:
         return self._files[path]
 
     def _text(self, value: Any, indent: int | None = None) -> str:
-        text = json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=indent)
-        for secret in self._hidden:
-            for form in (json.dumps(secret, ensure_ascii=False)[1:-1], secret):
-                text = text.replace(form, HIDDEN)
-        return text
+        value = self._without_secrets.data(strict(value))  # texts, not their JSON: no escape sequence is cut in two
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
     def _write_lines(self, path: Path, values: Iterable[Any]) -> None:
         file = self._file(path)
