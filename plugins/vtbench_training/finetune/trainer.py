@@ -26,7 +26,8 @@ from torch.utils.data import DataLoader
 from vtbench.adapter import TrainableAdapter
 from vtbench.errors import VtbenchError, nearest
 from vtbench.registry import Registry
-from vtbench.runs.provenance import differing, git_commit, strict, versions
+from vtbench.runs.git_commit import git_commit
+from vtbench.runs.provenance import differing, strict, versions
 from vtbench.runs.writer import disk, write_file
 from vtbench_hf.checkpoint.loader import choose_device
 from vtbench_training.checkpoint import writing
