@@ -8,7 +8,6 @@ objects with the same name are an error that names both distributions. `vtbench.
 from __future__ import annotations
 
 import re
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from vtbench import hookspecs
+from vtbench.console.terminal import warn as warn_on_terminal
 from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, nearest, one_line
 from vtbench.plugin import KINDS, Named, Plugin
 from vtbench.settings import parse_spec
@@ -40,10 +40,6 @@ _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 _CANNOT, _DEBUG = "its factory failed", "; --debug shows the traceback"
 
 
-def _warn(text: str) -> None:
-    print(f"vtbench: warning: {text}", file=sys.stderr)
-
-
 class Registry:
     """Every plugin, by name.
 
@@ -60,7 +56,7 @@ class Registry:
     def __init__(
         self,
         plugins: Mapping[str, object] | None = None,
-        warn: Callable[[str], None] = _warn,
+        warn: Callable[[str], None] = warn_on_terminal,
         debug: bool = False,
     ) -> None:
         self._manager = pluggy.PluginManager("vtbench")

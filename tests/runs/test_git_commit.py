@@ -31,7 +31,9 @@ def test_a_loose_branch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_packed_branch_and_a_loose_one_that_is_newer(tmp_path: Path) -> None:
     git = repository(tmp_path, "ref: refs/heads/feature/x\n")
-    (git / "packed-refs").write_text(f"# pack-refs with: peeled\n{B} refs/heads/feature/xx\n{A} refs/heads/feature/x\n^{B}\n")
+    (git / "packed-refs").write_text(
+        f"# pack-refs with: peeled\n{B} refs/heads/feature/xx\n{A} refs/heads/feature/x\n^{B}\n"
+    )
     assert git_commit(tmp_path) == A
     (git / "refs/heads/feature").mkdir()
     (git / "refs/heads/feature/x").write_text(B)
@@ -87,7 +89,9 @@ def test_git_agrees_and_a_hostile_config_runs_nothing(tmp_path: Path) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
         who = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "core.hooksPath=/dev/null"]
         command = ["git", *who, *words]
-        return subprocess.run(command, cwd=at, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            command, cwd=at, env=environment, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     git("init", "-q")
     git("commit", "-q", "--allow-empty", "-m", "first")

@@ -19,6 +19,7 @@ from typing import Any
 from vtbench import report
 from vtbench.config import RunConfig, checked
 from vtbench.console.progress import Listener
+from vtbench.console.terminal import warn
 from vtbench.engine.batching import AutoBatchSize, replay
 from vtbench.engine.inference import FailFast
 from vtbench.engine.setup import RunPlan
@@ -29,7 +30,7 @@ from vtbench.metric import Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.runs import results
 from vtbench.runs.provenance import run_facts, secrets
-from vtbench.runs.publish import publish, to_stderr
+from vtbench.runs.publish import publish
 from vtbench.runs.results import RunResult
 from vtbench.runs.writer import RunWriter, write_file
 from vtbench.types import Task
@@ -84,7 +85,7 @@ def run(
     finally:
         pool.close()
         listener.end()
-    publish(trackers, result, say=listener.note, warn=to_stderr)
+    publish(trackers, result, say=listener.note, warn=warn)
     return result
 
 
