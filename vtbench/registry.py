@@ -25,6 +25,7 @@ from vtbench.console.terminal import warn as warn_on_terminal
 from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, nearest, one_line
 from vtbench.plugin import KINDS, Named, Plugin
 from vtbench.settings import parse_spec
+from vtbench.task.names import check_name
 
 if TYPE_CHECKING:
     import click
@@ -114,6 +115,12 @@ class Registry:
         if hook not in self._named:
             found: dict[str, Named] = {}
             for plugin, factories in self._call(hook):
+                try:
+                    for name in factories:
+                        check_name(name, what, PluginError)
+                except PluginError as error:
+                    self._disable(plugin, error)
+                    continue
                 for name, factory in factories.items():
                     if name in found:
                         other = found[name].plugin

@@ -144,7 +144,8 @@ def run_facts(
 def run_id(now: datetime, model: str, tasks: list[str]) -> str:
     """Return the name of a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
     what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
-    return re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+    name = re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+    return name.encode()[:200].decode(errors="ignore").rstrip(".")  # file systems count bytes
 
 
 def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
