@@ -8,7 +8,6 @@ objects with the same name are an error that names both distributions. `vtbench.
 from __future__ import annotations
 
 import re
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -22,9 +21,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from vtbench import hookspecs
+from vtbench.console.terminal import warn as warn_on_terminal
 from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, nearest, one_line
 from vtbench.plugin import KINDS, Named, Plugin
 from vtbench.settings import parse_spec
+from vtbench.task.names import check_name
 
 if TYPE_CHECKING:
     import click
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
 
 _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 _CANNOT, _DEBUG = "its factory failed", "; --debug shows the traceback"
-
-
-def _warn(text: str) -> None:
-    print(f"vtbench: warning: {text}", file=sys.stderr)
 
 
 class Registry:
@@ -60,7 +57,7 @@ class Registry:
     def __init__(
         self,
         plugins: Mapping[str, object] | None = None,
-        warn: Callable[[str], None] = _warn,
+        warn: Callable[[str], None] = warn_on_terminal,
         debug: bool = False,
     ) -> None:
         self._manager = pluggy.PluginManager("vtbench")
@@ -118,6 +115,12 @@ class Registry:
         if hook not in self._named:
             found: dict[str, Named] = {}
             for plugin, factories in self._call(hook):
+                try:
+                    for name in factories:
+                        check_name(name, what, PluginError)
+                except PluginError as error:
+                    self._disable(plugin, error)
+                    continue
                 for name, factory in factories.items():
                     if name in found:
                         other = found[name].plugin

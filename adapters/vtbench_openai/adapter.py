@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from vtbench.console.terminal import warn
 from vtbench.errors import AdapterError, SampleError, nearest
-from vtbench.runs.publish import to_stderr
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_openai.arguments import EndpointArguments
 from vtbench_openai.batch_cache import BatchCache
@@ -110,7 +110,7 @@ class OpenAIAdapter:
             if refusal := await self._endpoint.refusal_of_model():
                 why = "" if refusal.startswith("404") else f" ({refusal})"
                 raise AdapterError(f"model 'openai': {settings.base_url} has no model {settings.model!r}{why}.{hint}")
-            to_stderr(f"{settings.base_url} answers as {settings.model!r}, but does not list such a model.{hint}")
+            warn(f"{settings.base_url} answers as {settings.model!r}, but does not list such a model.{hint}")
         return {}
 
     async def _try_ranking(self) -> str | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from vtbench.console.terminal import say
+
 _output = click.option("--output", metavar="FILE", help="Also write an HTML page, one file without network access.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -24,7 +26,7 @@ def compare(runs: tuple[str, ...], output: str | None, as_json: bool) -> None:
     comparison = compare_runs(runs)
     _warn(comparison.remarks)
     if as_json:
-        click.echo(json.dumps(comparison.document, allow_nan=False))
+        say(json.dumps(comparison.document, allow_nan=False))
     else:
         print_comparison(comparison)
     _write(output, lambda: comparison_page(comparison))
@@ -42,7 +44,7 @@ def diagnose(run: str, output: str | None, as_json: bool) -> None:
     diagnosis = diagnose_run(run)
     _warn([text for task in diagnosis.run.tasks for text in diagnosis.run.remarks(task)])
     if as_json:
-        click.echo(json.dumps(diagnosis.document, allow_nan=False))
+        say(json.dumps(diagnosis.document, allow_nan=False))
     else:
         print_diagnosis(diagnosis)
     _write(output, lambda: diagnosis_page(diagnosis))
@@ -57,4 +59,4 @@ def _write(output: str | None, page: Callable[[], str]) -> None:
     if output:
         from vtbench.runs.disk import write_file
 
-        click.echo(f"written  {write_file(Path(output), page())}", err=True)
+        say(f"written  {write_file(Path(output), page())}", err=True)

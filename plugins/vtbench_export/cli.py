@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.console.terminal import say
 from vtbench_export.defaults import IMAGE_SIZE
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def export(
             on_start=lambda total: _progress_bar(total, stack),
         )
     if as_json:
-        click.echo(json.dumps(result.document()))
+        say(json.dumps(result.document()))
     else:
         _print_result(result)
 
@@ -85,8 +86,6 @@ def _progress_bar(total: int, stack: ExitStack) -> Callable[[int], None]:
 def _print_result(result: ExportResult) -> None:
     counts = ", ".join(f"{name} {samples}" for name, samples in result.samples.items())
     size = f"{result.files} files, {result.bytes / 1e6:.1f} MB, {result.rate:.0f} samples/s"
-    click.echo(f"written  {result.path} ({result.format}): {counts}; {size}")
+    say(f"written  {result.path} ({result.format}): {counts}; {size}")
     names = ",".join(f"vtb_{name}" for name in result.samples)
-    click.echo(
-        "next:    " + _USAGE[result.format].format(output=result.path, names=names, first=next(iter(result.samples)))
-    )
+    say("next:    " + _USAGE[result.format].format(output=result.path, names=names, first=next(iter(result.samples))))

@@ -12,6 +12,7 @@ from vtbench.engine.setup import LimitedTask, task_locations
 from vtbench.errors import VtbenchError, nearest
 from vtbench.registry import Registry
 from vtbench.task.locations import open_task
+from vtbench.task.names import check_name
 from vtbench.types import Task
 from vtbench_export.atomic_directory import atomic_directory
 from vtbench_export.defaults import IMAGE_SIZE, SHARD_BYTES
@@ -83,7 +84,10 @@ def export(
             raise ExportError(f"--{name}: must be {f'{least} to {most}' if most else 'above 0'}, not {value}")
     write = find_writer(format)
     names = tasks.split(",") if isinstance(tasks, str) else tasks
-    loaded = _load([name.strip() for name in names if name.strip()], registry or Registry(), limit, split, seed)
+    wanted = [name.strip() for name in names if name.strip()]
+    if not wanted:
+        raise ExportError("--tasks: names no task; `vtbench ls tasks` lists what there is")
+    loaded = _load(wanted, registry or Registry(), limit, split, seed)
     samples = {task.name: len(task) for task in loaded}
     with atomic_directory(Path(output)) as directory:
         advance = on_start(sum(samples.values()))
@@ -104,6 +108,8 @@ def _load(
             raise VtbenchError(f"{place}: a second task called {task.name!r} in one export; rename one")
         if not len(task):
             raise VtbenchError(f"{place}: task {task.name!r} has no samples in split {task.split!r}")
+        if task.split:
+            check_name(task.split, f"{place}: split", ExportError)  # it becomes a part of file names
         tasks[task.name] = LimitedTask(task, limit) if limit else task  # type: ignore[assignment]
     return list(tasks.values())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.adapter import Adapter
+from vtbench.console.terminal import say
 from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
 from vtbench.engine.inference import fit_on_first
 from vtbench.errors import VtbenchError
@@ -139,13 +139,10 @@ def print_redundancy(monitors: Mapping[str, RedundancyMonitor], path: str | None
 
     for task, monitor in monitors.items():
         if monitor.problem:
-            print(f"vtbench: no redundancy of {task}: {monitor.problem}", file=sys.stderr)
+            say(f"vtbench: no redundancy of {task}: {monitor.problem}", err=True)
             continue
         print_table(monitor.scores(), f"redundancy of the visual tokens · {task}")
         if monitor.skipped:
-            print(
-                f"vtbench: {monitor.skipped} samples of {task} are not in it: their number of tokens differs",
-                file=sys.stderr,
-            )
+            say(f"vtbench: {monitor.skipped} samples of {task} are not in it: their number of tokens differs", err=True)
     if path:
         write_file(Path(path), json.dumps(to_document(monitors), indent=2, allow_nan=False))

@@ -24,7 +24,8 @@ from vtbench.errors import VtbenchError, nearest
 from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
 from vtbench.runs.disk import disk, write_file
-from vtbench.runs.provenance import differing, git_commit, strict, versions
+from vtbench.runs.git_commit import git_commit
+from vtbench.runs.provenance import differing, strict, versions
 from vtbench.scenes.items import BENCHMARK
 from vtbench.task.catalog import find_task_files
 from vtbench_study.errors import StudyError

@@ -19,6 +19,7 @@ from typing import Any
 from vtbench import report
 from vtbench.config import RunConfig, checked
 from vtbench.console.progress import Listener
+from vtbench.console.terminal import warn
 from vtbench.engine.batching import AutoBatchSize, batches_to_ask, replay
 from vtbench.engine.inference import FailFast
 from vtbench.engine.setup import RunPlan
@@ -30,7 +31,7 @@ from vtbench.registry import Registry
 from vtbench.runs import results
 from vtbench.runs.disk import write_file
 from vtbench.runs.provenance import run_facts
-from vtbench.runs.publish import publish, to_stderr
+from vtbench.runs.publish import publish
 from vtbench.runs.results import RunResult
 from vtbench.runs.secrets import secrets
 from vtbench.runs.writer import Retry, RunWriter, transient
@@ -97,7 +98,7 @@ def run(
     finally:
         pool.close()
         listener.end()
-    publish(trackers, result, say=listener.note, warn=to_stderr)
+    publish(trackers, result, say=listener.note, warn=warn)
     return result
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vtbench.report.charts import short
+from vtbench.report.page import LONGEST_NAME, cut
 from vtbench.report.previews import SHOWN, PreviewSource, evenly_spaced, share_of
 from vtbench.report.thumbnails import Album, byte_limit
 from vtbench.types import Record, Task
 
+_REST = " in samples.jsonl"
 STATIC_ROWS = 20
 """Rows in the page itself, for readers without JavaScript."""
 SCORES = 4
@@ -79,25 +81,25 @@ def sample_table(
             rows.append(
                 [
                     tasks.of(task),
-                    record.id,
-                    record.prompt,
-                    record.output,
-                    " or ".join((record.target, *record.references)),
+                    cut(record.id, LONGEST_NAME, _REST),
+                    cut(record.prompt, rest=_REST),
+                    None if record.output is None else cut(record.output, rest=_REST),
+                    cut(" or ".join((record.target, *record.references)), rest=_REST),
                     _result(record),
                     kinds.of(record.kind),
                     [cues.of(cue) for cue in seen.cues],
                     [short(target_probability(record)), *scores],
                     [album.add(sha256, uri) for sha256, uri in seen.images],
-                    record.error,
+                    None if record.error is None else cut(record.error, rest=_REST),
                 ]
             )
         if previews.note:
             notes.append(f"{task}: {previews.note}" if len(records) > 1 else previews.note)
     rows.sort(key=lambda row: (row[5], row[0]))
     data = {
-        "tasks": tasks.names,
-        "kinds": kinds.names,
-        "cues": cues.names,
+        "tasks": [cut(name, LONGEST_NAME) for name in tasks.names],
+        "kinds": [cut(name, LONGEST_NAME) for name in kinds.names],
+        "cues": [[cut(str(part), LONGEST_NAME) for part in cue] for cue in cues.names],
         "scores": ["p(true)", *(metric if key in _VERDICTS else f"{metric} {key}" for metric, key in columns)],
         "images": album.uris,
         "rows": rows,

@@ -10,7 +10,6 @@ import json
 import math
 import platform
 import re
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -21,6 +20,7 @@ from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
 from vtbench.errors import escaped, plugin_errors
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
+from vtbench.runs.git_commit import git_commit
 from vtbench.runs.secrets import redact
 from vtbench.scoring import SCORING_VERSION
 from vtbench.types import Task
@@ -130,7 +130,8 @@ def run_facts(
 def run_id(now: datetime, model: str, tasks: list[str]) -> str:
     """Return the name of a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
     what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
-    return re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+    name = re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+    return name.encode()[:200].decode(errors="ignore").rstrip(".")  # file systems count bytes
 
 
 def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
@@ -144,13 +145,3 @@ def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
     found |= {"platform": platform.platform(), "scoring": SCORING_VERSION}
     found["plugins"] = {p.name: {"distribution": p.distribution, "version": p.version} for p in plugins if not p.error}
     return found
-
-
-def git_commit() -> str | None:
-    """Return the commit of the project in which the run was started, `-dirty` with changes, None outside of git."""
-    try:
-        command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -37,11 +36,6 @@ def publish(
             text = " ".join(f"{type(error).__name__}: {error}".split())
             kept = f"{result.path}, and published again by the same command with --resume"
             warn(f"tracker {name!r} did not take the run, which is kept in {kept}: {_hide(text, result)}")
-
-
-def to_stderr(text: str) -> None:
-    """Print one line of warning."""
-    print(f"vtbench: warning: {text}", file=sys.stderr)
 
 
 def summary_of(result: RunResult) -> Summary:

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vtbench.errors import TaskError
+from vtbench.task.yaml_lines import load_yaml
 
 _HERE = Path(__file__).parent.parent
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def builtin_tasks() -> Path:
@@ -44,16 +42,16 @@ def summary(path: Path) -> dict[str, Any]:
         return {"description": f"cannot be read: see `vtbench validate {path}`", "groups": []}
     kind = data.get("family") or ("mix" if "mix" in data else "data")
     keys = ("split", "items", "metrics", "description")
-    return {"family": kind, **{key: data.get(key) for key in keys}, "groups": data.get("groups") or []}
+    groups = data.get("groups")
+    named = [group for group in groups if isinstance(group, str)] if isinstance(groups, list) else []
+    return {"family": kind, **{key: data.get(key) for key in keys}, "groups": named}
 
 
 def _keys(path: Path, above: dict[str, Any], chain: tuple[Path, ...]) -> dict[str, Any] | None:
     """Return the top-level keys of a file and of those that it includes; None where it cannot be read."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
-    if not isinstance(data, dict):
+        data, _ = load_yaml(path, TaskError)
+    except TaskError:
         return None
     name = data.pop("include", None)
     found = {**data, **above}

@@ -15,12 +15,14 @@ from vtbench.task.schema import TaskFile, read_task
 from vtbench.task.sources import MixTask, SceneTask
 from vtbench.types import Task
 
+MOST_PARTS = 200
+"""Tasks of one mix, with those of the mixes in it."""
+
 
 def load_task(
     path: Path,
     task_dirs: Iterable[Path] = (),
     families: Mapping[str, FamilyFactory] | None = None,
-    _chain: tuple[str, ...] = (),
     **overrides: Any,
 ) -> Task:
     """Return the task of a file, ready to make samples.
@@ -34,7 +36,19 @@ def load_task(
     Raises:
         TaskError: the file cannot be used; the message names file, line and key.
     """
-    path = Path(path)
+    return _load(Path(path), task_dirs, families, overrides, (), [])
+
+
+def _load(
+    path: Path,
+    task_dirs: Iterable[Path],
+    families: Mapping[str, FamilyFactory] | None,
+    overrides: Mapping[str, Any],
+    above: tuple[Path, ...],
+    loaded: list[str],
+) -> Task:
+    """Load a task file; `above` are the files whose mixes led here, and `loaded` all parts of the outermost mix."""
+    above = (*above, path.resolve())
     changed = {key: value for key, value in overrides.items() if value is not None}
     spec = read_task(path, changed, families)
     if spec.family:
@@ -48,27 +62,20 @@ def load_task(
     for name in spec.mix:
         if name not in files:
             raise TaskError(f"{path}, mix: there is no task {name!r}.{nearest(name, list(files))}")
-        if name == spec.task:
-            raise TaskError(f"{path}, mix: a task cannot contain itself")
-    chain = (*_chain, spec.task)
-    if twice := next((name for name in spec.mix if name in chain), None):
-        raise TaskError(f"{path}, mix: {' -> '.join((*chain, twice))} contain each other; take one out")
+        if files[name].resolve() in above:
+            raise TaskError(f"{path}, mix: a task cannot contain itself: {name!r} mixes {spec.task!r}, or is it")
+    loaded.extend(spec.mix)
+    if len(loaded) > MOST_PARTS:
+        raise TaskError(f"{path}, mix: more than {MOST_PARTS} tasks, with those of each mix in it")
     passed_on = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
     # A user's own data has no split and no seed: it is the same in every mix.
     passed_on_data = {"image_size": spec.image_size}
-    return MixTask(
-        spec,
-        [
-            load_task(
-                files[name],
-                task_dirs,
-                families,
-                _chain=chain,
-                **(passed_on_data if summary(files[name])["family"] == "data" else passed_on),
-            )
-            for name in spec.mix
-        ],
-    )
+
+    def part(name: str) -> Task:
+        over = passed_on_data if summary(files[name])["family"] == "data" else passed_on
+        return _load(files[name], task_dirs, families, over, above, loaded)
+
+    return MixTask(spec, [part(name) for name in spec.mix])
 
 
 def _parents() -> set[Path]:

@@ -79,7 +79,7 @@ class TaskFile(StrictModel):
     """The user's own images and questions."""
     split: Split = "test"
     """Which scenes: no two of train, val, test and probe share one."""
-    items: Annotated[int, Field(ge=1)] | None = None
+    items: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """How many samples; 2,000 for a family or a mix, all of the file for data."""
     seed: int = Field(0, ge=0)
     """Another seed gives other scenes of the same split."""

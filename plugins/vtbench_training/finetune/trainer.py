@@ -27,7 +27,8 @@ from vtbench.adapter import TrainableAdapter
 from vtbench.errors import VtbenchError, nearest
 from vtbench.registry import Registry
 from vtbench.runs.disk import disk, write_file
-from vtbench.runs.provenance import differing, git_commit, strict, versions
+from vtbench.runs.git_commit import git_commit
+from vtbench.runs.provenance import differing, strict, versions
 from vtbench_hf.checkpoint.loader import choose_device
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
