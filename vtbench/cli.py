@@ -105,7 +105,7 @@ def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
         return seen[-1]
 
     def failing(model: str, why: str) -> None:
-        say(f"vtbench: model {model!r} failed: {why}", err=True)
+        say(f"vtbench: model {model!r} failed: {single_line(_without_secrets(why))}", err=True)
 
     shared = {key: value for key, value in asdict(config).items() if key != "model"}
     try:

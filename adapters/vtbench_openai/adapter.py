@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from vtbench.console.terminal import warn
+from vtbench.console.terminal import visible, warn
 from vtbench.errors import AdapterError, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_openai.arguments import EndpointArguments
@@ -17,7 +17,7 @@ from vtbench_openai.event_loop import EventLoopThread, gather_outcomes
 from vtbench_openai.probe import Probe
 from vtbench_openai.ranking import choice_likelihoods, ranking_problem
 from vtbench_openai.request import generation_request, neutral_question, scoring_request, user_message
-from vtbench_openai.response import Response, answer_text, parse_response, printable
+from vtbench_openai.response import Response, answer_text, parse_response
 
 
 class OpenAIAdapter:
@@ -99,7 +99,7 @@ class OpenAIAdapter:
         A list may be incomplete (aliases, pages): the endpoint is then asked a question under this name.
         """
         settings, served = self._settings, await self._endpoint.models() or []
-        names = sorted(self._endpoint.hide(printable(entry["id"])) for entry in served)
+        names = sorted(self._endpoint.hide(visible(entry["id"])) for entry in served)
         if not settings.model:
             hint = f"one of {', '.join(names)}" if names else "the name of a model that it serves"
             raise AdapterError(f"model 'openai': {settings.base_url} needs model=NAME: {hint}")

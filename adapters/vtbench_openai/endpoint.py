@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vtbench.errors import AdapterError, ModelUnavailable, SampleError
+from vtbench.console.terminal import visible
+from vtbench.errors import AdapterError, ModelUnavailable, SampleError, escaped
 from vtbench.runs.secrets import SecretFilter, mask, secrets
 from vtbench_openai.arguments import EndpointArguments
 from vtbench_openai.connection import Connection, Lost
 from vtbench_openai.errors import Problem, access_error, lost_problem, problem_in
 from vtbench_openai.request import generation_request, neutral_question
-from vtbench_openai.response import escaped, parse_json, printable
+from vtbench_openai.response import parse_json
 from vtbench_openai.retry import backoff_seconds
 
 TIMEOUT_RETRIES = 2
@@ -204,7 +205,7 @@ class Endpoint:
 
     def _words(self, text: str) -> str:
         """Return a text of the endpoint for a message: without secrets, printable."""
-        return printable(escaped(mask(self._hide_in_messages(text))))
+        return visible(escaped(mask(self._hide_in_messages(text))))
 
     def _proxy(self) -> str:
         variable = self._connection.proxy

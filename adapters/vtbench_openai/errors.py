@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vtbench.errors import AdapterError, SampleError
+from vtbench.console.terminal import visible
+from vtbench.errors import AdapterError, SampleError, escaped
 from vtbench_openai.arguments import EndpointArguments
 from vtbench_openai.connection import Lost, Reply
-from vtbench_openai.response import decode, escaped, parse_json, printable
+from vtbench_openai.response import decode, parse_json
 from vtbench_openai.retry import is_transient
 
 _MESSAGE_LENGTH = 200
@@ -126,7 +127,7 @@ def error_message(body: str) -> str:
         text = found if isinstance(found, str) else json.dumps(found)
     except (ValueError, RecursionError):
         text = re.sub(r"<(script|style|head)\b.*?</\1>|<[^>]*>", " ", body[:10_000], flags=re.DOTALL | re.IGNORECASE)
-    text = printable(" ".join(escaped(text).split())) or "no message"
+    text = visible(" ".join(escaped(text).split())) or "no message"
     return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - 3] + "..."
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vtbench.errors import SampleError
+from vtbench.console.terminal import visible
+from vtbench.errors import SampleError, escaped
 
 FINISHED = {
     **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
@@ -147,24 +148,6 @@ def answer_text(response: Response) -> str:
     raise SampleError(f"the endpoint answered without text (finish_reason {response.finish_reason}, {tokens} tokens)")
 
 
-def escaped(text: str) -> str:
-    r"""Return a text with lone surrogates, half of a character that was cut, as escapes: no file can hold them.
-
-    >>> escaped("yes " + chr(0xD83D))
-    'yes \\ud83d'
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def printable(text: str) -> str:
-    r"""Return a text with everything that a terminal would not print as escapes.
-
-    >>> printable("a" + chr(27) + "[31m")
-    'a\\x1b[31m'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
-
-
 class _Repeated(ValueError):
     """A field occurs twice, with different values."""
 
@@ -188,7 +171,7 @@ def _malformed(problem: str, body: Any, hide: Callable[[str], str]) -> SampleErr
 
 def _begin(text: str, hide: Callable[[str], str]) -> str:
     """Return how a text begins; secrets are removed before it is cut, or a half of one would be left."""
-    return f"it begins '{printable(' '.join(hide(escaped(text[:10_000])).split())[:80])}'"
+    return f"it begins '{visible(' '.join(hide(escaped(text[:10_000])).split())[:80])}'"
 
 
 def _split(content: Any, body: Any, hide: Callable[[str], str]) -> tuple[list[str], list[str], list[str]]:
@@ -231,7 +214,7 @@ def _finish_reason(value: Any, hide: Callable[[str], str]) -> str | None:
         value = value.get("type")
     if not isinstance(value, str) or not value:
         return None
-    return FINISHED.get(value.lower(), printable(hide(escaped(value)))[:80])
+    return FINISHED.get(value.lower(), visible(hide(escaped(value)))[:80])
 
 
 def _count(value: Any) -> int | None:
