@@ -195,7 +195,7 @@ def ls_runs(output: str, as_json: bool) -> None:
 @click.option("--allow-code", is_flag=True, help="Run the Python code that an imported task names.")
 @click.pass_obj
 def validate(registry: Registry, task: str | None, schema: bool, allow_code: bool) -> None:
-    """Check a task file, or FORMAT:FILE: its keys, its metrics, and its first samples."""
+    """Check a task file, FORMAT:FILE, or all tasks of a group or glob: keys, metrics, and the first samples."""
     if schema:
         from vtbench.task.schema import json_schema
 
@@ -205,12 +205,12 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
         raise click.UsageError("name a task file, or ask for --schema")
     from vtbench.engine.setup import RunPlan
 
-    (loaded,) = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
-    for index in range(min(8, len(loaded))):
-        loaded.sample(index)
-    sample = loaded.sample(0)
-    say(f"{task}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
-    say(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
+    for loaded in RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks:
+        for index in range(min(8, len(loaded))):
+            loaded.sample(index)
+        sample, where = loaded.sample(0), task if task.endswith(loaded.name) else f"{task}: {loaded.name}"
+        say(f"{where}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
+        say(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
 
 
 @app.command()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vtbench.runs.json_file import read_object
 from vtbench.runs.reader import read_records, read_run
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
@@ -29,14 +29,7 @@ class StoredRun:
         Raises:
             AnalysisError: the file is missing or broken.
         """
-        file = self.path / "results.json"
-        try:
-            found: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise AnalysisError(f"{file}: cannot be read: {error.strerror}; --resume makes it again") from error
-        except ValueError as error:
-            raise AnalysisError(f"{file}: broken: {error}; --resume makes it again") from error
-        return found
+        return read_object(self.path / "results.json", AnalysisError, "--resume makes it again")
 
     @property
     def tasks(self) -> list[str]:

@@ -30,7 +30,22 @@ NUMBERS = ("", " ", "x", "nan", "inf", "0x10", "[1]", "1:30", "None")
 """No option for a number takes these."""
 DOUBTFUL_NUMBERS = ("-1", "0", "1e400", "9" * 400, "-0.0", "1.5", "١٢")
 """Some do."""
-TEXTS = ("", "nosuch", "é\u202e\x1b[31m[red]", "a" * 5000, "\udcff", ":", "=", ",", "a:b=c", "[", "'", "{x: &a *a}", "-", "%s")
+TEXTS = (
+    "",
+    "nosuch",
+    "é\u202e\x1b[31m[red]",
+    "a" * 5000,
+    "\udcff",
+    ":",
+    "=",
+    ",",
+    "a:b=c",
+    "[",
+    "'",
+    "{x: &a *a}",
+    "-",
+    "%s",
+)
 FILES = ("missing", "directory", "empty", "binary", "latin", "list.json", "number.json", "torn.json", "deep.json",
          "bomb.yaml", "empty/inside", "n" * 300, "broken-run", "listed-run", "torn.npy", "object.npy")  # fmt: skip
 SECONDS = 20
@@ -51,6 +66,8 @@ BASES: dict[str, tuple[str, ...]] = {
     "train": ("--task", "coarse", "--device", "tpu", "--output", "{out}"),
 }
 """A command line of each command, to which one bad part is added; a command that is not here gets the bad part alone."""
+PLAIN = ("class", "json", "vtbench")
+"""Names that a task may have, and a package may not."""
 FIRST = {"init": (("nosuch", "x"), ("adapter", "{value}"), ("metric", "{value}"), ("task", "{value}"))}
 
 
@@ -67,9 +84,11 @@ class Line:
     @property
     def label(self) -> str:
         """The line, short enough for the name of a test."""
-        return " ".join(word if len(word) < 40 else f"{word[:12]}({len(word)})" for word in self.words).encode(
-            "ascii", "backslashreplace"
-        ).decode()
+        return (
+            " ".join(word if len(word) < 40 else f"{word[:12]}({len(word)})" for word in self.words)
+            .encode("ascii", "backslashreplace")
+            .decode()
+        )
 
 
 def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -90,7 +109,9 @@ def tree() -> click.Group:
 
 def catalogue() -> list[Line]:
     """Return all bad command lines."""
-    lines = [Line((word,), word != "") for word in ("", "nosuch", "--nosuch", "-x", "é\u202e", "ls nosuch", "--debug=1")]
+    lines = [
+        Line((word,), word != "") for word in ("", "nosuch", "--nosuch", "-x", "é\u202e", "ls nosuch", "--debug=1")
+    ]
     for words, command in commands(tree()):
         base = BASES.get(words[0], ())
         lines.append(Line((*words, "--nosuch"), True, "--nosuch"))
@@ -102,8 +123,27 @@ def catalogue() -> list[Line]:
                 lines += [Line((*words, value)) for value in (*TEXTS, *FILES)]
                 lines += [Line((*words, value, "nosuch"), words[0] != "init") for value in FILES]
     for words in FIRST["init"]:
-        values = ("", ".", "../x", "/abs", "a/b", "CON", "é", "1a", "a.b", "class", "json", "vtbench", "n" * 300, "a\x1b[31m", "-a")
-        lines += [Line(("init", *(w.format(value=value) for w in words)), True) for value in values if value != "-a"]
+        values = (
+            "",
+            ".",
+            "../x",
+            "/abs",
+            "a/b",
+            "CON",
+            "é",
+            "1a",
+            "a.b",
+            "class",
+            "json",
+            "vtbench",
+            "n" * 300,
+            "a\x1b[31m",
+            "-a",
+        )
+        lines += [
+            Line(("init", *(word.format(value=value) for word in words)), words[0] != "task" or value not in PLAIN)
+            for value in values
+        ]
     return list(dict.fromkeys(lines))
 
 

@@ -19,6 +19,7 @@ from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
 from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts, scores_by_kind
+from vtbench.runs.json_file import read_object
 from vtbench.runs.reader import read_records, read_run
 from vtbench.types import Task
 
@@ -97,12 +98,9 @@ def scores_table(rows: Sequence[Mapping[str, Any]], model: str) -> str:
 def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return run.json and results.json."""
     run = read_run(path)
-    try:
-        return run, json.loads((path / "results.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ResultsError(f"{path}: no results yet; finish the run with --resume {path}") from error
-    except ValueError as error:
-        raise ResultsError(f"{path / 'results.json'}: broken: {error}") from error
+    if not (path / "results.json").exists():
+        raise ResultsError(f"{path}: no results yet; finish the run with --resume {path}")
+    return run, read_object(path / "results.json", ResultsError)
 
 
 def _rendered(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from vtbench.errors import ResultsError
+from vtbench.runs.json_file import read_object
 from vtbench.types import Record
 
 
@@ -23,13 +24,9 @@ def read_run(path: Path) -> dict[str, Any]:
     Raises:
         ResultsError: `path` has no run, or its run.json is broken.
     """
-    try:
-        run: dict[str, Any] = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ResultsError(f"{path}: not a run's directory (no run.json); `vtbench ls runs` lists them") from error
-    except ValueError as error:
-        raise ResultsError(f"{path / 'run.json'}: broken: {error}") from error
-    return run | {"path": str(path)}
+    if not (path / "run.json").exists():
+        raise ResultsError(f"{path}: not a run's directory (no run.json); `vtbench ls runs` lists them")
+    return read_object(path / "run.json", ResultsError) | {"path": str(path)}
 
 
 def runs(parent: Path) -> list[dict[str, Any]]:

@@ -225,7 +225,7 @@ def write_file(path: Path, text: str) -> Path:
     """Write a file atomically (through a temporary file), and return its path."""
     with disk(path):
         temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # of a lone surrogate: its escape in JSON
         temporary.replace(path)
     return path
 

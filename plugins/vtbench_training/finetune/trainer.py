@@ -27,6 +27,7 @@ from vtbench.adapter import TrainableAdapter
 from vtbench.errors import VtbenchError, nearest
 from vtbench.registry import Registry
 from vtbench.runs.git_commit import git_commit
+from vtbench.runs.json_file import read_object
 from vtbench.runs.provenance import differing, strict, versions
 from vtbench.runs.writer import disk, write_file
 from vtbench_hf.checkpoint.loader import choose_device
@@ -201,10 +202,10 @@ def _claim(
     keys = json.loads(json.dumps(strict(asdict(config) | derived | {"tasks": items.config()})))
     path = directory / f"{NAME}.json"
     if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))["config"]
+        there = read_object(path, hint="remove it, or choose another directory").get("config")
         if there != keys:
             raise VtbenchError(
-                f"{path}: another config was trained here, which differs in {', '.join(differing(keys, there))}; "
+                f"{path}: another config was trained here, which differs in {', '.join(differing(keys, there if isinstance(there, dict) else {}))}; "
                 "give these the same values, or choose another directory"
             )
         return
