@@ -205,11 +205,12 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
         raise click.UsageError("name a task file, or ask for --schema")
     from vtbench.engine.setup import RunPlan
 
-    for loaded in RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks:
+    found = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
+    for loaded in found:
         for index in range(min(8, len(loaded))):
             loaded.sample(index)
-        sample, where = loaded.sample(0), task if task.endswith(loaded.name) else f"{task}: {loaded.name}"
-        say(f"{where}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
+        sample, name = loaded.sample(0), task if len(found) == 1 else loaded.name
+        say(f"{name}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
         say(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
 
 

@@ -151,9 +151,11 @@ def _claim_directory(plan: Plan, directory: Path) -> dict[str, Any]:
     path, settings = directory / "plan.json", strict(plan.document())
     if path.exists():
         stored = read_object(path, StudyError, "remove it, or choose another --output")
-        if stored.get("plan") != settings:
+        there = stored.get("plan")
+        if there != settings:
+            differences = differing(settings, there if isinstance(there, dict) else {})
             raise StudyError(
-                f"{path}: this is another study, which differs in {', '.join(differing(settings, stored.get('plan') or {}))}; "
+                f"{path}: this is another study, which differs in {', '.join(differences)}; "
                 "use the same settings, or another directory"
             )
         facts: dict[str, Any] = stored.get("facts") or {}

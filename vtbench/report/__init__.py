@@ -6,7 +6,6 @@ escaped: by the templates in HTML, as JSON that cannot end its script element, a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -204,8 +204,9 @@ def _claim(
     if path.exists():
         there = read_object(path, hint="remove it, or choose another directory").get("config")
         if there != keys:
+            differences = differing(keys, there if isinstance(there, dict) else {})
             raise VtbenchError(
-                f"{path}: another config was trained here, which differs in {', '.join(differing(keys, there if isinstance(there, dict) else {}))}; "
+                f"{path}: another config was trained here, which differs in {', '.join(differences)}; "
                 "give these the same values, or choose another directory"
             )
         return
