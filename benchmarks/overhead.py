@@ -1,10 +1,10 @@
 """What the harness costs: `vtbench run` beside a bare loop over `model.generate`, same samples and batch size, in turn.
 
-    python benchmarks/overhead.py [--items 512] [--batch-size 32] [--rounds 3]
+    python benchmarks/overhead.py [--items 512] [--batch-size 32] [--rounds 3] [--no-report]
 
 The bare loop draws the images, calls the processor and plain `model.generate`, and keeps the text: nothing is scored
-or written. `vtbench run` does the same questions with its accuracy metric, its records and its results. Loading the
-model is left out of both.
+or written. `vtbench run` does the same questions with its accuracy metric, its records, its results and, unless told
+otherwise, its report. Loading the model is left out of both.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def bare(model: torch.nn.Module, processor: object, items: int, batch_size: int)
     return time.perf_counter() - began
 
 
-def harness(items: int, batch_size: int) -> float:
+def harness(items: int, batch_size: int, report: bool) -> float:
     """Return the seconds of `vtbench run`, from its first sample on."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as output:
@@ -75,6 +75,7 @@ def harness(items: int, batch_size: int) -> float:
             limit=items,
             batch_size=batch_size,
             metrics=["accuracy"],
+            report=report,
             output=str(Path(output)),
             listener=clock,
         )
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=512)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--report", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     keep_freed_memory()  # for both, so that the memory allocator is not what is compared
     model = AutoModelForImageTextToText.from_pretrained(WEIGHTS, dtype=torch.float32).eval()
@@ -96,11 +98,15 @@ def main() -> None:
     for number in range(options.rounds):
         alone, whole = (
             bare(model, processor, options.items, options.batch_size),
-            harness(options.items, options.batch_size),
+            harness(options.items, options.batch_size, options.report),
         )
         ratios.append(whole / alone)
         print(f"round {number + 1}: bare loop {alone:.2f} s, vtbench run {whole:.2f} s, ratio {ratios[-1]:.2f}")
-    print(f"median ratio {statistics.median(ratios):.2f} ({options.items} items, batch size {options.batch_size})")
+    with_report = "with" if options.report else "without"
+    print(
+        f"median ratio {statistics.median(ratios):.2f} ({options.items} items, batch size {options.batch_size}, "
+        f"{with_report} report)"
+    )
 
 
 if __name__ == "__main__":

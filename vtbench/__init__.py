@@ -133,6 +133,7 @@ def run(
     track: Sequence[str] | str | None = None,
     output: str | Path | None = None,
     resume: bool | str | Path | None = None,
+    retry_failed: bool | None = None,
     max_failed: float | None = None,
     json: bool | None = None,
     executor: str | None = None,
@@ -163,6 +164,8 @@ def run(
         track: trackers that receive the summary.
         output: parent directory of the run's directory.
         resume: True to continue the newest run of the same config, or the path of a run.
+        retry_failed: with `resume`, whether all failed samples are asked again, or none; None: those with an error that
+            may pass.
         max_failed: fraction of samples that may fail before `exit_status` is 1.
         json: used by the command line only.
         executor: where the model runs.
@@ -185,8 +188,8 @@ def run(
 
 _FIELDS = (
     "model", "tasks", "model_args", "limit", "batch_size", "device", "dtype", "split", "metrics", "seed", "budget",
-    "budget_sweep", "allow_code", "track", "output", "resume", "max_failed", "json", "executor", "check_batching",
-    "report",
+    "budget_sweep", "allow_code", "track", "output", "resume", "retry_failed", "max_failed", "json", "executor",
+    "check_batching", "report",
 )  # fmt: skip
 """Parameters of `run` that are fields of `RunConfig`; a test compares the two."""
 

@@ -12,6 +12,7 @@ import os
 import select
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import shell_complete
 
-from vtbench.config import LISTS, RunConfig, checked, load, model_names
+from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
 from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
-from vtbench.console.terminal import say, single_line
-from vtbench.errors import VtbenchError, one_line
+from vtbench.console.terminal import say, single_line, warn
+from vtbench.errors import TaskError, VtbenchError, one_line
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
 from vtbench.settings import parse_settings
@@ -104,7 +105,7 @@ def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
         return seen[-1]
 
     def failing(model: str, why: str) -> None:
-        say(f"vtbench: model {model!r} failed: {why}", err=True)
+        say(f"vtbench: model {model!r} failed: {single_line(_without_secrets(why))}", err=True)
 
     shared = {key: value for key, value in asdict(config).items() if key != "model"}
     try:
@@ -181,12 +182,18 @@ def ls_runs(output: str, as_json: bool) -> None:
     """Runs, newest first."""
     from vtbench.runs.reader import runs
 
-    rows = []
-    for found in runs(Path(output)):
+    rows: list[dict[str, Any]] = []
+    broken: list[dict[str, Any]] = []
+
+    def skipped(path: Path, why: str) -> None:
+        click.echo(f"vtbench: left out {why}", err=True)
+        broken.append({"run": str(path), "model": None, "samples": None, "state": "broken"})
+
+    for found in runs(Path(expanded(output, "--output")), skipped):
         samples = sum(task["samples"] for task in found["tasks"].values())
         state = "done" if found.get("finished") else "unfinished"
         rows.append({"run": found["path"], "model": found["config"]["model"], "samples": samples, "state": state})
-    show_listing(rows, as_json)
+    show_listing(rows + broken, as_json)
 
 
 @app.command()
@@ -204,9 +211,14 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
     if task is None:
         raise click.UsageError("name a task file, or ask for --schema")
     from vtbench.engine.setup import RunPlan
+    from vtbench.task.checking import row_problems
 
     found = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
     for loaded in found:
+        if problems := row_problems(loaded):
+            rest = len(problems) - 1
+            more = f"; {rest} more row{'s have faults' if rest > 1 else ' has a fault'}" if rest else ""
+            raise TaskError(f"{problems[0]}{more}")
         for index in range(min(8, len(loaded))):
             loaded.sample(index)
         sample, name = loaded.sample(0), task if len(found) == 1 else loaded.name
@@ -244,9 +256,9 @@ def check(registry: Registry, model_args: str, device: str, dtype: str, as_json:
 def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
     """Write report.html of a run again from its stored records, with the scores of other runs beside its own."""
     from vtbench.report import render
-    from vtbench.runs.writer import write_file
+    from vtbench.runs.disk import write_file
 
-    page = render(Path(run), [Path(other) for other in others], registry.report_sections())
+    page = render(Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn)
     say(write_file(Path(run) / "report.html", page))
 
 
@@ -265,6 +277,8 @@ def init(registry: Registry, what: str, name: str, output: str) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    # What Pillow warns of is a failed sample with its reason, or changes no pixel.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode gets escapes, not an exception
@@ -301,7 +315,7 @@ def _status(arguments: list[str], registry: Registry | None, debug: bool) -> int
         if isinstance(error, BrokenPipeError):
             raise
         if debug:
-            say("".join(traceback.format_exception(error)).rstrip(), err=True)
+            say(_without_secrets("".join(traceback.format_exception(error))).rstrip(), err=True)
         message = _message(error)
     except click.ClickException as error:
         message = error.format_message()
@@ -312,10 +326,21 @@ def _status(arguments: list[str], registry: Registry | None, debug: bool) -> int
         message += f" (`{context.command_path} --help` shows the usage)" if context else ""
     except click.exceptions.Exit as exit:
         return exit.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # click takes it for an interrupt at a prompt, and vtbench has none
+            raise error.__cause__ from None
         return 130
-    say(f"vtbench: {single_line(message)}", err=True)
+    except KeyboardInterrupt:
+        return 130
+    say(f"vtbench: {single_line(_without_secrets(message))}", err=True)
     return 2
+
+
+def _without_secrets(message: str) -> str:
+    """Return a message without the environment's keys, and without what has the form of one."""
+    from vtbench.runs.secrets import SecretFilter, environment_secrets, mask
+
+    return mask(SecretFilter(environment_secrets())(message))
 
 
 def _message(error: BaseException) -> str:

@@ -57,6 +57,9 @@ class RunConfig:
     ] = field(default_factory=list)
     output: Annotated[str, "Parent directory of the run's directory."] = "results"
     resume: Annotated[bool | str, "Continue the newest run of the same config, or the run at this path."] = False
+    retry_failed: Annotated[
+        bool | None, "With --resume: ask all failed samples again, or none; by default those with a passing error."
+    ] = None
     max_failed: Annotated[
         Annotated[float, Ge(0), Le(1)], "Fraction of samples that may fail before the exit status is 1."
     ] = 0.0
@@ -115,6 +118,9 @@ def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) 
             values[key] = values[key].split(",") if key == "tasks" else split_specs(values[key])
         if isinstance(values.get(key), (list, tuple)):
             values[key] = [p.strip() if isinstance(p, str) else p for p in map(_as_text, values[key]) if p != ""]
+    for key in ("output", "resume"):
+        if isinstance(values.get(key), str):
+            values[key] = expanded(values[key], name_of(key))
     if isinstance(values.get("model_args"), str):
         values["model_args"] = parse_settings(values["model_args"])
     if isinstance(values.get("budget_sweep"), str):
@@ -132,6 +138,18 @@ def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) 
             f"{name_of('budget_sweep')}: a sweep compares with the whole image; leave {name_of('budget')} out"
         )
     return config
+
+
+def expanded(path: str, label: str) -> str:
+    """Return a path with `~` and `~user` expanded, as a shell does only at the start of a word.
+
+    Raises:
+        VtbenchError: there is no such user.
+    """
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError as error:
+        raise VtbenchError(f"{label}: {path}: there is no home directory of this name") from error
 
 
 def _as_text(path: Any) -> Any:

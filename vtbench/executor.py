@@ -61,6 +61,9 @@ class BatchResult:
     """The type of each record's error; None if the sample was answered."""
     previews: tuple[Preview, ...] = ()
     """Previews of the samples that the report will show."""
+    unavailable: str | None = None
+    """Why the model went away (`ModelUnavailable`) before it answered the whole batch; `records` has what it answered,
+    and the run ends."""
 
 
 @dataclass(frozen=True, slots=True)

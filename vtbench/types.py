@@ -22,6 +22,9 @@ Capability = Literal["generate", "rank", "visual_tokens", "budget", "train"]
 """Optional abilities of an adapter: generate answers, rank given ones, return visual tokens, answer from a part of them
 (`vtbench.budget`), be fine-tuned."""
 
+AnswerType = Literal["choice", "text", "graph"]
+"""The form of an answer: one of the choices, free text, or a scene graph in the line grammar of vtbench."""
+
 Observation = Mapping[str, Any]
 """What a metric stores about one sample. Numbers, strings and short lists go to the sample's line of samples.jsonl,
 numpy arrays to the metric's own file under visual/. Everything but the arrays is JSON-able."""
@@ -42,7 +45,7 @@ class Sample:
     choices: tuple[str, ...] = ()
     """The closed set of answers, for ranking; empty if the answer is open."""
     kind: str = ""
-    """Kind of question, e.g. `colour` or `left`, for breakdowns."""
+    """Kind of question, e.g. `colour` or `left`, for breakdowns. It is data, and decides nothing."""
     cluster: str = ""
     """Samples of one cluster share a scene (a minimal pair, for example), and intervals are clustered by it. Empty: a
     cluster of its own."""
@@ -53,6 +56,8 @@ class Sample:
     """Further facts for metrics and reports, JSON-able (the signed offset of a `precise_offset` item, for example)."""
     references: tuple[str, ...] = ()
     """Further right answers, beside `target`; an answer is right if it fits one of them."""
+    answer_type: AnswerType | None = None
+    """The form of the answer, which decides what metrics apply; None: `choice` with choices, else `text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ class Record:
     """sha256 of each image's decoded RGB bytes."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    answer_type: AnswerType | None = None
     output: str | None = None
     finish_reason: str | None = None
     """That of `Output`: `length` if the answer was cut."""

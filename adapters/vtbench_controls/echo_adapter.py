@@ -58,7 +58,10 @@ class Echo:
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
         """Return the text."""
         counted = self._token_counts(samples, budget)
-        return [replace(output, text=self._answer(sample)) for sample, output in zip(samples, counted, strict=True)]
+        return [
+            replace(output, text=self._answer(sample), finish_reason="stop")
+            for sample, output in zip(samples, counted, strict=True)
+        ]
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
         """Return log-probabilities with most of the mass on the choice in the text; uniform if it names none."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vtbench.errors import AdapterError, SampleError
-from vtbench.scoring.normalise import parse_answer
+from vtbench.scoring.choices import parse_answer
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_controls.perturbation import SwappedImages
 from vtbench_controls.question_solver import solve
@@ -55,7 +55,7 @@ class SymbolicControl:
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         """Return the answers as text."""
-        return [Output(text=self.answer(sample)) for sample in samples]
+        return [Output(text=self.answer(sample), finish_reason="stop") for sample in samples]
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         """Return log-probabilities with most of the mass on the same answer; every choice counts as one token."""

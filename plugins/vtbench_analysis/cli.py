@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -24,6 +24,7 @@ def compare(runs: tuple[str, ...], output: str | None, as_json: bool) -> None:
     from vtbench_analysis.comparison.run_comparison import compare as compare_runs
 
     comparison = compare_runs(runs)
+    _warn(comparison.remarks)
     if as_json:
         say(json.dumps(comparison.document, allow_nan=False))
     else:
@@ -41,6 +42,7 @@ def diagnose(run: str, output: str | None, as_json: bool) -> None:
     from vtbench_analysis.diagnosis.run_diagnosis import diagnose as diagnose_run
 
     diagnosis = diagnose_run(run)
+    _warn([text for task in diagnosis.run.tasks for text in diagnosis.run.remarks(task)])
     if as_json:
         say(json.dumps(diagnosis.document, allow_nan=False))
     else:
@@ -48,8 +50,13 @@ def diagnose(run: str, output: str | None, as_json: bool) -> None:
     _write(output, lambda: diagnosis_page(diagnosis))
 
 
+def _warn(remarks: Sequence[str]) -> None:
+    for text in remarks:
+        click.echo(f"vtbench: warning: {text}", err=True)
+
+
 def _write(output: str | None, page: Callable[[], str]) -> None:
     if output:
-        from vtbench.runs.writer import write_file
+        from vtbench.runs.disk import write_file
 
         say(f"written  {write_file(Path(output), page())}", err=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vtbench.runs.json_file import read_object
-from vtbench.runs.reader import read_records, read_run
+from vtbench.runs.reader import StoredTask, read_results, read_run, read_task
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
 
@@ -21,15 +20,16 @@ class StoredRun:
     path: Path
     facts: Mapping[str, Any]
     """Contents of run.json."""
+    _read: dict[str, StoredTask] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def results(self) -> Mapping[str, Any]:
         """Contents of results.json.
 
         Raises:
-            AnalysisError: the file is missing or broken.
+            ResultsError: the file is missing or broken.
         """
-        return read_object(self.path / "results.json", AnalysisError, "--resume makes it again")
+        return read_results(self.path)
 
     @property
     def tasks(self) -> list[str]:
@@ -37,8 +37,22 @@ class StoredRun:
         return list(self.facts["tasks"])
 
     def records(self, task: str) -> list[Record]:
-        """Return the task's records sorted by index, failed ones included."""
-        return sorted(read_records(self.path, task), key=lambda record: record.index)
+        """Return the task's whole records sorted by index, failed ones included."""
+        return list(self._stored(task).records)
+
+    def samples(self, task: str) -> int:
+        """Return the number of the task's samples, those without whole records included."""
+        number: int = self.facts["tasks"][task]["samples"]
+        return number
+
+    def remarks(self, task: str) -> list[str]:
+        """Say in one line each which samples are missing from the run's files, or there twice."""
+        return self._stored(task).remarks(self.samples(task))
+
+    def _stored(self, task: str) -> StoredTask:
+        if task not in self._read:
+            self._read[task] = read_task(self.path, task)
+        return self._read[task]
 
     def scores(self, task: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the task's scores as results.json stores them."""

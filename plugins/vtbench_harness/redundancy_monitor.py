@@ -15,8 +15,9 @@ from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, Prepared
 from vtbench.engine.inference import fit_on_first
 from vtbench.errors import VtbenchError
 from vtbench.metric import Batch
-from vtbench.runs.provenance import redact, strict
-from vtbench.runs.writer import write_file
+from vtbench.runs.disk import write_file
+from vtbench.runs.provenance import strict
+from vtbench.runs.secrets import redact
 from vtbench.types import Observation, Record, Sample, Score
 from vtbench_harness.errors import HarnessError
 from vtbench_harness.harness_task import HarnessTask

@@ -23,8 +23,8 @@ import vtbench
 from vtbench.console.progress import Listener
 from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError
+from vtbench.runs.disk import write_file
 from vtbench.runs.reader import runs
-from vtbench.runs.writer import write_file
 from vtbench_study.model_results import finished_run
 from vtbench_study.plan import Cell, Plan
 

@@ -23,10 +23,10 @@ from vtbench.engine.local import Local
 from vtbench.errors import AdapterError, VtbenchError, nearest
 from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
+from vtbench.runs.disk import disk, write_file
 from vtbench.runs.git_commit import git_commit
 from vtbench.runs.json_file import read_object
 from vtbench.runs.provenance import differing, strict, versions
-from vtbench.runs.writer import disk, write_file
 from vtbench.scenes.items import BENCHMARK
 from vtbench.task.catalog import find_task_files
 from vtbench_hf.checkpoint.config import checked_model_type, is_offline
@@ -150,7 +150,7 @@ def _claim_directory(plan: Plan, directory: Path) -> dict[str, Any]:
     """
     path, settings = directory / "plan.json", strict(plan.document())
     if path.exists():
-        stored = read_object(path, StudyError, "remove it, or choose another --output")
+        stored = read_object(path, StudyError, "; remove it, or choose another --output")
         there = stored.get("plan")
         if there != settings:
             differences = differing(settings, there if isinstance(there, dict) else {})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import number, spending
+from vtbench.console.formatting import number, spending, unusable_answers
 from vtbench.console.terminal import open_console, say, single_line, visible
 
 if TYPE_CHECKING:
@@ -64,11 +64,16 @@ def show_scores(result: RunResult, stderr: bool) -> None:
         console.print(table)
         for metric, reason in reasons.items():
             print_line(console, f"left out {metric}: {reason}")
+    for task, shares in result.document.get("answers", {}).items():
+        limit = result.document["configs"][task].get("max_new_tokens")
+        print_line(console, f"{task}: {unusable_answers(shares, limit)}", style="yellow")
     for task, spent in result.document.get("spent", {}).items():
         print_line(console, f"{task}: {spending(spent)}")
     for task, failed in result.document["failed"].items():
         if failed:
-            print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors", style="red")
+            again = result.document.get("transient", {}).get(task)
+            cure = f"; {again} of them may be answered later: --resume asks them again" if again else ""
+            print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors{cure}", style="red")
     print_line(console, f"written  {result.path}")
 
 

@@ -135,7 +135,7 @@ def to_records(
     prepared = {id(m.sample): m for m in batch}
     for m in batch:
         if isinstance(m.sample, Failure):
-            name = f"{task.name}/{m.index}"
+            name = getattr(m.sample.error, "sample_id", None) or f"{task.name}/{m.index}"
             yield (
                 Record(
                     task.name, name, m.index, prompt="", target="", error=str(m.sample), transient=m.sample.transient
@@ -152,6 +152,7 @@ def to_records(
                 "prompt",
                 "target",
                 "references",
+                "answer_type",
                 "choices",
                 "kind",
                 "cluster",

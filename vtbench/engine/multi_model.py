@@ -121,7 +121,7 @@ def _own_runs(configs: Sequence[RunConfig], tasks: Sequence[Task]) -> list[RunCo
 
     The error of the first then names the keys in which the stored runs differ.
     """
-    there = [_asked(run["keys"], run["config"]["metrics"]) for run in runs(Path(configs[0].output))]
+    there = [_asked(run["keys"], run["config"].get("metrics")) for run in runs(Path(configs[0].output))]
     begun = [_asked(deciding(config, tasks, {}, {}), config.metrics) in there for config in configs]
     if not any(begun):
         return list(configs)

@@ -195,10 +195,12 @@ def task_locations(wanted: Sequence[str], registry: Registry) -> list[str]:
         matching: list[str | Path]
         if split_location(name):
             matching = [name]
+        elif grouped := [file for file in files.values() if name in summary(file)["groups"]]:
+            if name in files:
+                raise VtbenchError(f"{name!r} is a task ({files[name]}) and a group of tasks: give the task's file")
+            matching = [*grouped]
         elif name in files:
             matching = [files[name]]
-        elif grouped := [file for file in files.values() if name in summary(file)["groups"]]:
-            matching = [*grouped]
         elif name.endswith((".yaml", ".yml")) or "/" in name:
             if not Path(name).is_file():
                 raise VtbenchError(f"{name}: no such task file")

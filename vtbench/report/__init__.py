@@ -7,19 +7,18 @@ escaped: by the templates in HTML, as JSON that cannot end its script element, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from vtbench.errors import ResultsError
 from vtbench.report.page import environment
 from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
 from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts, scores_by_kind
-from vtbench.runs.json_file import read_object
-from vtbench.runs.reader import read_records, read_run
+from vtbench.runs.reader import read_results, read_run, read_task
 from vtbench.types import Task
 
 __all__ = ["environment", "render", "scores_table"]
@@ -36,6 +35,7 @@ def render(
     sections: Mapping[str, Section] | None = None,
     shown: int = SHOWN,
     tasks: Sequence[Task] = (),
+    warn: Callable[[str], None] = lambda text: None,
 ) -> str:
     """Return the report of the run at `path`.
 
@@ -46,14 +46,21 @@ def render(
             with its error.
         shown: maximal number of samples in the page's table.
         tasks: tasks of the run that are loaded already; others are loaded if images must be made again.
+        warn: called with each line about samples that are missing from the run's files, or there twice. The page has
+            them too.
 
     Raises:
         ResultsError: there is no run, or it has no results yet.
     """
     run, document = _finished(path)
     compared = other_runs([_finished(other) for other in others])
-    records = {name: list(read_records(path, name)) for name in document["results"]}
+    stored = {name: read_task(path, name) for name in document["results"]}
+    remarks = [text for name, task in stored.items() for text in task.remarks(run["tasks"][name]["samples"])]
+    for text in remarks:
+        warn(text)
+    records = {name: task.records for name, task in stored.items()}
     samples = sample_table(records, run, shown, {task.name: task for task in tasks})
+    samples = replace(samples, notes=(*remarks, *samples.notes))
     image = next((row["images"][0] for row in samples.static_rows if row["images"]), "")
     parts = [
         {
@@ -66,6 +73,7 @@ def render(
             "left_out": document["left_out"][name],
             "counts": document["n-samples"][name],
             "failed": document["failed"][name],
+            "answers": document.get("answers", {}).get(name, {}),  # runs before scoring version 3 have none
         }
         for name, scores in document["scores"].items()
     ]
@@ -96,10 +104,7 @@ def scores_table(rows: Sequence[Mapping[str, Any]], model: str) -> str:
 
 def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return run.json and results.json."""
-    run = read_run(path)
-    if not (path / "results.json").exists():
-        raise ResultsError(f"{path}: no results yet; finish the run with --resume {path}")
-    return run, read_object(path / "results.json", ResultsError)
+    return read_run(path), read_results(path)
 
 
 def _rendered(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ def sample_table(
                     cut(record.id, LONGEST_NAME, _REST),
                     cut(record.prompt, rest=_REST),
                     None if record.output is None else cut(record.output, rest=_REST),
-                    cut(record.target, rest=_REST),
+                    cut(" or ".join((record.target, *record.references)), rest=_REST),
                     _result(record),
                     kinds.of(record.kind),
                     [cues.of(cue) for cue in seen.cues],
@@ -112,16 +112,16 @@ def sample_table(
 
 
 def is_right(record: Record) -> bool:
-    """Return whether the sample counts as right: by the first metric with a verdict, else if text equals target."""
+    """Return whether the sample counts as right: by the first metric with a verdict, else by its text."""
     for observation in record.scores.values():
         for verdict in _VERDICTS:
             if verdict in observation:
                 return bool(observation[verdict] == 1)
-    return record.output is not None and record.output.strip() == record.target
+    return record.output is not None and record.output.strip() in (record.target, *record.references)
 
 
 def target_probability(record: Record) -> float | None:
-    """Return the probability of the true answer among the choices; None if the model did not rank them.
+    """Return the probability of the true answers among the choices; None if the model did not rank them.
 
     >>> record = Record("t", "t/0", 0, "?", "yes", choices=("yes", "no"), logprobs=(-1.0, -1.0))
     >>> target_probability(record)
@@ -133,7 +133,8 @@ def target_probability(record: Record) -> float | None:
     if not math.isfinite(top):
         return None
     weights = [math.exp(value - top) for value in record.logprobs]
-    return weights[record.choices.index(record.target)] / sum(weights)
+    right = {record.target, *record.references}
+    return sum(w for w, choice in zip(weights, record.choices, strict=True) if choice in right) / sum(weights)
 
 
 def score_columns(records: Sequence[Record]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Identifies a run: its digest, the versions of packages and plugins, and the redaction of secrets.
+"""Identifies a run: its digest, and the versions of packages and plugins.
 
 Two runs with the same digest give the same scores, so one may continue where the other stopped.
 """
@@ -17,48 +17,33 @@ from importlib import metadata
 from typing import Any
 
 from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
-from vtbench.errors import plugin_errors
+from vtbench.errors import escaped, plugin_errors
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
 from vtbench.runs.git_commit import git_commit
+from vtbench.runs.secrets import redact
 from vtbench.scoring import SCORING_VERSION
 from vtbench.types import Task
 
-_SECRET = re.compile(r"key|token(?!iz)|secret|password", re.IGNORECASE)
-HIDDEN = "***"
-
-
-def redact(value: Any) -> Any:
-    """Return data with strings hidden whose key names a secret (*key*, *token*, *secret*, *password*)."""
-    if isinstance(value, Mapping):
-        return {
-            key: HIDDEN if isinstance(item, str) and _SECRET.search(str(key)) else redact(item)
-            for key, item in value.items()
-        }
-    return [redact(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def secrets(value: Any) -> set[str]:
-    """Return the strings that `redact` hides, to remove them from messages too."""
-    if isinstance(value, Mapping):
-        here = {item for key, item in value.items() if isinstance(item, str) and _SECRET.search(str(key))}
-        return here.union(*(secrets(item) for item in value.values()))
-    return set().union(*(secrets(item) for item in value)) if isinstance(value, (list, tuple)) else set()
-
 
 def strict(value: Any) -> Any:
-    """Convert data to strict JSON types: numpy scalars to numbers, NaN and infinities to None, tuples to lists."""
+    """Convert data to strict JSON types: numpy scalars to numbers, NaN and infinities to None, tuples to lists.
+
+    Halves of characters (lone surrogates), which UTF-8 has not, become escapes.
+    """
     if isinstance(value, Mapping):
-        return {str(key): strict(item) for key, item in value.items()}
+        return {escaped(str(key)): strict(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return escaped(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [strict(item) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int)):
         return value
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return strict(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return str(value)
+    return escaped(str(value))
 
 
 def deciding(
@@ -70,9 +55,10 @@ def deciding(
         config: the run's config.
         tasks: the resolved tasks.
         metrics: by task, the metrics that are computed.
-        model: the adapter's `describe()`, without its package versions: a new version does not prevent a resume.
+        model: the adapter's `describe()`, without its package versions: a new version does not prevent a resume. The
+            digest of the chat template, which earlier runs do not have, is left out too.
     """
-    identity = {key: value for key, value in dict(model).items() if key != "versions"}
+    identity = {key: value for key, value in dict(model).items() if key not in ("versions", "chat_template")}
     if "device" in identity:  # cuda:0 and cuda:1 give the same results; a CPU and a GPU round differently
         identity["device"] = str(identity["device"]).partition(":")[0]
     keys = {

@@ -18,6 +18,7 @@ from vtbench.errors import PluginError, plugin_errors
 from vtbench.metric import Metric
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
+from vtbench.scoring.answers import unusable_shares
 from vtbench.types import Observation, Record, Score, Task
 
 if TYPE_CHECKING:
@@ -30,12 +31,19 @@ def document(
     metrics: Mapping[str, Mapping[str, Metric]],
     left_out: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """Compute every score from the stored records, so that a resumed run has the same scores."""
+    """Compute every score from the stored records, so that a resumed run has the same scores.
+
+    `answers` has the shares of answers that were cut or could not be parsed, and `transient` the number of failed
+    samples that --resume asks again, both of the tasks that have any.
+
+    Raises:
+        ResultsError: samples are missing.
+    """
     found: dict[str, dict[str, Any]] = {
         part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
     }
     for task in tasks:
-        records = writer.records(task.name)
+        records = writer.records(task.name, len(task))
         answered = [record for record in records if record.error is None]
         scores = dict(_scores(answered, metrics[task.name])) if answered else {}
         none = "no sample was answered"
@@ -51,6 +59,10 @@ def document(
             {} if answered else dict.fromkeys(metrics[task.name], none)
         )
         found["failed"][task.name] = len(records) - len(answered)
+        if transient := sum(record.transient for record in records):
+            found.setdefault("transient", {})[task.name] = transient
+        if unusable := unusable_shares(answered):
+            found.setdefault("answers", {})[task.name] = unusable
         if spent := _spent(answered):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from itertools import islice, permutations, product
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from vtbench.scoring.graph import ATTRIBUTES, Described, Graph
 
@@ -87,6 +86,8 @@ def _same_shape(said: Sequence[int], true: Sequence[int], gain: np.ndarray) -> l
     """Return the best matchings by attributes between objects of one shape: all, or one if there are too many."""
     few, many = (said, true) if len(said) <= len(true) else (true, said)
     if math.perm(len(many), len(few)) > EXHAUSTIVE:
+        from scipy.optimize import linear_sum_assignment  # 0.2 s that runs without scene graphs do not pay
+
         rows, columns = linear_sum_assignment(gain[np.ix_(said, true)], maximize=True)
         return [tuple((said[r], true[c]) for r, c in zip(rows, columns, strict=True))]
     best: list[Matching] = []

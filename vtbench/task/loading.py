@@ -9,9 +9,10 @@ from typing import Any
 from vtbench.errors import TaskError, nearest
 from vtbench.scenes.family import FamilyFactory
 from vtbench.scenes.items import ItemSource
-from vtbench.task.catalog import find_task_files
+from vtbench.task.catalog import find_task_files, summary
+from vtbench.task.own_data import DataTask
 from vtbench.task.schema import TaskFile, read_task
-from vtbench.task.sources import DataTask, MixTask, SceneTask
+from vtbench.task.sources import MixTask, SceneTask
 from vtbench.types import Task
 
 MOST_PARTS = 200
@@ -67,7 +68,14 @@ def _load(
     if len(loaded) > MOST_PARTS:
         raise TaskError(f"{path}, mix: more than {MOST_PARTS} tasks, with those of each mix in it")
     passed_on = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
-    return MixTask(spec, [_load(files[name], task_dirs, families, passed_on, above, loaded) for name in spec.mix])
+    # A user's own data has no split and no seed: it is the same in every mix.
+    passed_on_data = {"image_size": spec.image_size}
+
+    def part(name: str) -> Task:
+        over = passed_on_data if summary(files[name])["family"] == "data" else passed_on
+        return _load(files[name], task_dirs, families, over, above, loaded)
+
+    return MixTask(spec, [part(name) for name in spec.mix])
 
 
 def _parents() -> set[Path]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from vtbench.errors import ResultsError, VtbenchError
 from vtbench.registry import Registry
-from vtbench.runs.writer import disk, write_file
+from vtbench.runs.disk import disk, write_file
 
 _HERE = Path(__file__).parent
 _PACKAGE = {

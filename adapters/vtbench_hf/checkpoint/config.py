@@ -69,7 +69,7 @@ def checked_model_type(
             hint = "it holds a LoRA adapter; merge it into its base model first"
         raise AdapterError(f"{source} has no config.json: {hint}")
     if path.is_dir():
-        read_object(path / "config.json", AdapterError, "copy or download it again")
+        read_object(path / "config.json", AdapterError, "; copy or download it again")
     try:
         config = transformers.AutoConfig.from_pretrained(source, **options)
     except (OSError, ValueError, KeyError, StrictDataclassError) as error:

@@ -53,6 +53,7 @@ def comparison_page(comparison: RunComparison) -> str:
     return template.render(
         runs=dict(zip(letters, comparison.runs, strict=True)),
         tables=comparison.tables,
+        remarks=comparison.remarks,
         shared_samples=shared_samples_text,
         rows=_page_rows,
         interval=interval_text,
@@ -98,6 +99,8 @@ def shared_samples_text(table: TaskComparison) -> str:
         parts.append(f"failed: {', '.join(f'{n:,}' for n in shared.n_failed)}")
     if shared.n_other_images:
         parts.append(f"with other images, left out: {shared.n_other_images:,}")
+    if shared.n_other_questions:
+        parts.append(f"with other questions or right answers, left out: {shared.n_other_questions:,}")
     return "; ".join(parts)
 
 

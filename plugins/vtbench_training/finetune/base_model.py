@@ -96,7 +96,7 @@ def _model_types(adapter: Named) -> tuple[str, ...]:
 def _model_type(directory: Path) -> str | None:
     if not (directory / "config.json").is_file():
         return None  # a hub name, or something that loading says more about
-    kind = read_object(directory / "config.json", hint="a base is the directory of a checkpoint").get("model_type")
+    kind = read_object(directory / "config.json", cure="; a base is the directory of a checkpoint").get("model_type")
     return None if kind is None else str(kind)
 
 
