@@ -202,7 +202,7 @@ def ls_runs(output: str, as_json: bool) -> None:
 @click.option("--allow-code", is_flag=True, help="Run the Python code that an imported task names.")
 @click.pass_obj
 def validate(registry: Registry, task: str | None, schema: bool, allow_code: bool) -> None:
-    """Check a task file, or FORMAT:FILE: its keys, its metrics, and its first samples."""
+    """Check a task file, FORMAT:FILE, or all tasks of a group or glob: keys, metrics, and the first samples."""
     if schema:
         from vtbench.task.schema import json_schema
 
@@ -213,16 +213,17 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
     from vtbench.engine.setup import RunPlan
     from vtbench.task.checking import row_problems
 
-    (loaded,) = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
-    if problems := row_problems(loaded):
-        rest = len(problems) - 1
-        more = f"; {rest} more row{'s have faults' if rest > 1 else ' has a fault'}" if rest else ""
-        raise TaskError(f"{problems[0]}{more}")
-    for index in range(min(8, len(loaded))):
-        loaded.sample(index)
-    sample = loaded.sample(0)
-    say(f"{task}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
-    say(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
+    found = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
+    for loaded in found:
+        if problems := row_problems(loaded):
+            rest = len(problems) - 1
+            more = f"; {rest} more row{'s have faults' if rest > 1 else ' has a fault'}" if rest else ""
+            raise TaskError(f"{problems[0]}{more}")
+        for index in range(min(8, len(loaded))):
+            loaded.sample(index)
+        sample, name = loaded.sample(0), task if len(found) == 1 else loaded.name
+        say(f"{name}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
+        say(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
 
 
 @app.command()

@@ -31,25 +31,22 @@ def pretrain(**given: Any) -> None:
     """Train a small model from random weights; called again, it resumes."""
     options = checked(PretrainOptions, _given(given), option_name)
     try:
-        import torch
-
         from vtbench.engine.allocator import keep_freed_memory
+        from vtbench_hf.checkpoint.loader import choose_device
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
         from vtbench_training.pretrain.recipe import RECIPES
         from vtbench_training.small_models.sizes import SIZES
     except ImportError as error:
         raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
-    device, model = options.device, options.model
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device, model = choose_device(options.device), options.model
     recipe = replace(RECIPES[options.recipe], seed=options.seed, sizes=SIZES[model])
     if options.scale != 1:
         recipe = recipe.scaled(options.scale)
     keep_freed_memory()
-    finished = run_pretraining(recipe, Path(options.output), torch.device(device), _print_progress, model)
+    finished = run_pretraining(recipe, Path(options.output), device, _print_progress, model)
     if options.evaluate:
-        {"default": write_card, "neutral": write_neutral_card}[options.recipe](recipe, finished, device, model)
+        {"default": write_card, "neutral": write_neutral_card}[options.recipe](recipe, finished, str(device), model)
     say(f"{finished}: finished; `vtbench run --model {model} --model-args pretrained={finished}` uses it")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import signal
 import socket
@@ -65,7 +64,9 @@ BASES: dict[str, tuple[str, ...]] = {
     "pretrain": ("--device", "tpu", "--output", "{out}"),
     "train": ("--task", "coarse", "--device", "tpu", "--output", "{out}"),
 }
-"""A command line of each command, to which one bad part is added; a command that is not here gets the bad part alone."""
+"""A line of each command, to which one bad part is added; a command that is not here gets the bad part alone."""
+PLAIN = ("class", "json", "vtbench")
+"""Names that a task may have, and a package may not."""
 FIRST = {"init": (("nosuch", "x"), ("adapter", "{value}"), ("metric", "{value}"), ("task", "{value}"))}
 
 
@@ -87,6 +88,11 @@ class Line:
             .encode("ascii", "backslashreplace")
             .decode()
         )
+
+
+def _bomb() -> str:
+    lines = ["a0: &a0 [x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10))]
+    return "\n".join(lines)
 
 
 def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -138,7 +144,10 @@ def catalogue() -> list[Line]:
             "a\x1b[31m",
             "-a",
         )
-        lines += [Line(("init", *(w.format(value=value) for w in words)), True) for value in values if value != "-a"]
+        lines += [
+            Line(("init", *(word.format(value=value) for word in words)), words[0] != "task" or value not in PLAIN)
+            for value in values
+        ]
     return list(dict.fromkeys(lines))
 
 
@@ -175,7 +184,7 @@ class Place:
         contents: dict[str, bytes] = {
             "empty": b"", "binary": bytes(range(256)), "latin": "task: é".encode("latin-1"), "list.json": b"[1]",
             "number.json": b"1", "torn.json": b'{"a": ', "deep.json": b"[" * 100_000,
-            "bomb.yaml": b"a: &a [x]\n" + b"".join(b"b%d: &b%d [%s]\n" % (i, i, b", ".join([b"*a" if not i else b"*b%d" % (i - 1)] * 9)) for i in range(9)),
+            "bomb.yaml": _bomb().encode(),
             "torn.npy": (self.home / "tokens.npy").read_bytes()[:40],
         }  # fmt: skip
         for name, content in contents.items():
@@ -290,8 +299,3 @@ def problems(line: Line, found: Outcome) -> list[str]:
     if found.written:
         wrong.append(f"wrote {found.written[:3]}")
     return wrong
-
-
-def as_json(value: Any) -> str:
-    """Return JSON, for a file of a place."""
-    return json.dumps(value)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from vtbench.errors import ResultsError
+from vtbench.runs.json_file import read_object
 from vtbench.runs.jsonl import Line, lines
 from vtbench.types import Record
 
@@ -51,17 +52,9 @@ def read_document(file: Path, absent: str, cure: str = "") -> dict[str, Any]:
     Raises:
         ResultsError: the file is not there, not readable, or no JSON object.
     """
-    try:
-        found = json.loads(file.read_bytes().decode("utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ResultsError(f"{file.parent}: {absent}") from error
-    except OSError as error:
-        raise ResultsError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{file}: broken: {error}{cure}") from error
-    if not isinstance(found, dict):
-        raise ResultsError(f"{file}: broken: not a JSON object{cure}")
-    return found
+    if not os.path.exists(file):
+        raise ResultsError(f"{file.parent}: {absent}")
+    return read_object(file, ResultsError, cure)
 
 
 def read_results(path: Path) -> dict[str, Any]:
