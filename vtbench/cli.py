@@ -322,8 +322,8 @@ def _status(arguments: list[str], registry: Registry | None, debug: bool) -> int
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
             return 2
-        context = getattr(error, "ctx", None)
-        message += f" (`{context.command_path} --help` shows the usage)" if context else ""
+        where = getattr(error, "ctx", None)
+        message += f" (`{where.command_path} --help` shows the usage)" if where else ""
     except click.exceptions.Exit as exit:
         return exit.exit_code
     except click.Abort as error:

@@ -140,7 +140,7 @@ class _RefusedError(yaml.MarkedYAMLError):
     """YAML that is valid, and that no file of settings holds."""
 
     def __init__(self, problem: str, node: yaml.Node | yaml.Event) -> None:
-        super().__init__(problem=problem, problem_mark=node.start_mark)
+        super().__init__(problem=problem, problem_mark=node.start_mark)  # type: ignore[arg-type]  # libyaml's mark
 
 
 def _code(character: str | int) -> str:
@@ -153,7 +153,7 @@ def _check_size(text: str) -> None:
     Raises:
         _RefusedError: with the place.
     """
-    anchors: dict[str, tuple[int, int]] = {}
+    anchors: dict[str | None, tuple[int, int]] = {}
     """By anchor: the number of nodes, and of levels."""
     above: list[list[Any]] = []
     """Of each open collection: its anchor, the number of nodes before it, and the levels below it."""
