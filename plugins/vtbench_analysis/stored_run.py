@@ -56,7 +56,9 @@ class StoredRun:
 
     def scores(self, task: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the task's scores as results.json stores them."""
-        found: Mapping[str, Mapping[str, Any]] = self.results["scores"][task]
+        found: Mapping[str, Mapping[str, Any]] | None = self.results["scores"].get(task)
+        if found is None:
+            raise AnalysisError(f"{self.path / 'results.json'}: no scores of {task}; --resume makes it again")
         return found
 
     def summary(self) -> dict[str, Any]:

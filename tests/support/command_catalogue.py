@@ -46,7 +46,10 @@ TEXTS = (
     "%s",
 )
 FILES = ("missing", "directory", "empty", "binary", "latin", "list.json", "number.json", "torn.json", "deep.json",
-         "bomb.yaml", "empty/inside", "n" * 300, "broken-run", "listed-run", "torn.npy", "object.npy")  # fmt: skip
+         "bomb.yaml", "empty/inside", "n" * 300, "broken-run", "listed-run", "hollow-run",
+         "torn.npy", "object.npy")  # fmt: skip
+PATHS = ("--output", "--config", "--resume", "--from", "--base", "--boxes", "--clusters", "--tasks", "--mix", "--split")
+"""Options that take all of the files: those that name one, and some that might."""
 SECONDS = 20
 """CPU time of one line."""
 BASES: dict[str, tuple[str, ...]] = {
@@ -163,7 +166,8 @@ def _option_lines(base: tuple[str, ...], option: click.Option) -> Iterator[Line]
     )
     for value in NUMBERS if number else TEXTS:
         yield Line((*base, name, value), number, name if number else "")
-    for value in DOUBTFUL_NUMBERS if number else FILES:
+    files = FILES if name in PATHS else ("missing", "directory", "binary", "n" * 300)
+    for value in DOUBTFUL_NUMBERS if number else files:
         yield Line((*base, name, value))
 
 
@@ -173,6 +177,7 @@ class Place:
 
     home: Path
     words: dict[str, str] = field(default_factory=dict)
+    registry: Registry = field(default_factory=Registry)
 
     def __post_init__(self) -> None:
         work = self.home / "work"
@@ -189,11 +194,14 @@ class Place:
         }  # fmt: skip
         for name, content in contents.items():
             (work / name).write_bytes(content)
-        for name, content in {"broken-run": "{", "listed-run": "[]"}.items():
+        for name, content in {"broken-run": "{", "listed-run": "[]", "hollow-run": "{}"}.items():
             (work / name).mkdir()
             for file in ("run.json", "results.json", "config.json"):
                 (work / name / file).write_text(content)
-        self.words = {"task": str(task), "out": "out", "tokens": str(self.home / "tokens.npy"), "run": "directory"}
+        words = ["run", "--model", "echo", "--tasks", str(task), "--output", str(self.home / "made"), "--no-report"]
+        outcome(words, self)
+        made = next((self.home / "made").iterdir())
+        self.words = {"task": str(task), "out": "out", "tokens": str(self.home / "tokens.npy"), "run": str(made)}
 
     def arguments(self, line: Line) -> list[str]:
         """Return the words of a line with the files of this place."""
@@ -249,9 +257,14 @@ def watched(place: Place) -> Iterator[None]:
     handler = signal.signal(signal.SIGPROF, _out_of_time)
     os.chdir(place.home / "work")
     sys.dont_write_bytecode = True
+    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place.home / "inductor")  # which torch makes when it is imported
     try:
         yield
     finally:
+        os.environ.pop("TORCHINDUCTOR_CACHE_DIR")
+        if cache is not None:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         os.chdir(before)
         socket.socket.connect, sys.dont_write_bytecode = connect, bytecode  # type: ignore[method-assign]
         signal.signal(signal.SIGPROF, handler)
@@ -268,7 +281,7 @@ def outcome(arguments: Sequence[str], place: Place) -> Outcome:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         _watching = True
         try:
-            ended = status(list(arguments))
+            ended = status(list(arguments), place.registry)
         except BaseException:  # whatever leaves the command line would be a traceback
             crash = traceback.format_exc()
         finally:

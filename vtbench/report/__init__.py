@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from vtbench.errors import ResultsError
 from vtbench.report.page import environment
 from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
@@ -104,7 +105,10 @@ def scores_table(rows: Sequence[Mapping[str, Any]], model: str) -> str:
 
 def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return run.json and results.json."""
-    return read_run(path), read_results(path)
+    run, document = read_run(path), read_results(path)
+    if unknown := document["results"].keys() - run["tasks"].keys():
+        raise ResultsError(f"{path / 'run.json'}: broken: results.json has the task {min(unknown)!r}, and this has not")
+    return run, document
 
 
 def _rendered(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:

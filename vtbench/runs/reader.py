@@ -16,11 +16,15 @@ import numpy as np
 from vtbench.errors import ResultsError
 from vtbench.runs.json_file import read_object
 from vtbench.runs.jsonl import Line, lines
+from vtbench.runs.shape import RESULTS, RUN, mismatch
 from vtbench.types import Record
 
-_RUN: Mapping[str, type] = {"digest": str, "config": dict, "tasks": dict, "metrics": dict, "model": dict, "keys": dict}
-"""What run.json of every version has."""
-_RESULTS = ("results", "scores", "left_out", "n-samples", "failed")
+_UNKNOWN: Mapping[str, Any] = {
+    "created": "",
+    "git": None,
+    "versions": {"vtbench": "of an unknown version", "plugins": {}, "platform": "unknown"},
+}
+"""What a run.json may lack."""
 _TEXTS, _KNOWN = ("task", "id", "prompt", "target"), frozenset(f.name for f in fields(Record))
 
 
@@ -31,14 +35,12 @@ def read_run(path: Path) -> dict[str, Any]:
         ResultsError: `path` has no run, or its run.json is broken.
     """
     run = read_document(path / "run.json", "not a run's directory (no run.json); `vtbench ls runs` lists them")
-    if lacking := [key for key, kind in _RUN.items() if not isinstance(run.get(key), kind)]:
-        raise ResultsError(f"{path / 'run.json'}: not that of a vtbench run: it has no {lacking[0]!r}")
-    if not isinstance(run["config"].get("model"), str):
-        raise ResultsError(f"{path / 'run.json'}: not that of a vtbench run: its config names no model")
-    for name, task in run["tasks"].items():
-        if not (isinstance(task, dict) and isinstance(task.get("samples"), int)):
-            raise ResultsError(f"{path / 'run.json'}: broken: task {name!r} has no number of samples")
-    return run | {"path": str(path)}
+    if problem := mismatch(run, RUN):
+        raise ResultsError(f"{path / 'run.json'}: not that of a vtbench run: {problem}")
+    if lacking := run["tasks"].keys() - run["metrics"].keys():
+        raise ResultsError(f"{path / 'run.json'}: broken: no metrics of the task {min(lacking)!r}")
+    run["config"].setdefault("model_args", {})
+    return {"run_id": path.name, **_UNKNOWN, **run, "path": str(path)}
 
 
 def read_document(file: Path, absent: str, cure: str = "") -> dict[str, Any]:
@@ -65,8 +67,12 @@ def read_results(path: Path) -> dict[str, Any]:
     """
     cure = f"; the run's command with --resume {path} writes it again"
     found = read_document(path / "results.json", f"no results yet; finish the run with --resume {path}", cure)
-    if lacking := [part for part in _RESULTS if not isinstance(found.get(part), dict)]:
-        raise ResultsError(f"{path / 'results.json'}: broken: it has no {lacking[0]!r}{cure}")
+    problem = mismatch(found, RESULTS)
+    for part in ("left_out", "n-samples", "failed"):
+        if not problem and (lacking := found["scores"].keys() - found[part].keys()):
+            problem = f"{part} lacks the task {min(lacking)!r}"
+    if problem:
+        raise ResultsError(f"{path / 'results.json'}: broken: {problem}{cure}")
     return found
 
 

@@ -57,7 +57,7 @@ def check_versions(task: str, runs: Sequence[StoredRun]) -> None:
         AnalysisError: the benchmark or the task has another version in another run.
     """
     for what, key in (("benchmark", "benchmark"), ("task", "version")):
-        versions = [run.facts["keys"]["tasks"][task].get(key) for run in runs]
+        versions = [run.facts["keys"].get("tasks", {}).get(task, {}).get(key) for run in runs]
         for run, version in zip(runs, versions, strict=True):
             if version != versions[0]:
                 raise AnalysisError(
