@@ -76,17 +76,6 @@ def test_an_error_of_a_million_characters_is_one_short_line() -> None:
     assert text.endswith("end")
 
 
-def test_what_ends_early_is_a_line_and_no_interrupt(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def ends() -> None:
-        raise EOFError("marker not found")
-
-    monkeypatch.setitem(app.commands, "ends", click.Command("ends", callback=ends))
-    assert status(["ends"], registry()) == 2
-    assert "ended before its data did: EOFError: marker not found" in capsys.readouterr().err
-
-
 def test_a_broken_pipe_that_is_not_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks() -> None:
         raise BrokenPipeError
