@@ -36,7 +36,7 @@ def test_a_plan_survives_its_document() -> None:
         ({"seeds": (1, 1)}, "seeds must be different"),
         ({"steps": 0}, "study: steps: must be greater than or equal to 1, not 0"),
         ({"images": 3}, "study: images: must be greater than or equal to 20, not 3"),
-        ({"rate": float("nan")}, "study: rate: must be less than inf, not nan"),
+        ({"rate": float("nan")}, "study: rate: must be a finite number, not nan"),
         ({"families": ("coarse",)}, "two or more different families"),
         ({"families": ("coarse", "coarse")}, "two or more different families"),
         ({"mixes": {"empty": {"coarse": 0, "attribute": 0}}}, "the weights sum to nothing"),
