@@ -244,6 +244,7 @@ def watched(place: Place) -> Iterator[None]:
     if not getattr(watched, "audits", False):
         sys.addaudithook(_audit)
         watched.audits = True  # type: ignore[attr-defined]
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place.home / "torch")  # torch makes it when it is imported
     before, connect, bytecode = Path.cwd(), socket.socket.connect, sys.dont_write_bytecode
     socket.socket.connect = _no_network  # type: ignore[method-assign, assignment]
     handler = signal.signal(signal.SIGPROF, _out_of_time)
