@@ -326,11 +326,7 @@ def _status(arguments: list[str], registry: Registry | None, debug: bool) -> int
         message += f" (`{where.command_path} --help` shows the usage)" if where else ""
     except click.exceptions.Exit as exit:
         return exit.exit_code
-    except click.Abort as error:
-        if isinstance(error.__cause__, EOFError):  # click takes it for an interrupt at a prompt, and vtbench has none
-            raise error.__cause__ from None
-        return 130
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         return 130
     say(f"vtbench: {single_line(_without_secrets(message))}", err=True)
     return 2

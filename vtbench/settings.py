@@ -160,7 +160,7 @@ def parse_settings(text: str, what: str = "model arguments") -> dict[str, Any]:
     for part in _split_outside(text, _BEFORE_KEY) if text.strip() else []:
         key, equals, value = part.partition("=")
         key = key.strip()
-        if not equals or not key:
+        if not equals or not _KEY.fullmatch(key):
             raise VtbenchError(f"{what} are written k=v,k=v; {part.strip()!r} is not")
         if key in found:
             raise VtbenchError(f"{what}: {key} is there twice; give it one value")
@@ -172,6 +172,7 @@ def parse_settings(text: str, what: str = "model arguments") -> dict[str, Any]:
     return found
 
 
+_KEY = re.compile(r"[\w.-]+")
 _BEFORE_KEY = re.compile(r",(?=\s*[\w.-]+\s*=)")
 _BEFORE_SPEC = re.compile(r",(?!\s*[\w.-]+\s*=)")
 _OPENING = re.compile(r"""(?<=[=\[{,:])\s*(?:'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[\[{])""", re.DOTALL)

@@ -109,10 +109,13 @@ def cue_score(value: float | None, *readings: dict[str, Any], flags: tuple[str, 
     detail = {"stage": "connector", "probe": "attention", "reference": 1.0, "readings": list(readings)}
     return {
         "value": value,
+        "stderr": None,
         "interval": interval,
+        "n": 200,
         "chance": 0.25,
         "flags": list(flags),
         "detail": detail,
+        "percent": True,
         "metric": "cues",
     }
 
