@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
-from vtbench.errors import TaskError
+from vtbench.errors import TaskError, VtbenchError
 from vtbench.task.catalog import summary
 from vtbench.task.loading import load_task
 from vtbench.task.yaml_lines import MOST_BYTES, load_yaml
@@ -131,3 +132,9 @@ def test_mixes_that_multiply(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="more than 200 tasks"):
         load_task(tmp_path / "m0.yaml")
     assert len(load_task(write_mix(tmp_path, "fine", ["m12", "coarse", "m12"]))) == 4
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(VtbenchError, match="no regular file"):
+        load_yaml(tmp_path / "pipe.yaml")

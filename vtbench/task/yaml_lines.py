@@ -63,6 +63,8 @@ def load_yaml(
             mapping of texts.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # opening a pipe would wait for its writer
+            raise error(f"{path}: cannot be read: no regular file")
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
         text = content.decode("utf-8-sig")
