@@ -25,7 +25,10 @@ Notify = Callable[[str], None]
 
 
 class Model(Protocol):
-    """What is known of a model before it is queried; every `Adapter` satisfies this protocol."""
+    """What is known of a model before it is queried; every `Adapter` satisfies this protocol.
+
+    It may have `traits` (`vtbench.adapter.Traits`), which an executor passes on.
+    """
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -25,6 +25,8 @@ from vtbench.runs.secrets import redact
 from vtbench.scoring import SCORING_VERSION
 from vtbench.types import Task
 
+_DEFAULTS = asdict(RunConfig(model="", tasks=[]))
+
 
 def strict(value: Any) -> Any:
     """Convert data to strict JSON types: numpy scalars to numbers, NaN and infinities to None, tuples to lists.
@@ -65,7 +67,7 @@ def deciding(
         **{
             key: value
             for key, value in asdict(config).items()
-            if key in SCORE_KEYS and (value or key not in OPTIONAL_KEYS)
+            if key in SCORE_KEYS and (key not in OPTIONAL_KEYS or value != _DEFAULTS[key])
         },
         "metrics": {name: list(chosen) for name, chosen in metrics.items()},
         "tasks": {task.name: {"version": task.version, "samples": len(task), **task.config()} for task in tasks},
