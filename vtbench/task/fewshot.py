@@ -61,12 +61,6 @@ class ExamplePool:
         self._sample = lru_cache(maxsize=_KEPT)(train.sample)
         self._candidates: list[_Candidate] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"train": self._train, "k": self._k, "seed": self._seed}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
-
     def describe(self) -> dict[str, Any]:
         """Return what decides which examples are drawn."""
         return {"k": self._k, "seed": self._seed, "pool": POOL, "train": self._train.config()}
