@@ -10,13 +10,17 @@ TRACKERS := .venv-trackers
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: run test yardstick report-browser study-resume harnesses vllm ray ray-study trackers lint format schema clean
+.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2
+
+# Runs that are killed, machines that crash, and processes that want one run, to the same scores (docs/runs.md).
+faults: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest integration/faults
 
 # Our mutual information and that of others on known truths, in an environment of its own (docs/yardstick.md).
 yardstick: $(YARDSTICK)/stamp

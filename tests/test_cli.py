@@ -166,3 +166,16 @@ def test_help_has_every_field_and_commands_of_plugins(capsys: Captured) -> None:
         assert f"--{name.replace('_', '-')}" in text
     assert cli("--version") == 0
     assert cli() == 2
+
+
+def test_an_end_of_file_in_the_middle_is_no_silent_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Click takes an `EOFError` for Ctrl-D at a prompt; of a truncated file it is an error like any other."""
+
+    def truncated(*_: object, **__: object) -> None:
+        raise EOFError("No data left in file")
+
+    monkeypatch.setattr("vtbench.runs.reader.runs", truncated)
+    assert status(["ls", "runs"]) == 2
+    assert "a file or stream ended before its data did: EOFError: No data left in file" in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pytest
 
 from vtbench.config import SCORE_KEYS, RunConfig, checked, load
 from vtbench.errors import VtbenchError
-from vtbench.runs.provenance import differing, redact, secrets, strict
+from vtbench.runs.provenance import differing, strict
+from vtbench.runs.secrets import redact, secrets
 from vtbench.settings import help_texts, parse_settings
 
 

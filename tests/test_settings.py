@@ -14,10 +14,15 @@ import click
 import pytest
 from annotated_types import Ge
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vtbench.console.options import BARE, settings_options
 from vtbench.errors import AdapterError, VtbenchError
-from vtbench.settings import accepts, check_fields, check_value, checked, help_texts
+from vtbench.settings import accepts, check_fields, check_value, checked, help_texts, parse_settings, split_specs
+
+QUOTE = "'"
+TEXT = "ab1,=[]{}:'\"#|>&*!%@` é語-"
 
 Positive = Annotated[int, Ge(1)]
 
@@ -127,3 +132,62 @@ def test_each_field_is_an_option() -> None:
     runner.invoke(command, ["--count", "x", "--fast", "--no-report", "--resume", "--names", "a", "--names", "b"])
     assert (seen["count"], seen["fast"], seen["report"], seen["resume"]) == ("x", True, False, BARE)
     assert seen["names"] == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("", {}),
+        ("a=1,b=x", {"a": 1, "b": "x"}),
+        ("a='x,b=1',c=2", {"a": "x,b=1", "c": 2}),
+        ('a="x,b=\\"1\\"",c=2', {"a": 'x,b="1"', "c": 2}),
+        ("a='it''s, k=v',b=", {"a": "it's, k=v", "b": None}),
+        ("a=don't,b=2,c=isn't", {"a": "don't", "b": 2, "c": "isn't"}),
+        ("a=[1, b=2],c=3", {"a": [1, "b=2"], "c": 3}),
+        ("a={'x,y=1': ']'},b=1", {"a": {"x,y=1": "]"}, "b": 1}),
+        ("a=x[1,b=2", {"a": "x[1", "b": 2}),
+        ("a= [ 'x]', \"b,c=1\" ] , d = 3", {"a": ["x]", "b,c=1"], "d": 3}),
+        ("url=http://h/?k=v,m=1", {"url": "http://h/?k=v", "m": 1}),
+        ("a=010,b=2024-01-01,c=1:30,d=0x1f", {"a": "010", "b": "2024-01-01", "c": "1:30", "d": "0x1f"}),
+    ],
+)
+def test_quotes_and_brackets_hold_a_value_together(text: str, values: dict[str, Any]) -> None:
+    assert parse_settings(text) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a", "k=v,k=v"),
+        ("=1", "k=v,k=v"),
+        ("a=1,a=2", "a is there twice"),
+        ("a='x' y", "a, line 1: not valid YAML"),
+        ("a=[[1,b=2],c=3", "a, line"),
+        ("a=" + "[" * 100_000, "a, line 1: nested more than 40"),
+        ("a=" + "9" * 5000, "a number of 5,000 characters"),
+        ("a='sk-secret", "a, line"),
+    ],
+)
+def test_a_value_that_is_no_yaml_is_one_line_without_the_value(text: str, message: str) -> None:
+    with pytest.raises(VtbenchError) as caught:
+        parse_settings(text)
+    assert message in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True), st.text(TEXT, max_size=20), max_size=4))
+def test_any_text_in_quotes_comes_back(values: dict[str, str]) -> None:
+    text = ",".join(f"{key}='{value.replace(QUOTE, QUOTE * 2)}'" for key, value in values.items())
+    assert parse_settings(text) == values
+
+
+def test_specs_are_split_outside_of_their_settings_quotes_and_brackets() -> None:
+    text = "random:k=16,seed=3, saliency:p=0.9,complexity,exact:words='a,b',x=[1,2]"
+    assert split_specs(text) == ["random:k=16,seed=3", "saliency:p=0.9", "complexity", "exact:words='a,b',x=[1,2]"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", float("nan"), float("-inf")])
+def test_a_number_is_finite(value: object) -> None:
+    with pytest.raises(VtbenchError, match="--rate: must be a finite number"):
+        check_value(float, value, "--rate")

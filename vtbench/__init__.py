@@ -20,7 +20,15 @@ from vtbench.plugin import lazy_exports
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vtbench.adapter import Adapter, BaseAdapter, BudgetAdapter, BudgetTrainableAdapter, TrainableAdapter
+    from vtbench.adapter import (
+        Adapter,
+        BaseAdapter,
+        BudgetAdapter,
+        BudgetTrainableAdapter,
+        Generation,
+        TrainableAdapter,
+        Traits,
+    )
     from vtbench.budget import Budget, FittedBudget
     from vtbench.config import RunConfig
     from vtbench.console.progress import Listener
@@ -32,7 +40,7 @@ if TYPE_CHECKING:
     from vtbench.registry import Registry
     from vtbench.runs.results import RunResult
     from vtbench.tracker import Summary, Tracker
-    from vtbench.types import Capability, Observation, Output, Record, Sample, Score, Task, VisualTokens
+    from vtbench.types import Capability, Message, Observation, Output, Record, Sample, Score, Task, VisualTokens
     from vtbench_analysis.comparison.run_comparison import RunComparison
 
 _HOMES = {
@@ -48,7 +56,9 @@ _HOMES = {
     "Capability": "types",
     "Executor": "executor",
     "FittedBudget": "budget",
+    "Generation": "adapter",
     "Listener": "console.progress",
+    "Message": "types",
     "Metric": "metric",
     "MultiModelResult": "engine.multi_model",
     "Observation": "types",
@@ -66,6 +76,7 @@ _HOMES = {
     "TaskError": "errors",
     "Tracker": "tracker",
     "TrainableAdapter": "adapter",
+    "Traits": "adapter",
     "VisualMetric": "metric",
     "VisualTokens": "types",
     "VtbenchError": "errors",
@@ -85,7 +96,9 @@ __all__ = [
     "Capability",
     "Executor",
     "FittedBudget",
+    "Generation",
     "Listener",
+    "Message",
     "Metric",
     "MultiModelResult",
     "Observation",
@@ -103,6 +116,7 @@ __all__ = [
     "TaskError",
     "Tracker",
     "TrainableAdapter",
+    "Traits",
     "VisualMetric",
     "VisualTokens",
     "VtbenchError",
@@ -120,19 +134,30 @@ def run(
     *,
     config: RunConfig | None = None,
     model_args: Mapping[str, Any] | str | None = None,
-    limit: int | None = None,
+    limit: float | None = None,
     batch_size: int | Literal["auto"] | None = None,
     device: str | None = None,
     dtype: str | None = None,
     split: str | None = None,
     metrics: Sequence[str] | str | None = None,
     seed: int | None = None,
+    prompt_format: str | None = None,
+    max_new_tokens: int | None = None,
+    system: str | None = None,
+    gen: Mapping[str, Any] | str | None = None,
+    chat_template_args: Mapping[str, Any] | str | None = None,
+    fewshot: int | None = None,
+    fewshot_seed: int | None = None,
+    fewshot_as_multiturn: bool | None = None,
+    cache: str | Path | None = None,
+    predict_only: bool | None = None,
     budget: str | None = None,
     budget_sweep: bool | Sequence[str] | str | None = None,
     allow_code: bool | None = None,
     track: Sequence[str] | str | None = None,
     output: str | Path | None = None,
     resume: bool | str | Path | None = None,
+    retry_failed: bool | None = None,
     max_failed: float | None = None,
     json: bool | None = None,
     executor: str | None = None,
@@ -150,19 +175,31 @@ def run(
         tasks: names, globs, files, groups or FORMAT:FILE.
         config: a whole config, whose fields the other parameters override.
         model_args: arguments of the adapter.
-        limit: only the first `limit` samples of each task.
+        limit: only the first `limit` samples of each task; below 1, this share of them.
         batch_size: samples per batch.
         device: where the model runs.
         dtype: number format of the weights.
         split: split of every task, overriding the task files.
         metrics: specs `NAME:setting=value`, replacing those of the tasks; `+NAME` adds a metric to them.
         seed: seed of every task, overriding the task files.
+        prompt_format: how questions are put: `plain`, `instruct` or a task's own; None: what the model wants.
+        max_new_tokens: tokens of an answer at most; None: what the prompt format needs.
+        system: system prompt before every question.
+        gen: how the model generates (`vtbench.Generation`).
+        chat_template_args: variables of the chat template.
+        fewshot: number of questions of the split `train` with their answers before each question.
+        fewshot_seed: seed that draws them.
+        fewshot_as_multiturn: whether they are turns of a chat, or stand in the message with the question.
+        cache: directory of answers that any later run may use.
+        predict_only: whether to store answers without scores.
         budget: token budget for every answer.
         budget_sweep: budgets to compare, or True for the default set.
         allow_code: whether Python code that an imported task names may run.
         track: trackers that receive the summary.
         output: parent directory of the run's directory.
         resume: True to continue the newest run of the same config, or the path of a run.
+        retry_failed: with `resume`, whether all failed samples are asked again, or none; None: those with an error that
+            may pass.
         max_failed: fraction of samples that may fail before `exit_status` is 1.
         json: used by the command line only.
         executor: where the model runs.
@@ -179,14 +216,15 @@ def run(
 
     given = dict(locals())
     fields = {key: given[key] for key in _FIELDS if given[key] is not None}
-    fields |= {key: str(value) for key in ("output", "resume") if isinstance(value := fields.get(key), Path)}
+    fields |= {key: str(value) for key in ("output", "resume", "cache") if isinstance(value := fields.get(key), Path)}
     return run_loop(config, registry=registry, listener=listener, **fields)
 
 
 _FIELDS = (
-    "model", "tasks", "model_args", "limit", "batch_size", "device", "dtype", "split", "metrics", "seed", "budget",
-    "budget_sweep", "allow_code", "track", "output", "resume", "max_failed", "json", "executor", "check_batching",
-    "report",
+    "model", "tasks", "model_args", "limit", "batch_size", "device", "dtype", "split", "metrics", "seed",
+    "prompt_format", "max_new_tokens", "system", "gen", "chat_template_args", "fewshot", "fewshot_seed",
+    "fewshot_as_multiturn", "cache", "predict_only", "budget", "budget_sweep", "allow_code", "track", "output",
+    "resume", "retry_failed", "max_failed", "json", "executor", "check_batching", "report",
 )  # fmt: skip
 """Parameters of `run` that are fields of `RunConfig`; a test compares the two."""
 

@@ -8,8 +8,12 @@ every task of a run. `BaseAdapter` has the defaults; `vtbench check MODEL` tests
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from vtbench.errors import AdapterError
 from vtbench.types import Capability, Output, Sample, VisualTokens
@@ -19,6 +23,55 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from vtbench.budget import Budget
+
+PLAIN, INSTRUCT = "plain", "instruct"
+"""Prompt formats that every task has: the bare question, and the one that says how to answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """How a model generates (`--gen`), but for the number of tokens, which goes with each task.
+
+    A factory that takes it has a parameter `generation`; it refuses what its engine cannot do.
+    """
+
+    temperature: Annotated[float, "0: the most likely token each time.", Ge(0), Lt(100)] = 0.0
+    top_p: Annotated[float, "Sample from the most likely tokens that have this probability together.", Gt(0), Le(1)] = (
+        1.0
+    )
+    top_k: Annotated[Annotated[int, Ge(1)] | None, "Sample from this many of the most likely tokens."] = None
+    seed: Annotated[int, "Seed of the sampling; a sample's answer depends on it, the sample and the repeat.", Ge(0)] = 0
+    until: Annotated[tuple[str, ...], "Texts at which an answer ends; they are not part of it."] = ()
+    repeats: Annotated[int, "How many answers to each question.", Ge(1), Le(1000)] = 1
+
+    @property
+    def greedy(self) -> bool:
+        """Whether nothing is drawn."""
+        return self.temperature == 0
+
+    def seed_of(self, sample: Sample) -> int:
+        """Return the seed of one answer, below 2**31: a function of the run's seed, the sample and the repeat."""
+        key = f"{self.seed}/{sample.id}/{sample.repeat}"
+        return int.from_bytes(blake2b(key.encode(), digest_size=4).digest(), "little") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a model is like, where a run depends on it: the attribute `traits` of an adapter, which may lack it."""
+
+    prompt_format: str = INSTRUCT
+    """The prompt format in which it is asked unless the user names one: `plain` for a model trained on our tasks."""
+    reasons: bool = False
+    """Whether it reasons before it answers, which takes more tokens than the answer."""
+    metered: bool = False
+    """Whether each answer is paid for, so that none is asked for twice."""
+
+
+def traits_of(model: object) -> Traits:
+    """Return the traits of an adapter or of an executor's model; the defaults if it has none."""
+    traits = getattr(model, "traits", None)
+    return traits if isinstance(traits, Traits) else Traits()
+
 
 IGNORE_INDEX = -100
 """A training target that enters no loss: torch's default `ignore_index`."""
@@ -42,7 +95,10 @@ class Adapter(Protocol):
     """Names that `visual_tokens` accepts, the main one (`connector`) first; empty without the capability."""
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        """Decode greedily: `Output.text` is the continuation of the prompt, without special tokens."""
+        """Answer, greedily unless the factory was given a `Generation`.
+
+        `Output.text` is the continuation of the prompt, without special tokens.
+        """
         ...
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
@@ -191,6 +247,7 @@ class BaseAdapter:
     capabilities: frozenset[Capability] = frozenset()
     image_size: int | None = None
     layers: tuple[str, ...] = ()
+    traits: Traits = Traits()
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)

@@ -6,20 +6,27 @@ interrupted. A command imports its backend when it runs.
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import select
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import shell_complete
 
-from vtbench.config import LISTS, RunConfig, checked, load, model_names
+from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
 from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
-from vtbench.errors import VtbenchError
+from vtbench.console.terminal import say, single_line, warn
+from vtbench.errors import TaskError, VtbenchError, one_line
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
 from vtbench.settings import parse_settings
@@ -81,7 +88,7 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
     show_scores(result, stderr=config.json)
     show_plugin_tables(registry.run_tables(), result, stderr=config.json)
     if config.json:
-        click.echo(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
+        say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
     return result.exit_status
 
 
@@ -98,7 +105,7 @@ def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
         return seen[-1]
 
     def failing(model: str, why: str) -> None:
-        click.echo(f"vtbench: model {model!r} failed: {why}", err=True)
+        say(f"vtbench: model {model!r} failed: {single_line(_without_secrets(why))}", err=True)
 
     shared = {key: value for key, value in asdict(config).items() if key != "model"}
     try:
@@ -109,14 +116,14 @@ def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
         raise
     show_models(found, stderr=config.json)
     if config.json:
-        click.echo(json.dumps(found.document, allow_nan=False))
+        say(json.dumps(found.document, allow_nan=False))
     return found.exit_status
 
 
 def _interrupted(progress: Progress) -> None:
     """Print where the finished samples are, and how to resume."""
     if progress.path:
-        click.echo(
+        say(
             f"interrupted: {progress.done} of {progress.total} samples are kept in {progress.path}; "
             "the same command with --resume continues",
             err=True,
@@ -175,12 +182,18 @@ def ls_runs(output: str, as_json: bool) -> None:
     """Runs, newest first."""
     from vtbench.runs.reader import runs
 
-    rows = []
-    for found in runs(Path(output)):
+    rows: list[dict[str, Any]] = []
+    broken: list[dict[str, Any]] = []
+
+    def skipped(path: Path, why: str) -> None:
+        click.echo(f"vtbench: left out {why}", err=True)
+        broken.append({"run": str(path), "model": None, "samples": None, "state": "broken"})
+
+    for found in runs(Path(expanded(output, "--output")), skipped):
         samples = sum(task["samples"] for task in found["tasks"].values())
         state = "done" if found.get("finished") else "unfinished"
         rows.append({"run": found["path"], "model": found["config"]["model"], "samples": samples, "state": state})
-    show_listing(rows, as_json)
+    show_listing(rows + broken, as_json)
 
 
 @app.command()
@@ -189,22 +202,28 @@ def ls_runs(output: str, as_json: bool) -> None:
 @click.option("--allow-code", is_flag=True, help="Run the Python code that an imported task names.")
 @click.pass_obj
 def validate(registry: Registry, task: str | None, schema: bool, allow_code: bool) -> None:
-    """Check a task file, or FORMAT:FILE: its keys, its metrics, and its first samples."""
+    """Check a task file, FORMAT:FILE, or all tasks of a group or glob: keys, metrics, and the first samples."""
     if schema:
         from vtbench.task.schema import json_schema
 
-        click.echo(json.dumps(json_schema(), indent=2))
+        say(json.dumps(json_schema(), indent=2))
         return
     if task is None:
         raise click.UsageError("name a task file, or ask for --schema")
     from vtbench.engine.setup import RunPlan
+    from vtbench.task.checking import row_problems
 
-    (loaded,) = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
-    for index in range(min(8, len(loaded))):
-        loaded.sample(index)
-    sample = loaded.sample(0)
-    click.echo(f"{task}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
-    click.echo(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
+    found = RunPlan.resolve(RunConfig(model="", tasks=[task], allow_code=allow_code), registry).tasks
+    for loaded in found:
+        if problems := row_problems(loaded):
+            rest = len(problems) - 1
+            more = f"; {rest} more row{'s have faults' if rest > 1 else ' has a fault'}" if rest else ""
+            raise TaskError(f"{problems[0]}{more}")
+        for index in range(min(8, len(loaded))):
+            loaded.sample(index)
+        sample, name = loaded.sample(0), task if len(found) == 1 else loaded.name
+        say(f"{name}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
+        say(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
 
 
 @app.command()
@@ -237,10 +256,10 @@ def check(registry: Registry, model_args: str, device: str, dtype: str, as_json:
 def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
     """Write report.html of a run again from its stored records, with the scores of other runs beside its own."""
     from vtbench.report import render
-    from vtbench.runs.writer import write_file
+    from vtbench.runs.disk import write_file
 
-    page = render(Path(run), [Path(other) for other in others], registry.report_sections())
-    click.echo(write_file(Path(run) / "report.html", page))
+    page = render(Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn)
+    say(write_file(Path(run) / "report.html", page))
 
 
 @app.command()
@@ -253,42 +272,91 @@ def init(registry: Registry, what: str, name: str, output: str) -> None:
     from vtbench.templates import write_template
 
     for line in write_template(what, name, Path(output), registry):
-        click.echo(line)
+        say(line)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    # What Pillow warns of is a failed sample with its reason, or changes no pixel.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode gets escapes, not an exception
     sys.exit(status(arguments))
 
 
 def status(arguments: list[str] | None = None, registry: Registry | None = None) -> int:
     """Run the command line and return its exit status; `registry` replaces the installed plugins."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in arguments
+    try:
+        ended = _status(arguments, registry, debug="--debug" in arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_gone():  # the pipe of a subprocess or a connection: not ours to hide
+            raise
+        return 0
+    return ended
+
+
+def _status(arguments: list[str], registry: Registry | None, debug: bool) -> int:
     try:
         registry = registry or Registry(debug=debug)
         group = click.Group(app.name, dict(app.commands), params=app.params, help=app.help, callback=app.callback)
         group.context_settings, group.no_args_is_help = app.context_settings, True
         registry.commands(group)
-        result = group.main(arguments, prog_name="vtbench", standalone_mode=False, obj=registry)
+        if instruction := os.environ.get("_VTBENCH_COMPLETE"):
+            return shell_complete(group, {}, "vtbench", "_VTBENCH_COMPLETE", instruction)
+        # not `group.main`, which ends a broken pipe with status 1, and the end of any file with status 130
+        with group.make_context("vtbench", list(arguments), obj=registry) as context:
+            result = group.invoke(context)
         return result if isinstance(result, int) else 0
-    except VtbenchError as error:
+    except (VtbenchError, EOFError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
         if debug:
-            traceback.print_exception(error)
-        message = " ".join(str(error).split())
+            say(_without_secrets("".join(traceback.format_exception(error))).rstrip(), err=True)
+        message = _message(error)
     except click.ClickException as error:
         message = error.format_message()
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
             return 2
-        context = getattr(error, "ctx", None)
-        message += f" (`{context.command_path} --help` shows the usage)" if context else ""
+        where = getattr(error, "ctx", None)
+        message += f" (`{where.command_path} --help` shows the usage)" if where else ""
     except click.exceptions.Exit as exit:
         return exit.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of the output has closed the pipe: print nothing more
-        return 0
-    click.echo(f"vtbench: {message}", err=True)
+    say(f"vtbench: {single_line(_without_secrets(message))}", err=True)
     return 2
+
+
+def _without_secrets(message: str) -> str:
+    """Return a message without the environment's keys, and without what has the form of one."""
+    from vtbench.runs.secrets import SecretFilter, environment_secrets, mask
+
+    return mask(SecretFilter(environment_secrets())(message))
+
+
+def _message(error: BaseException) -> str:
+    """Return the line of an error that ends a command: what the operating system refuses is no bug of ours."""
+    if isinstance(error, EOFError):
+        return f"a file or stream ended before its data did: {one_line(error)}; --debug shows the traceback"
+    if isinstance(error, OSError):
+        what = error.strerror or str(error) or type(error).__name__
+        return f"{error.filename}: {what}" if error.filename is not None else f"{what}; --debug shows the traceback"
+    return str(error)
+
+
+def _reader_gone() -> bool:
+    """Return whether whoever read our output has closed it, as `| head` does; nothing more is then written to it."""
+    gone = False
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a stream without a descriptor
+            watch = select.poll()
+            watch.register(stream.fileno(), 0)
+            if watch.poll(0):
+                gone = True
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python flushes once more when it exits
+    return gone

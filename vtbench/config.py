@@ -10,18 +10,30 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from vtbench import settings
 from vtbench.errors import VtbenchError, nearest
 from vtbench.settings import parse_settings, split_specs
 
-SCORE_KEYS = frozenset({"model", "model_args", "limit", "dtype", "split", "metrics", "seed", "budget", "budget_sweep"})
-"""Fields that decide the scores, and so enter the digest. Tasks and device enter it in resolved form (see
-`vtbench.runs.provenance`). Batch size does not: it moves log-probabilities in the last digits at most, and is recorded
-in batches.jsonl."""
-OPTIONAL_KEYS = frozenset({"budget", "budget_sweep"})
+OPTIONAL_KEYS = frozenset(
+    {
+        "budget",
+        "budget_sweep",
+        "max_new_tokens",
+        "system",
+        "gen",
+        "chat_template_args",
+        "fewshot",
+        "fewshot_as_multiturn",
+        "fewshot_seed",
+    }
+)
 """Score keys that enter the digest only if they are set, so that runs older than these keys keep their digest."""
+SCORE_KEYS = OPTIONAL_KEYS | {"model", "model_args", "limit", "dtype", "split", "metrics", "seed"}
+"""Fields that decide the scores, and so enter the digest. Tasks, with the prompt format, and device enter it resolved
+(see `vtbench.runs.provenance`). Batch size does not: it moves log-probabilities in the last digits at most, and is
+recorded in batches.jsonl."""
 LISTS = ("tasks", "metrics", "track")
 """Fields that hold several names; as one string they are separated by commas."""
 
@@ -35,7 +47,10 @@ class RunConfig:
     model_args: Annotated[dict[str, Any], "Arguments of the adapter: k=v,k=v. Values are read as YAML."] = field(
         default_factory=dict
     )
-    limit: Annotated[Annotated[int, Gt(0)] | None, "Only the first N samples of each task."] = None
+    limit: Annotated[
+        Annotated[int, Gt(0)] | Annotated[float, Gt(0), Lt(1)] | None,
+        "Only the first N samples of each task; below 1, this share of them.",
+    ] = None
     batch_size: Annotated[
         Annotated[int, Gt(0)] | Literal["auto"], "Samples per batch; `auto` grows it while that pays."
     ] = "auto"
@@ -47,6 +62,28 @@ class RunConfig:
         "Metrics, NAME or NAME:setting=value, replacing those of the tasks; +NAME adds one to them.",
     ] = None
     seed: Annotated[int | None, "Seed of every task, overriding the task files."] = None
+    prompt_format: Annotated[
+        str | None, "How questions are put: `plain`, `instruct` or a task's own; by default what the model wants."
+    ] = None
+    max_new_tokens: Annotated[
+        Annotated[int, Ge(1), Le(1_000_000)] | None, "Tokens of an answer at most; by default what the format needs."
+    ] = None
+    system: Annotated[str | None, "System prompt before every question."] = None
+    gen: Annotated[
+        dict[str, Any], "How the model generates: temperature=T,top_p=P,top_k=K,seed=N,until=TEXT,repeats=K."
+    ] = field(default_factory=dict)
+    chat_template_args: Annotated[
+        dict[str, Any], "Variables of the chat template: k=v,k=v, enable_thinking=false for example."
+    ] = field(default_factory=dict)
+    fewshot: Annotated[
+        int, "Questions of the split `train` with their answers before each question.", Ge(0), Le(64)
+    ] = 0
+    fewshot_seed: Annotated[int, "Seed that draws them.", Ge(0)] = 0
+    fewshot_as_multiturn: Annotated[bool, "As turns of a chat; without, all in the message with the question."] = True
+    cache: Annotated[
+        str | None, "Directory of answers that any later run may use; no question in it is asked again."
+    ] = None
+    predict_only: Annotated[bool, "Store answers without scores; `vtbench rescore` scores them."] = False
     budget: Annotated[str | None, "Answer under a token budget, NAME:setting=value; `vtbench ls budgets`."] = None
     budget_sweep: Annotated[
         bool | list[str], "Accuracy against tokens kept: these budgets, or a default set, beside random and grid."
@@ -57,6 +94,9 @@ class RunConfig:
     ] = field(default_factory=list)
     output: Annotated[str, "Parent directory of the run's directory."] = "results"
     resume: Annotated[bool | str, "Continue the newest run of the same config, or the run at this path."] = False
+    retry_failed: Annotated[
+        bool | None, "With --resume: ask all failed samples again, or none; by default those with a passing error."
+    ] = None
     max_failed: Annotated[
         Annotated[float, Ge(0), Le(1)], "Fraction of samples that may fail before the exit status is 1."
     ] = 0.0
@@ -115,8 +155,12 @@ def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) 
             values[key] = values[key].split(",") if key == "tasks" else split_specs(values[key])
         if isinstance(values.get(key), (list, tuple)):
             values[key] = [p.strip() if isinstance(p, str) else p for p in map(_as_text, values[key]) if p != ""]
-    if isinstance(values.get("model_args"), str):
-        values["model_args"] = parse_settings(values["model_args"])
+    for key in ("output", "resume", "cache"):
+        if isinstance(values.get(key), str):
+            values[key] = expanded(values[key], name_of(key))
+    for key in ("model_args", "gen", "chat_template_args"):
+        if isinstance(values.get(key), str):
+            values[key] = parse_settings(values[key])
     if isinstance(values.get("budget_sweep"), str):
         values["budget_sweep"] = split_specs(values["budget_sweep"])
     for key, hint in {"model": "vtbench ls models", "tasks": "vtbench ls tasks"}.items():
@@ -132,6 +176,18 @@ def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) 
             f"{name_of('budget_sweep')}: a sweep compares with the whole image; leave {name_of('budget')} out"
         )
     return config
+
+
+def expanded(path: str, label: str) -> str:
+    """Return a path with `~` and `~user` expanded, as a shell does only at the start of a word.
+
+    Raises:
+        VtbenchError: there is no such user.
+    """
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError as error:
+        raise VtbenchError(f"{label}: {path}: there is no home directory of this name") from error
 
 
 def _as_text(path: Any) -> Any:

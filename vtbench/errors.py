@@ -7,7 +7,7 @@ traceback; where a plugin raised it, `plugin_errors` names the plugin, and `--de
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +37,17 @@ class ExecutorError(VtbenchError):
 
 
 class ModelUnavailable(AdapterError):
-    """The model went away during a run: its endpoint is down. The run stops with what it has; `--resume` goes on."""
+    """The model went away during a run: its endpoint is down. The run stops with what it has; `--resume` goes on.
+
+    Args:
+        message: the place, and what happened.
+        answered: `Sample.index` of the samples of the batch that were answered before. The engine asks for these once
+            more, together, and the adapter then returns the answers that it has kept.
+    """
+
+    def __init__(self, message: str, answered: Collection[int] = ()) -> None:
+        super().__init__(message)
+        self.answered = frozenset(answered)
 
 
 class SampleError(VtbenchError):
@@ -51,10 +61,21 @@ class SampleError(VtbenchError):
     def __init__(self, message: str, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+        self.sample_id: str | None = None
+        """The id that the sample would have, where its task knows it; else its record has the task and the index."""
 
 
 class OutOfMemory(Exception):
     """An adapter ran out of memory on a batch. The loop retries with smaller batches; no sample is lost."""
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with halves of characters (lone surrogates), which no file can hold, written as escapes.
+
+    >>> escaped("\ud83d hi")
+    '\\ud83d hi'
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def one_line(error: BaseException) -> str:

@@ -25,7 +25,10 @@ Notify = Callable[[str], None]
 
 
 class Model(Protocol):
-    """What is known of a model before it is queried; every `Adapter` satisfies this protocol."""
+    """What is known of a model before it is queried; every `Adapter` satisfies this protocol.
+
+    It may have `traits` (`vtbench.adapter.Traits`), which an executor passes on.
+    """
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -61,6 +64,9 @@ class BatchResult:
     """The type of each record's error; None if the sample was answered."""
     previews: tuple[Preview, ...] = ()
     """Previews of the samples that the report will show."""
+    unavailable: str | None = None
+    """Why the model went away (`ModelUnavailable`) before it answered the whole batch; `records` has what it answered,
+    and the run ends."""
 
 
 @dataclass(frozen=True, slots=True)

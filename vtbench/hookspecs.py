@@ -121,5 +121,6 @@ def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterab
     """Further tables that `vtbench run` prints, by name.
 
     A table is a function of a finished run's directory and the content of its results.json. It yields the lines or
-    `rich` renderables to print below the table of scores, possibly none. If it fails, one line says so.
+    `rich` renderables to print below the table of scores, possibly none. Text is literal: markup is `rich.text.Text`'s
+    styles, not `[red]`. If it fails, one line says so.
     """

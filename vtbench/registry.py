@@ -8,7 +8,6 @@ objects with the same name are an error that names both distributions. `vtbench.
 from __future__ import annotations
 
 import re
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -22,9 +21,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from vtbench import hookspecs
+from vtbench.adapter import Generation
+from vtbench.console.terminal import warn as warn_on_terminal
 from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, nearest, one_line
 from vtbench.plugin import KINDS, Named, Plugin
 from vtbench.settings import parse_spec
+from vtbench.task.names import check_name
 
 if TYPE_CHECKING:
     import click
@@ -38,10 +40,6 @@ if TYPE_CHECKING:
 
 _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 _CANNOT, _DEBUG = "its factory failed", "; --debug shows the traceback"
-
-
-def _warn(text: str) -> None:
-    print(f"vtbench: warning: {text}", file=sys.stderr)
 
 
 class Registry:
@@ -60,7 +58,7 @@ class Registry:
     def __init__(
         self,
         plugins: Mapping[str, object] | None = None,
-        warn: Callable[[str], None] = _warn,
+        warn: Callable[[str], None] = warn_on_terminal,
         debug: bool = False,
     ) -> None:
         self._manager = pluggy.PluginManager("vtbench")
@@ -118,6 +116,12 @@ class Registry:
         if hook not in self._named:
             found: dict[str, Named] = {}
             for plugin, factories in self._call(hook):
+                try:
+                    for name in factories:
+                        check_name(name, what, PluginError)
+                except PluginError as error:
+                    self._disable(plugin, error)
+                    continue
                 for name, factory in factories.items():
                     if name in found:
                         other = found[name].plugin
@@ -215,15 +219,40 @@ class Registry:
                 raise AdapterError(f"model {name!r}: {error}{_which_extra(error, named.plugin.distribution)}")
         return named
 
-    def adapter(self, name: str, model_args: Mapping[str, Any], device: str = "auto", dtype: str = "auto") -> Adapter:
+    def adapter(
+        self,
+        name: str,
+        model_args: Mapping[str, Any],
+        device: str = "auto",
+        dtype: str = "auto",
+        generation: Generation | None = None,
+        chat_template_args: Mapping[str, Any] = _NO_SETTINGS,
+    ) -> Adapter:
         """Create the adapter `name`.
 
+        Args:
+            name: of the adapter.
+            model_args: arguments of its factory.
+            device: where the model runs; passed to a factory that has such a parameter, like `dtype`.
+            dtype: number format of the weights.
+            generation: how the model generates; greedily by default.
+            chat_template_args: variables of the chat template.
+
         Raises:
-            VtbenchError: no adapter has this name, or it does not take these `model_args`.
+            VtbenchError: no adapter has this name, or it does not take these `model_args`, or a `generation` or
+                `chat_template_args` that is not the default.
             AdapterError: its checkpoint or backend cannot be used, or its factory does not return an adapter.
         """
         named = self.check_adapter(name, model_args)
-        given = {key: value for key, value in {"device": device, "dtype": dtype}.items() if key in named.settings}
+        given: dict[str, Any] = {"device": device, "dtype": dtype}
+        if generation is not None and replace(generation, repeats=1) != Generation():
+            given["generation"] = generation
+        if chat_template_args:
+            given["chat_template_args"] = dict(chat_template_args)
+        for key, flag in {"generation": "--gen", "chat_template_args": "--chat-template-args"}.items():
+            if key in given and key not in named.settings:
+                raise AdapterError(f"model {name!r} takes no {flag}; leave it out, or choose another model")
+        given = {key: value for key, value in given.items() if key in named.settings}
         try:
             made = named.factory(**{**given, **model_args})
         except ImportError as error:
@@ -286,6 +315,10 @@ class Registry:
         return "".join(f" ({plugin} might bring it, but cannot be used: {plugin.error})" for plugin in broken)
 
 
+_HOSTS = ("registry", "generation", "chat_template_args")
+"""Parameters of a factory that the host passes, never the user."""
+
+
 def check_settings(
     what: str, name: str, named: Named, settings: Mapping[str, Any], how: str = "{spec}:{name}=..."
 ) -> None:
@@ -297,7 +330,8 @@ def check_settings(
     parameters = named.settings
     takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
     plain = {key: p for key, p in parameters.items() if p.kind not in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)}
-    plain.pop("registry", None)  # passed by `create`, never by the user
+    for own in _HOSTS:
+        plain.pop(own, None)
     for key in settings:
         if key not in plain and not takes_any:
             known = f"{nearest(key, list(plain))}" if plain else " It takes none."

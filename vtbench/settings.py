@@ -144,26 +144,55 @@ def reason(error: ValidationError) -> str:
 
 
 def parse_settings(text: str, what: str = "model arguments") -> dict[str, Any]:
-    """Parse `k=v,k=v`; values are YAML scalars or flow lists, and a comma separates only if `k=` follows.
+    """Parse `k=v,k=v`; values are YAML scalars or flow collections.
 
-    >>> parse_settings("pretrained=org/model,layers=[1,2],trust=false")
-    {'pretrained': 'org/model', 'layers': [1, 2], 'trust': False}
+    A comma separates only if `k=` follows, and neither in quotes nor in brackets.
+
+    >>> parse_settings("pretrained=org/model,layers=[1,2],trust=false,prompt='yes,no=maybe'")
+    {'pretrained': 'org/model', 'layers': [1, 2], 'trust': False, 'prompt': 'yes,no=maybe'}
 
     Raises:
-        VtbenchError: a part has no `=`, or its value is not YAML.
+        VtbenchError: a part has no `=`, a key is there twice, or its value is not YAML.
     """
-    import yaml
+    from vtbench.task.yaml_lines import parse_value
 
-    found = {}
-    for part in re.split(r",(?=\s*[\w.-]+\s*=)", text) if text.strip() else []:
+    found: dict[str, Any] = {}
+    for part in _split_outside(text, _BEFORE_KEY) if text.strip() else []:
         key, equals, value = part.partition("=")
-        if not equals or not key.strip():
+        key = key.strip()
+        if not equals or not _KEY.fullmatch(key):
             raise VtbenchError(f"{what} are written k=v,k=v; {part.strip()!r} is not")
+        if key in found:
+            raise VtbenchError(f"{what}: {key} is there twice; give it one value")
         try:
-            found[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise VtbenchError(f"{what}: {key.strip()}={value} is not a YAML value; quote it") from error
+            found[key] = parse_value(value, f"{what}: {key}")
+        except VtbenchError as error:
+            # the value stays out of the message: it may be a secret
+            raise VtbenchError(f"{error}; write a text with such characters in quotes") from None
     return found
+
+
+_KEY = re.compile(r"[\w.-]+")
+_BEFORE_KEY = re.compile(r",(?=\s*[\w.-]+\s*=)")
+_BEFORE_SPEC = re.compile(r",(?!\s*[\w.-]+\s*=)")
+_OPENING = re.compile(r"""(?<=[=\[{,:])\s*(?:'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[\[{])""", re.DOTALL)
+"""A quoted value, or the bracket of a collection, where a value begins; elsewhere both are letters like others."""
+
+
+def _split_outside(text: str, comma: re.Pattern[str]) -> list[str]:
+    """Split a text at the commas that match, but for those in quotes or in brackets."""
+    parts, start, at, depth = [], 0, 0, 0
+    while at < len(text):
+        if opening := _OPENING.match(text, at):
+            depth += opening[0][-1] in "[{"
+            at = opening.end()
+            continue
+        if depth == 0 and comma.match(text, at):
+            parts.append(text[start:at])
+            start = at + 1
+        depth -= depth > 0 and text[at] in "]}"
+        at += 1
+    return [*parts, text[start:]]
 
 
 def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
@@ -184,12 +213,12 @@ def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
 
 
 def split_specs(text: str) -> list[str]:
-    """Split a list of specs at its commas, but not at those between the settings of one spec.
+    """Split a list of specs at its commas, but not at those between the settings of one spec, or in its quotes.
 
     >>> split_specs("random:k=16,seed=3, saliency:p=0.9,complexity")
     ['random:k=16,seed=3', 'saliency:p=0.9', 'complexity']
     """
-    return [part.strip() for part in re.split(r",(?!\s*\w+\s*=)", text) if part.strip()]
+    return [part.strip() for part in _split_outside(text, _BEFORE_SPEC) if part.strip()]
 
 
 def _kinds(settings: type) -> dict[str, Any]:
@@ -200,7 +229,8 @@ def _kinds(settings: type) -> dict[str, Any]:
 def _validator(kind: Any) -> TypeAdapter[Any]:
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
+    config = ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True, allow_inf_nan=False)
     try:
-        return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True))
+        return TypeAdapter(kind, config=config)
     except PydanticUserError:  # a pydantic model or dataclass has a config of its own
         return TypeAdapter(kind)

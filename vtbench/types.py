@@ -18,13 +18,29 @@ if TYPE_CHECKING:
 
     from vtbench.scenes.scene import Scene
 
-Capability = Literal["generate", "rank", "visual_tokens", "budget", "train"]
+Capability = Literal["generate", "rank", "visual_tokens", "budget", "train", "context", "images"]
 """Optional abilities of an adapter: generate answers, rank given ones, return visual tokens, answer from a part of them
-(`vtbench.budget`), be fine-tuned."""
+(`vtbench.budget`), be fine-tuned, read what stands before the question (`Sample.messages`: a system prompt, few-shot
+examples), and read several images in one prompt."""
+
+AnswerType = Literal["choice", "text", "graph"]
+"""The form of an answer: one of the choices, free text, or a scene graph in the line grammar of vtbench."""
+
+Role = Literal["system", "user", "assistant"]
+"""Who says a message of a chat."""
 
 Observation = Mapping[str, Any]
 """What a metric stores about one sample. Numbers, strings and short lists go to the sample's line of samples.jsonl,
 numpy arrays to the metric's own file under visual/. Everything but the arrays is JSON-able."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    content: tuple[Image | str, ...]
+    """Texts and images in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +53,12 @@ class Sample:
     images: tuple[Image, ...]
     """RGB images, in the order of the model's input; the built-in tasks have one per sample."""
     prompt: str
-    """The question; the adapter adds image placeholders and the chat template."""
+    """The question in the words of the prompt format; the adapter adds image placeholders and the chat template."""
     target: str
     choices: tuple[str, ...] = ()
     """The closed set of answers, for ranking; empty if the answer is open."""
     kind: str = ""
-    """Kind of question, e.g. `colour` or `left`, for breakdowns."""
+    """Kind of question, e.g. `colour` or `left`, for breakdowns. It is data, and decides nothing."""
     cluster: str = ""
     """Samples of one cluster share a scene (a minimal pair, for example), and intervals are clustered by it. Empty: a
     cluster of its own."""
@@ -53,6 +69,40 @@ class Sample:
     """Further facts for metrics and reports, JSON-able (the signed offset of a `precise_offset` item, for example)."""
     references: tuple[str, ...] = ()
     """Further right answers, beside `target`; an answer is right if it fits one of them."""
+    answer_type: AnswerType | None = None
+    """The form of the answer, which decides what metrics apply; None: `choice` with choices, else `text`."""
+    question: str = ""
+    """The bare question, where the prompt format puts more into `prompt`; empty: `prompt` is the question."""
+    answer: str = ""
+    """A right answer as the prompt format writes it (a letter, JSON), for few-shot examples; empty: `target`."""
+    labels: tuple[str, ...] = ()
+    """The letters that the prompt gives the choices, one for each in the order of `choices`: an answer may be one of
+    them, and a ranking scores them. Empty: the prompt has no letters."""
+    system: str = ""
+    """The system prompt."""
+    examples: tuple[Sample, ...] = ()
+    """Few-shot examples, questions with their right answers, which stand before this question."""
+    multiturn: bool = True
+    """Whether each example is a turn of a chat with an answer of the assistant, or all stand in the user's message."""
+    repeat: int = 0
+    """Which of several answers to the same question this one is, from 0; a model that samples gives each another."""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The chat that ends in the question: system prompt, examples, then the images and the prompt.
+
+        Without `multiturn` there is one message of the user, in which each example is its images, prompt, a space, its
+        answer and an empty line, as lm-eval writes it.
+        """
+        chat = [Message("system", (self.system,))] if self.system else []
+        before: list[Image | str] = []
+        for example in self.examples:
+            said = example.answer or example.target
+            if self.multiturn:
+                chat += [Message("user", (*example.images, example.prompt)), Message("assistant", (said,))]
+            else:
+                before += [*example.images, f"{example.prompt} {said}\n\n"]
+        return (*chat, Message("user", (*before, *self.images, self.prompt)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +119,7 @@ class Output:
     visual_tokens_in: int | None = None
     """Number of visual tokens that the decoder reads, in its prompt or by cross-attention."""
     tokens_out: int | None = None
-    """Number of generated tokens, including the end token, of models that are paid by tokens."""
+    """Number of generated tokens, with those of reasoning and the end token."""
     cost: float | None = None
     """Price of all queries about the sample, in the currency of the prices given to the adapter."""
     prefill_seconds: float | None = field(default=None, compare=False)
@@ -82,6 +132,10 @@ class Output:
     context), or an engine's own word; None if the engine does not say."""
     reasoning: str | None = None
     """What the model wrote before its answer, if the engine gives it apart from the answer; it is kept, not scored."""
+    reasoning_tokens: int | None = None
+    """How many of `tokens_out` are reasoning before the answer."""
+    rendered_prompt: str | None = None
+    """The prompt that was sent, with the chat template and one placeholder for each image; None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +184,7 @@ class Record:
     """sha256 of each image's decoded RGB bytes."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    answer_type: AnswerType | None = None
     output: str | None = None
     finish_reason: str | None = None
     """That of `Output`: `length` if the answer was cut."""
@@ -146,6 +201,11 @@ class Record:
     visual_tokens_in: int | None = None
     tokens_out: int | None = None
     cost: float | None = None
+    question: str = ""
+    labels: tuple[str, ...] = ()
+    repeat: int = 0
+    rendered_prompt: str | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

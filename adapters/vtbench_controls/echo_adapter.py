@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from vtbench.adapter import PLAIN, Traits
 from vtbench.budget import Budget, checked_weights
 from vtbench.errors import AdapterError
 from vtbench.types import Capability, Output, Sample, VisualTokens
@@ -36,6 +37,7 @@ class Echo:
     capabilities: frozenset[Capability] = frozenset({"generate", "rank", "visual_tokens", "budget"})
     image_size: int | None = None
     layers: tuple[str, ...] = ("connector",)
+    traits = Traits(prompt_format=PLAIN)
 
     def __init__(self, text: object = None) -> None:
         # The command line reads values as YAML: `text=yes` arrives as True, `text=3` as 3.
@@ -58,7 +60,10 @@ class Echo:
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
         """Return the text."""
         counted = self._token_counts(samples, budget)
-        return [replace(output, text=self._answer(sample)) for sample, output in zip(samples, counted, strict=True)]
+        return [
+            replace(output, text=self._answer(sample), finish_reason="stop")
+            for sample, output in zip(samples, counted, strict=True)
+        ]
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
         """Return log-probabilities with most of the mass on the choice in the text; uniform if it names none."""

@@ -23,7 +23,7 @@ from vtbench_families.base import Family
 from vtbench_families.query_attention import attention_map
 from vtbench_hf.adapter import Inputs
 from vtbench_hf.model_parts import ModelParts
-from vtbench_hf.prompts import prompt_text
+from vtbench_hf.prompts import prompt_text, question_text
 from vtbench_hf.token_boxes import patch_boxes, with_class_token
 
 _PLACEHOLDER = re.compile(r"(?:<fake_token_around_image>)*<image>(?:<fake_token_around_image>)*")
@@ -73,7 +73,7 @@ class Flamingo(Family):
     def _prompt(self, sample: Sample) -> list[Any]:
         """Return text and images in the order that the model reads them; the processor writes the first token."""
         if not self.processor.chat_template:
-            return [*sample.images, sample.prompt]
+            return [*sample.images, question_text(self.processor, sample)]
         text = prompt_text(self.processor, sample).removeprefix(self.tokenizer.bos_token or "")
         parts = [part for pair in zip_longest(_PLACEHOLDER.split(text), sample.images) for part in pair]
         return [part for part in parts if part is not None and part != ""]

@@ -22,7 +22,7 @@ from vtbench_hf.adapter import Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.merged_adapter import MergedAdapter
 from vtbench_hf.model_parts import ModelParts
-from vtbench_hf.prompts import prompt_text
+from vtbench_hf.prompts import prompt_text, question_text
 from vtbench_hf.token_boxes import crop_to_image, grid
 from vtbench_hf.visual_features import DECODER_DEPTHS, image_features
 
@@ -76,8 +76,8 @@ class Fuyu(Family, MergedAdapter):
         if any(len(sample.images) != 1 for sample in samples):
             raise SampleError("Fuyu takes exactly one image per question")
         # The processor writes the image's tokens and the token that begins the answer.
-        has_template = getattr(self.processor, "chat_template", None)
-        texts = [prompt_text(self.processor, sample) if has_template else sample.prompt for sample in samples]
+        write = prompt_text if getattr(self.processor, "chat_template", None) else question_text
+        texts = [write(self.processor, sample) for sample in samples]
         images = [sample.images[0] for sample in samples]
         return self.processor(images=images, text=texts, return_tensors="pt", return_legacy_image_output=False)
 

@@ -18,9 +18,12 @@ import transformers
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf import generation, training, visual_features
+from vtbench_hf.answer_text import decode_answers, finish_reason
 from vtbench_hf.batch_cache import BatchCache
+from vtbench_hf.chat_template import template_digest
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.checkpoint.published import save_published
+from vtbench_hf.context_length import answer_room, check_prompt_lengths, context_length
 from vtbench_hf.errors import first_line, out_of_memory_as
 from vtbench_hf.model_parts import ModelParts
 from vtbench_hf.prompts import ChoiceTokenizer, adds_special_tokens, prompt_text
@@ -48,6 +51,7 @@ class HFAdapter:
         capabilities: what the model can do; see `vtbench.adapter`.
         layers: names of the layers of visual tokens, the headline one first.
         parts: module names by part of the model; see `model_parts`.
+        context_length: most tokens of a prompt with its answer; None where there is no limit.
         image_size: preferred side of the images that tasks draw, in pixels; None: no preference.
     """
 
@@ -75,6 +79,7 @@ class HFAdapter:
         if self.parts:
             self.capabilities |= {"train"}
         self.image_size = self.preferred_image_size()
+        self.context_length = context_length(self.model.config)
 
     # The adapter protocol.
 
@@ -111,6 +116,7 @@ class HFAdapter:
             "parameters": self.model.num_parameters(),
             "device": str(self.model.device),
             "dtype": str(self.model.dtype).removeprefix("torch."),
+            "chat_template": template_digest(self.processor),
             "attn_implementation": getattr(self.model.config, "_attn_implementation", None),
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         }
@@ -167,8 +173,14 @@ class HFAdapter:
             raise
 
     def batch_inputs(self, samples: Sequence[Sample]) -> Inputs:
-        """Return the current batch's inputs on the model's device, made once for each batch."""
-        return self.cache.get_or_compute("inputs", lambda: self.model_inputs(samples))
+        """Return the current batch's inputs on the model's device, made once for each batch.
+
+        Raises:
+            SampleError: the processor refuses them, or a prompt leaves no room for an answer in the model's context.
+        """
+        inputs: Inputs = self.cache.get_or_compute("inputs", lambda: self.model_inputs(samples))
+        check_prompt_lengths(samples, self._prompt_lengths(inputs), self.context_length)
+        return inputs
 
     def encode(self, samples: Sequence[Sample]) -> Any:
         """Return the processor's tensors of the samples' prompts and images, padded on the left, on the CPU.
@@ -277,9 +289,16 @@ class HFAdapter:
         return generation.score(self.model, inputs, choices, self.cache.get("first"))
 
     def _answers(self, inputs: Inputs, max_new_tokens: int) -> list[Output]:
-        texts = self.tokenizer.batch_decode(self.generate_tokens(inputs, max_new_tokens), skip_special_tokens=True)
-        counts = zip(texts, self._prompt_lengths(inputs), self.visual_token_counts(inputs), strict=True)
-        return [Output(text=text.strip(), tokens_in=n, visual_tokens_in=visual) for text, n, visual in counts]
+        max_new_tokens = answer_room(self._prompt_lengths(inputs), max_new_tokens, self.context_length)
+        rows = self.generate_tokens(inputs, max_new_tokens)
+        texts = decode_answers(self.tokenizer, rows)
+        counts = zip(texts, rows, self._prompt_lengths(inputs), self.visual_token_counts(inputs), strict=True)
+        return [
+            Output(
+                text=text, finish_reason=finish_reason(row, max_new_tokens), tokens_in=length, visual_tokens_in=visual
+            )
+            for text, row, length, visual in counts
+        ]
 
     def _rankings(self, inputs: Inputs, samples: Sequence[Sample]) -> list[Output]:
         lengths, visual_counts = self._prompt_lengths(inputs), self.visual_token_counts(inputs)
@@ -289,6 +308,8 @@ class HFAdapter:
             [self.choice_tokenizer(tail, choice) for choice in sample.choices]
             for tail, sample in zip(tails, samples, strict=True)
         ]
+        longest = [n + max(map(len, row), default=0) - 1 for n, row in zip(lengths, choices, strict=True)]
+        check_prompt_lengths(samples, longest, self.context_length)
         scored = zip(self.score_choices(inputs, choices), choices, lengths, visual_counts, strict=True)
         return [
             Output(logprobs=tuple(scores), logprob_tokens=tuple(map(len, row)), tokens_in=n, visual_tokens_in=visual)

@@ -2,24 +2,102 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from vtbench.errors import SampleError
 from vtbench.types import Sample
 
 _CONTEXT = 4
 """Number of the prompt's last tokens with which a choice is tokenized: enough for merges at the boundary."""
 
 
+_PROBE = "vtbenchprobe"
+_NAME_OF_PLACEHOLDER = re.compile(r"image|img|vision|video|audio|patch|<(?:row|col)_", re.IGNORECASE)
+"""What special tokens for images have in their names: `<image>`, `<|image_pad|>`, `<fake_token_around_image>`."""
+_known: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+"""What was found out about a processor."""
+
+
 def prompt_text(processor: Any, sample: Sample) -> str:
-    """Return the prompt with the processor's chat template; without one, its image placeholders and the question."""
+    """Return the prompt with the processor's chat template; without one, its image placeholders and the question.
+
+    Raises:
+        SampleError: there is no question but placeholders.
+    """
+    question = question_text(processor, sample)
     if getattr(processor, "chat_template", None):
-        content = [{"type": "image"} for _ in sample.images] + [{"type": "text", "text": sample.prompt}]
-        text: str = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        return _templated(processor, len(sample.images), question)
+    return _placeholders(processor, len(sample.images)) + question
+
+
+def question_text(processor: Any, sample: Sample) -> str:
+    """Return a sample's question without placeholders for images.
+
+    Many data sets write `<image>` into their questions, and some texts happen to hold a special token of a model. The
+    adapter places the images itself: a placeholder more would take the visual tokens of another sample.
+
+    Raises:
+        SampleError: nothing else is in the question.
+    """
+    if "<" not in sample.prompt and "[" not in sample.prompt and "|" not in sample.prompt:
+        return sample.prompt
+    text = _facts(processor)["placeholders"].sub("", sample.prompt)
+    if text == sample.prompt:
         return text
+    if not text.strip():
+        raise SampleError(f"{sample.id}: the question {sample.prompt[:40]!r} is nothing but placeholders for images")
+    return text.strip()
+
+
+def _templated(processor: Any, images: int, question: str) -> str:
+    """Return a question in the chat template.
+
+    Templates of language models take a text where those of image-text models take a list of parts.
+    """
+    template = processor.chat_template
+    facts = _facts(processor)
+    if facts.get("template") != template:
+        facts["template"], facts["takes_parts"] = template, _takes_parts(processor)
+    content: Any = [{"type": "image"} for _ in range(images)] + [{"type": "text", "text": question}]
+    if not facts["takes_parts"]:
+        content = _placeholders(processor, images) + question
+    text: str = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    return text
+
+
+def _takes_parts(processor: Any) -> bool:
+    """Return whether the template writes the text of a list of parts, and a placeholder where the processor has one."""
+    content = [{"type": "image"}, {"type": "text", "text": _PROBE}]
+    try:
+        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    except Exception:  # a template that joins texts fails on a list in any way that Jinja has
+        return False
+    return _PROBE in text and f"'{_PROBE}'" not in text and _placeholders(processor, 1) in text
+
+
+def _placeholders(processor: Any, images: int) -> str:
     # The processors of query-token models (Q-Former) write the placeholders themselves.
     placeholder = "" if hasattr(processor, "num_query_tokens") else str(getattr(processor, "image_token", "") or "")
-    return placeholder * len(sample.images) + sample.prompt
+    return placeholder * images
+
+
+def _facts(processor: Any) -> dict[str, Any]:
+    """Return what is known of a processor; at first the pattern of its placeholders."""
+    if processor not in _known:
+        named = {
+            str(value)
+            for part in (processor, processor.tokenizer)
+            for name, value in vars(part).items()
+            if name.endswith("token") and _NAME_OF_PLACEHOLDER.search(name) and value
+        }
+        special = {str(token) for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
+        found = {"<image>", *named, *filter(_NAME_OF_PLACEHOLDER.search, special)}
+        longest_first = sorted(map(re.escape, found), key=len, reverse=True)
+        _known[processor] = {"placeholders": re.compile(rf"(?:{'|'.join(longest_first)})[ \t]*\n?")}
+    return _known[processor]
 
 
 def adds_special_tokens(tokenizer: Any, text: str) -> bool:

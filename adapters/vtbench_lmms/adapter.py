@@ -15,7 +15,7 @@ from typing import Any
 from PIL.Image import Image
 
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError, nearest
-from vtbench.runs.provenance import secrets
+from vtbench.runs.secrets import secrets
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf.checkpoint.files import fingerprint
 from vtbench_lmms.arguments import LmmsArguments

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.errors import AdapterError
-from vtbench.runs.provenance import HIDDEN
+from vtbench.runs.secrets import SecretFilter
 
 SCRIPT = Path(__file__).with_name("worker_script.py")
 _EXIT_SECONDS = 5.0
@@ -33,7 +33,7 @@ class WorkerProcess:
     """
 
     def __init__(self, python: str, secrets: Collection[str] = ()) -> None:
-        self._secrets = secrets
+        self._without_secrets = SecretFilter(secrets)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115, open as long as the process
         self._log_start = 0
         try:
@@ -80,9 +80,7 @@ class WorkerProcess:
 
     def redact(self, text: str) -> str:
         """Return a text of the worker without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return self._without_secrets(text)
 
     def close(self) -> None:
         """End the process by closing its input; kill it and its children if it does not exit."""

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from PIL import Image
-
+from vtbench.console.terminal import visible, warn
 from vtbench.errors import AdapterError, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_openai.arguments import EndpointArguments
@@ -16,8 +15,9 @@ from vtbench_openai.batch_cache import BatchCache
 from vtbench_openai.endpoint import Endpoint
 from vtbench_openai.event_loop import EventLoopThread, gather_outcomes
 from vtbench_openai.probe import Probe
-from vtbench_openai.request import generation_request, scoring_request, user_message
-from vtbench_openai.response import Response, answer_text, choice_likelihoods, parse_response, ranking_problem
+from vtbench_openai.ranking import choice_likelihoods, ranking_problem
+from vtbench_openai.request import generation_request, neutral_question, scoring_request, user_message
+from vtbench_openai.response import Response, answer_text, parse_response
 
 
 class OpenAIAdapter:
@@ -77,7 +77,7 @@ class OpenAIAdapter:
         return {
             "checkpoint": self._settings.model or "",
             "endpoint": self._settings.base_url,
-            "served_from": self._served.get("root"),
+            "served_from": self._endpoint.hide.data(self._served.get("root")),
             "parameters": None,
             "device": "endpoint",
             "cannot_rank": self._cannot_rank,
@@ -94,27 +94,34 @@ class OpenAIAdapter:
             self._probe.close()
 
     async def _check_model(self) -> Mapping[str, Any]:
-        """Return the endpoint's entry of the model; an empty one if the endpoint has no list of models."""
-        settings, served = self._settings, await self._endpoint.models()
-        if served is None and settings.model:
-            return {}
-        names = [entry["id"] for entry in served or ()]
+        """Return the endpoint's entry of the model; an empty one if its list of models does not have it.
+
+        A list may be incomplete (aliases, pages): the endpoint is then asked a question under this name.
+        """
+        settings, served = self._settings, await self._endpoint.models() or []
+        names = sorted(self._endpoint.hide(visible(entry["id"])) for entry in served)
         if not settings.model:
-            hint = f"one of {', '.join(sorted(names))}" if names else "the name of a model that it serves"
+            hint = f"one of {', '.join(names)}" if names else "the name of a model that it serves"
             raise AdapterError(f"model 'openai': {settings.base_url} needs model=NAME: {hint}")
-        if settings.model not in names:
-            hint = f"It has: {', '.join(sorted(names))}." if len(names) <= 20 else nearest(settings.model, names)
-            raise AdapterError(f"model 'openai': {settings.base_url} has no model {settings.model!r}. {hint}".strip())
-        return next(entry for entry in served or () if entry["id"] == settings.model)
+        if found := [entry for entry in served if entry["id"] == settings.model]:
+            return found[0]
+        if names:
+            hint = f" It has: {', '.join(names)}." if len(names) <= 20 else nearest(settings.model, names)
+            if refusal := await self._endpoint.refusal_of_model():
+                why = "" if refusal.startswith("404") else f" ({refusal})"
+                raise AdapterError(f"model 'openai': {settings.base_url} has no model {settings.model!r}{why}.{hint}")
+            warn(f"{settings.base_url} answers as {settings.model!r}, but does not list such a model.{hint}")
+        return {}
 
     async def _try_ranking(self) -> str | None:
         """Return why the endpoint cannot rank, None if it can; found out with a question about a grey image."""
-        grey = Image.new("RGB", (64, 64), (128, 128, 128))
-        message = user_message(Sample("probe", 0, (grey,), "Is it grey?", "yes", ("yes",)))
+        message = neutral_question()
         try:
             bare = await self._send(scoring_request(self._settings, message))
             prefilled = await self._send(scoring_request(self._settings, message, "yes"))
         except SampleError:
+            if stopped := self._endpoint.stopped:
+                raise stopped from None
             return "the endpoint does not accept prompt_logprobs"
         return ranking_problem(bare, prefilled)
 
@@ -123,12 +130,20 @@ class OpenAIAdapter:
     ) -> list[Output]:
         """Query the endpoint about every sample of a batch that has no outcome yet.
 
+        If the endpoint stops to answer in the middle of a batch, the engine first gets the answers of the batch, sample
+        by sample, so that they are stored, and the error that ends the run with the next batch.
+
         Raises:
             SampleError: at least one sample failed; the outcomes of the others are kept.
+            AdapterError: the endpoint answers no more, and gave no answer to this batch.
         """
+        if self._cache.begin(samples) and (stopped := self._endpoint.stopped):
+            raise stopped
         missing = self._cache.missing(samples, kind)
         for sample, outcome in zip(missing, self._event_loop.run(gather_outcomes(query, missing)), strict=True):
             self._cache.store(sample, kind, outcome)
+        if (stopped := self._endpoint.stopped) and not self._cache.has_outputs():
+            raise stopped
         return self._cache.outputs(samples, kind)
 
     async def _answer(self, sample: Sample, max_tokens: int) -> Output:
@@ -139,6 +154,8 @@ class OpenAIAdapter:
             tokens_in=response.tokens_in,
             tokens_out=response.tokens_out,
             cost=self._cost([response]),
+            finish_reason=response.finish_reason,
+            reasoning=response.reasoning,
         )
 
     async def _rank(self, sample: Sample) -> Output:
@@ -148,14 +165,16 @@ class OpenAIAdapter:
         if length is None:
             requests.append(generation_request(self._settings, message, 1))
         responses = await asyncio.gather(*map(self._send, requests))
-        length = length or responses[-1].tokens_in or 0
+        length = length or responses[-1].tokens_in
+        if not length:
+            raise SampleError("the endpoint does not tell the number of the prompt's tokens, which ranking needs")
         logprobs, counts = choice_likelihoods(length, responses[: len(sample.choices)])
         return Output(logprobs=logprobs, logprob_tokens=counts, tokens_in=length, cost=self._cost(responses))
 
     async def _send(self, fields: Mapping[str, Any]) -> Response:
-        return parse_response(await self._endpoint.post("chat/completions", fields))
+        return parse_response(await self._endpoint.post(fields), self._endpoint.hide)
 
     def _cost(self, responses: Sequence[Response]) -> float | None:
-        """Return the price of the requests, None if no prices were given."""
-        costs = [self._settings.cost(response.tokens_in or 0, response.tokens_out or 0) for response in responses]
+        """Return the price of the requests; None if no prices were given, or the endpoint gave no counts of tokens."""
+        costs = [self._settings.cost(response.tokens_in, response.tokens_out) for response in responses]
         return None if None in costs else sum(cost for cost in costs if cost is not None)

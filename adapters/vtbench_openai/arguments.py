@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -28,7 +29,10 @@ class EndpointArguments:
     model: Annotated[str | None, "Name of the model at the endpoint."] = None
     concurrency: Annotated[int, "Maximum number of concurrent requests.", Ge(1), Le(1024)] = 8
     retries: Annotated[
-        int, "How often a request is repeated after 408, 425, 429, 5xx, a timeout or a lost connection.", Ge(0), Le(100)
+        int,
+        "How often a request is repeated after 408, 409, 425, 429, 5xx or a lost connection.",
+        Ge(0),
+        Le(100),
     ] = 5
     timeout: Annotated[float, "Seconds that one request may take.", Gt(0), Lt(math.inf)] = 60.0
     key_env: Annotated[str, "Environment variable that holds the API key. Only the default variable may be unset."] = (
@@ -49,15 +53,16 @@ class EndpointArguments:
     device: Annotated[str, "Device of the probe."] = "auto"
     dtype: Annotated[str, "Number format of the probe's weights."] = "auto"
 
-    def cost(self, tokens_in: int, tokens_out: int) -> float | None:
-        """Return the price of a request with these token counts; None if no price was given.
+    def cost(self, tokens_in: int | None, tokens_out: int | None) -> float | None:
+        """Return the price of a request with these token counts; None without prices, or without a count that has one.
 
         >>> EndpointArguments(base_url="http://host/v1", price_in=2.5, price_out=10.0).cost(1000, 100)
         0.0035
         """
-        if self.price_in is None and self.price_out is None:
-            return None
-        return (tokens_in * (self.price_in or 0.0) + tokens_out * (self.price_out or 0.0)) / 1e6
+        priced = [(tokens_in, self.price_in), (tokens_out, self.price_out)]
+        known = [(tokens, price) for tokens, price in priced if price is not None]
+        costs = [tokens * price for tokens, price in known if tokens is not None]
+        return sum(costs) / 1e6 if known and len(costs) == len(known) else None
 
 
 def checked_arguments(values: Mapping[str, Any]) -> EndpointArguments:
@@ -76,7 +81,12 @@ def checked_arguments(values: Mapping[str, Any]) -> EndpointArguments:
             "model 'openai': key_env: must be the name of an environment variable, such as OPENAI_API_KEY, not a key"
         )
     values = {**values, "base_url": _normal_url(str(base_url))}
-    return checked(EndpointArguments, values, "model 'openai': {}".format, AdapterError)
+    settings = checked(EndpointArguments, values, "model 'openai': {}".format, AdapterError)
+    try:
+        json.dumps(settings.extra, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AdapterError(f"model 'openai': extra: these fields cannot be sent as JSON: {error}") from error
+    return settings
 
 
 def api_key(arguments: EndpointArguments) -> str | None:

@@ -19,11 +19,20 @@ class BatchCache:
         self._outcomes: dict[tuple[int, str], Output | SampleError] = {}
 
     def missing(self, samples: Sequence[Sample], query: str) -> list[Sample]:
-        """Return the samples without an outcome. A sample that is not of the last batch clears the cache."""
-        if any(id(sample) not in self._batch for sample in samples):
+        """Return the samples without an outcome."""
+        return [sample for sample in samples if (id(sample), query) not in self._outcomes]
+
+    def begin(self, samples: Sequence[Sample]) -> bool:
+        """Clear the cache if one of the samples is not of the last batch; whether it is."""
+        new = any(id(sample) not in self._batch for sample in samples)
+        if new:
             self.clear()
             self._batch = {id(sample): sample for sample in samples}
-        return [sample for sample in samples if (id(sample), query) not in self._outcomes]
+        return new
+
+    def has_outputs(self) -> bool:
+        """Whether a sample of the batch was answered."""
+        return any(isinstance(outcome, Output) for outcome in self._outcomes.values())
 
     def store(self, sample: Sample, query: str, outcome: Output | SampleError) -> None:
         """Keep an outcome."""

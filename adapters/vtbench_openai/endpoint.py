@@ -1,141 +1,237 @@
-"""HTTP client of one endpoint: sends a request until it is answered, refused or given up.
+"""Client of one endpoint: sends a request until it is answered, refused or given up, and knows when to stop.
 
-The client is httpx2, which transformers' hub client also uses. Retries are decided here and in `retry`: those of a
-client library would not honour a `Retry-After` of more than a minute, and would not be counted.
+Retries are decided here and in `retry`: those of a client library would not honour a `Retry-After` of more than a
+minute, and would not be counted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-import httpx2
-
-from vtbench.errors import AdapterError, SampleError, VtbenchError
-from vtbench.runs.provenance import HIDDEN
+from vtbench.console.terminal import visible
+from vtbench.errors import AdapterError, ModelUnavailable, SampleError, escaped
+from vtbench.runs.secrets import SecretFilter, mask, secrets
 from vtbench_openai.arguments import EndpointArguments
-from vtbench_openai.errors import error_message, is_out_of_quota, response_error
-from vtbench_openai.retry import backoff_seconds, is_transient
+from vtbench_openai.connection import Connection, Lost
+from vtbench_openai.errors import Problem, access_error, lost_problem, problem_in
+from vtbench_openai.request import generation_request, neutral_question
+from vtbench_openai.response import parse_json
+from vtbench_openai.retry import backoff_seconds
 
-CONNECT_SECONDS = 10.0
+TIMEOUT_RETRIES = 2
+"""How often a request without an answer in time is repeated: each try takes the whole timeout."""
+SUSPICIOUS = 8
+"""Requests in a row that are given up, with no answer in between, after which the endpoint is checked."""
+PATIENCE_SECONDS = 120.0
+"""Time without an answer after which a single request that is given up makes the endpoint be checked."""
+CHECK_TRIES = 3
+_SHORTEST_KEY = 8
+"""Shorter keys, such as EMPTY, are what a server without keys is given, and may be words of an answer."""
 
 
 class Endpoint:
     """An endpoint with at most `settings.concurrency` requests at once.
 
-    After a request was lost in spite of all retries, the endpoint counts as down: later requests are tried once, until
-    one is answered. An outage therefore costs one round of waiting, not one round for every sample.
+    Where requests are given up one after the other, a question about a grey image tells whether the samples are at
+    fault or the endpoint. In the second case `stopped` is set, no further request is sent, and those that wait fail as
+    samples that may be asked again: an outage costs a bounded time, not one for every sample, and no answer is lost.
 
     Args:
         settings: URL, concurrency, retries and timeout.
         key: the API key, if any.
+
+    Raises:
+        AdapterError: as `Connection`.
     """
 
     def __init__(self, settings: EndpointArguments, key: str | None) -> None:
-        self._settings, self._key = settings, key
-        self._client = httpx2.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(None, connect=min(CONNECT_SECONDS, settings.timeout)),
-            limits=httpx2.Limits(max_connections=settings.concurrency),
-        )
-        self._slots = asyncio.Semaphore(settings.concurrency)
-        self._down = False
+        self._settings, self._key_sent = settings, key is not None
+        known = {key} if key and len(key) >= _SHORTEST_KEY else set()
+        self.hide = SecretFilter(known)
+        """Removes the key, which an endpoint may repeat, from a text."""
+        self._hide_in_messages = SecretFilter(known | secrets(settings.extra))
+        self._connection = Connection(settings, key)
+        self._url = f"{settings.base_url}/chat/completions"
+        self._slots, self._check = asyncio.Semaphore(settings.concurrency), asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._stopped: AdapterError | None = None
+        self._accepted = False
+        self._answers = self._given_up = 0
+        self._since: float | None = None
+
+    @property
+    def stopped(self) -> AdapterError | None:
+        """Why no request can be answered any more; None while they can."""
+        return self._stopped and type(self._stopped)(str(self._stopped))
 
     async def models(self) -> list[Mapping[str, Any]] | None:
-        """Return the endpoint's list of models; None if it has no list. The request is not repeated.
+        """Return the endpoint's list of models, each with an `id`; None if it has no list that can be read.
 
         Raises:
-            AdapterError: the endpoint does not respond, is not ready, refuses the key, or is no such endpoint.
+            AdapterError: the endpoint does not respond, or refuses the key. The request is not repeated.
         """
         url = f"{self._settings.base_url}/models"
         try:
-            response = await self._send("GET", url)
-        except (httpx2.RequestError, httpx2.InvalidURL, TimeoutError) as error:
+            reply = await self._connection.request("GET", url)
+        except Lost as error:
             raise AdapterError(
-                f"model 'openai': {self._settings.base_url} does not respond ({_cause(error)});"
-                " start the server, or correct base_url="
+                f"model 'openai': {self._settings.base_url} does not respond"
+                f" ({self._words(str(error))}){self._proxy()}; start the server, or correct base_url="
             ) from error
-        status, body = response.status_code, self._body(response)
-        if status in (404, 405, 429, 501):
-            return None
-        if status >= 500:
-            raise AdapterError(f"model 'openai': {url} is not ready ({status}): {error_message(body)}")
-        if status >= 300:
-            refused = self._error(status, url, body)
-            raise refused if isinstance(refused, AdapterError) else AdapterError(f"model 'openai': {url}: {refused}")
+        if reply.status == 401 or 300 <= reply.status < 400:
+            raise self._access_error(Problem("access", "", reply.status), url)
         try:
-            listed = json.loads(body)["data"]
-            return [entry for entry in listed if isinstance(entry["id"], str)]
-        except (ValueError, KeyError, TypeError) as error:
-            kind = response.headers.get("content-type", "no content type").partition(";")[0]
-            raise AdapterError(
-                f"model 'openai': {url} gives {kind} and no list of models; base_url usually ends in /v1"
-            ) from error
+            return _model_entries(parse_json(reply.body, reply.content_type)) if reply.status < 300 else None
+        except SampleError:
+            return None
 
-    async def post(self, path: str, fields: Mapping[str, Any]) -> str:
-        """Send a request until it is answered, and return the body of the response.
+    async def post(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a request until it is answered, and return the JSON of the response.
 
         Raises:
-            SampleError: the request was refused, or was not answered after all retries.
-            AdapterError: no request can be answered: the key, the URL or the model is wrong.
+            SampleError: the request was refused, or was not answered after all retries; `transient` if it may be later.
         """
-        url, began, attempt = f"{self._settings.base_url}/{path}", time.monotonic(), 0
         async with self._slots:
-            while True:
-                retry_after = None
-                try:
-                    response = await self._send("POST", url, fields)
-                except (httpx2.RequestError, TimeoutError) as error:
-                    problem, lost = _cause(error), True
-                else:
-                    status, retry_after = response.status_code, response.headers.get("retry-after")
-                    lost = status >= 500
-                    self._down = self._down and lost
-                    body = self._body(response)
-                    if status < 300:
-                        return body
-                    if not is_transient(status) or is_out_of_quota(body):
-                        raise self._error(status, url, body)
-                    problem = f"{status} {error_message(body)}"
-                if attempt == self._settings.retries or self._down:
-                    self._down = self._down or lost
-                    tries = f"{attempt + 1} tries" if attempt else "one try"
-                    seconds = time.monotonic() - began
-                    raise SampleError(f"no answer after {tries} in {seconds:.0f} s: {problem}")
-                await asyncio.sleep(backoff_seconds(attempt, retry_after))
+            began, attempt, limit = time.monotonic(), 0, self._settings.retries
+            while not self._stop.is_set():
+                outcome = await self._attempt(fields)
+                if not isinstance(outcome, Problem):
+                    return outcome
+                if outcome.kind == "timeout":
+                    limit = min(limit, TIMEOUT_RETRIES)
+                if not outcome.passing or attempt >= limit:
+                    await self._give_up(outcome)
+                    raise self._sample_error(outcome, attempt + 1, time.monotonic() - began)
+                await self._pause(backoff_seconds(attempt, outcome.retry_after))
                 attempt += 1
+        raise SampleError(f"not asked: {self._stopped}", transient=True)
 
-    async def _send(self, method: str, url: str, fields: Mapping[str, Any] | None = None) -> httpx2.Response:
-        seconds = self._settings.timeout
+    async def refusal_of_model(self) -> str | None:
+        """Return why the endpoint does not answer a question under the model's name; None if it does.
+
+        Raises:
+            AdapterError: it answers nobody.
+        """
+        found = await self.check()
+        if found and found.kind != "sample" and found.status != 404:
+            self._stop_for(found)
+        if stopped := self.stopped:
+            raise stopped
+        return self._words(found.message) if found else None
+
+    async def check(self) -> Problem | None:
+        """Ask about a grey image, and return why there is no answer; None if there is."""
+        fields = generation_request(self._settings, neutral_question(), 1)
+        for attempt in range(CHECK_TRIES):
+            outcome = await self._attempt(fields)
+            if not isinstance(outcome, Problem):
+                return None
+            problem = outcome
+            if not problem.passing or problem.kind == "timeout" or attempt + 1 == CHECK_TRIES:
+                break
+            await self._pause(backoff_seconds(attempt, problem.retry_after))
+        return problem
+
+    async def _attempt(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | Problem:
+        """Send a request once."""
         try:
+            outcome = problem_in(await self._connection.request("POST", self._url, fields), self._words)
+        except Lost as error:
+            outcome = lost_problem(error)
+        if not isinstance(outcome, Problem) or (outcome.kind == "sample" and outcome.status):
+            self._accepted = True
+            self._answers, self._given_up, self._since = self._answers + 1, 0, None
+        elif self._since is None:
+            self._since = time.monotonic()
+        return outcome
+
+    async def _give_up(self, problem: Problem) -> None:
+        """Record that a request was given up; find out whether the endpoint is at fault if it may well be."""
+        if problem.kind == "sample":
+            return
+        self._given_up += 1
+        waited = time.monotonic() - (self._since or time.monotonic())
+        certain = problem.kind == "account" or (problem.kind == "access" and not self._accepted)
+        suspicious = problem.kind == "unreachable" or not self._accepted or self._given_up >= SUSPICIOUS
+        if certain:
+            self._stop_for(problem)
+        elif suspicious or waited > PATIENCE_SECONDS:
+            answers = self._answers
+            async with self._check:
+                if not self._stop.is_set() and self._answers == answers:
+                    found = await self.check()
+                    if found and found.kind != "sample":
+                        self._stop_for(found)
+
+    def _stop_for(self, problem: Problem) -> None:
+        if not problem.passing:
+            error = self._access_error(problem, self._url)
+            self._stopped = ModelUnavailable(str(error)) if self._accepted else error
+        elif self._accepted:
+            self._stopped = ModelUnavailable(
+                f"model 'openai': {self._settings.base_url} went away: {self._words(problem.message)}{self._proxy()}"
+            )
+        else:
+            self._stopped = AdapterError(
+                f"model 'openai': {self._settings.base_url} is not ready: {self._words(problem.message)}{self._proxy()}"
+                "; wait for the server, or correct base_url=, which usually ends in /v1"
+            )
+        self._stop.set()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, or until the endpoint is stopped."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                return await self._client.request(method, url, json=fields)
-        except TimeoutError:
-            raise TimeoutError(f"no answer within {seconds:g} s") from None
+                await self._stop.wait()
 
-    def _body(self, response: httpx2.Response) -> str:
-        """Return the text of a response without the key, which an endpoint may repeat."""
-        return response.text.replace(self._key, HIDDEN) if self._key else response.text
+    def _access_error(self, problem: Problem, url: str) -> AdapterError:
+        return access_error(self._settings, problem, url, key_sent=self._key_sent, proxy=self._proxy())
 
-    def _error(self, status: int, url: str, body: str) -> VtbenchError:
-        return response_error(self._settings, status, url, body, key_sent=self._key is not None)
+    def _sample_error(self, problem: Problem, tries: int, seconds: float) -> SampleError:
+        message = self._words(problem.message)
+        if problem.passing:
+            times = f"{tries} tries" if tries > 1 else "one try"
+            return SampleError(f"no answer after {times} in {seconds:.0f} s: {message}", transient=True)
+        if problem.status < 300:
+            return SampleError(message)
+        code, _, said = message.partition(" ")
+        said = "the key" if problem.status == 401 else said  # the server's message may hold a part of the key
+        # A page or an account that is refused may be allowed later; an input that was refused will be again.
+        return SampleError(f"the endpoint refuses the request ({code}): {said}", transient=problem.kind != "sample")
+
+    def _words(self, text: str) -> str:
+        """Return a text of the endpoint for a message: without secrets, printable."""
+        return visible(escaped(mask(self._hide_in_messages(text))))
+
+    def _proxy(self) -> str:
+        variable = self._connection.proxy
+        return f" through the proxy in {variable}; NO_PROXY=<host> goes past it" if variable else ""
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._connection.close()
 
 
-def _cause(error: Exception) -> str:
-    """Return in a few words why there is no response."""
-    inner: BaseException = error
-    while inner.__cause__ or inner.__context__:  # the operating system's error is innermost
-        inner = inner.__cause__ or inner.__context__ or inner
-    if isinstance(inner, ConnectionError) and inner.errno:
-        return os.strerror(inner.errno).lower()  # asyncio's own message names no cause
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror.lower()
-    return " ".join(str(error).split()) or type(error).__name__
+def _model_entries(listed: Any) -> list[Mapping[str, Any]] | None:
+    """Return the entries of a list of models, in any of the forms in use; None if it is no such list.
+
+    >>> _model_entries(["a"]), _model_entries({"models": [{"name": "b"}]}), _model_entries({"data": None})
+    ([{'id': 'a'}], [{'name': 'b', 'id': 'b'}], [])
+    """
+    if isinstance(listed, Mapping):
+        name = next((name for name in ("data", "models") if name in listed), None)
+        listed = None if name is None else listed[name] or []
+    if not isinstance(listed, Sequence) or isinstance(listed, str):
+        return None
+    entries = [entry if isinstance(entry, Mapping) else {"id": entry} for entry in listed]
+    found: list[Mapping[str, Any]] = []
+    for entry in entries:
+        name = next((entry[key] for key in ("id", "name", "model") if entry.get(key)), None)
+        if not isinstance(name, str):
+            return None
+        found.append({**entry, "id": name})
+    return found

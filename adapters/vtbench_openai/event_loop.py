@@ -10,7 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from vtbench.errors import SampleError
+from vtbench.errors import OutOfMemory, SampleError, VtbenchError, one_line
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -44,7 +44,8 @@ class EventLoopThread:
 async def gather_outcomes(function: Callable[[Item], Awaitable[T]], items: Sequence[Item]) -> list[T | SampleError]:
     """Apply a coroutine function to all items concurrently and return a result or a `SampleError` for each.
 
-    Any other error cancels the calls that are still pending.
+    An error that is no `VtbenchError` becomes a `SampleError` too: what others were answered is kept. A `VtbenchError`
+    that concerns the whole run cancels the calls that are still pending.
     """
 
     async def outcome(item: Item) -> T | SampleError:
@@ -52,6 +53,10 @@ async def gather_outcomes(function: Callable[[Item], Awaitable[T]], items: Seque
             return await function(item)
         except SampleError as error:
             return error
+        except (VtbenchError, OutOfMemory):
+            raise
+        except Exception as error:
+            return SampleError(one_line(error))
 
     tasks = [asyncio.ensure_future(outcome(item)) for item in items]
     try:

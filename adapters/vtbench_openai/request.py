@@ -25,6 +25,12 @@ def user_message(sample: Sample) -> dict[str, Any]:
     return {"role": "user", "content": [*images, {"type": "text", "text": sample.prompt}]}
 
 
+def neutral_question() -> dict[str, Any]:
+    """Return the user's message of a question that every model may answer, about a grey image."""
+    grey = Image.new("RGB", (64, 64), (128, 128, 128))
+    return user_message(Sample("probe", 0, (grey,), "Is it grey?", "yes", ("yes",)))
+
+
 def generation_request(settings: EndpointArguments, message: dict[str, Any], max_tokens: int) -> dict[str, Any]:
     """Return the fields that request a greedy answer to a message."""
     return _fields(settings, message, max_tokens=max_tokens)

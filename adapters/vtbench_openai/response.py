@@ -1,148 +1,226 @@
-"""A chat completion, parsed and checked: the answer's text, and the log-likelihoods of given answers.
+"""A chat completion, read and checked: the answer, the reasoning before it, why it ends, and token counts.
 
-To rank answers, the prompt is sent once with each choice prefilled as the beginning of the assistant's answer, and the
-log-probabilities of the prompt's tokens are requested, as vLLM's server gives them. The tokens of a choice are those
-after the length of the prompt without a choice.
+The content of a message is a text or a list of parts (text, thinking, refusal), a count may be missing or no number,
+and a reason to end has several names; `parse_response` brings them into one form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from vtbench.console.terminal import visible
+from vtbench.errors import SampleError, escaped
 
-from vtbench.errors import SampleError
+FINISHED = {
+    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "model_length", "max_output_tokens"), "length"),
+}
+"""What servers call an answer that the model ended, and one that was cut."""
+_DEEPEST = 8
+"""Levels of parts within parts that are read."""
+_MOST = 2**53
 
 
-class Message(BaseModel):
-    """The assistant's message."""
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The parts of a chat completion that are used."""
 
-    content: str | None = None
-
-
-class Choice(BaseModel):
-    """One answer."""
-
-    message: Message
+    text: str | None = None
+    """The message's text; None if it has none."""
+    refusal: str | None = None
+    reasoning: str | None = None
     finish_reason: str | None = None
-
-
-class Usage(BaseModel):
-    """Token counts of the endpoint, which it also bills."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class Logprob(BaseModel):
-    """Log-probability of a prompt token, in nats."""
-
-    logprob: float
-
-
-class Response(BaseModel):
-    """The fields of a chat completion that are used."""
-
-    choices: list[Choice] = Field(min_length=1)
-    usage: Usage | None = None
-    prompt_logprobs: list[dict[str, Logprob] | None] | None = None
+    """`stop`, `length`, the server's own word, or None."""
+    tokens_in: int | None = None
+    """Number of prompt tokens; None if the endpoint does not tell."""
+    tokens_out: int | None = None
+    """Number of completion tokens, the end token included; None if the endpoint does not tell."""
+    prompt_logprobs: tuple[Any, ...] = ()
     """An extension of vLLM: for each prompt token a mapping from token ids; None for the first token."""
 
-    @property
-    def tokens_in(self) -> int | None:
-        """Number of prompt tokens; None if the endpoint does not tell."""
-        return self.usage.prompt_tokens if self.usage else None
 
-    @property
-    def tokens_out(self) -> int | None:
-        """Number of completion tokens, the end token included; None if the endpoint does not tell."""
-        return self.usage.completion_tokens if self.usage else None
+def parse_json(body: bytes, content_type: str = "", hide: Callable[[str], str] = str) -> Any:
+    """Parse a body as JSON: in UTF-8, UTF-16 or UTF-32, or else in the charset that the header declares.
 
-
-def parse_response(body: str) -> Response:
-    """Parse the body of a response.
+    Args:
+        body: the bytes.
+        content_type: the header.
+        hide: removes secrets from a text.
 
     Raises:
-        SampleError: it is not a chat completion.
+        SampleError: it is not JSON, is nested too deeply, or names a field twice with different values.
     """
+    text = decode(body, content_type)
     try:
-        return Response.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        begin = " ".join(body[:80].split())
-        field = ".".join(map(str, first["loc"]))
-        problem = f"{field}: {first['msg']}" if field else "it is not JSON"
-        raise SampleError(f"the response is no chat completion ({problem}); it begins {begin!r}") from error
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise SampleError("the response is no chat completion (it is nested too deeply)") from None
+    except ValueError as error:
+        if isinstance(error, _Repeated):
+            raise SampleError(f"the response is no chat completion ({hide(str(error))})") from None
+        raise SampleError(f"the response is no chat completion (it is not JSON); {_begin(text, hide)}") from None
+
+
+def decode(body: bytes, content_type: str = "", *, replace: bool = False) -> str:
+    """Decode a body. JSON is UTF-8, UTF-16 or UTF-32; where it is neither, the declared charset counts.
+
+    Args:
+        body: the bytes.
+        content_type: the header, with its charset.
+        replace: whether bytes that cannot be decoded are replaced, as in an error message.
+
+    Raises:
+        SampleError: it is in neither; a wrong character could turn a wrong answer into a right one.
+    """
+    declared = content_type.partition("charset=")[2].partition(";")[0].strip(" \"'")
+    found = json.detect_encoding(body)
+    for charset in ("utf-8-sig" if found.startswith("utf-8") else found, declared):
+        try:
+            return body.decode(charset)
+        except (UnicodeError, LookupError, ValueError):
+            continue
+    if replace:
+        return body.decode("utf-8", "replace")
+    raise SampleError("the response is no chat completion (it is not text in UTF-8, nor in the charset of its header)")
+
+
+def parse_response(body: Any, hide: Callable[[str], str] = str) -> Response:
+    """Read a chat completion.
+
+    Args:
+        body: parsed JSON.
+        hide: removes secrets from a text.
+
+    Raises:
+        SampleError: it is not a chat completion; names the field.
+    """
+    choices = body.get("choices") if isinstance(body, Mapping) else None
+    if not isinstance(choices, list) or not choices:
+        raise _malformed("choices: there is no answer", body, hide)
+    choice = choices[0]
+    message = choice.get("message") if isinstance(choice, Mapping) else None
+    if not isinstance(message, Mapping):
+        raise _malformed("choices.0.message: it is missing", body, hide)
+    texts, thoughts, refusals = _split(message.get("content"), body, hide)
+    thoughts += [said for name in ("reasoning_content", "reasoning") if isinstance(said := message.get(name), str)][:1]
+    if isinstance(refused := message.get("refusal"), str):
+        refusals.append(refused)
+    usage = body.get("usage")
+    usage = usage if isinstance(usage, Mapping) else {}
+    logprobs = body.get("prompt_logprobs")
+
+    def joined(parts: Sequence[str]) -> str | None:
+        return hide(escaped("".join(parts))) if parts else None
+
+    return Response(
+        text=joined(texts),
+        refusal=joined([text for text in refusals if text]),
+        reasoning=joined([text for text in thoughts if text]),
+        finish_reason=_finish_reason(choice.get("finish_reason"), hide),
+        tokens_in=_count(usage.get("prompt_tokens")),
+        tokens_out=_count(usage.get("completion_tokens")),
+        prompt_logprobs=tuple(logprobs) if isinstance(logprobs, list) else (),
+    )
 
 
 def answer_text(response: Response) -> str:
     """Return the answer, stripped of surrounding space.
 
-    An empty answer counts as the model's own if the model ended it with an end token. A response that has no text for
-    another reason (a content filter, reasoning that took all tokens, a fault behind a proxy) is an error.
+    An empty answer counts as the model's own if the model ended it with an end token, and as one that was cut if the
+    tokens ran out before it, as in reasoning. A refusal is an answer: its text. A response that has no text for another
+    reason (a fault behind a proxy) is an error, and so is what a content filter leaves of an answer.
 
     Raises:
         SampleError: the response has no answer.
     """
-    choice = response.choices[0]
-    content = choice.message.content
+    if response.finish_reason == "content_filter":
+        raise SampleError("the endpoint's content filter stopped the answer")
+    if text := response.text or response.refusal:
+        return text.strip()
     tokens = response.tokens_out or 0
-    if content or (content == "" and choice.finish_reason == "stop" and tokens > 0):
-        return content.strip()
-    reason = f"finish_reason {choice.finish_reason}, {tokens} tokens"
-    hint = "; the model may have spent its tokens on reasoning" if choice.finish_reason == "length" else ""
-    raise SampleError(f"the endpoint answered without text ({reason}){hint}")
+    own = response.finish_reason == "stop" and tokens > 0 and (response.text == "" or response.reasoning)
+    if own or response.finish_reason == "length":
+        return ""
+    raise SampleError(f"the endpoint answered without text (finish_reason {response.finish_reason}, {tokens} tokens)")
 
 
-def prompt_tokens(response: Response) -> list[tuple[str, float]]:
-    """Return the id and the conditional log-probability of each prompt token; ("", 0.0) for the first.
-
-    Raises:
-        SampleError: the response has no log-probabilities of the prompt.
-    """
-    rows = response.prompt_logprobs or []
-    if len(rows) < 2 or not all(rows[1:]):
-        raise SampleError("the endpoint gives no log-probabilities of prompts")
-    # The first entry of a row is the prompt's own token; likelier tokens may follow it.
-    return [("", 0.0)] + [next((token, entry.logprob) for token, entry in row.items()) for row in rows[1:] if row]
+class _Repeated(ValueError):
+    """A field occurs twice, with different values."""
 
 
-def ranking_problem(bare: Response, prefilled: Response) -> str | None:
-    """Return why an endpoint cannot rank answers; None if it can.
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        for name, value in pairs:
+            if found[name] != value:
+                raise _Repeated(f"the field {name[:40]!r} occurs twice, with different values")
+    return found
 
-    Args:
-        bare: its response to a prompt.
-        prefilled: its response to the same prompt with the beginning of an answer.
-    """
+
+def _malformed(problem: str, body: Any, hide: Callable[[str], str]) -> SampleError:
     try:
-        prompt, whole = prompt_tokens(bare), prompt_tokens(prefilled)
-    except SampleError as error:
-        return str(error)
-    if bare.tokens_in != len(prompt):
-        return "the endpoint's token count of a prompt differs from the number of its log-probabilities"
-    # Fails if the chat template inserts text between the two, or the tokenizer merges tokens across the boundary.
-    if len(whole) <= len(prompt) or not _same_ids(prompt, whole[: len(prompt)]):
-        return "a prefilled answer does not directly follow the prompt's tokens"
-    return None
+        begin = _begin(json.dumps(body), hide)
+    except RecursionError:
+        begin = "it is nested deeply"
+    return SampleError(f"the response is no chat completion ({problem}); {begin}")
 
 
-def choice_likelihoods(prompt_length: int, responses: Sequence[Response]) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Return the log-likelihood in nats and the number of tokens of each choice.
-
-    Args:
-        prompt_length: of the prompt without a choice, in tokens.
-        responses: to the prompt with each choice prefilled.
-
-    Raises:
-        SampleError: the prompts differ within `prompt_length`, or a choice has no token of its own.
-    """
-    prompts = [prompt_tokens(response) for response in responses]
-    for prompt in prompts:
-        if len(prompt) <= prompt_length or not _same_ids(prompt[:prompt_length], prompts[0][:prompt_length]):
-            raise SampleError("the tokens of the choices cannot be told from those of the prompt")
-    choices = [prompt[prompt_length:] for prompt in prompts]
-    return tuple(sum(logprob for _, logprob in choice) for choice in choices), tuple(map(len, choices))
+def _begin(text: str, hide: Callable[[str], str]) -> str:
+    """Return how a text begins; secrets are removed before it is cut, or a half of one would be left."""
+    return f"it begins '{visible(' '.join(hide(escaped(text[:10_000])).split())[:80])}'"
 
 
-def _same_ids(one: Sequence[tuple[str, float]], other: Sequence[tuple[str, float]]) -> bool:
-    return [token for token, _ in one] == [token for token, _ in other]
+def _split(content: Any, body: Any, hide: Callable[[str], str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the texts, thoughts and refusals of a message's content."""
+    if content is None:
+        return [], [], []
+    if isinstance(content, str):
+        return [content], [], []
+    if not isinstance(content, (list, Mapping)):
+        raise _malformed("choices.0.message.content: it is neither a text nor a list of parts", body, hide)
+    found: dict[str, list[str]] = {"text": [], "thinking": [], "refusal": []}
+    for kind, text in _parts(content, "text", _DEEPEST):
+        found[kind].append(text)
+    return found["text"], found["thinking"], found["refusal"]
+
+
+def _parts(content: Any, kind: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Yield kind and text of each part; those within a thinking part are thinking."""
+    if isinstance(content, str):
+        yield kind, content
+    elif isinstance(content, list) and depth:
+        for part in content:
+            yield from _parts(part, kind, depth - 1)
+    elif isinstance(content, Mapping) and depth:
+        named = str(content.get("type", "text"))
+        if kind == "thinking" or any(word in named for word in ("think", "reason")):
+            inner = next(
+                (content[name] for name in ("thinking", "reasoning", "text", "summary") if name in content), ""
+            )
+            yield from _parts(inner, "thinking", depth - 1)
+        elif named == "refusal":
+            yield from _parts(content.get("refusal", ""), "refusal", depth - 1)
+        elif "text" in named:
+            text = content.get("text", "")
+            yield from _parts(text.get("value", "") if isinstance(text, Mapping) else text, kind, depth - 1)
+
+
+def _finish_reason(value: Any, hide: Callable[[str], str]) -> str | None:
+    if isinstance(value, Mapping):
+        value = value.get("type")
+    if not isinstance(value, str) or not value:
+        return None
+    return FINISHED.get(value.lower(), visible(hide(escaped(value)))[:80])
+
+
+def _count(value: Any) -> int | None:
+    """Return a number of tokens; None for what is none, such as NaN, a fraction, or a negative number."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value) if len(value) < 20 else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _MOST:
+        return None
+    return int(value) if math.floor(value) == value else None

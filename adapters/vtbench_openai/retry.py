@@ -12,7 +12,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 
 def is_transient(status: int) -> bool:
     """Whether the same request may succeed later after a response of this status."""
-    return status in (408, 425, 429) or status >= 500
+    return status in (408, 409, 425, 429) or status >= 500
 
 
 def backoff_seconds(attempt: int, retry_after: str | None = None) -> float:
@@ -39,6 +39,6 @@ def parse_retry_after(header: str | None) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return None
     return max(0.0, seconds) if seconds == seconds else None

@@ -15,6 +15,8 @@ import transformers
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
+from vtbench_hf.answer_text import decode_answers
+from vtbench_hf.chat_template import template_digest
 from vtbench_hf.prompts import ChoiceTokenizer, adds_special_tokens, prompt_text
 from vtbench_vllm.checkpoint import Checkpoint
 from vtbench_vllm.engine import Completion, Engine, Prompt, import_vllm
@@ -45,11 +47,9 @@ class VllmAdapter:
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         """Answer greedily."""
         completions = self._engine.generate([self._prompt(sample) for sample in samples], max_new_tokens)
-        texts = self._tokenizer.batch_decode(
-            [completion.tokens for completion in completions], skip_special_tokens=True
-        )
+        texts = decode_answers(self._tokenizer, [completion.tokens for completion in completions])
         return [
-            self._with_counts(Output(text=text.strip()), completion)
+            self._with_counts(Output(text=text, finish_reason=completion.finish_reason), completion)
             for text, completion in zip(texts, completions, strict=True)
         ]
 
@@ -92,6 +92,7 @@ class VllmAdapter:
             "architecture": next(iter(self._checkpoint.config.architectures or []), None),
             "parameters": self._checkpoint.parameters(),
             "device": self._device,
+            "chat_template": template_digest(self._checkpoint.processor),
             **self._engine.facts,
             "versions": {
                 "vllm": import_vllm().__version__,

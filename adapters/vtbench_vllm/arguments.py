@@ -37,9 +37,9 @@ class VllmArguments:
         str, "`auto`, or the kind of device this vLLM was built for; CUDA_VISIBLE_DEVICES selects among several."
     ] = "auto"
     trust_remote_code: Annotated[bool, "Run code that comes with the checkpoint."] = False
-    chat_template: Annotated[str | None, "A Jinja template, or a file that holds one, in place of the processor's."] = (
-        None
-    )
+    chat_template: Annotated[
+        str | None, "A Jinja template, a file that holds one, or the name of one of the checkpoint's."
+    ] = None
     visual_tokens: Annotated[
         bool,
         "Load the vision model beside the engine, which exposes no visual tokens; `false` saves its memory, and the run"

@@ -44,6 +44,8 @@ class Completion:
     """Token ids of the prompt, with one placeholder for each visual token."""
     tokens: Sequence[int]
     """Ids of the new tokens, without the end token."""
+    finish_reason: str | None = None
+    """`stop` or `length`; None where nothing was generated."""
 
 
 def import_vllm() -> Any:
@@ -125,7 +127,11 @@ class Engine:
             AdapterError: the engine died.
         """
         outputs = self._run(prompts, max_tokens=max_new_tokens)
-        return [Completion(output.prompt_token_ids, _without_end_token(output.outputs[0])) for output in outputs]
+        return [
+            Completion(output.prompt_token_ids, _without_end_token(first), first.finish_reason)
+            for output in outputs
+            for first in output.outputs[:1]
+        ]
 
     def score(
         self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[int]]

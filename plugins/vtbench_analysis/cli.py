@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+
+from vtbench.console.terminal import say
 
 _output = click.option("--output", metavar="FILE", help="Also write an HTML page, one file without network access.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -22,8 +24,9 @@ def compare(runs: tuple[str, ...], output: str | None, as_json: bool) -> None:
     from vtbench_analysis.comparison.run_comparison import compare as compare_runs
 
     comparison = compare_runs(runs)
+    _warn(comparison.remarks)
     if as_json:
-        click.echo(json.dumps(comparison.document, allow_nan=False))
+        say(json.dumps(comparison.document, allow_nan=False))
     else:
         print_comparison(comparison)
     _write(output, lambda: comparison_page(comparison))
@@ -39,15 +42,21 @@ def diagnose(run: str, output: str | None, as_json: bool) -> None:
     from vtbench_analysis.diagnosis.run_diagnosis import diagnose as diagnose_run
 
     diagnosis = diagnose_run(run)
+    _warn([text for task in diagnosis.run.tasks for text in diagnosis.run.remarks(task)])
     if as_json:
-        click.echo(json.dumps(diagnosis.document, allow_nan=False))
+        say(json.dumps(diagnosis.document, allow_nan=False))
     else:
         print_diagnosis(diagnosis)
     _write(output, lambda: diagnosis_page(diagnosis))
 
 
+def _warn(remarks: Sequence[str]) -> None:
+    for text in remarks:
+        click.echo(f"vtbench: warning: {text}", err=True)
+
+
 def _write(output: str | None, page: Callable[[], str]) -> None:
     if output:
-        from vtbench.runs.writer import write_file
+        from vtbench.runs.disk import write_file
 
-        click.echo(f"written  {write_file(Path(output), page())}", err=True)
+        say(f"written  {write_file(Path(output), page())}", err=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vtbench.runs.reader import read_records, read_run
+from vtbench.runs.reader import StoredTask, read_results, read_run, read_task
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
 
@@ -21,22 +20,16 @@ class StoredRun:
     path: Path
     facts: Mapping[str, Any]
     """Contents of run.json."""
+    _read: dict[str, StoredTask] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def results(self) -> Mapping[str, Any]:
         """Contents of results.json.
 
         Raises:
-            AnalysisError: the file is missing or broken.
+            ResultsError: the file is missing or broken.
         """
-        file = self.path / "results.json"
-        try:
-            found: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise AnalysisError(f"{file}: cannot be read: {error.strerror}; --resume makes it again") from error
-        except ValueError as error:
-            raise AnalysisError(f"{file}: broken: {error}; --resume makes it again") from error
-        return found
+        return read_results(self.path)
 
     @property
     def tasks(self) -> list[str]:
@@ -44,12 +37,28 @@ class StoredRun:
         return list(self.facts["tasks"])
 
     def records(self, task: str) -> list[Record]:
-        """Return the task's records sorted by index, failed ones included."""
-        return sorted(read_records(self.path, task), key=lambda record: record.index)
+        """Return the task's whole records sorted by index, failed ones included."""
+        return list(self._stored(task).records)
+
+    def samples(self, task: str) -> int:
+        """Return the number of the task's samples, those without whole records included."""
+        number: int = self.facts["tasks"][task]["samples"]
+        return number
+
+    def remarks(self, task: str) -> list[str]:
+        """Say in one line each which samples are missing from the run's files, or there twice."""
+        return self._stored(task).remarks(self.samples(task))
+
+    def _stored(self, task: str) -> StoredTask:
+        if task not in self._read:
+            self._read[task] = read_task(self.path, task)
+        return self._read[task]
 
     def scores(self, task: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the task's scores as results.json stores them."""
-        found: Mapping[str, Mapping[str, Any]] = self.results["scores"][task]
+        found: Mapping[str, Mapping[str, Any]] | None = self.results["scores"].get(task)
+        if found is None:
+            raise AnalysisError(f"{self.path / 'results.json'}: no scores of {task}; --resume makes it again")
         return found
 
     def summary(self) -> dict[str, Any]:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 def run_tables(path: Path, document: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Yield the budget of each task, and the frontier if there is one."""
-    from rich.markup import escape
-
     yield from used(read_run(path).get("budgets", {}))
     for task, scores in document["scores"].items():
         points = {
@@ -30,7 +28,7 @@ def run_tables(path: Path, document: Mapping[str, Any]) -> Iterator[RenderableTy
         for column in ("budget", "tokens", "right", *(part for rival in RIVALS for part in (rival, "over")), "prefill"):
             table.add_column(column, justify="left" if column == "budget" else "right", no_wrap=True)
         for name, score in points.items():
-            table.add_row(*map(escape, cells(name, score)))
+            table.add_row(*cells(name, score))
         yield table
         yield from verdicts(points)
 

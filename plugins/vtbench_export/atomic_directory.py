@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vtbench.runs.writer import lock
+from vtbench.runs.disk import lock
 from vtbench_export.errors import ExportError
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.console.terminal import say
 from vtbench_export.defaults import IMAGE_SIZE
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ _USAGE = {
 @click.option("--split", metavar="TEXT", help="Split of the tasks, in place of the one that each names.")
 @click.option("--seed", type=int, metavar="N", help="Seed of the tasks, in place of the one that each names.")
 @click.option(
+    "--prompt-format",
+    default="plain",
+    show_default=True,
+    metavar="NAME",
+    help="How questions are put; `instruct` for models that have not seen the benchmark.",
+)
+@click.option(
     "--image-size",
     type=int,
     default=IMAGE_SIZE,
@@ -50,6 +58,7 @@ def export(
     limit: int | None,
     split: str | None,
     seed: int | None,
+    prompt_format: str,
     image_size: int,
     as_json: bool,
 ) -> None:
@@ -64,12 +73,13 @@ def export(
             limit=limit,
             split=split,
             seed=seed,
+            prompt_format=prompt_format,
             image_size=image_size,
             registry=registry,
             on_start=lambda total: _progress_bar(total, stack),
         )
     if as_json:
-        click.echo(json.dumps(result.document()))
+        say(json.dumps(result.document()))
     else:
         _print_result(result)
 
@@ -85,8 +95,6 @@ def _progress_bar(total: int, stack: ExitStack) -> Callable[[int], None]:
 def _print_result(result: ExportResult) -> None:
     counts = ", ".join(f"{name} {samples}" for name, samples in result.samples.items())
     size = f"{result.files} files, {result.bytes / 1e6:.1f} MB, {result.rate:.0f} samples/s"
-    click.echo(f"written  {result.path} ({result.format}): {counts}; {size}")
+    say(f"written  {result.path} ({result.format}): {counts}; {size}")
     names = ",".join(f"vtb_{name}" for name in result.samples)
-    click.echo(
-        "next:    " + _USAGE[result.format].format(output=result.path, names=names, first=next(iter(result.samples)))
-    )
+    say("next:    " + _USAGE[result.format].format(output=result.path, names=names, first=next(iter(result.samples))))

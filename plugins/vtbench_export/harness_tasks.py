@@ -22,6 +22,7 @@ from vtbench_export.scoring import LOWER_IS_BETTER, METRICS, SCORES
 
 REDUNDANCY = ("rs", "rs_low", "rs_high")
 """Redundancy scores of the visual tokens; models other than vtbench's have none."""
+GROUP = "all"
 _HOOKS = Path(__file__).with_name("vtb.py.in")
 
 
@@ -40,7 +41,7 @@ def write_lm_eval(tasks: Sequence[TaskExport], directory: Path, shard_bytes: int
     """Write tasks for `lm_eval --include_path`.
 
     Raises:
-        ExportError: no metric of a task can be computed from the answer alone.
+        ExportError: no metric of a task can be computed from the answer alone, or a task is named as the group of all.
     """
     _write(tasks, directory, shard_bytes, _lm_eval)
 
@@ -49,7 +50,7 @@ def write_lmms_eval(tasks: Sequence[TaskExport], directory: Path, shard_bytes: i
     """Write tasks for `lmms-eval --include_path`.
 
     Raises:
-        ExportError: no metric of a task can be computed from the answer alone.
+        ExportError: no metric of a task can be computed from the answer alone, or a task is named as the group of all.
     """
     _write(tasks, directory, shard_bytes, _lmms_eval)
 
@@ -75,6 +76,8 @@ def _lmms_eval(single: bool, tokens: int) -> dict[str, Any]:
 def _write(
     tasks: Sequence[TaskExport], directory: Path, shard_bytes: int, prompt_keys: Callable[[bool, int], dict[str, Any]]
 ) -> None:
+    if any(export.name == GROUP for export in tasks):
+        raise ExportError(f"task {GROUP!r}: the group of all exported tasks has this name; rename the task")
     metrics = {export.name: _metrics(export) for export in tasks}
     for export in tasks:
         files, single = write_table(export, directory / "data" / export.name, export.split, shard_bytes)
@@ -96,8 +99,8 @@ def _write(
             "metadata": _metadata(export),
         }
         _dump(directory / f"vtb_{export.name}.yaml", export.task.description, config)
-    group = {"group": "vtb_all", "task": [f"vtb_{name}" for name in metrics]}
-    _dump(directory / "vtb_all.yaml", "All tasks of this directory.", group)
+    group = {"group": f"vtb_{GROUP}", "task": [f"vtb_{name}" for name in metrics]}
+    _dump(directory / f"vtb_{GROUP}.yaml", "All tasks of this directory.", group)
     used = {by for names in metrics.values() for by in names}
     aggregated = [name for by, scores in SCORES.items() for name, key in scores.items() if by in used and not key]
     pooled = "".join(f'{name} = pooled("{name}")\n' for name in aggregated)

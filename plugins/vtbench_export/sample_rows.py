@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vtbench.scoring.credit import GRAPH
+from vtbench.runs.provenance import strict
+from vtbench.scoring.answers import answer_type
 from vtbench.types import Sample, Task
 
 
@@ -31,6 +32,7 @@ FIELDS = (
     Column("index", "integer", "Index within the split."),
     Column("prompt", "text", "The question, without placeholder or chat template."),
     Column("target", "text", "The true answer."),
+    Column("references", "texts", "Further right answers beside the target; mostly empty."),
     Column("choices", "texts", "The closed set of answers; empty where the answer is open."),
     Column("answer_type", "text", "choice, graph (a scene graph in vtbench's line grammar) or text (free)."),
     Column("kind", "text", "What is asked, e.g. colour or left."),
@@ -104,8 +106,9 @@ def to_row(task: Task, sample: Sample) -> Row:
         "index": sample.index,
         "prompt": sample.prompt,
         "target": sample.target,
+        "references": list(sample.references),
         "choices": list(sample.choices),
-        "answer_type": "graph" if sample.kind == GRAPH else "choice" if sample.choices else "text",
+        "answer_type": answer_type(sample),
         "kind": sample.kind,
         "cluster": sample.cluster,
         "scene_hash": sample.scene_hash,
@@ -113,7 +116,7 @@ def to_row(task: Task, sample: Sample) -> Row:
         "scene": None if sample.scene is None else _json(sample.scene.canonical()),
         "meta": _json(dict(sample.meta)),
     }
-    return Row(fields, tuple(_png(image) for image in sample.images))
+    return Row(strict(fields), tuple(_png(image) for image in sample.images))
 
 
 def _json(value: Any) -> str:

@@ -84,11 +84,18 @@ def pooled(score: str) -> Callable[[Sequence[Mapping[str, Any]]], float]:
 
 
 def _sample(doc: Mapping[str, Any]) -> Sample:
-    facts = {name: doc[name] for name in ("id", "index", "prompt", "target", "kind", "cluster", "scene_hash")}
-    return Sample(images=(), choices=tuple(doc["choices"]), meta=json.loads(doc["meta"]), **facts)
+    names = ("id", "index", "prompt", "target", "kind", "cluster", "scene_hash")
+    return Sample(
+        images=(),
+        choices=tuple(doc["choices"]),
+        references=tuple(doc.get("references") or ()),  # exports of scoring version 2 have no such column
+        meta=json.loads(doc["meta"]),
+        answer_type="graph" if doc["answer_type"] == "graph" else None,
+        **{name: doc[name] for name in names},
+    )
 
 
 def _record_fields(sample: Sample) -> dict[str, Any]:
     """Return the fields of the `Record` that a metric gets beside its observations."""
-    names = ("id", "index", "prompt", "target", "choices", "kind", "cluster", "meta")
+    names = ("id", "index", "prompt", "target", "references", "choices", "kind", "cluster", "scene_hash", "meta")
     return {name: getattr(sample, name) for name in names}

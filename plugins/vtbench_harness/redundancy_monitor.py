@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -11,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.adapter import Adapter
+from vtbench.console.terminal import say
 from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
 from vtbench.engine.inference import fit_on_first
 from vtbench.errors import VtbenchError
 from vtbench.metric import Batch
-from vtbench.runs.provenance import redact, strict
-from vtbench.runs.writer import write_file
+from vtbench.runs.disk import write_file
+from vtbench.runs.provenance import strict
+from vtbench.runs.secrets import redact
 from vtbench.types import Observation, Record, Sample, Score
 from vtbench_harness.errors import HarnessError
 from vtbench_harness.harness_task import HarnessTask
@@ -139,13 +140,10 @@ def print_redundancy(monitors: Mapping[str, RedundancyMonitor], path: str | None
 
     for task, monitor in monitors.items():
         if monitor.problem:
-            print(f"vtbench: no redundancy of {task}: {monitor.problem}", file=sys.stderr)
+            say(f"vtbench: no redundancy of {task}: {monitor.problem}", err=True)
             continue
         print_table(monitor.scores(), f"redundancy of the visual tokens · {task}")
         if monitor.skipped:
-            print(
-                f"vtbench: {monitor.skipped} samples of {task} are not in it: their number of tokens differs",
-                file=sys.stderr,
-            )
+            say(f"vtbench: {monitor.skipped} samples of {task} are not in it: their number of tokens differs", err=True)
     if path:
         write_file(Path(path), json.dumps(to_document(monitors), indent=2, allow_nan=False))

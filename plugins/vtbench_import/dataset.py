@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.errors import SampleError, TaskError
+from vtbench.task.files import digest_files
+from vtbench.task.images import image_path, images_in, open_image
 from vtbench_import.code_loader import CodeLoader
 from vtbench_import.task_config import Function, TaskConfig
 
@@ -42,7 +43,7 @@ _URL = re.compile(r"\w+://")
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one split. An image column is decoded when its cell is read."""
+    """Rows of one split. An image is opened when its cell is read."""
 
     rows: Sequence[Row]
     """A `datasets.Dataset`, or what the task's own code made."""
@@ -51,12 +52,56 @@ class Rows:
     """What relative image paths are relative to."""
     fingerprint: Callable[[], str]
     """Returns the sha256 of the files that hold the rows, or the commit of a hub data set."""
+    image_columns: frozenset[str] = frozenset()
+    """Columns of undecoded images, `{bytes, path}` or lists of them."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Row:
-        return self.rows[index]
+        row = self.rows[index]
+        return _ImageRow(row, self.image_columns, self.folder) if self.image_columns else row
+
+    def named_images(self, columns: Iterable[str]) -> Iterator[Path]:
+        """Yield the files that image columns of texts name; columns of bytes are part of the fingerprint."""
+        features: Mapping[str, Any] = getattr(self.rows, "features", None) or {}
+        for name in columns:
+            inner: Any = features.get(name)
+            while hasattr(inner, "feature"):
+                inner = inner.feature
+            if getattr(inner, "dtype", None) in ("string", "large_string"):
+                for value in self.rows[name]:  # type: ignore[call-overload]
+                    paths = (image_path(source, self.folder) for source in images_in(value))
+                    yield from (path for path in paths if path is not None)
+
+
+class _ImageRow(Mapping[str, Any]):
+    """A row whose images are opened as those of tasks, and not by `datasets`, which turns no image upright."""
+
+    def __init__(self, row: Row, images: frozenset[str], folder: Path) -> None:
+        self.stored, self._images, self._folder = row, images, folder
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.stored[name]
+        return self._opened(value) if name in self._images else value
+
+    def _opened(self, value: Any) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, list | tuple):
+            return [self._opened(one) for one in value]
+        return open_image(value, self._folder).image
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+
+def stored_cell(row: Row, name: str) -> Any:
+    """Return one cell of a row as it is stored, an image undecoded."""
+    return cell(row.stored if isinstance(row, _ImageRow) else row, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +261,9 @@ def _read_local(source: str, wanted: _Split, options: Mapping[str, Any]) -> Rows
         fault = _fault(error, reader, files, chosen)
         raise TaskError(fault) if fault else config.error(f"cannot be read: {_reason(error)}", *key) from None
     folder = folder / wanted.name if (folder / wanted.name).is_dir() else folder
-    return Rows(rows, tuple(rows.column_names), Path(files[0]).parent, partial(_sha256, files, folder.resolve()))
+    rows, images = _undecoded(rows)
+    fingerprint = partial(_sha256, files, folder.resolve())
+    return Rows(rows, tuple(rows.column_names), Path(files[0]).parent, fingerprint, images)
 
 
 def _read_hub(name: str, wanted: _Split, options: Mapping[str, Any]) -> Rows:
@@ -243,7 +290,8 @@ def _read_hub(name: str, wanted: _Split, options: Mapping[str, Any]) -> Rows:
     commit = str(builder.hash)
     if _COMMIT.fullmatch(revision) and commit != revision:
         raise config.error(f"the cache has commit {commit}, not {revision}", "dataset_kwargs", "revision")
-    return Rows(rows, tuple(rows.column_names), config.path.parent, lambda: commit)
+    rows, images = _undecoded(rows)
+    return Rows(rows, tuple(rows.column_names), config.path.parent, lambda: commit, images)
 
 
 def _load_saved(directory: Path, wanted: _Split) -> Rows:
@@ -258,7 +306,27 @@ def _load_saved(directory: Path, wanted: _Split) -> Rows:
     rows = wanted.select(found) if isinstance(found, datasets.DatasetDict) else found
     files = [file["filename"] for file in rows.cache_files]
     rows = rows.with_format("python", lazy=True)
-    return Rows(rows, tuple(rows.column_names), directory, partial(_sha256, files, directory))
+    rows, images = _undecoded(rows)
+    return Rows(rows, tuple(rows.column_names), directory, partial(_sha256, files, directory), images)
+
+
+def _undecoded(rows: Any) -> tuple[Any, frozenset[str]]:
+    """Return a `datasets.Dataset` that leaves its images undecoded, and the names of its image columns."""
+    import datasets
+
+    plain, images = datasets.Image(decode=False), set()
+    for name, feature in rows.features.items():
+        inner = feature
+        while inner is not None and not isinstance(inner, datasets.Image):
+            inner = getattr(inner, "feature", None) if not isinstance(inner, dict) else None
+        if isinstance(feature, datasets.Image):
+            rows = rows.cast_column(name, plain)
+        elif inner is not None:
+            rows = rows.cast_column(name, type(feature)(plain))
+        else:
+            continue
+        images.add(name)
+    return rows, frozenset(images)
 
 
 def _prepare(builder: Any, split: str, **settings: Any) -> Any:
@@ -272,15 +340,14 @@ def _prepare(builder: Any, split: str, **settings: Any) -> Any:
 
 
 def _sha256(files: Sequence[str], folder: Path) -> str:
-    """Return the sha256 of the files; of an image folder without metadata that of image names and sizes."""
+    """Return the sha256 of the tables among the files, and what tells the images among them from changed ones."""
     paths = [Path(file) for file in files]
     tables = [path for path in paths if path.suffix.lower() in _TABLE_SUFFIXES]
     digest = hashlib.sha256()
     for path in tables:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    for path in sorted(paths) if not tables else ():
-        digest.update(f"{os.path.relpath(path, folder)} {path.stat().st_size}\n".encode())
+    digest.update((digest_files(set(paths).difference(tables), folder) or "").encode())
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.errors import SampleError, TaskError
+from vtbench.task.files import digest_files
 from vtbench.types import Sample
 from vtbench_import.code_loader import CodeLoader
 from vtbench_import.dataset import Row, Rows, load_split
@@ -16,7 +17,6 @@ from vtbench_import.harness import Harness
 from vtbench_import.metric_list import read_metrics
 from vtbench_import.sample_builder import SampleBuilder
 from vtbench_import.task_config import TaskConfig, read_task_config
-from vtbench_import.task_metrics import REFERENCES
 
 EXPORT_COLUMNS = ("kind", "cluster", "scene_hash")
 """Columns by which rows of `vtbench export` are recognised: kind of question, and which samples share a scene."""
@@ -97,11 +97,13 @@ class ImportedTask:
             images=question.images,
             prompt=question.prompt,
             target=question.references[0],
+            references=question.references[1:],
             choices=question.choices,
-            meta={REFERENCES: list(question.references)} if len(question.references) > 1 else {},
+            meta={"image_modes": list(question.modes)},
             kind=kind,
             cluster=cluster,
             scene_hash=scene_hash,
+            answer_type="graph" if self._has_export_columns and row.get("answer_type") == "graph" else None,
         )
 
     def _document(self, sample: Sample) -> Row:
@@ -114,12 +116,18 @@ class ImportedTask:
             "split": self.split,
             "keys": {key: _plain(value) for key, value in self._config.values.items()},
             "data_sha256": self._fingerprint,
+            **({"image_files": self._image_files} if self._image_files else {}),
             "code_sha256": dict(self._code.files),
         }
 
     @cached_property
     def _fingerprint(self) -> str:
         return self._rows.fingerprint()
+
+    @cached_property
+    def _image_files(self) -> str | None:
+        """What tells the images that the rows name from changed ones."""
+        return digest_files(self._rows.named_images(self._builder.image_columns), self._rows.folder)
 
 
 def _version(config: TaskConfig) -> int:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import inspect
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vtbench.errors import SampleError
-from vtbench_import.dataset import Row, cell
+from vtbench.task.images import OpenedImage, open_image
+from vtbench_import.dataset import Row, cell, stored_cell
 from vtbench_import.fields import Field, FieldCompiler
 from vtbench_import.harness import Harness
 from vtbench_import.task_config import Function, TaskConfig
@@ -27,6 +27,8 @@ class Question:
     """The question of one row."""
 
     images: tuple[Image.Image, ...]
+    modes: tuple[str, ...]
+    """Pillow's names of the modes in which the images are stored."""
     prompt: str
     references: tuple[str, ...]
     """The correct answers, at least one."""
@@ -48,6 +50,8 @@ class SampleBuilder:
 
     def __init__(self, config: TaskConfig, harness: Harness, fields: FieldCompiler, folder: Path) -> None:
         self._config, self._folder = config, folder
+        self.image_columns: tuple[str, ...] = ()
+        """Columns that hold the images; none where code makes them."""
         self._has_code = any(True for _ in config.functions())
         for key in ("doc_to_text", "doc_to_target", harness.image_key):
             if config.get(key) is None:
@@ -67,10 +71,11 @@ class SampleBuilder:
             takes = inspect.signature(fields.load(value, key)).parameters
             return fields.function(value, key, *(settings if len(takes) == 2 else ()))
         names = value if isinstance(value, list) else [value]
+        self.image_columns = tuple(names)
         for name in names:
             if name not in fields.columns:
                 raise self._config.error(f"must name image columns; the data has {', '.join(fields.columns)}", key)
-        return lambda row: [cell(row, name) for name in names]
+        return lambda row: [image for name in names for image in _open_column(row, name, self._folder)]
 
     def build(self, row: Row) -> Question:
         """Build the question of a row.
@@ -80,10 +85,11 @@ class SampleBuilder:
         """
         row = self.document(row)
         choices = self._choices_of(row)
-        images = tuple(_open(self._images(row), self._folder))
-        if not images:
+        opened = _open(self._images(row), self._folder)
+        if not opened:
             raise SampleError("there is no image")
-        return Question(images, self._prompt(row, len(images)), self._references(row, choices), choices)
+        images, modes = tuple(one.image for one in opened), tuple(one.mode for one in opened)
+        return Question(images, modes, self._prompt(row, len(images)), self._references(row, choices), choices)
 
     def document(self, row: Row) -> Row:
         """Return a row as the task's code expects it: a dict with every image decoded."""
@@ -147,24 +153,24 @@ def _parse_target(text: str, closed: bool) -> Any:
     return text
 
 
-def _open(value: Any, folder: Path) -> list[Image.Image]:
-    """Return the RGB images of a cell: an image, bytes, a path from `folder`, `{bytes, path}`, or a list of these.
+def _open(value: Any, folder: Path) -> list[OpenedImage]:
+    """Open the images of a cell: an image, bytes, a path from `folder`, `{bytes, path}`, or a list of these.
 
     Raises:
-        SampleError: one of them cannot be read.
+        SampleError: one of them cannot be opened.
     """
     if value is None:
         return []
+    if isinstance(value, OpenedImage):
+        return [value]
     if isinstance(value, list | tuple):
         return [image for one in value for image in _open(one, folder)]
-    if isinstance(value, Image.Image):
-        return [value.convert("RGB")]
-    content = (value.get("bytes") or value.get("path")) if isinstance(value, Mapping) else value
-    if not isinstance(content, bytes | str):
-        raise SampleError(f"not an image: {type(value).__name__}; an image is a path, bytes, or {{bytes, path}}")
+    return [open_image(value, folder)]
+
+
+def _open_column(row: Row, name: str, folder: Path) -> list[OpenedImage]:
+    cell = stored_cell(row, name)
     try:
-        with Image.open(io.BytesIO(content) if isinstance(content, bytes) else folder / content) as image:
-            return [image.convert("RGB")]
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
-        what = "an image" if isinstance(content, bytes) else f"the image {content}"
-        raise SampleError(f"cannot read {what}: {error}") from None
+        return _open(cell, folder)
+    except SampleError as error:
+        raise SampleError(f"column {name!r} cannot be read: {error}") from error

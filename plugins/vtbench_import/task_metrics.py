@@ -13,22 +13,20 @@ from typing import Any
 
 from vtbench.errors import SampleError
 from vtbench.metric import Batch
-from vtbench.scoring.answers import rank_credit, true_choice
+from vtbench.scoring.answers import rank_credit, true_choices
 from vtbench.scoring.metrics import chance, concerned
 from vtbench.stats import mean, proportion
 from vtbench.types import Capability, Observation, Record, Sample, Score
 from vtbench_import.generation import GenerationSettings
 
 Aggregation = Callable[[list[Any]], Any]
-REFERENCES = "references"
-"""Key of `Sample.meta`: the correct answers, where there are several."""
 _TUPLE = "(tuple)"
 """Key that marks a tuple in JSON."""
 
 
 def references(sample: Sample) -> list[str]:
     """Return all correct answers of a sample."""
-    return list(sample.meta.get(REFERENCES, (sample.target,)))
+    return [sample.target, *sample.references]
 
 
 class ExactMatch:
@@ -98,7 +96,7 @@ class NormalizedAccuracy:
             {
                 "correct": rank_credit(
                     output.logprobs,
-                    sample.choices.index(true_choice(sample)),
+                    [i for i, choice in enumerate(sample.choices) if choice in true_choices(sample)],
                     [self._length(choice) for choice in sample.choices],
                 )
             }

@@ -21,8 +21,8 @@ from typing import TypedDict
 
 import numpy as np
 
-from vtbench.scoring.answers import exact_match
-from vtbench.scoring.credit import GRAPH, graph_counts
+from vtbench.scoring.answers import answer_type, exact_match, true_choices
+from vtbench.scoring.credit import graph_counts
 from vtbench.stats import Estimate, ratio
 from vtbench.types import Sample
 from vtbench_probes.attention_probe import predict as attention_predict
@@ -143,7 +143,7 @@ class CueCounts(TypedDict):
 
 def count_cues(text: str, sample: Sample) -> dict[str, CueCounts]:
     """Return counts of an answer by cue; empty where the sample is about no cue."""
-    if sample.kind == GRAPH:
+    if answer_type(sample) == "graph":
         counts = graph_counts(text, sample)
         parts = {
             "count": (float(counts.objects_said == counts.objects_true), 1.0),
@@ -154,10 +154,10 @@ def count_cues(text: str, sample: Sample) -> dict[str, CueCounts]:
             "position": (counts.relations_right, counts.relations_true),
         }
         return {cue: CueCounts(right=right, asked=asked, chance=None) for cue, (right, asked) in parts.items()}
-    if not sample.choices:
+    if not sample.choices or not sample.scene_hash:  # the kinds of a user's own questions are a user's words
         return {}
     right = float(exact_match(text, sample)[1])
-    one = CueCounts(right=right, asked=1.0, chance=1 / len(sample.choices))
+    one = CueCounts(right=right, asked=1.0, chance=len(true_choices(sample)) / len(sample.choices))
     return dict.fromkeys(CUES_OF.get(sample.kind, ()), one)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError
 from vtbench_redundancy.protocol import SETTINGS, Protocol, custom_protocol
 
@@ -84,7 +85,7 @@ def score(
     measure = score_arrays if estimator == "gaussian" else pair_redundancy
     found = measure(token_rows, **arrays, protocol=protocol, device=chosen).scores()
     if as_json:
-        click.echo(json.dumps(json_document(found, asdict(protocol)), allow_nan=False))
+        say(json.dumps(json_document(found, asdict(protocol)), allow_nan=False))
     else:
         print_table(found, f"{tokens} · {images}")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vtbench.console.formatting import number
+from vtbench.console.tables import score_table, table_console
 from vtbench.types import Score
 
 HEADLINE = ("rs", "n_eff_16", "discarded", "r_pix", "delta_rs", "n_eff")
@@ -42,17 +43,9 @@ def table_rows(scores: Mapping[str, Score]) -> list[tuple[str, str, str, str, st
 
 def print_table(scores: Mapping[str, Score], title: str) -> None:
     """Print a table on standard output."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
-    table = Table(title=escape(title), title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    console, table = table_console(stderr=False), score_table(title)
     for column in ("score", "value", "95 %", "images", ""):
         table.add_column(column, justify="left" if column in ("score", "") else "right", no_wrap=column != "")
     for row in table_rows(scores):
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     console.print(table)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vtbench.console.options import option_name, settings_options
+from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError
 from vtbench.settings import checked
 from vtbench_study.plan import QUICK, Plan
@@ -55,10 +56,10 @@ def study(registry: Registry, executor: str, device: str, output: str | None, as
     directory = Path(output or ("results/study-quick" if plan.quick else "results/study"))
     document = run_study(plan, directory, runner, device, print_progress)
     if as_json:
-        click.echo(json.dumps(document, allow_nan=False))
+        say(json.dumps(document, allow_nan=False))
         return
     print_study(document)
-    click.echo(f"written  {directory / 'report.html'}")
+    say(f"written  {directory / 'report.html'}")
 
 
 def _plan_fields(options: dict[str, Any]) -> dict[str, Any]:

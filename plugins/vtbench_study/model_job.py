@@ -21,9 +21,10 @@ from typing import Any
 
 import vtbench
 from vtbench.console.progress import Listener
+from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError
+from vtbench.runs.disk import write_file
 from vtbench.runs.reader import runs
-from vtbench.runs.writer import write_file
 from vtbench_study.model_results import finished_run
 from vtbench_study.plan import Cell, Plan
 
@@ -103,7 +104,7 @@ def main(directory: Path, name: str, device: str) -> int:
     try:
         train_and_measure(directory, plan.cell(name), plan, device)
     except VtbenchError as error:
-        print(error, file=sys.stderr)
+        say(error, err=True)
         return 2
     return 0
 

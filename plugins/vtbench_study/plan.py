@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Lt
 
 from vtbench.errors import nearest
 from vtbench.settings import check_fields, checked
+from vtbench.task.names import check_name
 from vtbench_study.errors import StudyError
 from vtbench_training.finetune.settings import FineTune, Weight, parse_penalty
 
@@ -97,6 +98,8 @@ class Plan:
         if len(set(self.families)) < max(2, len(self.families)):
             raise StudyError("study: name two or more different families, from the simplest to the most complex")
         arms = [*self.families, *self.mixes]
+        for arm in arms:
+            check_name(arm, "study: the arm", StudyError)  # names a directory of the study
         if clashes := [arm for arm in self.mixes if arm in self.families]:
             raise StudyError(f"study: the mix {clashes[0]!r} has the name of a family; give it another name")
         for arm in self.penalties:

@@ -20,13 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.engine.local import Local
-from vtbench.errors import VtbenchError, nearest
+from vtbench.errors import AdapterError, VtbenchError, nearest
 from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
-from vtbench.runs.provenance import differing, git_commit, strict, versions
-from vtbench.runs.writer import disk, write_file
+from vtbench.runs.disk import disk, write_file
+from vtbench.runs.git_commit import git_commit
+from vtbench.runs.json_file import read_object
+from vtbench.runs.provenance import differing, strict, versions
 from vtbench.scenes.items import BENCHMARK
 from vtbench.task.catalog import find_task_files
+from vtbench_hf.checkpoint.config import checked_model_type, is_offline
+from vtbench_hf.checkpoint.loader import choose_device
+from vtbench_llava import SHIPPED
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
 from vtbench_study.model_results import example_image, read_model_results
@@ -34,6 +39,7 @@ from vtbench_study.plan import Plan
 from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
 from vtbench_training.finetune.base_model import base_arguments
+from vtbench_training.finetune.settings import OWN_BASE
 
 OnProgress = Callable[[JobResult, int, int], None]
 """Called with the outcome of a model's job, the number of models done, and the number of all models."""
@@ -67,6 +73,9 @@ def run_study(
     """
     check_families(plan, Registry().task_dirs())
     base_arguments(plan.base)
+    if executor is None or isinstance(executor, Local):  # elsewhere are other devices and files
+        choose_device(device)
+        check_base(plan.base)
     facts = _claim_directory(plan, directory)
     unfinished = [cell for cell in plan.cells() if read_model_results(directory, cell) is None]
     jobs = [
@@ -115,6 +124,24 @@ def check_families(plan: Plan, task_dirs: Iterable[Path]) -> None:
             raise VtbenchError(f"study: unknown family {family!r}.{nearest(family, list(known))}")
 
 
+def check_base(base: str) -> None:
+    """Check that the base is there, before each of the models fails without it.
+
+    Raises:
+        StudyError: it is neither a checkpoint of a LLaVA nor the name of one on the hub.
+    """
+    if base == OWN_BASE or base in SHIPPED:
+        return
+    path = Path(base).expanduser()
+    try:
+        if path.is_dir():
+            checked_model_type("llava", str(path), {"trust_remote_code": False}, ("llava",), ())
+        else:
+            is_offline("llava", base)
+    except AdapterError as error:
+        raise StudyError(f"study: --from: {error}") from error
+
+
 def _claim_directory(plan: Plan, directory: Path) -> dict[str, Any]:
     """Write plan.json, or check that it holds the same plan; return the versions and hardware that it records.
 
@@ -123,13 +150,15 @@ def _claim_directory(plan: Plan, directory: Path) -> dict[str, Any]:
     """
     path, settings = directory / "plan.json", strict(plan.document())
     if path.exists():
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if stored["plan"] != settings:
+        stored = read_object(path, StudyError, "; remove it, or choose another --output")
+        there = stored.get("plan")
+        if there != settings:
+            differences = differing(settings, there if isinstance(there, dict) else {})
             raise StudyError(
-                f"{path}: this is another study, which differs in {', '.join(differing(settings, stored['plan']))}; "
+                f"{path}: this is another study, which differs in {', '.join(differences)}; "
                 "use the same settings, or another directory"
             )
-        facts: dict[str, Any] = stored["facts"]
+        facts: dict[str, Any] = stored.get("facts") or {}
         return facts
     with disk(directory):
         directory.mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from vtbench.console.formatting import number
 from vtbench.console.tables import print_line, score_table, table_console
+from vtbench.console.terminal import say
 from vtbench.executor import JobResult
 from vtbench_study.paper_claims import SIGNIFICANCE_LEVEL
 
@@ -15,13 +15,11 @@ from vtbench_study.paper_claims import SIGNIFICANCE_LEVEL
 def print_progress(ended: JobResult, done: int, total: int) -> None:
     """Print to standard error that a model is done, or why it failed."""
     outcome = f"failed: {ended.error}" if ended.error else f"done in {ended.seconds / 60:.1f} min"
-    print(f"{done}/{total}  {ended.name}: {outcome}", file=sys.stderr, flush=True)
+    say(f"{done}/{total}  {ended.name}: {outcome}", err=True)
 
 
 def print_study(document: Mapping[str, Any]) -> None:
     """Print the table with the paper's numbers beside ours, accuracy by family, and the verdicts."""
-    from rich.markup import escape
-
     console = table_console(stderr=False)
     quick = " (quick: too small to conclude from)" if document["plan"]["quick"] else ""
     rows = score_table(f"Redundancy Score and accuracy{quick}")
@@ -30,7 +28,7 @@ def print_study(document: Mapping[str, Any]) -> None:
     for row in document["table"]:
         accuracy, rs_own, paper = row.get("accuracy"), row.get("rs_own"), document["paper"].get(row["arm"])
         rows.add_row(
-            escape(row["arm"]), number(row["rs_probe"]["mean"], False), interval_text(row["rs_probe"], False),
+            row["arm"], number(row["rs_probe"]["mean"], False), interval_text(row["rs_probe"], False),
             number(rs_own["mean"], False) if rs_own else "", number(accuracy["mean"], True) if accuracy else "",
             interval_text(accuracy, True) if accuracy else "",
             f"{paper['rs']:.2f}, {100 * paper['accuracy']:.0f} %" if paper else "", " ".join(row["flags"]),
@@ -40,9 +38,9 @@ def print_study(document: Mapping[str, Any]) -> None:
     rows = score_table("Accuracy by family (tuple F1 for scene graphs)")
     rows.add_column("trained on")
     for family in families:
-        rows.add_column(escape(family), justify="right")
+        rows.add_column(family, justify="right")
     for arm, cells in document["transfer"].items():
-        rows.add_row(escape(arm), *(number(cells[f]["mean"], True) if f in cells else "" for f in families))
+        rows.add_row(arm, *(number(cells[f]["mean"], True) if f in cells else "" for f in families))
     console.print(rows)
     for claim in document["claims"]:
         print_line(console, f"{claim['verdict']:>15}  {claim['text']} {trend_text(claim)}")

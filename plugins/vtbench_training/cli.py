@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vtbench.console.options import option_name, settings_options
+from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError
 from vtbench.settings import checked
 from vtbench_training.finetune.settings import OWN_BASE, FineTune, parse_mix, parse_penalty
@@ -30,34 +31,29 @@ def pretrain(**given: Any) -> None:
     """Train a small model from random weights; called again, it resumes."""
     options = checked(PretrainOptions, _given(given), option_name)
     try:
-        import torch
-
         from vtbench.engine.allocator import keep_freed_memory
+        from vtbench_hf.checkpoint.loader import choose_device
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
         from vtbench_training.pretrain.recipe import RECIPES
         from vtbench_training.small_models.sizes import SIZES
     except ImportError as error:
         raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
-    device, model = options.device, options.model
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device, model = choose_device(options.device), options.model
     recipe = replace(RECIPES[options.recipe], seed=options.seed, sizes=SIZES[model])
     if options.scale != 1:
         recipe = recipe.scaled(options.scale)
     keep_freed_memory()
-    finished = run_pretraining(recipe, Path(options.output), torch.device(device), _print_progress, model)
+    finished = run_pretraining(recipe, Path(options.output), device, _print_progress, model)
     if options.evaluate:
-        {"default": write_card, "neutral": write_neutral_card}[options.recipe](recipe, finished, device, model)
-    click.echo(f"{finished}: finished; `vtbench run --model {model} --model-args pretrained={finished}` uses it")
+        {"default": write_card, "neutral": write_neutral_card}[options.recipe](recipe, finished, str(device), model)
+    say(f"{finished}: finished; `vtbench run --model {model} --model-args pretrained={finished}` uses it")
 
 
 def _print_progress(line: dict[str, Any]) -> None:
     left = (line["steps"] - line["step"]) * line["seconds_per_step"]
     rest = {k: v for k, v in line.items() if k not in ("stage", "step", "steps", "seconds_per_step")}
-    click.echo(
-        f"{line['stage']} {line['step']}/{line['steps']}, {left / 60:.1f} min left: {json.dumps(rest)}", err=True
-    )
+    say(f"{line['stage']} {line['step']}/{line['steps']}, {left / 60:.1f} min left: {json.dumps(rest)}", err=True)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -114,11 +110,11 @@ def train(
     guard = directory / "guard.json"
     measured = json.loads(guard.read_text(encoding="utf-8")) if guard.exists() else None
     if as_json:
-        click.echo(json.dumps({"model": str(finished), "guard": measured}))
+        say(json.dumps({"model": str(finished), "guard": measured}))
         return
     if measured:
-        click.echo("\n".join(_check_summary(measured)))
-    click.echo(f"{finished}: finished; `vtbench run --model {config.model} --model-args pretrained={finished}` uses it")
+        say("\n".join(_check_summary(measured)))
+    say(f"{finished}: finished; `vtbench run --model {config.model} --model-args pretrained={finished}` uses it")
 
 
 def _config(task: str | None, given: dict[str, Any]) -> FineTune:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from vtbench.runs.writer import write_file
+from vtbench.runs.disk import write_file
 
 WINDOW = 20
 """Steps over which the loss is averaged for the divergence test."""

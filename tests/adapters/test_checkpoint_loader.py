@@ -153,12 +153,18 @@ def test_a_directory_that_is_no_checkpoint(tmp_path, file, says):
 
 
 @pytest.mark.parametrize(
-    "content",
-    ["{", "[]", '{"model_type": "unheard_of"}', '{"model_type": "llava", "image_token_index": "many"}'],
+    ("content", "says"),
+    [
+        ("{", "config.json: broken"),
+        ("[]", "config.json: broken: not a JSON object"),
+        ("1", "config.json: broken: not a JSON object"),
+        ('{"model_type": "unheard_of"}', "its config cannot be used"),
+        ('{"model_type": "llava", "image_token_index": "many"}', "its config cannot be used"),
+    ],
 )
-def test_a_broken_config(copy, content):
+def test_a_broken_config(copy, content, says):
     (copy / "config.json").write_text(content)
-    assert "its config cannot be used" in refusal(hf, pretrained=str(copy))
+    assert says in refusal(hf, pretrained=str(copy))
 
 
 @pytest.mark.parametrize("keep", [0, 5, 1000, -1])

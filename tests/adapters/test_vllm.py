@@ -166,6 +166,7 @@ def test_prompts_go_to_the_engine_as_token_ids_and_images(engine_module, tmp_pat
     ]
     assert engine_module.sampling == {"temperature": 0.0, "max_tokens": 3, "detokenize": False}
     assert [list(completion.tokens) for completion in completions] == [[9, 8], [9, 8]]
+    assert [completion.finish_reason for completion in completions] == ["stop", "length"]
 
 
 def test_a_continuation_is_scored_by_its_own_tokens_only(engine_module, tmp_path):
@@ -223,7 +224,8 @@ class InTransformers:
 
     def generate(self, prompts, max_new_tokens):
         read = [self._inputs(prompt) for prompt in prompts]
-        return [Completion(r["input_ids"][0].tolist(), plain.greedy(self.model, r, max_new_tokens)[0]) for r in read]
+        rows = [(r["input_ids"][0].tolist(), plain.greedy(self.model, r, max_new_tokens)[0]) for r in read]
+        return [Completion(ids, new, "length" if len(new) == max_new_tokens else "stop") for ids, new in rows]
 
     def score(self, prompts, continuations):
         read = [self._inputs(prompt) for prompt in prompts]

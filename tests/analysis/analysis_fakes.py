@@ -33,7 +33,7 @@ class PartialOracle:
 
     def _answer(self, sample: Sample) -> str:
         assert sample.scene is not None
-        truth = solve(sample.prompt, sample.scene) or guess(sample)
+        truth = solve(sample.question or sample.prompt, sample.scene) or guess(sample)
         # a pair (2k, 2k + 1) is right or wrong together: answers on one scene are correlated
         if (sample.index // 2 * 0.618034) % 1 < self.right:
             return truth
@@ -109,10 +109,13 @@ def cue_score(value: float | None, *readings: dict[str, Any], flags: tuple[str, 
     detail = {"stage": "connector", "probe": "attention", "reference": 1.0, "readings": list(readings)}
     return {
         "value": value,
+        "stderr": None,
         "interval": interval,
+        "n": 200,
         "chance": 0.25,
         "flags": list(flags),
         "detail": detail,
+        "percent": True,
         "metric": "cues",
     }
 

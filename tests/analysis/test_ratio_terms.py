@@ -27,7 +27,9 @@ def closed(index: int) -> Sample:
 
 
 def graph(index: int) -> Sample:
-    return Sample(f"t/{index}", index, (), "describe", TRUE, kind="graph", cluster=f"scene{index // 2}")
+    return Sample(
+        f"t/{index}", index, (), "describe", TRUE, kind="graph", answer_type="graph", cluster=f"scene{index // 2}"
+    )
 
 
 def record(sample: Sample) -> Record:

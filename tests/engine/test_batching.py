@@ -16,10 +16,12 @@ from vtbench.engine.batching import (
     AutoBatchSize,
     Failure,
     Prefetcher,
+    batches_to_ask,
+    prepare_sample,
     replay,
     run_with_backoff,
 )
-from vtbench.errors import AdapterError, OutOfMemory, SampleError
+from vtbench.errors import AdapterError, OutOfMemory, SampleError, TaskError
 from vtbench.types import Sample
 
 
@@ -106,13 +108,67 @@ def test_a_resumed_run_goes_on_with_the_sizes_of_the_first(batches: list[tuple[f
         else:
             size.took(line["size"], seconds)
     resumed = AutoBatchSize()
-    assert replay(lines, Quiz(), range(done), resumed) == ([], done)  # type: ignore[arg-type]
+    replay(lines, "quiz", resumed)
+    everything = range(done)
+    left_over = batches_to_ask(lines, "quiz", done + 3, everything, everything, resumed.size, whole=True)
+    assert left_over == ([], [done, done + 1, done + 2])
     assert vars(resumed) == vars(size)
 
 
-def test_a_batch_of_which_a_sample_is_missing_is_repeated_whole() -> None:
-    lines = [{"task": "quiz", "start": start, "size": 4, "seconds": 1.0} for start in (0, 4, 4, 8)]
-    assert replay(lines, Quiz(), {0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11}, AutoBatchSize(4)) == ([(4, 4)], 12)  # type: ignore[arg-type]
+LINES = [{"task": "quiz", "start": start, "size": 4, "seconds": 1.0} for start in (0, 4, 4, 8)]
+
+
+def left(done: set[int], whole: bool = True, stored: set[int] | None = None, lines: Any = LINES, n: int = 12) -> Any:
+    return batches_to_ask(lines, "quiz", n, done, done if stored is None else stored, 4, whole)
+
+
+def test_a_batch_that_has_lost_a_sample_is_repeated_whole() -> None:
+    assert left(set(range(12)) - {6}) == ([[4, 5, 6, 7]], [])
+    assert left(set(range(12)) - {6, 10}, n=14) == ([[4, 5, 6, 7], [8, 9, 10, 11]], [12, 13])
+
+
+def test_of_paid_answers_none_is_asked_again() -> None:
+    assert left(set(range(12)) - {6, 9, 10}, whole=False) == ([[6], [9, 10]], [])
+
+
+def test_of_failed_samples_that_are_asked_again_the_batch_is_not_repeated() -> None:
+    everything = set(range(12))
+    assert left(everything - {6, 9, 10}, stored=everything) == ([[6], [9, 10]], [])
+    assert left(everything - {6, 9, 10}, stored=everything - {10}) == ([[6], [8, 9, 10, 11]], []), "10 was lost"
+
+
+def test_samples_beyond_the_stored_batches_are_not_asked_again() -> None:
+    """batches.jsonl has lost its end: its batches are taken to have had the current size."""
+    done = set(range(22)) - {17}
+    assert left(done, n=24) == ([[16, 17, 18, 19], [20, 21, 22, 23]], [])
+    assert left(done, n=24, whole=False) == ([[17], [22, 23]], [])
+    assert left(done, n=24, lines=[]) == ([[16, 17, 18, 19], [20, 21, 22, 23]], [])
+
+
+def test_a_batch_with_gaps_is_repeated_as_it_was() -> None:
+    lines = [*LINES, {"task": "quiz", "start": 12, "size": 3, "indices": [12, 14, 15], "seconds": 1.0}]
+    assert left(set(range(13)), lines=lines, n=18) == ([[12, 14, 15]], [13, 16, 17])
+
+
+@given(
+    n=st.integers(0, 40),
+    data=st.data(),
+    size=st.integers(1, 9),
+    whole=st.booleans(),
+    cuts=st.lists(st.tuples(st.integers(0, 45), st.integers(1, 9)), max_size=8),
+)
+def test_whatever_is_damaged_every_open_sample_is_asked(
+    n: int, data: st.DataObject, size: int, whole: bool, cuts: list[tuple[int, int]]
+) -> None:
+    indices = st.sets(st.integers(0, 45))
+    done = data.draw(indices)
+    stored = done | data.draw(indices)
+    lines = [{"task": "quiz", "start": a, "size": b, "seconds": 1.0} for a, b in cuts]
+    repeat, rest = batches_to_ask(lines, "quiz", n, done, stored, size, whole)
+    asked = [i for batch in repeat for i in batch] + rest
+    assert set(range(n)) - done <= set(asked) <= set(range(n))
+    if not whole:
+        assert sorted(asked) == sorted(set(range(n)) - done), "each once, and nothing that is done"
 
 
 @given(n=st.integers(0, 40), fits=st.integers(0, 40), bad=st.sets(st.integers(0, 39)))
@@ -140,3 +196,42 @@ def test_an_error_of_the_whole_run_is_not_repeated() -> None:
     with pytest.raises(AdapterError):
         list(run_with_backoff([sample(i) for i in range(5)], answer, lambda n: None))
     assert calls == [5]
+
+
+class Failing:
+    """A task whose sample 1 fails in some way."""
+
+    name = "failing"
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def sample(self, index: int, image_size: int | None = None) -> Sample:
+        if index == 1:
+            raise self.error
+        return sample(index)
+
+
+@pytest.mark.parametrize(
+    "error", [SampleError("no image"), ValueError("x"), SyntaxError("broken PNG file"), MemoryError(), OSError(5, "x")]
+)
+def test_whatever_a_sample_raises_is_its_own_failure(error: Exception) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        made = Prefetcher(Failing(error), range(3), None, pool).take(3)  # type: ignore[arg-type]
+    assert [isinstance(one.sample, Failure) for one in made] == [False, True, False]
+    assert str(made[1].sample)
+
+
+@pytest.mark.parametrize("error", [TaskError("no scene fits"), KeyboardInterrupt()])
+def test_what_concerns_the_whole_run_ends_it(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        prepare_sample(Failing(error), 1, None)  # type: ignore[arg-type]
+
+
+def test_a_preview_that_cannot_be_made_costs_no_sample() -> None:
+    def preview(*_: object) -> None:
+        raise OSError("encoder error")
+
+    made = prepare_sample(Failing(ValueError()), 0, None, preview)  # type: ignore[arg-type]
+    assert isinstance(made.sample, Sample)
+    assert made.preview is None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import pyarrow.parquet
 import pytest
 from import_fakes import COLOURS, ROWS, load, parquet, png, write_config
@@ -167,6 +168,59 @@ def test_an_image_is_turned_as_the_harness_sees_it(tmp_path: Path) -> None:
     exif[0x0112] = 6  # orientation: turned by 90 degrees
     image.save(tmp_path / "pics" / "test" / "red.png", exif=exif)
     assert load(write_config(tmp_path, **changes)).sample(0).images[0].size == (4, 8)
+
+
+def test_images_are_opened_as_those_of_tasks(tmp_path: Path) -> None:
+    """Upright, on a plain ground, 16 bits scaled: for the model, and for the columns that the task's code reads."""
+    files = {}
+    for name, image in {
+        "clear": Image.new("RGBA", (8, 4), (0, 0, 0, 128)),
+        "deep": Image.fromarray(np.full((4, 8), 100 * 257, np.uint16)),
+    }.items():
+        image.save(tmp_path / f"{name}.png")
+        files[name] = (tmp_path / f"{name}.png").read_bytes()
+    table = pyarrow.parquet.read_table(parquet(tmp_path))
+    cells = [{"bytes": files[name], "path": None} for name in ("clear", "deep")]
+    rows = datasets.Dataset(table).select(range(2)).remove_columns("image").add_column("image", cells)
+    path = write_config(tmp_path)
+    rows.cast_column("image", datasets.Image()).to_parquet(tmp_path / "data" / "squares.parquet")
+    task = load(path)
+    assert [task.sample(i).images[0].getpixel((0, 0)) for i in range(2)] == [(127,) * 3, (100,) * 3]
+    assert [task.sample(i).meta["image_modes"] for i in range(2)] == [["RGBA"], ["I;16"]]
+
+
+def test_eps_starts_no_other_program(tmp_path: Path) -> None:
+    table = pyarrow.parquet.read_table(parquet(tmp_path))
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+    cells = [table["image"][0].as_py(), {"bytes": content, "path": None}]
+    rows = datasets.Dataset(table).select(range(2)).remove_columns("image").add_column("image", cells)
+    path = write_config(tmp_path)
+    rows.cast_column("image", datasets.Image()).to_parquet(tmp_path / "data" / "squares.parquet")
+    with pytest.raises(SampleError, match=r"row 2: column 'image' cannot be read: .*it is EPS"):
+        load(path).sample(1)
+
+
+def test_changed_images_of_a_folder_change_the_config(tmp_path: Path) -> None:
+    path = write_config(tmp_path, **image_folder(tmp_path))
+    before = load(path).config()
+    assert load(path).config() == before
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "pics" / "test" / "red.png")
+    assert load(path).config()["data_sha256"] != before["data_sha256"]
+
+
+def test_changed_images_that_rows_name_change_the_config(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    rows = []
+    for row in ROWS[:2]:
+        Image.new("RGB", (8, 8), COLOURS[row["answer"]]).save(tmp_path / "data" / f"{row['answer']}.png")
+        rows.append({**row, "image": f"{row['answer']}.png"})
+    (tmp_path / "data" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": "data/rows.jsonl"}}}
+    path = write_config(tmp_path, **data)
+    before = load(path).config()
+    assert before["image_files"].startswith("2 files")
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "data" / "green.png")
+    assert load(path).config()["image_files"] != before["image_files"]
 
 
 def test_other_splits_are_not_read(tmp_path: Path) -> None:

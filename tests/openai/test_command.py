@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
-from endpoint_fakes import FakeEndpoint, Reply, error
+from endpoint_fakes import PAGE, FakeEndpoint, Reply, completion, error
 from openai_runs import KEY, Ran
-
-from vtbench_openai import retry
 
 Run = Callable[..., Ran]
 
@@ -50,19 +49,23 @@ def test_one_refused_sample_is_status_1_and_the_others_are_asked_once(run: Run, 
     assert "quiz: 1 samples failed" in ran.out
 
 
-def test_an_endpoint_that_dies_fails_samples_with_status_1(run: Run, endpoint: FakeEndpoint) -> None:
-    def die(question: str, _: int) -> None:
-        if question == "question 9?":
-            endpoint.stop()
+def test_an_endpoint_that_dies_ends_the_run_and_its_answers_are_kept(run: Run, endpoint: FakeEndpoint) -> None:
+    answered: list[str] = []
 
-    endpoint.odd, endpoint.delay = die, 0.05
+    def die(question: str, _: int) -> None:
+        if len(answered) == 10:
+            endpoint.stop()
+        elif question != "Is it grey?":
+            answered.append(question)
+
+    endpoint.odd = die
     ran = run("--batch-size", "4", concurrency=1)
-    assert ran.status == 1
-    assert len(ran.lines) == 16
-    failed = {line["index"]: line["error"] for line in ran.lines if line["error"]}
-    assert {9, *range(12, 16)} <= failed.keys() <= set(range(8, 16)), "within its batch, any may be asked first"
-    assert failed.pop(9).startswith("no answer after 3 tries")
-    assert set(failed.values()) == {"no answer after one try in 0 s: connection refused"}
+    assert ran.status == 2
+    assert "went away: connection refused" in ran.err
+    assert {line["prompt"] for line in ran.lines if not line["error"]} == set(answered)
+    failed = [line for line in ran.lines if line["error"]]
+    assert {line["transient"] for line in failed} == {True}
+    assert len(ran.lines) == 12, "the batch in which it died is stored, and no other begun"
 
 
 def test_an_unknown_model_is_refused_with_the_served_ones(run: Run, endpoint: FakeEndpoint) -> None:
@@ -120,18 +123,158 @@ def test_a_key_as_an_argument_is_refused(run: Run) -> None:
 
 
 def test_a_web_page_in_place_of_an_endpoint_is_refused(run: Run, endpoint: FakeEndpoint) -> None:
-    endpoint.page = True
+    endpoint.listed = PAGE
+    assert run().status == 0, "a gateway may have a page in place of the list"
+    endpoint.odd = lambda *_: PAGE
     ran = run()
     assert ran.status == 2
-    assert "gives text/html and no list of models; base_url usually ends in /v1" in ran.err
+    assert "is not ready: the response is no chat completion, but a web page" in ran.err
+    assert "base_url=, which usually ends in /v1" in ran.err
+    assert ran.err.count("\n") == 1
 
 
-def test_an_endpoint_that_never_answers_ends_the_run(
-    run: Run, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
-    endpoint.odd = lambda *_: Reply(body="<html>")
+def test_an_endpoint_that_never_makes_sense_ends_the_run(run: Run, endpoint: FakeEndpoint) -> None:
+    endpoint.odd = lambda *_: Reply(body="data: {}")
     ran = run()
     assert ran.status == 2
     problem = "the response is no chat completion (it is not JSON)"
     assert f"the first 8 samples all failed with one type of error: {problem}" in ran.err
+
+
+def test_reasons_to_end_reasoning_and_odd_characters_are_stored(run: Run, endpoint: FakeEndpoint) -> None:
+    odd = {
+        "question 0?": completion("The answer is", "length", 8),
+        "question 1?": completion(None, "length", 8, reasoning_content="Is it red?"),
+        "question 2?": Reply(body='{"choices": [{"message": {"content": "yes \\ud83d"}, "finish_reason": "eos"}]}'),
+        "question 3?": completion([{"type": "thinking", "thinking": "no?"}, {"type": "text", "text": "yes"}]),
+        "question 4?": completion(None, refusal="I cannot help with that."),
+        "question 5?": completion("I", "content_filter"),
+    }
+    endpoint.odd = lambda question, _: odd.get(question)
+    ran = run("--limit", "6")
+    found = [(line["output"], line["finish_reason"], line["reasoning"]) for line in ran.lines]
+    assert found == [
+        ("The answer is", "length", None),
+        ("", "length", "Is it red?"),
+        ("yes \\ud83d", "stop", None),
+        ("yes", "stop", "no?"),
+        ("I cannot help with that.", "stop", None),
+        (None, None, None),
+    ]
+    assert [line["error"] for line in ran.lines if line["error"]] == [
+        "the endpoint's content filter stopped the answer"
+    ]
+
+
+def test_one_flagged_image_is_one_failed_sample(run: Run, endpoint: FakeEndpoint) -> None:
+    flagged = error(403, "Your request was flagged by moderation")
+    endpoint.odd = lambda question, _: flagged if question in ("question 2?", "question 7?") else None
+    ran = run()
+    assert ran.status == 1
+    assert [line["index"] for line in ran.lines if line["error"]] == [2, 7]
+    assert ran.lines[2]["error"] == "the endpoint refuses the request (403): Your request was flagged by moderation"
+    assert set(endpoint.questions().values()) == {1}
+
+
+def test_a_key_that_expires_ends_the_run_and_the_answers_are_kept(
+    run: Run, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    asked: list[str] = []
+
+    def expired(question: str, _: int) -> Reply | None:
+        asked.append(question)
+        return error(401, f"expired: {KEY}") if len(asked) > 6 else None
+
+    endpoint.odd = expired
+    ran = run("--batch-size", "8", "--limit", "16", concurrency=2)
+    assert ran.status == 2
+    assert "refuses the key in OPENAI_API_KEY (401)" in ran.err
+    answered = [line for line in ran.lines if not line["error"]]
+    assert len(answered) == 4, "all that was answered, but for the two questions about ranking"
+    assert {line["transient"] for line in ran.lines if line["error"]} == {True}
+    assert KEY not in ran.text()
+
+
+@pytest.mark.parametrize("escape", [lambda c: f"\\u{ord(c):04x}", lambda c: f"%{ord(c):02X}", lambda c: f"&#{ord(c)};"])
+def test_a_key_that_the_endpoint_escapes_is_hidden(
+    run: Run, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch, escape: Callable[[str], str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    said = "".join(map(escape, KEY))
+    odd = {
+        "question 0?": Reply(400, f'{{"error": {{"message": "bad {said}"}}}}'),
+        "question 1?": Reply(400, f"bad {said}"),
+        "question 2?": Reply(body=f'{{"choices": [{{"message": {{"content": "yes {said}"}}}}]}}'),
+        "question 3?": Reply(body=f'{{"choices": "{said}"}}'),
+    }
+    endpoint.odd = lambda question, _: odd.get(question)
+    ran = run("--limit", "8")
+    assert ran.lines[2]["output"] == "yes ***"
+    for text in (KEY, said, said.lower()):
+        assert text not in ran.text()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"extra_headers": {"Authorization": f"Bearer {KEY}", "Accept": "json"}},
+        {"headers": [["x-api-key", KEY], ["accept", "json"]]},
+        {"proxy": [{"name": "Cookie", "value": KEY}]},
+        {"login": {"user": "me", "passwd": KEY}},
+    ],
+)
+def test_a_secret_among_further_fields_is_sent_and_hidden(
+    run: Run, endpoint: FakeEndpoint, extra: dict[str, object]
+) -> None:
+    odd = {
+        "question 0?": completion(f"yes {KEY}"),
+        "question 1?": completion("yes " + b64encode(f"Bearer {KEY}".encode()).decode()),
+        "question 2?": error(400, f"{extra}"),
+    }
+    endpoint.odd = lambda question, _: odd.get(question)
+    ran = run("--limit", "8", extra=extra)
+    assert all(body.items() >= extra.items() for body in endpoint.asked)
+    assert ran.lines[0]["output"] == "yes ***"
+    for text in (KEY, b64encode(KEY.encode()).decode()[4:20]):
+        assert text not in ran.text()
+
+
+def test_a_word_that_looks_like_a_secret_does_not_change_a_score(run: Run, endpoint: FakeEndpoint) -> None:
+    endpoint.odd = lambda *_: completion("yes, indeed")
+    ran = run(extra={"end_token": "yes, indeed"})
+    assert {line["scores"]["accuracy"]["correct"] for line in ran.lines} == {1}
+
+
+def test_a_key_that_is_a_word_leaves_answers_alone(
+    run: Run, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "yes")
+    assert {line["output"] for line in run().lines} == {"yes", "no"}
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        Reply(body='[{"id": "tiny"}]'),
+        Reply(body='["tiny"]'),
+        Reply(body="[]"),
+        Reply(body='{"data": null}'),
+        Reply(body='{"models": [{"name": "tiny"}]}'),
+        Reply(body='{"data": [{"id": 3}, {}]}'),
+        Reply(body='"tiny"'),
+        Reply(body="[" * 100_000),
+        error(403),
+        error(404),
+        error(500),
+        PAGE,
+        Reply(body='{"data": [{"id": "other"}], "has_more": true}'),
+        Reply(body='{"data": [{"id": "Org/Tiny"}]}'),
+    ],
+    ids=lambda reply: f"{reply.status} {reply.body[:20]}",
+)
+def test_a_model_that_is_named_needs_no_list(run: Run, endpoint: FakeEndpoint, listed: Reply) -> None:
+    endpoint.listed = listed
+    ran = run()
+    assert ran.status == 0
+    assert ran.err.count("does not list such a model") == ("other" in listed.body or "Org" in listed.body)

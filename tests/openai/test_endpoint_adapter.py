@@ -77,7 +77,10 @@ def test_a_failure_concerns_one_sample_and_nothing_is_sent_twice(make: Make, end
     assert endpoint.questions()["question 0?"] == 2
 
 
-@pytest.mark.parametrize(("reason", "tokens", "fails"), [("stop", 1, False), ("stop", 0, True), ("length", 5, True)])
+@pytest.mark.parametrize(
+    ("reason", "tokens", "fails"),
+    [("stop", 1, False), ("stop", 0, True), ("length", 5, False), ("tool_calls", 5, True)],
+)
 def test_an_empty_answer_is_the_models_own_or_none(
     make: Make, endpoint: FakeEndpoint, reason: str, tokens: int, fails: bool
 ) -> None:
@@ -93,10 +96,10 @@ def test_an_empty_answer_is_the_models_own_or_none(
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        ("<html>Bad gateway</html>", "not JSON.*begins '<html>Bad"),
+        ("data: {}", "not JSON.*begins 'data:"),
         ("{}", "choices"),
         ('{"choices": []}', "choices"),
-        (said(None, "content_filter"), "content_filter"),
+        (said(None, "content_filter"), "content filter"),
     ],
 )
 def test_a_response_without_an_answer_is_an_error(make: Make, endpoint: FakeEndpoint, body: str, what: str) -> None:

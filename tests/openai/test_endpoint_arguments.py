@@ -11,7 +11,7 @@ from openai_runs import KEY
 
 import vtbench_openai
 from vtbench.errors import AdapterError
-from vtbench_openai import arguments, retry
+from vtbench_openai import arguments, endpoint, retry
 
 FINE = {"base_url": "http://127.0.0.1:9/v1", "model": "tiny"}
 
@@ -61,7 +61,7 @@ def test_a_key_that_no_header_can_hold_is_refused(key: str, monkeypatch: pytest.
     assert key not in str(caught.value)
 
 
-@pytest.mark.parametrize("module", [retry, arguments])
+@pytest.mark.parametrize("module", [retry, arguments, endpoint])
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     failed, tried = doctest.testmod(module)
     assert (failed, tried > 0) == (0, True)

@@ -190,7 +190,7 @@ def test_scene_graphs_earn_their_f1() -> None:
     metric = DropCurve()
     assert isinstance(metric, BudgetMetric)
     target = "1 large red striped circle ; 2 small blue solid square | 1 left 2"
-    sample = Sample("t/test/0/0", 0, (), "Describe.", target, kind="graph")
+    sample = Sample("t/test/0/0", 0, (), "Describe.", target, kind="graph", answer_type="graph")
     half = Output("1 large red striped circle", tokens_in=3)
     said = {name: [half] for name in metric.budgets}
     (seen,) = metric.observe(Batch([sample], [Output(target, tokens_in=9)], {}, said))

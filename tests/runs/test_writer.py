@@ -10,11 +10,14 @@ import pytest
 from host_fakes import Plugin, quiz
 
 import vtbench
-from vtbench.errors import ResultsError
 from vtbench.registry import Registry
 from vtbench.runs.results import RunResult
 
 FILES = ("samples.jsonl", "batches.jsonl", "visual/quiz.seen.jsonl")
+
+
+def indices(path: Path) -> list[int]:
+    return sorted(json.loads(line)["index"] for line in (path / "samples.jsonl").read_text().splitlines())
 
 
 def go(task: Path, plugin: Plugin | None = None, **fields: Any) -> RunResult:
@@ -62,15 +65,19 @@ def test_samples_whose_lines_are_zeros_are_asked_again(tmp_path: Path) -> None:
     assert plugin.model
     assert set(plugin.model.batches) - {1, 2} == {4}, "the batch of the lost samples; single ones check the order"
     assert (first.path / "results.json").read_bytes() == results
-    assert sorted(json.loads(line)["index"] for line in samples.read_text().splitlines()) == list(range(12))
+    assert indices(first.path) == list(range(12))
 
 
-def test_zeros_amid_a_file_are_an_error_that_names_the_line(tmp_path: Path) -> None:
-    """Lines follow, so this is no interrupted write, and dropping it might drop what was scored."""
+def test_damaged_lines_amid_a_file_are_dropped_and_their_samples_asked_again(tmp_path: Path) -> None:
     first = go(quiz(tmp_path, 12))
-    samples = first.path / "samples.jsonl"
-    lines = samples.read_bytes().splitlines(keepends=True)
-    lines[4] = b"\0" * 30 + b"\n"
-    samples.write_bytes(b"".join(lines))
-    with pytest.raises(ResultsError, match=r"samples\.jsonl:5: broken line"):
-        go(tmp_path / "quiz.yaml", resume=True)
+    results = (first.path / "results.json").read_bytes()
+    for name in FILES:
+        lines = (first.path / name).read_bytes().splitlines(keepends=True)
+        middle = len(lines) // 2
+        lines[middle] = b"\0" * 30 + b"\n"
+        (first.path / name).write_bytes(b"".join([*lines[:middle], b"[]\n", b'{"index": "a"}\n', *lines[middle:]]))
+    again = go(tmp_path / "quiz.yaml", resume=True)
+    assert (again.path, (first.path / "results.json").read_bytes()) == (first.path, results)
+    for name in FILES:
+        assert all(line.startswith(b'{"') for line in (first.path / name).read_bytes().splitlines())
+    assert indices(first.path) == list(range(12))

@@ -20,7 +20,10 @@ def test_the_mean_credit_is_the_score(name, metric):
     samples = [task.sample(i, 16) for i in range(30)]
     text = samples[0].target
     seen = metric.observe(Batch(samples, [Output(text)] * 30, {}))
-    records = [Record(name, s.id, s.index, s.prompt, s.target, s.choices, s.kind, s.cluster) for s in samples]
+    records = [
+        Record(name, s.id, s.index, s.prompt, s.target, s.choices, s.kind, s.cluster, answer_type=s.answer_type)
+        for s in samples
+    ]
     scores = metric.compute(records, seen)
     expected = scores["acc"].value if name == "relational" else scores["tuple_f1"].detail["per_sample"]
     assert 0 < expected < 1
@@ -29,10 +32,13 @@ def test_the_mean_credit_is_the_score(name, metric):
 
 
 def test_no_answer_earns_nothing():
-    graph = Sample("t/0", 0, (), "Describe.", "1 large red striped circle", kind="graph")
+    graph = Sample("t/0", 0, (), "Describe.", "1 large red striped circle", kind="graph", answer_type="graph")
     assert credit(None, graph) == credit("", graph) == credit(None, Sample("t/1", 1, (), "?", "yes")) == 0
 
 
 def test_a_graph_without_a_true_one_is_refused():
     with pytest.raises(TaskError, match="t/0"):
-        credit("1 large red striped circle", Sample("t/0", 0, (), "Describe.", "a circle", kind="graph"))
+        credit(
+            "1 large red striped circle",
+            Sample("t/0", 0, (), "Describe.", "a circle", kind="graph", answer_type="graph"),
+        )

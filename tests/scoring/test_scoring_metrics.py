@@ -13,14 +13,19 @@ YES_NO = ("yes", "no")
 LINE = "1 large red striped circle ; 2 small blue solid square | 1 left 2"
 
 
-def sample(index, target, choices=YES_NO, kind="left", cluster="", meta=None, prompt="?"):
-    return Sample(f"t/{index}", index, (), prompt, target, choices, kind, cluster, meta=meta or {})
+def sample(index, target, choices=YES_NO, kind="left", cluster="", meta=None, prompt="?", **more):
+    facts = {"choices": choices, "kind": kind, "cluster": cluster, "meta": meta or {}, **more}
+    return Sample(f"t/{index}", index, (), prompt, target, **facts)
+
+
+def graph(index, target, **more):
+    return sample(index, target, (), "graph", answer_type="graph", **more)
 
 
 def scores(metric, samples, outputs, visual=None):
     outputs = [o if isinstance(o, Output) else Output(text=o) for o in outputs]
     seen = metric.observe(Batch(samples, outputs, visual or {}))
-    facts = ("id", "index", "prompt", "target", "choices", "kind", "cluster", "meta")
+    facts = ("id", "index", "prompt", "target", "choices", "kind", "cluster", "meta", "references", "answer_type")
     return metric.compute([Record(task="t", **{f: getattr(s, f) for f in facts}) for s in samples], seen)
 
 
@@ -36,7 +41,7 @@ def test_accuracy_counts_unparsed_as_wrong_and_says_how_many():
 
 
 def test_accuracy_leaves_scene_graphs_to_their_own_metric():
-    samples = [sample(0, "yes"), sample(1, LINE, (), "graph")]
+    samples = [sample(0, "yes"), graph(1, LINE)]
     assert scores(Accuracy(), samples, ["yes", LINE])["acc"].n == 1
     assert scores(SceneGraph(), samples, ["yes", LINE])["tuple_f1"].n == 1
 
@@ -83,7 +88,7 @@ def test_twins_with_one_answer_are_one_guess():
 
 
 def test_scene_graph_scores_by_hand():
-    samples = [sample(0, LINE, (), "graph"), sample(1, "1 small red solid star", (), "graph")]
+    samples = [graph(0, LINE), graph(1, "1 small red solid star")]
     said = ["1 large red solid circle ; 2 small blue solid ring | 1 left 2", "no idea"]
     found = scores(SceneGraph(), samples, said)
     # Right: circle, large, red. Said: 2 objects with 3 attributes each and a relation. True: 9 + 4.
@@ -103,16 +108,14 @@ def test_scene_graph_scores_by_hand():
 
 
 def test_scene_graph_reads_indeterminate_pairs_from_meta():
-    free = sample(
-        0, "1 large red solid circle ; 2 small blue solid ring", (), "graph", meta={"indeterminate": [[1, 2]]}
-    )
+    free = graph(0, "1 large red solid circle ; 2 small blue solid ring", meta={"indeterminate": [[1, 2]]})
     said = "1 large red solid circle ; 2 small blue solid ring | 1 left 2"
     assert scores(SceneGraph(), [free], [said])["tuple_f1"].value == 1.0
 
 
 def test_a_target_outside_the_grammar_is_a_task_error():
     with pytest.raises(TaskError, match="'a red circle'"):
-        scores(SceneGraph(), [sample(0, "a red circle", (), "graph")], ["x"])
+        scores(SceneGraph(), [graph(0, "a red circle")], ["x"])
 
 
 def test_psychometric_threshold_in_percent_pixels_and_patches():
@@ -138,3 +141,58 @@ def test_psychometric_takes_unparsed_for_the_wrong_side():
     samples = [sample(i, t, ("left", "right"), meta=m) for i, (t, m) in enumerate(zip(("left", "right"), metas))]  # noqa: B905
     seen = Psychometric().observe(Batch(samples, [Output(text="?"), Output(text="?")], {}))
     assert [observation["positive"] for observation in seen] == [1, 0]
+
+
+@pytest.mark.parametrize("kind", ["graph", "", "-", "all", "choice", "text", "blank", "none", "None"])
+def test_a_kind_is_a_users_word_and_decides_nothing(kind):
+    """A kind may be any word: its samples count, and it has a line of its own beside samples without one."""
+    samples = [sample(0, "a", (), kind), sample(1, "b", (), kind), sample(2, "c", (), "photo"), sample(3, "d", (), "")]
+    score = scores(Accuracy(), samples, ["a", "x", "c", "d"])["acc"]
+    assert (score.value, score.n) == (0.75, 4)
+    assert score.detail["by_kind"][kind]["n"] == (3 if kind == "" else 2)
+
+
+def test_a_users_own_graphs_are_scored_whatever_their_kind():
+    samples = [sample(0, LINE, (), "photo"), sample(1, LINE, (), "graph"), sample(2, "yes")]
+    assert scores(SceneGraph(), samples, [LINE, "", "yes"])["exact_graph"].n == 2
+
+
+def test_chance_majority_and_rank_accuracy_know_of_several_right_answers():
+    choices = ("red", "blue", "black", "cyan")
+    samples = [
+        sample(0, "red", choices, references=("blue",)),
+        sample(1, "blue", choices, references=("blue",)),
+        sample(2, "cyan", choices),
+    ]
+    score = scores(Accuracy(), samples, ["blue", "red", "cyan"])["acc"]
+    assert score.value == pytest.approx(2 / 3)
+    assert score.chance == pytest.approx((2 + 1 + 1) / 12)
+    assert score.detail["majority"] == pytest.approx(2 / 3)  # always `blue`
+    ranked = scores(RankAccuracy(), samples, [Output(logprobs=(-2.0, -1.0, -3.0, -4.0), logprob_tokens=(1,) * 4)] * 3)
+    assert ranked["rank_acc"].value == pytest.approx(2 / 3)
+    assert ranked["rank_acc"].chance == pytest.approx((2 + 1 + 1) / 12)
+
+
+def test_the_majority_of_open_answers_counts_references_and_forms():
+    samples = [
+        sample(0, "Cup.", (), references=("mug",)),
+        sample(1, "mug", ()),
+        sample(2, "a mug", (), references=("cup", "Mug")),
+        sample(3, "bowl", ()),
+    ]
+    assert scores(Accuracy(), samples, [""] * 4)["acc"].detail["majority"] == 0.75
+
+
+def test_a_pair_is_right_with_any_of_the_references():
+    choices = ("red", "blue", "black", "cyan")
+    pair = [sample(0, "red", choices, cluster="a", references=("blue",)), sample(1, "cyan", choices, cluster="a")]
+    score = scores(PairAccuracy(), pair, ["blue", "cyan"])["pair_acc"]
+    assert (score.value, score.chance) == (1.0, 0.125)
+
+
+def test_reasoning_is_not_scored():
+    samples = [sample(0, "yes"), sample(1, "no"), sample(2, "no"), graph(3, LINE)]
+    texts = ["<think>no, no</think>yes", "<think>yes?</think>\nNo.", "<think>no", f"<think>1 small blue</think>{LINE}"]
+    score = scores(Accuracy(), samples, texts)["acc"]
+    assert (score.value, score.detail["unparsed"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert scores(SceneGraph(), samples[3:], texts[3:])["exact_graph"].value == 1

@@ -138,7 +138,7 @@ def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(adapter: HF
         ({"mix": {"coarse": float("nan")}}, "not nan"),
         ({"steps": 0}, "steps: must be greater than or equal to 1, not 0"),
         ({"rate": 0.0}, "rate: must be greater than 0, not 0.0"),
-        ({"rate": float("inf")}, "rate: must be less than inf, not inf"),
+        ({"rate": float("inf")}, "rate: must be a finite number, not inf"),
         ({"freeze": ("vison",)}, "freeze: must be 'vision', 'connector' or 'text', not 'vison'"),
         ({"freeze": ("text", "vision", "connector")}, "nothing is left to train"),
         ({"penalty": ("cosin", 0.1)}, "penalty: must be 'cosine', 'logdet' or 'decorrelation', not 'cosin'"),

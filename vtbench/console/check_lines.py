@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
+from vtbench.console.terminal import say
 
 if TYPE_CHECKING:
     from vtbench.testing.checks import Check, CheckResult
@@ -27,14 +27,14 @@ def show_checks(label: str, checks: Sequence[Check], as_json: bool) -> int:
 
     def show(result: CheckResult) -> None:
         word = "passed" if result.passed else "-" if result.blocked else "FAILED"
-        click.echo(f"{word:6}  {result.check}" + ("" if result.passed else f": {result.reason}"), err=as_json)
+        say(f"{word:6}  {result.check}" + ("" if result.passed else f": {result.reason}"), err=as_json)
 
     results = run_checks(checks, show)
     failed = sum(not result.passed and not result.blocked for result in results)
     blocked = sum(result.blocked for result in results)
     rest = f", {blocked} not checked" if blocked else ""
-    click.echo(f"{label}: {len(results)} checks, {failed or 'none'} failed{rest}", err=as_json)
+    say(f"{label}: {len(results)} checks, {failed or 'none'} failed{rest}", err=as_json)
     if as_json:
         rows = [{"check": r.check, "passed": r.passed, "blocked": r.blocked, "reason": r.reason} for r in results]
-        click.echo(json.dumps({"checked": label, "failed": failed, "not_checked": blocked, "checks": rows}))
+        say(json.dumps({"checked": label, "failed": failed, "not_checked": blocked, "checks": rows}))
     return int(failed > 0)

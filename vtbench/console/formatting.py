@@ -16,6 +16,21 @@ def number(value: float | None, percent: bool) -> str:
     return f"{100 * value:.1f}" if percent else f"{value:.3f}"
 
 
+def unusable_answers(shares: Mapping[str, float], max_new_tokens: int | None = None) -> str:
+    """Format the shares of answers that were cut or could not be parsed.
+
+    >>> unusable_answers({"cut": 0.25, "unparsed": 0.5}, 8)
+    '25.0 % of the answers were cut off (max_new_tokens is 8), 50.0 % unparsed'
+    """
+    limit = f" (max_new_tokens is {max_new_tokens})" if max_new_tokens else ""
+    texts = {
+        "cut": "of the answers were cut off" + limit,
+        "unparsed": "unparsed" if "cut" in shares else "of the answers unparsed",
+    }
+    # A share that rounds to nothing is still one.
+    return ", ".join(f"{max(100 * share, 0.1):.1f} % {texts[name]}" for name, share in shares.items())
+
+
 def spending(spent: Mapping[str, float]) -> str:
     """Format the tokens and cost that a task took of a model paid by tokens.
 

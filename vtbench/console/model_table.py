@@ -34,19 +34,17 @@ def _cell(row: dict[str, Any]) -> str:
 
 def show_models(found: MultiModelResult, stderr: bool) -> None:
     """Print the table, the runs' paths, the models that failed, and the command that compares the runs."""
-    from rich.markup import escape
-
     console = table_console(stderr, width=160)
     table = score_table()
     for column in ("task", "score"):
         table.add_column(column, no_wrap=True)
     for model in found.results:
-        table.add_column(escape(model), justify="right")
+        table.add_column(model, justify="right")
     before = None
     for task, score, cells in model_rows(found):
         if before not in (None, task):
             table.add_section()
-        table.add_row(escape(task) if task != before else "", escape(score), *cells)
+        table.add_row(task if task != before else "", score, *cells)
         before = task
     if found.results:
         console.print(table)

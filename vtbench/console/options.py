@@ -48,8 +48,8 @@ def settings_options(
         if field.name in (bare or {}):
             metavar = (bare or {})[field.name]
             return click.option(name, field.name, is_flag=False, flag_value=BARE, metavar=metavar, help=text)
-        if kinds[field.name] is bool:
-            switch = f"{name}/--no-{name[2:]}" if default else name
+        if kinds[field.name] in (bool, bool | None):
+            switch = f"{name}/--no-{name[2:]}" if default or kinds[field.name] is not bool else name
             return click.option(switch, field.name, is_flag=True, default=None, help=text)
         if isinstance(default, tuple):
             default = ",".join(map(str, default))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vtbench.console.terminal import open_console
+
 if TYPE_CHECKING:
     from rich.progress import Task as Bar
 
@@ -38,7 +40,6 @@ class Progress(Listener):
     """Bars with samples per second and the time left, on standard error."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
         from rich.text import Text
@@ -48,14 +49,14 @@ class Progress(Listener):
                 speed = task.finished_speed or task.speed
                 return Text(f"{speed:.1f}/s" if speed else "", style="cyan")
 
-        self.console = Console(stderr=True)
+        self.console = open_console(stderr=True)
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             Rate(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("{task.fields[failed]}", style="red"),
+            TextColumn("{task.fields[failed]}", style="red", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -69,10 +70,10 @@ class Progress(Listener):
     ) -> None:
         """Print the run's path and the metrics left out, and show a bar for each task."""
         self.path = path
-        self.console.print(f"run      {path}", highlight=False, markup=False)
+        self.console.print(f"run      {path}", highlight=False)
         for task, reasons in left_out.items():
             for metric, reason in reasons.items():
-                self.console.print(f"left out {metric} of {task}: {reason}", highlight=False, markup=False)
+                self.console.print(f"left out {metric} of {task}: {reason}", highlight=False)
         for task, (total, done) in tasks.items():
             self._ids[task] = self._bars.add_task(task, total=total, completed=done, failed="")
             self.done, self.total = self.done + done, self.total + total
@@ -91,4 +92,4 @@ class Progress(Listener):
 
     def note(self, text: str) -> None:
         """Print the line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(text, highlight=False, soft_wrap=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import number, spending
+from vtbench.console.formatting import number, spending, unusable_answers
+from vtbench.console.terminal import open_console, say, single_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -18,47 +19,35 @@ if TYPE_CHECKING:
 
 def table_console(stderr: bool, width: int = 120) -> Console:
     """Return a console; its width is `width` columns if the output is not a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    if not console.is_terminal:
-        console.width = width
-    return console
+    return open_console(stderr, width)
 
 
 def score_table(title: str = "") -> Table:
     """Return an empty table in the style of all tables of vtbench."""
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
 
-    return Table(
-        title=escape(title) or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
+    return Table(title=title or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def print_line(console: Console, text: str, style: str | None = None) -> None:
-    """Print one line verbatim: no markup, no wrapping, no highlighting."""
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+    """Print one line verbatim, without wrapping."""
+    console.print(text, style=style, highlight=False, soft_wrap=True)
 
 
 def show_listing(rows: list[dict[str, Any]], as_json: bool) -> None:
     """Print rows as a JSON list, or in columns; None becomes a blank cell."""
-    import click
-
     if as_json:
-        click.echo(json.dumps(rows, allow_nan=False))
+        say(json.dumps(rows, allow_nan=False))
         return
-    texts = [["" if value is None else str(value) for value in row.values()] for row in rows]
+    texts = [["" if value is None else single_line(visible(str(value))) for value in row.values()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for cells in texts:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
 def show_scores(result: RunResult, stderr: bool) -> None:
     """Print the table of scores, and the run's path."""
-    from rich.markup import escape
-
     console = table_console(stderr)
     for task, reasons in result.document["left_out"].items():
         table = score_table(f"{result.config.model} · {task}")
@@ -69,17 +58,22 @@ def show_scores(result: RunResult, stderr: bool) -> None:
             interval = "" if row["low"] is None else f"{number(row['low'], percent)} – {number(row['high'], percent)}"
             baselines = ["" if row[key] is None else number(row[key], percent) for key in ("chance", "majority")]
             cells = [row["score"], number(row["value"], percent), interval, *baselines, str(row["n"]), row["flags"]]
-            table.add_row(*map(escape, cells))
+            table.add_row(*cells)
         for metric in reasons:
-            table.add_row(escape(metric), "-", "", "", "", "", "left out", style="dim")
+            table.add_row(metric, "-", "", "", "", "", "left out", style="dim")
         console.print(table)
         for metric, reason in reasons.items():
             print_line(console, f"left out {metric}: {reason}")
+    for task, shares in result.document.get("answers", {}).items():
+        limit = result.document["configs"][task].get("max_new_tokens")
+        print_line(console, f"{task}: {unusable_answers(shares, limit)}", style="yellow")
     for task, spent in result.document.get("spent", {}).items():
         print_line(console, f"{task}: {spending(spent)}")
     for task, failed in result.document["failed"].items():
         if failed:
-            print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors", style="red")
+            again = result.document.get("transient", {}).get(task)
+            cure = f"; {again} of them may be answered later: --resume asks them again" if again else ""
+            print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors{cure}", style="red")
     print_line(console, f"written  {result.path}")
 
 

@@ -9,10 +9,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
+from vtbench.console.terminal import say
 from vtbench.engine.inference import query_outputs
 from vtbench.engine.setup import RunPlan
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
@@ -33,6 +32,7 @@ def check_batching(config: RunConfig, registry: Registry) -> int:
     plan = RunPlan.resolve(config, registry)
     adapter = plan.create_adapter()
     try:
+        plan = plan.for_model(traits_of(adapter))
         if not adapter.capabilities & {"generate", "rank"}:
             raise AdapterError(f"model {config.model!r} can neither generate nor rank: there is nothing to compare")
         differing: list[dict[str, Any]] = []
@@ -49,11 +49,11 @@ def check_batching(config: RunConfig, registry: Registry) -> int:
                 ]
     finally:
         adapter.close()
-    click.echo(f"{compared} samples at batch size 1 and {size}: {len(differing)} answers differ", err=config.json)
+    say(f"{compared} samples at batch size 1 and {size}: {len(differing)} answers differ", err=config.json)
     for row in differing:
-        click.echo(f"{row['id']} {row['form']}: {row['alone']!r} alone, {row['batched']!r} batched", err=config.json)
+        say(f"{row['id']} {row['form']}: {row['alone']!r} alone, {row['batched']!r} batched", err=config.json)
     if config.json:
-        click.echo(json.dumps({"samples": compared, "batch_size": size, "differing": differing}))
+        say(json.dumps({"samples": compared, "batch_size": size, "differing": differing}))
     return int(bool(differing))
 
 

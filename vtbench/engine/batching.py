@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vtbench.errors import OutOfMemory, SampleError, VtbenchError, one_line
+from vtbench.errors import ModelUnavailable, OutOfMemory, SampleError, VtbenchError, one_line
 from vtbench.types import Preview, Sample, Task
 
 if TYPE_CHECKING:
@@ -54,34 +54,64 @@ class AutoBatchSize:
         self._growing, self.size = False, max(1, min(self.size, n // 2))
 
 
-def replay(
-    batches: Iterable[Mapping[str, Any]], task: Task, done: Collection[int], size: AutoBatchSize
-) -> tuple[list[tuple[int, int]], int]:
-    """Restore the state of an earlier run of `task` from its stored batches.
-
-    Args:
-        batches: lines of batches.jsonl.
-        task: the task.
-        done: indices of the stored samples.
-        size: the batch size, which is brought to its state at the end of the earlier run.
-
-    Returns:
-        The batches to repeat, as (first index, number of samples), and the first index that no batch has reached. A
-        batch with a missing sample is repeated as a whole, since rounding may depend on the composition of a batch.
-    """
-    repeat, start = [], 0
+def replay(batches: Iterable[Mapping[str, Any]], task: str, size: AutoBatchSize) -> None:
+    """Bring the batch size to its state at the end of an earlier run of `task`, from the lines of batches.jsonl."""
     for line in batches:
-        if line["task"] != task.name:
+        if line["task"] != task:
             continue
         for n in line.get("out_of_memory", ()):
             size.out_of_memory(n)
         if "out_of_memory" not in line:
             size.took(line["size"], line["seconds"])
-        if line["start"] == start:
-            start += line["size"]
-            if any(index not in done for index in range(line["start"], start)):
-                repeat.append((line["start"], line["size"]))
-    return repeat, start
+
+
+def batches_to_ask(
+    batches: Iterable[Mapping[str, Any]],
+    task: str,
+    samples: int,
+    done: Collection[int],
+    stored: Collection[int],
+    size: int,
+    whole: bool,
+) -> tuple[list[list[int]], list[int]]:
+    """Return what is left to ask of a task.
+
+    Rounding may depend on the composition of a batch. A batch that has lost a sample is therefore repeated whole, so
+    that the sample gets the answer that it had. Where answers are paid for, and of samples that are asked again since
+    they failed, only what is left of a batch is asked.
+
+    Args:
+        batches: lines of batches.jsonl.
+        task: name of the task.
+        samples: number of its samples.
+        done: indices of the samples that need not be asked.
+        stored: indices of all stored samples, with failed ones that are asked again.
+        size: the current batch size. Batches whose lines are lost are taken to have had it.
+        whole: whether batches that have lost a sample are repeated whole.
+
+    Returns:
+        The batches to repeat, each a list of indices, and the indices that no batch has reached.
+    """
+    earlier: list[Sequence[int]] = []
+    for line in batches:
+        if line["task"] == task:
+            earlier.append(line.get("indices") or range(line["start"], line["start"] + line["size"]))
+    begun = {index for batch in earlier for index in batch}
+    start = next((index for index in range(samples) if index not in begun), samples)
+    end = min(samples, max(stored, default=-1) + 1)
+    while start < end:
+        earlier.append(range(start, start + size))
+        start += size
+    repeat: list[list[int]] = []
+    claimed: set[int] = set()
+    for batch in earlier:
+        missing = [i for i in batch if i < samples and i not in done and i not in claimed]
+        if not missing:
+            continue
+        claimed.update(missing)
+        lost = any(i not in stored for i in missing)
+        repeat.append([i for i in batch if i < samples] if whole and lost else missing)
+    return repeat, [i for i in range(start, samples) if i not in done and i not in claimed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +142,8 @@ def run_with_backoff(
 
     Out of memory halves the batch. Any other error repeats the batch sample by sample, so that only the faulty sample
     fails. Errors that concern the whole run (a `VtbenchError` other than `SampleError`) are raised, and so is a
-    `ValueError` if `answer` returns another number of values than samples.
+    `ValueError` if `answer` returns another number of values than samples. Before a `ModelUnavailable` is raised, the
+    samples are yielded that were answered already.
     """
     if not samples:
         return
@@ -125,6 +156,11 @@ def run_with_backoff(
         failed, step = Failure(error), (len(samples) + 1) // 2
     except SampleError as error:
         failed = Failure(error)
+    except ModelUnavailable as error:
+        kept = [sample for sample in samples if sample.index in error.answered]
+        if len(kept) < len(samples):
+            yield from run_with_backoff(kept, answer, out_of_memory)
+        raise
     except VtbenchError:
         raise
     except Exception as error:  # an adapter may fail on a sample in any way; the record has the error
@@ -153,13 +189,24 @@ class PreparedSample:
 def prepare_sample(
     task: Task, index: int, image_size: int | None, preview: PreviewMaker | None = None
 ) -> PreparedSample:
-    """Make one sample. A `SampleError` becomes the sample's failure."""
+    """Make one sample. Whatever is raised becomes the sample's failure, but for errors that concern the whole run.
+
+    Raises:
+        VtbenchError: other than a `SampleError`: the task cannot make any sample.
+    """
     try:
         sample = task.sample(index, image_size)
-    except SampleError as error:
+        image_sha256 = tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in sample.images)
+    except VtbenchError as error:
+        if not isinstance(error, SampleError):
+            raise
         return PreparedSample(index, Failure(error))
-    image_sha256 = tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in sample.images)
-    shown = None if preview is None else preview(task.name, sample, image_sha256)
+    except Exception as error:  # a task may fail on a sample in any way; the record has the error
+        return PreparedSample(index, Failure(error))
+    try:
+        shown = None if preview is None else preview(task.name, sample, image_sha256)
+    except Exception:  # the report makes the preview again, or goes without: it decides no score
+        shown = None
     return PreparedSample(index, sample, image_sha256, shown)
 
 

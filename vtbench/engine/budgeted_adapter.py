@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vtbench.adapter import BudgetAdapter
+from vtbench.adapter import BudgetAdapter, traits_of
 from vtbench.budget import Budget
 from vtbench.engine.budget_fitter import BudgetFitter
 from vtbench.types import Capability, Output, Sample, VisualTokens
@@ -27,6 +27,7 @@ class BudgetedAdapter:
         self.capabilities: frozenset[Capability] = inner.capabilities - {"budget", "train"}
         self.image_size = inner.image_size
         self.layers = inner.layers
+        self.traits = traits_of(inner)
 
     def new_fitter(self) -> BudgetFitter:
         """Discard the fit to the previous task, and return the fitter for the next one."""

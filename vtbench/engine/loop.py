@@ -9,7 +9,7 @@ decides the batches and what is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
@@ -17,21 +17,25 @@ from pathlib import Path
 from typing import Any
 
 from vtbench import report
+from vtbench.adapter import traits_of
 from vtbench.config import RunConfig, checked
 from vtbench.console.progress import Listener
-from vtbench.engine.batching import AutoBatchSize, replay
+from vtbench.console.terminal import warn
+from vtbench.engine.batching import AutoBatchSize, batches_to_ask, replay
 from vtbench.engine.inference import FailFast
 from vtbench.engine.setup import RunPlan
 from vtbench.engine.worker import BUDGET, RunWork
-from vtbench.errors import plugin_errors
+from vtbench.errors import ModelUnavailable, plugin_errors
 from vtbench.executor import WorkerPool
 from vtbench.metric import Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.runs import results
-from vtbench.runs.provenance import run_facts, secrets
-from vtbench.runs.publish import publish, to_stderr
+from vtbench.runs.disk import write_file
+from vtbench.runs.provenance import run_facts
+from vtbench.runs.publish import publish
 from vtbench.runs.results import RunResult
-from vtbench.runs.writer import RunWriter, write_file
+from vtbench.runs.secrets import secrets
+from vtbench.runs.writer import Retry, RunWriter, transient
 from vtbench.types import Task
 
 
@@ -61,17 +65,34 @@ def run(
     plan = RunPlan.resolve(config, registry)
     pool = executor.start(RunWork(config, registry, plan), listener.note)
     try:
+        plan = plan.for_model(traits_of(pool.model))
         selection = plan.select_metrics(pool.model)
         facts = run_facts(
             config, plan.tasks, plan.locations, selection.metrics, selection.left_out, pool.model, registry.plugins()
         )
-        writer = RunWriter.open(Path(config.output), config.resume, facts, frozenset(secrets(config.model_args)))
+        retry = _retry(config.retry_failed)
+        writer = RunWriter.open(Path(config.output), config.resume, facts, frozenset(secrets(config.model_args)), retry)
         try:
             counts = {task.name: (len(task), len(writer.done[task.name])) for task in plan.tasks}
             listener.begin(writer.path, counts, selection.left_out)
+            if facts["model"].get("chat_template", "") is None:
+                listener.note(
+                    f"model {config.model!r}: its checkpoint has no chat template, so it is asked the bare questions"
+                )
+            if writer.run.get("finished") and any(done < samples for samples, done in counts.values()):
+                writer.update(finished=None)  # until there are scores of all samples again
+            generation = plan.generation
+            if generation.repeats > 1 and generation.greedy:
+                listener.note(
+                    f"--gen repeats={generation.repeats} at temperature 0: the answers to a question will be the same"
+                )
             size = AutoBatchSize(None if config.batch_size == "auto" else config.batch_size)
-            for task in plan.tasks:
-                run_task(task, pool, selection.metrics[task.name], writer, size, listener)
+            try:
+                for task in plan.tasks:
+                    run_task(task, pool, selection.metrics[task.name], writer, size, listener)
+            except ModelUnavailable as error:
+                raise _stopped(error, writer, plan.tasks) from error
+            writer.finish_samples()
             document = results.document(writer, plan.tasks, selection.metrics, selection.left_out)
             writer.write("results.json", document)
             writer.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
@@ -84,7 +105,7 @@ def run(
     finally:
         pool.close()
         listener.end()
-    publish(trackers, result, say=listener.note, warn=to_stderr)
+    publish(trackers, result, say=listener.note, warn=warn)
     return result
 
 
@@ -97,22 +118,46 @@ def run_task(
     listener: Listener,
 ) -> None:
     """Query the model about every sample that is not stored yet, and store its record."""
-    repeat, start = replay(writer.batches(), task, writer.done[task.name], size)
-    indices = [i for first, n in repeat for i in range(first, first + n)] + list(range(start, len(task)))
-    fail_fast = FailFast(task, begun=bool(writer.done[task.name]))
+    replay(writer.batches(), task.name, size)
     fit_metrics(task, pool, metrics, writer, size)
-    with closing(pool.run_batches(task.name, indices, _sizes([n for _, n in repeat], size))) as batches:
+    for note in writer.take_notes():
+        listener.note(note)
+    done, paid = writer.done[task.name], task.name in writer.paid
+    stored = writer.stored[task.name]
+    repeat, rest = batches_to_ask(writer.batches(), task.name, len(task), done, stored, size.size, whole=not paid)
+    indices = [index for batch in repeat for index in batch] + rest
+    fail_fast = FailFast(task, begun=bool(done))
+    with closing(pool.run_batches(task.name, indices, _sizes([len(batch) for batch in repeat], size))) as batches:
         for batch in batches:
-            n = len(batch.records)
-            writer.batch(task.name, batch.start, n, batch.seconds, list(batch.out_of_memory))
-            for part in batch.out_of_memory:
-                size.out_of_memory(part)
-            if not batch.out_of_memory:
-                size.took(n, batch.seconds)
-            writer.append_previews(task.name, batch.previews)
-            writer.append(fail_fast.passed(batch.records, batch.failures))
-            listener.advance(task.name, n, sum(failure is not None for failure in batch.failures))
+            if batch.records:
+                asked = sorted(record.index for record in batch.records)
+                writer.batch(task.name, asked, batch.seconds, batch.out_of_memory)
+                for part in batch.out_of_memory:
+                    size.out_of_memory(part)
+                if not batch.out_of_memory:
+                    size.took(len(asked), batch.seconds)
+                writer.append_previews(task.name, batch.previews)
+                outcomes = zip(batch.records, batch.failures, strict=True)
+                new = [failure for record, failure in outcomes if record.index not in done]
+                writer.append(fail_fast.passed(batch.records, batch.failures))
+                listener.advance(task.name, len(new), sum(failure is not None for failure in new))
+            if batch.unavailable is not None:
+                raise ModelUnavailable(batch.unavailable)
     writer.append(fail_fast.rest())
+
+
+def _retry(retry_failed: bool | None) -> Retry:
+    """Return which failed samples are asked again: those that may be answered next time, unless the user says."""
+    return transient if retry_failed is None else lambda line: bool(retry_failed)
+
+
+def _stopped(error: ModelUnavailable, writer: RunWriter, tasks: Sequence[Task]) -> ModelUnavailable:
+    """Return the error of a run that ends since its model went away, with what is kept and what to do."""
+    answered = sum(len(writer.answered[task.name]) for task in tasks)
+    return ModelUnavailable(
+        f"{error}; {answered} answered samples of {sum(map(len, tasks))} are kept in {writer.path}, and the same "
+        "command with --resume goes on"
+    )
 
 
 def _sizes(repeat: list[int], size: AutoBatchSize) -> Iterator[int]:
@@ -132,7 +177,8 @@ def fit_metrics(
     for part in new.out_of_memory:
         size.out_of_memory(part)
     for name, state in new.states.items():
-        writer.save_state(task.name, name, state)
+        if not writer.save_state(task.name, name, state):
+            writer.forget(task.name, name)
         stored[name] = writer.state(task.name, name)
     states = {name: state for name, state in stored.items() if state is not None}
     for name, metric in fitted.items():

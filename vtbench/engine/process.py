@@ -20,6 +20,8 @@ def start_job(job: Job, threads: int, directory: str | None = None) -> subproces
         directory: its working directory; the current one by default.
     """
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    # `python -m` would import from the current directory first: a stranger's torch.py there is code that would run.
+    environment["PYTHONSAFEPATH"] = "1"
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("ab") as log:
         return subprocess.Popen(

@@ -10,12 +10,13 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 
 from vtbench.adapter import Adapter
-from vtbench.errors import AdapterError, PluginError, SampleError
+from vtbench.errors import AdapterError, PluginError, SampleError, escaped
 from vtbench.metric import Metric
 from vtbench.types import Capability, Observation, Output, Sample, VisualTokens
 
@@ -78,7 +79,14 @@ def checked_outputs(outputs: Any, samples: Sequence[Sample], method: str, model:
             _check_ranking(output, sample, what, model)
         elif not isinstance(output.text, str):
             raise AdapterError(f"{what} the text {output.text!r} for sample {sample.id}; expected a string")
-    return list(outputs)
+    return [_without_surrogates(output) for output in outputs]
+
+
+def _without_surrogates(output: Output) -> Output:
+    """Write halves of characters in a model's texts as escapes: no metric expects them, and no file takes them."""
+    texts = {name: text for name in ("text", "reasoning") if isinstance(text := getattr(output, name), str)}
+    clean: dict[str, Any] = {name: escaped(text) for name, text in texts.items()}
+    return output if clean == texts else replace(output, **clean)
 
 
 def _check_ranking(output: Output, sample: Sample, what: str, model: str) -> None:

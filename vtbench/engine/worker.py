@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
 from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.inference import fit_on_first, query, query_outputs, to_records
 from vtbench.engine.output_order import check_order
 from vtbench.engine.setup import RunPlan
-from vtbench.errors import plugin_errors
+from vtbench.errors import ModelUnavailable, plugin_errors
 from vtbench.executor import BatchResult, FitResult, State
 from vtbench.metric import Fittable, FittedElsewhere, VisualMetric
 from vtbench.registry import Registry
@@ -36,11 +36,12 @@ class Worker:
     """
 
     def __init__(self, plan: RunPlan) -> None:
-        self._tasks = {task.name: task for task in plan.tasks}
-        self._preview_maker = plan.preview_maker
         self._model = f"model {plan.config.model!r}"
         self._adapter = plan.create_adapter()
         try:
+            plan = plan.for_model(traits_of(self._adapter))
+            self._tasks = {task.name: task for task in plan.tasks}
+            self._preview_maker = plan.preview_maker
             self._metrics = plan.select_metrics(self._adapter).metrics
         except BaseException:
             self.close()
@@ -112,9 +113,15 @@ class Worker:
                 halved: list[int] = []
                 hashes = {m.sample.id: m.image_sha256 for m in batch if first and isinstance(m.sample, Sample)}
                 began = time.perf_counter()
-                pairs = list(to_records(batch, source, partial(ask, hashes=hashes), halved.append))
+                pairs: list[tuple[Record, Exception | None]] = []
+                unavailable = None
+                try:
+                    for pair in to_records(batch, source, partial(ask, hashes=hashes), halved.append):
+                        pairs.append(pair)
+                except ModelUnavailable as error:
+                    unavailable = str(error)
                 seconds = time.perf_counter() - began
-                if first:
+                if first and unavailable is None:
                     self._check_order(source, batch, [record for record, _ in pairs])
                     first = False
                 each = round(seconds / len(batch), 6)
@@ -125,6 +132,7 @@ class Worker:
                     tuple(replace(record, seconds=each) for record, _ in pairs),
                     tuple(None if error is None else type(error).__name__ for _, error in pairs),
                     tuple(prepared.preview for prepared in batch if prepared.preview is not None),
+                    unavailable,
                 )
 
     def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> None:

@@ -6,8 +6,8 @@ escaped: by the templates in HTML, as JSON that cannot end its script element, a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
 from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts, scores_by_kind
-from vtbench.runs.reader import read_records, read_run
+from vtbench.runs.reader import read_results, read_run, read_task
 from vtbench.types import Task
 
 __all__ = ["environment", "render", "scores_table"]
@@ -36,6 +36,7 @@ def render(
     sections: Mapping[str, Section] | None = None,
     shown: int = SHOWN,
     tasks: Sequence[Task] = (),
+    warn: Callable[[str], None] = lambda text: None,
 ) -> str:
     """Return the report of the run at `path`.
 
@@ -46,14 +47,21 @@ def render(
             with its error.
         shown: maximal number of samples in the page's table.
         tasks: tasks of the run that are loaded already; others are loaded if images must be made again.
+        warn: called with each line about samples that are missing from the run's files, or there twice. The page has
+            them too.
 
     Raises:
         ResultsError: there is no run, or it has no results yet.
     """
     run, document = _finished(path)
     compared = other_runs([_finished(other) for other in others])
-    records = {name: list(read_records(path, name)) for name in document["results"]}
+    stored = {name: read_task(path, name) for name in document["results"]}
+    remarks = [text for name, task in stored.items() for text in task.remarks(run["tasks"][name]["samples"])]
+    for text in remarks:
+        warn(text)
+    records = {name: task.records for name, task in stored.items()}
     samples = sample_table(records, run, shown, {task.name: task for task in tasks})
+    samples = replace(samples, notes=(*remarks, *samples.notes))
     image = next((row["images"][0] for row in samples.static_rows if row["images"]), "")
     parts = [
         {
@@ -66,6 +74,7 @@ def render(
             "left_out": document["left_out"][name],
             "counts": document["n-samples"][name],
             "failed": document["failed"][name],
+            "answers": document.get("answers", {}).get(name, {}),  # runs before scoring version 3 have none
         }
         for name, scores in document["scores"].items()
     ]
@@ -96,13 +105,10 @@ def scores_table(rows: Sequence[Mapping[str, Any]], model: str) -> str:
 
 def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return run.json and results.json."""
-    run = read_run(path)
-    try:
-        return run, json.loads((path / "results.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ResultsError(f"{path}: no results yet; finish the run with --resume {path}") from error
-    except ValueError as error:
-        raise ResultsError(f"{path / 'results.json'}: broken: {error}") from error
+    run, document = read_run(path), read_results(path)
+    if unknown := document["results"].keys() - run["tasks"].keys():
+        raise ResultsError(f"{path / 'run.json'}: broken: results.json has the task {min(unknown)!r}, and this has not")
+    return run, document
 
 
 def _rendered(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from vtbench.errors import VtbenchError
-from vtbench.report.page import environment
+from vtbench.report.page import DataUri, environment
 
 if TYPE_CHECKING:
     import jinja2
@@ -178,7 +178,7 @@ def token_map(
         for i, (row, top) in enumerate(zip(rows, tops, strict=True))
     ]
     data = grids | {"values": rows}
-    return _render("token_map.html.jinja", title=title, image=image_uri, data=data, lines=lines, **grids)
+    return _render("token_map.html.jinja", title=title, image=DataUri(image_uri), data=data, lines=lines, **grids)
 
 
 def short(value: float | None, scale: float = 1) -> float | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vtbench.console.formatting import number
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     import jinja2
 
 HERE = Path(__file__).parent
+LONGEST = 2000
+"""Characters of a text on a page."""
+LONGEST_NAME = 200
+"""Characters of a name: an id, a kind of question, a cue."""
 SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "data-chart": ("vendor/plot.min.js", "script/charts.js"),
     "data-token-map": ("script/token_map.js",),
@@ -36,12 +41,49 @@ class Script:
     """Its hash, as `script-src` takes it."""
 
 
+class DataUri(str):
+    """An image of ours inside a page: the only text that may be long."""
+
+    __slots__ = ()
+
+
+def cut(text: str, most: int = LONGEST, rest: str = "") -> str:
+    """Return a text of at most about `most` characters, which says how many it lacks.
+
+    Args:
+        text: any text of a data file, a model or an error.
+        most: characters that stay.
+        rest: where the whole text is, e.g. ` in samples.jsonl`.
+
+    >>> cut("abcdef", 4, " in samples.jsonl")
+    'abcd… [2 more characters in samples.jsonl]'
+    """
+    return text if len(text) <= most else f"{text[:most]}… [{len(text) - most:,} more characters{rest}]"
+
+
+def _shown(value: Any) -> Any:
+    """Return a value as a page shows it: a word of 100,000 letters would make the page unusable."""
+    if not isinstance(value, str) or hasattr(value, "__html__") or isinstance(value, DataUri):
+        return value
+    return cut(value)
+
+
+def _all_shown(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _all_shown(item) for key, item in value.items()}
+    return [_all_shown(item) for item in value] if isinstance(value, (list, tuple)) else _shown(value)
+
+
+def _dumps(value: Any, **settings: Any) -> str:
+    return json.dumps(_all_shown(value), **settings)
+
+
 def environment(*packages: str) -> jinja2.Environment:
     """Return a template environment with autoescape: the templates of the report, and those in `packages`.
 
     A page extends `page.html.jinja`: it fills the blocks `title`, `header`, `main` and `footer`, has the report's
     style, and may embed the charts of `vtbench.report.charts`. The filter `number` formats scores as tables do;
-    `tojson` writes data that cannot end the script element that holds it.
+    `tojson` writes data that cannot end the script element that holds it. Both cut long texts (`cut`).
     """
     import jinja2
 
@@ -49,11 +91,14 @@ def environment(*packages: str) -> jinja2.Environment:
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name, ".") for name in ("vtbench.report", *packages)]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.policies["json.dumps_function"] = _dumps
     environment.filters["number"] = number
+    environment.filters["cut"] = cut
     environment.globals["scripts_for"] = scripts_for
     return environment
 

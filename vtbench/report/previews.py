@@ -174,7 +174,7 @@ class PreviewSource:
     def _loaded(self) -> Task | None:
         if self._task is None and not self.note:
             try:
-                self._task = _load(self._run["tasks"][self._name]["file"], self._run["config"])
+                self._task = _load(self._run["tasks"][self._name].get("file", ""), self._run["config"])
             except VtbenchError as error:
                 self.note = f"Without images, as the task cannot be loaded: {error}"
         return self._task
@@ -184,7 +184,7 @@ def _load(location: str, config: Mapping[str, Any]) -> Task:
     from vtbench.registry import Registry
     from vtbench.task.locations import open_task
 
-    return open_task(location, Registry(warn=lambda text: None), split=config["split"], seed=config["seed"])
+    return open_task(location, Registry(warn=lambda text: None), split=config.get("split"), seed=config.get("seed"))
 
 
 def example_image(run: Mapping[str, Any], task: str, records: Iterable[Record]) -> str | None:

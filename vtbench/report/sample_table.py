@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vtbench.report.charts import short
+from vtbench.report.page import LONGEST_NAME, cut
 from vtbench.report.previews import SHOWN, PreviewSource, evenly_spaced, share_of
 from vtbench.report.thumbnails import Album, byte_limit
 from vtbench.types import Record, Task
 
+_REST = " in samples.jsonl"
 STATIC_ROWS = 20
 """Rows in the page itself, for readers without JavaScript."""
 SCORES = 4
@@ -79,25 +81,25 @@ def sample_table(
             rows.append(
                 [
                     tasks.of(task),
-                    record.id,
-                    record.prompt,
-                    record.output,
-                    record.target,
+                    cut(record.id, LONGEST_NAME, _REST),
+                    cut(record.prompt, rest=_REST),
+                    None if record.output is None else cut(record.output, rest=_REST),
+                    cut(" or ".join((record.target, *record.references)), rest=_REST),
                     _result(record),
                     kinds.of(record.kind),
                     [cues.of(cue) for cue in seen.cues],
                     [short(target_probability(record)), *scores],
                     [album.add(sha256, uri) for sha256, uri in seen.images],
-                    record.error,
+                    None if record.error is None else cut(record.error, rest=_REST),
                 ]
             )
         if previews.note:
             notes.append(f"{task}: {previews.note}" if len(records) > 1 else previews.note)
     rows.sort(key=lambda row: (row[5], row[0]))
     data = {
-        "tasks": tasks.names,
-        "kinds": kinds.names,
-        "cues": cues.names,
+        "tasks": [cut(name, LONGEST_NAME) for name in tasks.names],
+        "kinds": [cut(name, LONGEST_NAME) for name in kinds.names],
+        "cues": [[cut(str(part), LONGEST_NAME) for part in cue] for cue in cues.names],
         "scores": ["p(true)", *(metric if key in _VERDICTS else f"{metric} {key}" for metric, key in columns)],
         "images": album.uris,
         "rows": rows,
@@ -110,16 +112,16 @@ def sample_table(
 
 
 def is_right(record: Record) -> bool:
-    """Return whether the sample counts as right: by the first metric with a verdict, else if text equals target."""
+    """Return whether the sample counts as right: by the first metric with a verdict, else by its text."""
     for observation in record.scores.values():
         for verdict in _VERDICTS:
             if verdict in observation:
                 return bool(observation[verdict] == 1)
-    return record.output is not None and record.output.strip() == record.target
+    return record.output is not None and record.output.strip() in (record.target, *record.references)
 
 
 def target_probability(record: Record) -> float | None:
-    """Return the probability of the true answer among the choices; None if the model did not rank them.
+    """Return the probability of the true answers among the choices; None if the model did not rank them.
 
     >>> record = Record("t", "t/0", 0, "?", "yes", choices=("yes", "no"), logprobs=(-1.0, -1.0))
     >>> target_probability(record)
@@ -131,7 +133,8 @@ def target_probability(record: Record) -> float | None:
     if not math.isfinite(top):
         return None
     weights = [math.exp(value - top) for value in record.logprobs]
-    return weights[record.choices.index(record.target)] / sum(weights)
+    right = {record.target, *record.references}
+    return sum(w for w, choice in zip(weights, record.choices, strict=True) if choice in right) / sum(weights)
 
 
 def score_columns(records: Sequence[Record]) -> list[tuple[str, str]]:

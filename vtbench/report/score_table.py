@@ -42,7 +42,7 @@ def scores_by_kind(scores: Scores) -> dict[str, dict[str, dict[str, Any]]]:
         for kind, cell in (score["detail"].get("by_kind") or {}).items():
             if isinstance(cell, dict) and isinstance(cell.get(name), (int, float)):
                 row = {"value": cell[name], "n": cell.get("n"), "percent": score["percent"]}
-                table.setdefault(kind or "-", {})[name] = row
+                table.setdefault(kind, {})[name] = row
     return dict(sorted(table.items()))
 
 

@@ -10,6 +10,8 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vtbench.report.page import DataUri
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -79,5 +81,5 @@ class Album:
         """Return the position of an image in `uris`; it is added if no image with these pixels is there."""
         if sha256 not in self._positions:
             self._positions[sha256] = len(self.uris)
-            self.uris.append(uri)
+            self.uris.append(DataUri(uri))
         return self._positions[sha256]

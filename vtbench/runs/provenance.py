@@ -1,4 +1,4 @@
-"""Identifies a run: its digest, the versions of packages and plugins, and the redaction of secrets.
+"""Identifies a run: its digest, and the versions of packages and plugins.
 
 Two runs with the same digest give the same scores, so one may continue where the other stopped.
 """
@@ -10,7 +10,6 @@ import json
 import math
 import platform
 import re
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -18,47 +17,35 @@ from importlib import metadata
 from typing import Any
 
 from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
-from vtbench.errors import plugin_errors
+from vtbench.errors import escaped, plugin_errors
 from vtbench.executor import Model
 from vtbench.plugin import Plugin
+from vtbench.runs.git_commit import git_commit
+from vtbench.runs.secrets import redact
 from vtbench.scoring import SCORING_VERSION
 from vtbench.types import Task
 
-_SECRET = re.compile(r"key|token(?!iz)|secret|password", re.IGNORECASE)
-HIDDEN = "***"
-
-
-def redact(value: Any) -> Any:
-    """Return data with strings hidden whose key names a secret (*key*, *token*, *secret*, *password*)."""
-    if isinstance(value, Mapping):
-        return {
-            key: HIDDEN if isinstance(item, str) and _SECRET.search(str(key)) else redact(item)
-            for key, item in value.items()
-        }
-    return [redact(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def secrets(value: Any) -> set[str]:
-    """Return the strings that `redact` hides, to remove them from messages too."""
-    if isinstance(value, Mapping):
-        here = {item for key, item in value.items() if isinstance(item, str) and _SECRET.search(str(key))}
-        return here.union(*(secrets(item) for item in value.values()))
-    return set().union(*(secrets(item) for item in value)) if isinstance(value, (list, tuple)) else set()
+_DEFAULTS = asdict(RunConfig(model="", tasks=[]))
 
 
 def strict(value: Any) -> Any:
-    """Convert data to strict JSON types: numpy scalars to numbers, NaN and infinities to None, tuples to lists."""
+    """Convert data to strict JSON types: numpy scalars to numbers, NaN and infinities to None, tuples to lists.
+
+    Halves of characters (lone surrogates), which UTF-8 has not, become escapes.
+    """
     if isinstance(value, Mapping):
-        return {str(key): strict(item) for key, item in value.items()}
+        return {escaped(str(key)): strict(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return escaped(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [strict(item) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int)):
         return value
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return strict(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return str(value)
+    return escaped(str(value))
 
 
 def deciding(
@@ -70,16 +57,17 @@ def deciding(
         config: the run's config.
         tasks: the resolved tasks.
         metrics: by task, the metrics that are computed.
-        model: the adapter's `describe()`, without its package versions: a new version does not prevent a resume.
+        model: the adapter's `describe()`, without its package versions: a new version does not prevent a resume. The
+            digest of the chat template, which earlier runs do not have, is left out too.
     """
-    identity = {key: value for key, value in dict(model).items() if key != "versions"}
+    identity = {key: value for key, value in dict(model).items() if key not in ("versions", "chat_template")}
     if "device" in identity:  # cuda:0 and cuda:1 give the same results; a CPU and a GPU round differently
         identity["device"] = str(identity["device"]).partition(":")[0]
     keys = {
         **{
             key: value
             for key, value in asdict(config).items()
-            if key in SCORE_KEYS and (value or key not in OPTIONAL_KEYS)
+            if key in SCORE_KEYS and (key not in OPTIONAL_KEYS or value != _DEFAULTS[key])
         },
         "metrics": {name: list(chosen) for name, chosen in metrics.items()},
         "tasks": {task.name: {"version": task.version, "samples": len(task), **task.config()} for task in tasks},
@@ -144,7 +132,8 @@ def run_facts(
 def run_id(now: datetime, model: str, tasks: list[str]) -> str:
     """Return the name of a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
     what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
-    return re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+    name = re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+    return name.encode()[:200].decode(errors="ignore").rstrip(".")  # file systems count bytes
 
 
 def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
@@ -158,13 +147,3 @@ def versions(plugins: Iterable[Plugin]) -> dict[str, Any]:
     found |= {"platform": platform.platform(), "scoring": SCORING_VERSION}
     found["plugins"] = {p.name: {"distribution": p.distribution, "version": p.version} for p in plugins if not p.error}
     return found
-
-
-def git_commit() -> str | None:
-    """Return the commit of the project in which the run was started, `-dirty` with changes, None outside of git."""
-    try:
-        command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

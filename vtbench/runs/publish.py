@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from vtbench.runs.provenance import HIDDEN, secrets
-from vtbench.runs.reader import lines, read_run
+from vtbench.runs.jsonl import lines
+from vtbench.runs.reader import is_batch, read_run
 from vtbench.runs.results import RunResult
+from vtbench.runs.secrets import HIDDEN, SecretFilter, mask, secrets
 from vtbench.tracker import Summary, Tracker
 
 _PUBLISHED = ("config", "model", "versions", "digest", "git")
@@ -36,11 +36,6 @@ def publish(
             text = " ".join(f"{type(error).__name__}: {error}".split())
             kept = f"{result.path}, and published again by the same command with --resume"
             warn(f"tracker {name!r} did not take the run, which is kept in {kept}: {_hide(text, result)}")
-
-
-def to_stderr(text: str) -> None:
-    """Print one line of warning."""
-    print(f"vtbench: warning: {text}", file=sys.stderr)
 
 
 def summary_of(result: RunResult) -> Summary:
@@ -67,7 +62,7 @@ def _numbers(result: RunResult) -> Iterator[tuple[str, float]]:
             yield from ((name + end, row[key]) for end, key in ends.items() if row[key] is not None)
     for task, failed in result.document["failed"].items():
         yield f"{task}/failed", failed
-        batches = [line for line in lines(result.path / "batches.jsonl") if line["task"] == task]
+        batches = [line for line in lines(result.path / "batches.jsonl", is_batch) if line["task"] == task]
         if seconds := sum(line["seconds"] for line in batches):
             yield f"{task}/samples_per_second", sum(line["size"] for line in batches) / seconds
 
@@ -82,6 +77,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def _hide(text: str, result: RunResult) -> str:
     """Remove secrets of the run, the environment and of addresses from a tracker's error message."""
-    for secret in sorted(secrets(result.config.model_args) | secrets(dict(os.environ)), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN) if len(secret) > 3 else text
-    return _CREDENTIALS.sub(HIDDEN, text)
+    known = secrets(result.config.model_args) | secrets(dict(os.environ))
+    return _CREDENTIALS.sub(HIDDEN, mask(SecretFilter(known)(text)))

@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vtbench.adapter import PLAIN
 from vtbench.config import RunConfig
 from vtbench.errors import PluginError, plugin_errors
 from vtbench.metric import Metric
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
+from vtbench.scoring.answers import unusable_shares
 from vtbench.types import Observation, Record, Score, Task
 
 if TYPE_CHECKING:
@@ -30,12 +32,19 @@ def document(
     metrics: Mapping[str, Mapping[str, Metric]],
     left_out: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """Compute every score from the stored records, so that a resumed run has the same scores."""
+    """Compute every score from the stored records, so that a resumed run has the same scores.
+
+    `answers` has the shares of answers that were cut or could not be parsed, and `transient` the number of failed
+    samples that --resume asks again, both of the tasks that have any.
+
+    Raises:
+        ResultsError: samples are missing.
+    """
     found: dict[str, dict[str, Any]] = {
         part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
     }
     for task in tasks:
-        records = writer.records(task.name)
+        records = writer.records(task.name, len(task))
         answered = [record for record in records if record.error is None]
         scores = dict(_scores(answered, metrics[task.name])) if answered else {}
         none = "no sample was answered"
@@ -43,7 +52,7 @@ def document(
         for name, (_, score) in scores.items():
             table |= {f"{name},none": score.value, f"{name}_stderr,none": score.stderr}
         found["results"][task.name] = table
-        found["configs"][task.name] = task.config()
+        found["configs"][task.name] = {"prompt_format": PLAIN, **task.config()}
         found["versions"][task.name] = task.version
         found["n-samples"][task.name] = {"original": len(task), "effective": len(answered)}
         found["scores"][task.name] = {name: {"metric": by, **asdict(score)} for name, (by, score) in scores.items()}
@@ -51,6 +60,10 @@ def document(
             {} if answered else dict.fromkeys(metrics[task.name], none)
         )
         found["failed"][task.name] = len(records) - len(answered)
+        if transient := sum(record.transient for record in records):
+            found.setdefault("transient", {})[task.name] = transient
+        if unusable := unusable_shares(answered):
+            found.setdefault("answers", {})[task.name] = unusable
         if spent := _spent(answered):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)

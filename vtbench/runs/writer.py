@@ -1,6 +1,6 @@
 """Writes the directory of a run, results/<run-id>/, during the run.
 
-    run.json        config, digest, versions, model, tasks
+    run.json        config, digest, versions, model, tasks, digests of fitted states
     batches.jsonl   one line per batch, before its samples: which samples it had, and how long it took
     samples.jsonl   one line per sample, as it finishes
     visual/         <task>.<metric>.jsonl: arrays of observations, each line before its sample's line;
@@ -9,34 +9,50 @@
     results.json    scores, in the layout of lm-eval's results
     report.html     the report
 
-A killed run leaves at most one incomplete last line in each file, which is dropped when the run is opened again. The
-JSON is strict, and no file contains a string that was given as a secret.
+A killed run leaves at most one incomplete last line in each file. A crash of the machine leaves each file without an
+end of its own, or with zeros there. Opening the run again drops damaged lines and samples without their arrays; their
+samples are then asked again. From the first seconds on, run.json, fitted states and results.json are whole or as they
+were before, and all samples are on the disk before results.json is. The JSON is strict, and no file contains a string
+that was given as a secret.
 """
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from io import FileIO
 from pathlib import Path
+from time import monotonic
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from vtbench.errors import ResultsError
 from vtbench.report.previews import PreviewWriter, previews_path
-from vtbench.runs.provenance import HIDDEN, differing, strict
-from vtbench.runs.reader import encode, lines, read_records, read_run, runs
+from vtbench.runs.disk import disk, lock, publish_file, sync_file, write_file
+from vtbench.runs.jsonl import Line, lines, without
+from vtbench.runs.provenance import differing, strict
+from vtbench.runs.reader import arrays_path, encode, index_ranges, is_batch, read_run, read_task, runs
+from vtbench.runs.secrets import SecretFilter, environment_secrets
+from vtbench.runs.stock import replaced_lines, take_stock
 from vtbench.types import Observation, Preview, Record
 
-_SHORTEST_SECRET = 6
-"""Shorter secrets are hidden by their key only: replacing them everywhere would also hit ordinary words."""
+_SECONDS = 5.0
+"""Until it has taken this long, a run is cheaper to repeat than to wait for the disk."""
+_TRIES = 20
+"""Times that a file is opened which its holder replaces each time."""
+Retry = Callable[[Line], bool]
+"""Whether a failed sample, given as its line of samples.jsonl, is asked again."""
+
+
+def transient(line: Line) -> bool:
+    """Whether a failed sample may be answered when it is asked again."""
+    return line.get("transient") is True
 
 
 class RunWriter:
@@ -46,27 +62,57 @@ class RunWriter:
         path: the directory, which exists.
         run: the contents of run.json.
         hidden: strings that must not reach any file.
+        retry: which failed samples count as not done.
+
+    Raises:
+        ResultsError: another process is writing the run; no file was touched.
     """
 
-    def __init__(self, path: Path, run: dict[str, Any], hidden: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        run: dict[str, Any],
+        hidden: frozenset[str] = frozenset(),
+        retry: Retry = transient,
+    ) -> None:
         self.path, self.run = path, run
-        self._hidden = sorted((s for s in hidden if len(s) >= _SHORTEST_SECRET), key=len, reverse=True)
+        self._without_secrets = SecretFilter(hidden | environment_secrets())
         self._files: dict[Path, FileIO] = {}
         self._previews: dict[str, PreviewWriter] = {}
-        with disk(path):
-            (path / "visual").mkdir(exist_ok=True)
-            for file in (path / "samples.jsonl", path / "batches.jsonl", *(path / "visual").glob("*.jsonl")):
-                _drop_torn_line(file)
-        if not lock(self._file(path / "samples.jsonl")):
-            raise ResultsError(f"{path}: another process is writing this run; wait for it, or leave --resume out")
         self.done: dict[str, set[int]] = defaultdict(set)
-        """Indices of the stored samples, by task."""
-        for line in lines(path / "samples.jsonl"):
-            self.done[line["task"]].add(line["index"])
+        """Indices of the samples that need not be asked, by task."""
+        self.answered: dict[str, set[int]] = defaultdict(set)
+        """Those of them that have an answer."""
+        self.paid: set[str] = set()
+        """Tasks with answers that were paid for."""
+        self.stored: dict[str, set[int]] = defaultdict(set)
+        """Indices of all stored samples, with failed ones that are asked again, by task."""
+        self._replaced = self._synced = False
+        self._opened = monotonic()
+        self.notes: list[str] = []
+        """What was damaged, in one line each."""
+        samples = path / "samples.jsonl"
+        with disk(path):
+            locked = _open_locked(samples)
+        if locked is None:
+            raise ResultsError(f"{path}: another process is writing this run; wait for it, or leave --resume out")
+        self._files[samples] = locked
+        try:
+            with disk(path):
+                (path / "visual").mkdir(exist_ok=True)
+            self._take_stock(retry)
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open(
-        cls, parent: Path, resume: bool | str, run: dict[str, Any], hidden: frozenset[str] = frozenset()
+        cls,
+        parent: Path,
+        resume: bool | str,
+        run: dict[str, Any],
+        hidden: frozenset[str] = frozenset(),
+        retry: Retry = transient,
     ) -> RunWriter:
         """Make a new run directory in `parent`, or open the one to resume.
 
@@ -75,6 +121,7 @@ class RunWriter:
             resume: False for a new run, True for the newest run in `parent` with the digest of `run`, or a run's path.
             run: content of run.json for a new run.
             hidden: strings that must not reach any file.
+            retry: which failed samples of the run to resume are asked again.
 
         Raises:
             ResultsError: the directory is not writable, or there is no such run; the message names the keys in which
@@ -85,18 +132,74 @@ class RunWriter:
             writer = cls(path, run, hidden)
             writer.update(run_id=path.name)
             return writer
-        found = [read_run(Path(resume))] if isinstance(resume, str) else runs(parent)
+        skipped: list[str] = []
+        if isinstance(resume, str):
+            found = [read_run(Path(resume))]
+        else:
+            found = runs(parent, lambda path, why: skipped.append(f"left out {why}"))
         same = [other for other in found if other["digest"] == run["digest"]]
         if same:
-            return cls(Path(same[0]["path"]), same[0], hidden)
+            writer = cls(Path(same[0]["path"]), same[0], hidden, retry)
+            writer.run = read_run(writer.path)  # its last writer may have added facts until it gave the lock back
+            writer.notes += skipped
+            return writer
         if not found:
-            raise ResultsError(f"{parent}: no run here to resume; leave --resume out to start one")
+            told = f" ({'; '.join(skipped)})" if skipped else ""
+            raise ResultsError(f"{parent}: no run here to resume{told}; leave --resume out to start one")
         nearest = min(found, key=lambda other: len(differing(run["keys"], other["keys"])))
         keys = ", ".join(differing(run["keys"], nearest["keys"]))
         raise ResultsError(
             f"{nearest['path']}: a run of another config, which differs in {keys}; "
             "give these the same values, or leave --resume out to start a new run"
         )
+
+    def _take_stock(self, retry: Retry) -> None:
+        """Find what is stored, and drop the lines that do not count."""
+        stock = take_stock(self.path)
+        for path, numbers in stock.dropped.items():
+            self._drop(path, numbers)
+        for (task, index), line in stock.samples.items():
+            self.stored[task].add(index)
+            self._count(task, index, line["error"], line["tokens_out"] is not None or line["cost"] is not None)
+            if line["error"] is not None and retry(line):
+                self.done[task].discard(index)
+        self.notes += stock.notes
+
+    def _drop(self, path: Path, numbers: Collection[int]) -> None:
+        """Take lines out of a file: at its end in place, elsewhere by an atomic rewrite under the same lock."""
+        if not numbers:
+            return
+        with disk(path):
+            head, rest = without(path, set(numbers))
+            kept = next(rest, None)
+            if kept is None:
+                os.truncate(path, head)
+                return
+            temporary = path.with_name(path.name + ".tmp")
+            temporary.unlink(missing_ok=True)
+            new = FileIO(temporary, "ab")
+            lock(new)  # before the file has its name: whoever opens it there finds it locked
+            with path.open("rb") as old:
+                _write_all(new, old.read(head))
+            _write_all(new, kept)
+            for raw in rest:
+                _write_all(new, raw)
+            publish_file(temporary, path, durable=True)
+            if path in self._files:
+                self._files[path].close()
+            self._files[path] = new
+
+    def _count(self, task: str, index: int, error: str | None, paid: bool) -> None:
+        self.done[task].add(index)
+        if error is None:
+            self.answered[task].add(index)
+        if paid:
+            self.paid.add(task)
+
+    @property
+    def _durable(self) -> bool:
+        """Whether files are written through to the disk."""
+        return monotonic() - self._opened > _SECONDS
 
     def _file(self, path: Path) -> FileIO:
         if path not in self._files:
@@ -105,60 +208,70 @@ class RunWriter:
         return self._files[path]
 
     def _text(self, value: Any, indent: int | None = None) -> str:
-        text = json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=indent)
-        for secret in self._hidden:
-            for form in (json.dumps(secret, ensure_ascii=False)[1:-1], secret):
-                text = text.replace(form, HIDDEN)
-        return text
+        value = self._without_secrets.data(strict(value))  # texts, not their JSON: no escape sequence is cut in two
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
     def _write_lines(self, path: Path, values: Iterable[Any]) -> None:
         file = self._file(path)
-        rest = "".join(self._text(value) + "\n" for value in values).encode()
+        content = "".join(self._text(value) + "\n" for value in values).encode()
         with disk(path):
-            while rest:  # the file is unbuffered: on a nearly full disk, `write` may take only a part
-                rest = rest[file.write(rest) or 0 :]
+            _write_all(file, content)
 
     def write(self, name: str, value: Any) -> None:
-        """Write a JSON file atomically."""
-        write_file(self.path / name, self._text(value, indent=2) + "\n")
+        """Write a JSON file atomically; a crash of the machine leaves it whole, or as it was before."""
+        write_file(self.path / name, self._text(value, indent=2) + "\n", durable=self._durable)
 
     def update(self, **facts: Any) -> None:
-        """Add facts to run.json."""
-        self.run |= facts
+        """Add facts to run.json, and remove those that are given as None."""
+        removed = {key for key, value in facts.items() if value is None}
+        self.run = {key: value for key, value in {**self.run, **facts}.items() if key not in removed}
         self.write("run.json", {key: value for key, value in self.run.items() if key != "path"})
 
-    def batch(self, task: str, start: int, size: int, seconds: float, out_of_memory: list[int]) -> None:
+    def batch(self, task: str, indices: Sequence[int], seconds: float, out_of_memory: Sequence[int]) -> None:
         """Record a batch, before its samples are written."""
-        line = {"task": task, "start": start, "size": size, "seconds": round(seconds, 6)}
-        halved = {"out_of_memory": out_of_memory} if out_of_memory else {}
-        self._write_lines(self.path / "batches.jsonl", [line | halved])
+        line: Line = {"task": task, "start": indices[0], "size": len(indices), "seconds": round(seconds, 6)}
+        if indices[-1] - indices[0] != len(indices) - 1:
+            line["indices"] = list(indices)
+        if out_of_memory:
+            line["out_of_memory"] = list(out_of_memory)
+        self._write_lines(self.path / "batches.jsonl", [line])
 
     def batches(self) -> list[dict[str, Any]]:
         """Return the recorded batches in order."""
-        return list(lines(self.path / "batches.jsonl"))
+        return list(lines(self.path / "batches.jsonl", is_batch))
 
     def append(self, records: Iterable[Record]) -> None:
-        """Write samples, their arrays first. Samples that are already stored are skipped."""
-        new = [record for record in records if record.index not in self.done[record.task]]
+        """Write samples, their arrays first. Samples that are done already are skipped."""
+        new: dict[tuple[str, int], Record] = {}
+        for record in records:
+            if record.index not in self.done[record.task]:
+                new.setdefault((record.task, record.index), record)
         arrays: dict[Path, list[Any]] = defaultdict(list)
         samples = []
-        for record in new:
+        for record in new.values():
             scores: dict[str, Observation] = {}
+            with_arrays = []
             for metric, observation in record.scores.items():
                 coded = {key: encode(value) for key, value in observation.items() if isinstance(value, np.ndarray)}
                 scores[metric] = {key: value for key, value in observation.items() if key not in coded}
                 if coded:
+                    with_arrays.append(metric)
                     line = {"index": record.index, "arrays": coded}
-                    arrays[self._visual(record.task, metric, "jsonl")].append(line)
-            samples.append({f.name: getattr(record, f.name) for f in fields(record)} | {"scores": scores})
+                    arrays[arrays_path(self.path, record.task, metric)].append(line)
+            facts = {f.name: getattr(record, f.name) for f in fields(record)} | {"scores": scores}
+            samples.append(facts | {"arrays": with_arrays})
         for path, lines_of_path in arrays.items():
             self._write_lines(path, lines_of_path)
         self._write_lines(self.path / "samples.jsonl", samples)
-        for record in new:
-            self.done[record.task].add(record.index)
-
-    def _visual(self, task: str, metric: str, ending: str) -> Path:
-        return self.path / "visual" / f"{quote(task, safe='')}.{quote(metric, safe='')}.{ending}"
+        if self._durable and not self._synced:
+            for file in (self.path / "run.json", *(self.path / "visual").glob("*.npz")):
+                sync_file(file)
+            self._synced = True
+        for record in new.values():
+            self._replaced |= record.index in self.stored[record.task]
+            self.stored[record.task].add(record.index)
+            paid = record.tokens_out is not None or record.cost is not None
+            self._count(record.task, record.index, record.error, paid)
 
     def append_previews(self, task: str, previews: Sequence[Preview]) -> None:
         """Write the previews of samples."""
@@ -169,27 +282,77 @@ class RunWriter:
                 self._previews[task] = PreviewWriter(self.path, task)
             self._previews[task].append(previews)
 
-    def records(self, task: str) -> list[Record]:
-        """Return the task's records sorted by index, with the arrays of their observations."""
-        return sorted(read_records(self.path, task), key=lambda record: record.index)
+    def records(self, task: str, samples: int) -> list[Record]:
+        """Return the records of a task that has `samples` samples, by index, with the arrays of their observations.
 
-    def save_state(self, task: str, metric: str, state: Mapping[str, np.ndarray]) -> None:
-        """Write the fitted state of a visual metric atomically."""
-        path = self._visual(task, metric, "basis.npz")
+        Raises:
+            ResultsError: samples are missing; every index has to be there exactly once.
+        """
+        stored = read_task(self.path, task)
+        if missing := stored.missing(samples):
+            raise ResultsError(
+                f"{self.path}: {len(missing)} of {samples} samples of {task} are missing ({index_ranges(missing)}), so "
+                "there are no scores; the same command with --resume asks them again"
+            )
+        return [record for record in stored.records if record.index < samples]
+
+    def finish_samples(self) -> None:
+        """Leave one line for each sample in samples.jsonl, and write the samples of a long run to the disk."""
+        if self._replaced:
+            samples = self.path / "samples.jsonl"
+            self._drop(samples, replaced_lines(samples))
+            self._replaced = False
+        for file in self._files.keys() - {self.path / "batches.jsonl"} if self._durable else ():
+            sync_file(file)
+
+    def save_state(self, task: str, metric: str, state: Mapping[str, np.ndarray]) -> bool:
+        """Write the fitted state of a visual metric atomically.
+
+        Returns:
+            False if the run had another state before this one, so that stored samples do not go with it.
+        """
+        path = arrays_path(self.path, task, metric, "basis.npz")
         temporary = path.with_name(path.name + ".tmp")
+        arrays: dict[str, Any] = {key: np.asarray(value) for key, value in state.items()}
         with disk(path):
             with temporary.open("wb") as file:
-                arrays: dict[str, Any] = {key: np.asarray(value) for key, value in state.items()}
                 np.savez(file, **arrays)
-            temporary.replace(path)
+            publish_file(temporary, path, self._durable)
+        known = self.run.get("states", {})
+        before, now = known.get(task, {}).get(metric), _state_digest(arrays)
+        if before != now:
+            self.update(states={**known, task: {**known.get(task, {}), metric: now}})
+        return before in (None, now)
 
     def state(self, task: str, metric: str) -> dict[str, np.ndarray] | None:
-        """Return the stored state of a visual metric; None if there is none yet."""
-        path = self._visual(task, metric, "basis.npz")
+        """Return the stored state of a visual metric; None if there is none yet, or if it is damaged."""
+        path = arrays_path(self.path, task, metric, "basis.npz")
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+        known = self.run.get("states", {}).get(task, {}).get(metric)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                found = {key: stored[key] for key in stored.files}
+        except Exception as error:  # a broken archive may be broken in any way
+            self.notes.append(f"{path}: damaged ({type(error).__name__}); fitted again")
+            return None
+        if known not in (None, _state_digest(found)):
+            self.notes.append(f"{path}: not the state of this run; fitted again")
+            return None
+        return found
+
+    def forget(self, task: str, metric: str) -> None:
+        """Count every sample of a task as not done, since a fitted state is another; lines stay until replaced."""
+        if self.done[task]:
+            self.notes.append(f"{task}: the fitted state of {metric!r} is lost; all samples are asked again")
+        for indices in (self.done, self.answered, self.stored):
+            indices[task] = set()
+        self._replaced = True
+
+    def take_notes(self) -> list[str]:
+        """Return the notes that nobody has taken yet."""
+        notes, self.notes = self.notes, []
+        return notes
 
     def close(self) -> None:
         """Close all files."""
@@ -202,32 +365,36 @@ class RunWriter:
         self._previews.clear()
 
 
-@contextmanager
-def disk(path: Path) -> Iterator[None]:
-    """Turn an `OSError` about a file into a `ResultsError` of one line."""
-    try:
-        yield
-    except OSError as error:
-        what = {
-            errno.ENOSPC: "the disk is full",
-            errno.EDQUOT: "your disk quota is used up",
-            errno.EACCES: "no permission to write here; choose another --output",
-            errno.EPERM: "no permission to write here; choose another --output",
-            errno.EROFS: "the file system is read-only; choose another --output",
-            errno.ENOTDIR: "a part of this path is a file, not a directory; choose another --output",
-            errno.EEXIST: "this is a file, not a directory; choose another --output",
-        }.get(error.errno or 0, error.strerror or str(error))
-        kept = "; finished samples are kept, --resume continues" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise ResultsError(f"{path}: {what}{kept}") from error
+def _open_locked(path: Path) -> FileIO | None:
+    """Open a file for appending and lock it; None where another process holds the lock.
+
+    A file that its holder has replaced in between is opened again: a lock on a file without a name excludes nobody.
+    """
+    for _ in range(_TRIES):
+        file = FileIO(path, "ab")
+        if not lock(file):
+            file.close()
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
+    return None
 
 
-def write_file(path: Path, text: str) -> Path:
-    """Write a file atomically (through a temporary file), and return its path."""
-    with disk(path):
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    return path
+def _write_all(file: FileIO, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:  # the file is unbuffered: on a nearly full disk, `write` may take only a part
+        rest = rest[file.write(rest) or 0 :]
+
+
+def _state_digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return a digest of arrays by name: of their types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _new_directory(parent: Path, name: str) -> Path:
@@ -242,34 +409,3 @@ def _new_directory(parent: Path, name: str) -> Path:
                 return path
             except FileExistsError:
                 n += 1
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Truncate an incomplete last line, and trailing lines with zero bytes (from a crash of the machine)."""
-    if not path.exists() or not path.stat().st_size:
-        return
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    while whole and b"\0" in (last := whole[whole.rfind(b"\n", 0, -1) + 1 :]):
-        whole = whole[: -len(last)]
-    if len(whole) != len(content):
-        os.truncate(path, len(whole))
-
-
-def lock(file: FileIO | int) -> bool:
-    """Lock an open file or directory against other processes; a killed process leaves no lock.
-
-    Returns:
-        False where another process holds it; True where it is locked now, or where there are no locks.
-    """
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True

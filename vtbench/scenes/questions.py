@@ -14,6 +14,7 @@ from itertools import combinations
 from vtbench.scenes.relations import AXES, direction
 from vtbench.scenes.scene import Scene, SceneObject
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
+from vtbench.types import AnswerType
 
 YES_NO = ("yes", "no")
 SLOTS: dict[str, tuple[str, ...]] = {
@@ -43,6 +44,8 @@ class Question:
     target: str
     choices: tuple[str, ...] = ()
     slots: Mapping[str, str] = field(default_factory=dict)
+    answer_type: AnswerType | None = None
+    """As in `Sample`: None is `choice` with choices, else `text`."""
 
 
 def name(obj: SceneObject) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import math
+from collections.abc import Iterable
+from itertools import combinations, pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -26,6 +28,9 @@ COLOURS: dict[str, RGB] = {
 }
 SIZES = {"small": 0.19, "large": 0.31}
 
+LEAST_DIFFERENCE = 12
+"""Distance in CIELAB of any two colours of a palette; those of the built-in one are 40 or more apart."""
+
 Channel = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -38,7 +43,7 @@ def _unique(items: tuple[str, ...]) -> tuple[str, ...]:
 class StrictModel(BaseModel):
     """Base of all settings in a task file: unknown keys are errors, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class SceneSettings(StrictModel):
@@ -76,11 +81,53 @@ class SceneSettings(StrictModel):
         ordered = sorted(self.sizes.values())
         if any(b < 1.6 * a for a, b in pairwise(ordered)):
             raise ValueError("sizes: neighbouring diameters must differ by a factor of 1.6 or more")
+        _check_words("colours", self.colours)
+        _check_words("sizes", self.sizes)
+        for (one, rgb), (other, other_rgb) in combinations(self.colours.items(), 2):
+            if colour_difference(rgb, other_rgb) < LEAST_DIFFERENCE:
+                raise ValueError(f"colours: {one} {list(rgb)} and {other} {list(other_rgb)} look alike; choose others")
         return self
 
     def diameter(self, size: str) -> int:
         """Return the nominal diameter of a size word in canvas units."""
         return round(self.sizes[size] * CANVAS)
+
+
+def _check_words(key: str, words: Iterable[str]) -> None:
+    """Refuse words that an answer cannot have, or that are the same word to whoever compares answers."""
+    seen: dict[str, str] = {}
+    for word in words:
+        plain = " ".join(word.casefold().split())
+        if not plain:
+            raise ValueError(f"{key}: the word {word!r} is empty")
+        if plain in seen:
+            raise ValueError(f"{key}: {seen[plain]!r} and {word!r} are the same word")
+        seen[plain] = word
+
+
+def colour_difference(one: RGB, other: RGB) -> float:
+    """Return the distance of two sRGB colours in CIELAB (CIE 1976); 2 is just noticeable beside each other.
+
+    >>> round(colour_difference((0, 0, 0), (255, 255, 255)))
+    100
+    """
+    return math.dist(_lab(one), _lab(other))
+
+
+def _lab(colour: RGB) -> tuple[float, float, float]:
+    """Return CIELAB under D65, after IEC 61966-2-1 and CIE 15."""
+    red, green, blue = (
+        (c / 12.92 if (c := channel / 255) <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for channel in colour
+    )
+    x, y, z = (
+        t ** (1 / 3) if (t := value) > 216 / 24389 else (24389 / 27 * t + 16) / 116
+        for value in (
+            (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505,
+            0.2126 * red + 0.7152 * green + 0.0722 * blue,
+            (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089,
+        )
+    )
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
 
 class RelationSettings(StrictModel):

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vtbench.errors import TaskError
-from vtbench.scoring.answers import exact_match
+from vtbench.scoring.answers import answer_type, exact_match
 from vtbench.scoring.graph import parse_graph
+from vtbench.scoring.reasoning import final_answer
 from vtbench.scoring.scene_graph import Counts, compare
 from vtbench.types import Sample
-
-GRAPH = "graph"
-"""The kind of question that is answered by a scene graph."""
 
 
 def credit(text: str | None, sample: Sample) -> float:
@@ -25,7 +23,7 @@ def credit(text: str | None, sample: Sample) -> float:
         SampleError: the target is none of the choices.
         TaskError: the target of a scene graph is not in the line grammar.
     """
-    return graph_counts(text, sample).f1 if sample.kind == GRAPH else float(exact_match(text, sample)[1])
+    return graph_counts(text, sample).f1 if answer_type(sample) == "graph" else float(exact_match(text, sample)[1])
 
 
 def main_score(values: Mapping[str, float | None]) -> str:
@@ -41,7 +39,7 @@ def main_score(values: Mapping[str, float | None]) -> str:
 
 
 def graph_counts(text: str | None, sample: Sample) -> Counts:
-    """Compare a description with the sample's scene graph.
+    """Compare a description, without reasoning before it, with the sample's scene graph.
 
     Raises:
         TaskError: the target is not in the line grammar.
@@ -52,4 +50,4 @@ def graph_counts(text: str | None, sample: Sample) -> Counts:
             f"sample {sample.id}: metric 'scene_graph' needs a target such as "
             f"'1 large red striped circle ; 2 small blue solid square | 1 left 2', not {sample.target[:60]!r}."
         )
-    return compare(parse_graph(text), truth, sample.meta.get("indeterminate", ()))
+    return compare(parse_graph(final_answer(text)), truth, sample.meta.get("indeterminate", ()))

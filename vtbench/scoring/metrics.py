@@ -1,7 +1,7 @@
 """Metrics of closed answers and of scene graphs (`vtbench.metric.Metric`).
 
 An observation is `{}` if the metric does not apply to the sample (a scene graph is not scored by exact match), so tasks
-may mix kinds of question.
+may mix forms of answer. The sample's answer type decides it, and never its kind, which is a user's word.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vtbench.metric import Batch
-from vtbench.scoring.answers import exact_match, rank_credit, true_choice
-from vtbench.scoring.credit import GRAPH, graph_counts
+from vtbench.scoring.answers import answer_type, exact_match, rank_credit, right_answers, true_choices
+from vtbench.scoring.credit import graph_counts
 from vtbench.scoring.graph import ATTRIBUTES
 from vtbench.scoring.scene_graph import Counts
 from vtbench.stats import proportion, ratio
@@ -31,7 +31,13 @@ def chance(records: Sequence[Record]) -> float | None:
     """Return the accuracy of a random guess; None if an answer is open."""
     if not records or not all(record.choices for record in records):
         return None
-    return sum(1 / len(record.choices) for record in records) / len(records)
+    return sum(map(_chance, records)) / len(records)
+
+
+def _chance(record: Record) -> float:
+    """Return the share of the choices that are right."""
+    right = true_choices(record)
+    return sum(choice in right for choice in record.choices) / len(record.choices)
 
 
 def majority(records: Sequence[Record]) -> float | None:
@@ -40,8 +46,8 @@ def majority(records: Sequence[Record]) -> float | None:
         return None
     targets: dict[tuple[str, tuple[str, ...]], Counter[str]] = defaultdict(Counter)
     for record in records:
-        targets[record.kind, record.choices][record.target] += 1
-    return sum(max(counts.values()) for counts in targets.values()) / len(records)
+        targets[record.kind, record.choices].update(right_answers(record))
+    return sum(max(counts.values(), default=0) for counts in targets.values()) / len(records)
 
 
 def by_kind(pairs: Pairs, name: str, key: str) -> dict[str, dict[str, float | int | None]]:
@@ -60,7 +66,7 @@ def by_kind(pairs: Pairs, name: str, key: str) -> dict[str, dict[str, float | in
 
 
 def _answer(sample: Sample, text: str | None) -> Observation:
-    if sample.kind == GRAPH:
+    if answer_type(sample) == "graph":
         return {}
     answer, right = exact_match(text, sample)
     return {"answer": answer, "correct": int(right)}
@@ -101,12 +107,13 @@ class RankAccuracy:
             if not sample.choices:
                 seen.append({})
                 continue
-            target = sample.choices.index(true_choice(sample))
+            true = true_choices(sample)
+            right = [i for i, choice in enumerate(sample.choices) if choice in true]
             ranked = output.logprobs is not None and not any(map(math.isnan, output.logprobs))
             seen.append(
                 {
-                    "correct": rank_credit(output.logprobs, target),
-                    "per_token": rank_credit(output.logprobs, target, output.logprob_tokens),
+                    "correct": rank_credit(output.logprobs, right),
+                    "per_token": rank_credit(output.logprobs, right, output.logprob_tokens),
                     "ranked": int(ranked),
                 }
             )
@@ -130,8 +137,8 @@ class RankAccuracy:
 
 def _pair_chance(pairs: Pairs) -> float:
     """Return the probability of guessing a whole cluster; members with the same question and answer are one guess."""
-    guesses = {(record.prompt, record.choices, record.target) for record, _ in pairs}
-    return math.prod(1 / len(choices) for _, choices, _ in guesses)
+    guesses = {(record.prompt, record.choices, true_choices(record)): _chance(record) for record, _ in pairs}
+    return math.prod(guesses.values())
 
 
 class PairAccuracy:
@@ -180,7 +187,7 @@ class SceneGraph:
             TaskError: a target is not in the line grammar.
         """
         return [
-            graph_counts(output.text, sample).as_dict() if sample.kind in ("", GRAPH) else {}
+            graph_counts(output.text, sample).as_dict() if _may_be_graph(sample) else {}
             for sample, output in zip(batch.samples, batch.outputs, strict=True)
         ]
 
@@ -219,6 +226,11 @@ class SceneGraph:
             "parse_rate": proportion([c.parsed for c in counts], clusters).score(),
             "hallucinated": ratio(extra, said, clusters).score(detail={"per_sample": _share(extra, [1] * len(extra))}),
         }
+
+
+def _may_be_graph(sample: Sample) -> bool:
+    """Return whether the answer is a scene graph: it says so, or is an open one of a user's task with this metric."""
+    return answer_type(sample) == "graph" or (sample.answer_type is None and not sample.choices)
 
 
 def _share(part: Sequence[float], whole: Sequence[float]) -> float | None:

@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 from vtbench.metric import Batch
+from vtbench.scoring.choices import parse_answer
 from vtbench.scoring.metrics import Pairs, concerned
-from vtbench.scoring.normalise import parse_answer
 from vtbench.scoring.psychometric import PsychometricFit, fit
 from vtbench.stats import wilson
 from vtbench.types import Capability, Observation, Record, Sample, Score, VisualTokens
@@ -35,7 +35,7 @@ class Psychometric:
         if "offset_percent" not in sample.meta:
             return {}
         offset = float(sample.meta["offset_percent"])
-        answer = parse_answer(text, sample.choices)
+        answer = parse_answer(text, sample.choices, bool(sample.scene_hash))
         positive = offset < 0 if answer is None else answer == sample.meta["positive"]
         return {
             "offset": offset,

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vtbench.errors import TaskError
+from vtbench.task.yaml_lines import load_yaml
 
 _HERE = Path(__file__).parent.parent
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def builtin_tasks() -> Path:
@@ -39,12 +37,27 @@ def find_task_files(extra: Iterable[Path] = ()) -> dict[str, Path]:
 
 def summary(path: Path) -> dict[str, Any]:
     """Return the listed facts of a task file: family, split, items, metrics, groups, description."""
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (OSError, yaml.YAMLError):
-        data = None
-    if not isinstance(data, dict):
+    data = _keys(path, {}, ())
+    if data is None:
         return {"description": f"cannot be read: see `vtbench validate {path}`", "groups": []}
     kind = data.get("family") or ("mix" if "mix" in data else "data")
     keys = ("split", "items", "metrics", "description")
-    return {"family": kind, **{key: data.get(key) for key in keys}, "groups": data.get("groups") or []}
+    groups = data.get("groups")
+    named = [group for group in groups if isinstance(group, str)] if isinstance(groups, list) else []
+    return {"family": kind, **{key: data.get(key) for key in keys}, "groups": named}
+
+
+def _keys(path: Path, above: dict[str, Any], chain: tuple[Path, ...]) -> dict[str, Any] | None:
+    """Return the top-level keys of a file and of those that it includes; None where it cannot be read."""
+    try:
+        data, _ = load_yaml(path, TaskError)
+    except TaskError:
+        return None
+    name = data.pop("include", None)
+    found = {**data, **above}
+    if not isinstance(name, str):
+        return found
+    file = path.with_name(f"{name.removesuffix('.yaml')}.yaml")
+    file = file if file.is_file() else builtin_tasks() / file.name
+    below = None if file in chain else _keys(file, found | {"groups": found.get("groups")}, (*chain, file))
+    return found if below is None else below

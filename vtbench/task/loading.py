@@ -9,10 +9,14 @@ from typing import Any
 from vtbench.errors import TaskError, nearest
 from vtbench.scenes.family import FamilyFactory
 from vtbench.scenes.items import ItemSource
-from vtbench.task.catalog import find_task_files
+from vtbench.task.catalog import find_task_files, summary
+from vtbench.task.own_data import DataTask
 from vtbench.task.schema import TaskFile, read_task
-from vtbench.task.sources import DataTask, MixTask, SceneTask
+from vtbench.task.sources import MixTask, SceneTask
 from vtbench.types import Task
+
+MOST_PARTS = 200
+"""Tasks of one mix, with those of the mixes in it."""
 
 
 def load_task(
@@ -32,12 +36,28 @@ def load_task(
     Raises:
         TaskError: the file cannot be used; the message names file, line and key.
     """
-    path = Path(path)
+    return _load(Path(path), task_dirs, families, overrides, (), [])
+
+
+def _load(
+    path: Path,
+    task_dirs: Iterable[Path],
+    families: Mapping[str, FamilyFactory] | None,
+    overrides: Mapping[str, Any],
+    above: tuple[Path, ...],
+    loaded: list[str],
+) -> Task:
+    """Load a task file; `above` are the files whose mixes led here, and `loaded` all parts of the outermost mix."""
+    above = (*above, path.resolve())
     changed = {key: value for key, value in overrides.items() if value is not None}
     spec = read_task(path, changed, families)
     if spec.family:
         return SceneTask(spec, spec.source())
     if spec.data:
+        if overrides.get("split") == "train" and spec.data.train:
+            return DataTask(
+                spec.model_copy(update={"data": spec.data.model_copy(update={"path": spec.data.train})}), path.parent
+            )
         refused = sorted(set(changed) & {"split", "seed"})
         if refused:
             raise TaskError(f"{path}: a task over your own data has no {' or '.join(refused)} to choose; leave it out")
@@ -46,10 +66,20 @@ def load_task(
     for name in spec.mix:
         if name not in files:
             raise TaskError(f"{path}, mix: there is no task {name!r}.{nearest(name, list(files))}")
-        if name == spec.task:
-            raise TaskError(f"{path}, mix: a task cannot contain itself")
+        if files[name].resolve() in above:
+            raise TaskError(f"{path}, mix: a task cannot contain itself: {name!r} mixes {spec.task!r}, or is it")
+    loaded.extend(spec.mix)
+    if len(loaded) > MOST_PARTS:
+        raise TaskError(f"{path}, mix: more than {MOST_PARTS} tasks, with those of each mix in it")
     passed_on = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
-    return MixTask(spec, [load_task(files[name], task_dirs, families, **passed_on) for name in spec.mix])
+    # A user's own data has no split and no seed: it is the same in every mix.
+    passed_on_data = {"image_size": spec.image_size}
+
+    def part(name: str) -> Task:
+        over = passed_on_data if summary(files[name])["family"] == "data" else passed_on
+        return _load(files[name], task_dirs, families, over, above, loaded)
+
+    return MixTask(spec, [part(name) for name in spec.mix])
 
 
 def _parents() -> set[Path]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vtbench.errors import VtbenchError, nearest
+from vtbench.errors import TaskError, VtbenchError, nearest
 from vtbench.registry import Registry
+from vtbench.task.names import check_name
 from vtbench.types import Task
 
 _SOURCED = re.compile(r"([A-Za-z][\w-]+):(?![\\/]{2})(.+)")
@@ -53,8 +54,10 @@ def open_task(
             hint = f"{nearest(source, list(loaders))}{registry.broken_note(source)}"
             raise VtbenchError(f"{location}: nothing here reads tasks of the format {source!r}.{hint}")
         task: Task = loaders[source].factory(where, split=split, seed=seed, allow_code=allow_code)
-        return task
-    from vtbench.task.loading import load_task
+    else:
+        from vtbench.task.loading import load_task
 
-    families = {name: named.factory for name, named in registry.named("scene family").items()}
-    return load_task(Path(location), registry.task_dirs(), families, split=split, seed=seed)
+        families = {name: named.factory for name, named in registry.named("scene family").items()}
+        task = load_task(Path(location), registry.task_dirs(), families, split=split, seed=seed)
+    check_name(task.name, f"{location}: task", TaskError)
+    return task

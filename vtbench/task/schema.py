@@ -20,7 +20,13 @@ from vtbench.scenes.items import ItemSource
 from vtbench.scenes.questions import SLOTS
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings, StrictModel
 from vtbench.scenes.splits import Split
+from vtbench.task.cells import TargetAs
+from vtbench.task.formats import Formats, PromptFormat
+from vtbench.task.include import included, with_family_defaults
 from vtbench.task.yaml_lines import line_of, load_yaml
+
+OWN_DATA_TOKENS = 128
+"""Default of `max_new_tokens` for a user's own data; a model that ends its answer earlier does not pay for it."""
 
 
 class DataSpec(StrictModel):
@@ -29,19 +35,30 @@ class DataSpec(StrictModel):
     path: str
     """A .jsonl or .parquet file, relative to the task file."""
     image: str = "image"
-    """Column with the image's path (relative to the data file), a list of paths, or (Parquet) its bytes."""
+    """Column with the image: its path (relative to the data file), bytes, a data: URI, base64, or a list of these."""
     prompt: str = "prompt"
     """Column with the question."""
     target: str = "target"
-    """Column with the true answer."""
-    choices: str | None = None
-    """Column with the list of closed answers; without it, the answer is open."""
+    """Column with the true answer, or with a list of answers that are all right."""
+    target_as: TargetAs = "text"
+    """What the target says of a choice: its text, its index (from 0), its number (from 1), or its letter (from A)."""
+    choices: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Column with the list of closed answers, or a list of columns with one each; without it, the answer is open."""
     kind: str | None = None
     """Column with what is asked, for breakdowns."""
     cluster: str | None = None
-    """Column that rows of one scene share, for intervals."""
+    """Column that rows of one scene share, for intervals; a row without one is a cluster of its own."""
+    train: str | None = Field(None, exclude=True)
+    """A file of further rows like those of `path`, from which few-shot examples are drawn."""
     id: str | None = Field(None)
-    """Column with the row's own name."""
+    """Column with the row's own name; of a name that occurs again, the second row is called NAME#2."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that the task names."""
+        several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
+        named = (self.image, self.prompt, self.target, *several, self.kind, self.cluster, self.id)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 class TaskFile(StrictModel):
@@ -49,6 +66,8 @@ class TaskFile(StrictModel):
 
     task: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Name of the task; the same as the file's name without `.yaml`."""
+    include: str | None = Field(None, exclude=True)
+    """Another task, built-in or beside this file, whose keys hold where this file has none."""
     version: int = Field(1, ge=1)
     """Raise it whenever the task's samples or scores change."""
     description: str = ""
@@ -63,7 +82,7 @@ class TaskFile(StrictModel):
     """The user's own images and questions."""
     split: Split = "test"
     """Which scenes: no two of train, val, test and probe share one."""
-    items: Annotated[int, Field(ge=1)] | None = None
+    items: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """How many samples; 2,000 for a family or a mix, all of the file for data."""
     seed: int = Field(0, ge=0)
     """Another seed gives other scenes of the same split."""
@@ -78,12 +97,21 @@ class TaskFile(StrictModel):
     offsets: tuple[Annotated[float, Field(gt=0, le=30)], ...] = (0.5, 1, 2, 4, 8, 16)
     """Offsets of the `precise_offset` family, in percent of the canvas."""
     questions: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    """Paraphrases by kind of question, with the placeholders {a}, {b} or {shape}."""
+    """Paraphrases by kind of question, with the placeholders {a}, {b} or {shape}; the family's own where left out."""
+    formats: Formats = Field(default_factory=dict, exclude=True)
+    """Prompt formats beside `plain` by name: the text with {question} and {choices} or {options}, or its settings."""
     max_new_tokens: int = Field(8, ge=1, le=4096)
-    """How long an answer may be, in tokens."""
+    """How long an answer may be, in tokens; 128 by default for your own data, whose answers may be sentences."""
     metrics: tuple[str, ...] = Field(("accuracy",), min_length=1)
     """Metrics as NAME or NAME:setting=value; `vtbench ls metrics` lists them."""
     _family: SceneFamily | None = PrivateAttr(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _longer_answers_to_own_data(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("data") and "max_new_tokens" not in values:
+            return values | {"max_new_tokens": OWN_DATA_TOKENS}
+        return values
 
     @model_validator(mode="after")
     def _one_source(self, info: ValidationInfo) -> TaskFile:
@@ -98,6 +126,10 @@ class TaskFile(StrictModel):
             except TaskError as error:
                 raise ValueError(f"family: {error}") from None
             self._check_questions(self._family)
+        if self.mix and self.formats:
+            raise ValueError("formats: the tasks of a mix have their own; leave them out here")
+        for name, format in self.formats.items():
+            format.check(name, bool(self.family), self.data is None or self.data.choices is not None)
         return self
 
     def _check_questions(self, family: SceneFamily) -> None:
@@ -158,11 +190,13 @@ def read_task(
     Raises:
         TaskError: names file, line and key.
     """
-    data, node = load_yaml(Path(path), TaskError)
+    own, node = load_yaml(Path(path), TaskError)
+    data = with_family_defaults({**included(own, Path(path)), **(overrides or {})})
     try:
-        return TaskFile.model_validate({**data, **(overrides or {})}, context={"families": families})
+        return TaskFile.model_validate(data, context={"families": families})
     except ValidationError as error:
-        first = error.errors()[0]
+        found = error.errors()
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])  # a misspelled key first
         where = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
@@ -175,7 +209,12 @@ def read_task(
 
 
 def _known_keys(parents: tuple[str | int, ...]) -> list[str]:
-    models: dict[str, type[StrictModel]] = {"scene": SceneSettings, "relations": RelationSettings, "data": DataSpec}
+    models: dict[str, type[StrictModel]] = {
+        "scene": SceneSettings,
+        "relations": RelationSettings,
+        "data": DataSpec,
+        "formats": PromptFormat,
+    }
     model = models.get(str(parents[0]), TaskFile) if parents else TaskFile
     return list(model.model_fields)
 

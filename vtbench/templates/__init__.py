@@ -14,7 +14,7 @@ from typing import Any
 
 from vtbench.errors import ResultsError, VtbenchError
 from vtbench.registry import Registry
-from vtbench.runs.writer import disk, write_file
+from vtbench.runs.disk import disk, write_file
 
 _HERE = Path(__file__).parent
 _PACKAGE = {
@@ -37,7 +37,7 @@ def write_template(what: str, name: str, parent: Path, registry: Registry) -> li
 
     Args:
         what: `adapter`, `metric` or `task`.
-        name: of the package and of the thing; for a task, hyphens are allowed.
+        name: of the package and of the thing; a package has underscores for hyphens, which a task keeps.
         parent: where to write it.
         registry: the names that are taken.
 
@@ -48,6 +48,8 @@ def write_template(what: str, name: str, parent: Path, registry: Registry) -> li
         VtbenchError: the name cannot be imported, or is taken.
         ResultsError: something is there already, or nothing can be written there.
     """
+    if what in _KINDS:
+        name = name.replace("-", "_")  # the name of a distribution; Python imports it with underscores
     check_name(what, name, registry)
     target = parent / name if what in _KINDS else parent / f"{name}.yaml"
     if target.exists():

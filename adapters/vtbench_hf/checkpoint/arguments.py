@@ -28,7 +28,10 @@ class LoadArguments:
         str | None, "`eager`, `sdpa`, `flash_attention_2`; transformers' choice by default."
     ] = None
     trust_remote_code: Annotated[bool | str, "run code that comes with the checkpoint; off by default."] = False
-    chat_template: Annotated[str | None, "a Jinja template, or a file with one, in place of the processor's."] = None
+    chat_template: Annotated[
+        str | None,
+        "a Jinja template, a file with one, or the name of one of the checkpoint's, in place of its default.",
+    ] = None
 
 
 _RAISES = "    AdapterError: the checkpoint or an argument cannot be used; one line that says why and what to do."

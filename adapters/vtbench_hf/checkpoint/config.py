@@ -17,6 +17,7 @@ from huggingface_hub.utils import HFValidationError, validate_repo_id
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from vtbench.errors import AdapterError
+from vtbench.runs.json_file import read_object
 from vtbench_hf.checkpoint.model_types import adapter_for
 from vtbench_hf.errors import first_line
 
@@ -67,6 +68,8 @@ def checked_model_type(
         elif (path / "adapter_config.json").exists():
             hint = "it holds a LoRA adapter; merge it into its base model first"
         raise AdapterError(f"{source} has no config.json: {hint}")
+    if path.is_dir():
+        read_object(path / "config.json", AdapterError, "; copy or download it again")
     try:
         config = transformers.AutoConfig.from_pretrained(source, **options)
     except (OSError, ValueError, KeyError, StrictDataclassError) as error:

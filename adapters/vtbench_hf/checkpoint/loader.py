@@ -107,8 +107,10 @@ def choose_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError, ImportError) as error:
         raise AdapterError(f"device={device} cannot be used here ({first_line(error)}); device=cpu can") from error
+    if chosen.type == "meta":
+        raise AdapterError("device=meta holds no numbers; device=cpu does")
     return chosen
 
 

@@ -6,13 +6,13 @@ Images need neither: where one of them is missing, the processor is loaded witho
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import transformers
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
 from vtbench.errors import AdapterError
+from vtbench_hf.chat_template import choose_template
 from vtbench_hf.errors import first_line
 
 _NEEDS = "an image-text checkpoint needs tokenizer.json and a preprocessor_config.json or processor_config.json"
@@ -25,7 +25,8 @@ def load_processor(source: str, model_type: str, options: dict[str, Any], chat_t
         source: directory or hub name.
         model_type: of its config.
         options: keyword arguments of `from_pretrained`.
-        chat_template: a Jinja template, or a file that holds one, in place of the processor's.
+        chat_template: a Jinja template, a file that holds one, or the name of one of the checkpoint's, in place of
+            the checkpoint's default.
 
     Raises:
         AdapterError: one is missing or broken, or needs a package that is not installed.
@@ -45,12 +46,7 @@ def load_processor(source: str, model_type: str, options: dict[str, Any], chat_t
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if chat_template:
-        file = Path(chat_template)
-        is_file = "{" not in chat_template
-        if is_file and not file.is_file():
-            raise AdapterError(f"chat_template={chat_template} is neither a Jinja template nor a file")
-        processor.chat_template = file.read_text() if is_file else chat_template
+    processor.chat_template = choose_template(processor, source, chat_template)
     return processor
 
 

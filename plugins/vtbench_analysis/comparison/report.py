@@ -16,8 +16,6 @@ from vtbench_analysis.comparison.score_rows import ScoreRow
 
 def print_comparison(comparison: RunComparison) -> None:
     """Print which run has which letter, and a table for each task."""
-    from rich.markup import escape
-
     console = table_console(stderr=False)
     for letter, run in zip(ascii_uppercase, comparison.runs, strict=False):
         print_line(console, f"{letter}  {run.path}")
@@ -29,7 +27,7 @@ def print_comparison(comparison: RunComparison) -> None:
         for row, adjusted in zip(compared.rows, compared.adjusted_p, strict=True):
             first, percent = row.values[0], row.percent
             value = [number(first.value, percent), interval_text(first.interval, percent)]
-            table.add_row(escape(row.score), "A", *value, "", "", "", "", " ".join(first.flags))
+            table.add_row(row.score, "A", *value, "", "", "", "", " ".join(first.flags))
             others = zip(ascii_uppercase[1:], row.values[1:], row.differences, adjusted, strict=False)
             for letter, other, difference, p_holm in others:
                 cells = [
@@ -55,6 +53,7 @@ def comparison_page(comparison: RunComparison) -> str:
     return template.render(
         runs=dict(zip(letters, comparison.runs, strict=True)),
         tables=comparison.tables,
+        remarks=comparison.remarks,
         shared_samples=shared_samples_text,
         rows=_page_rows,
         interval=interval_text,
@@ -100,6 +99,8 @@ def shared_samples_text(table: TaskComparison) -> str:
         parts.append(f"failed: {', '.join(f'{n:,}' for n in shared.n_failed)}")
     if shared.n_other_images:
         parts.append(f"with other images, left out: {shared.n_other_images:,}")
+    if shared.n_other_questions:
+        parts.append(f"with other questions or right answers, left out: {shared.n_other_questions:,}")
     return "; ".join(parts)
 
 

@@ -40,6 +40,11 @@ class RunComparison:
     tables: Mapping[str, TaskComparison]
 
     @property
+    def remarks(self) -> list[str]:
+        """Say in one line each which samples are missing from a run's files, or there twice."""
+        return [text for run in self.runs for task in self.tables for text in run.remarks(task)]
+
+    @property
     def document(self) -> dict[str, Any]:
         """The whole comparison, JSON-able."""
         letters = ascii_uppercase[: len(self.runs)]
@@ -114,6 +119,7 @@ def _table_document(table: TaskComparison, letters: str) -> dict[str, Any]:
         "samples": dict(zip(letters, shared.n_samples, strict=True)),
         "failed": dict(zip(letters, shared.n_failed, strict=True)),
         "other_pictures": shared.n_other_images,  # the key of documents that are already stored
+        "other_questions": shared.n_other_questions,
         "scores": {
             row.score: _row_document(row, adjusted, letters)
             for row, adjusted in zip(table.rows, table.adjusted_p, strict=True)

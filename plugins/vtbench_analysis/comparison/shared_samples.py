@@ -1,8 +1,9 @@
-"""The samples that several runs share: same task, same id, same image hashes, and answered by every run."""
+"""The samples that several runs share: same task, id, question, right answers and images, and answered by every run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from vtbench.types import Record
@@ -23,6 +24,8 @@ class SharedSamples:
     """For each run its number of samples without an answer."""
     n_other_images: int
     """Samples with the same id but different images; they are not shared."""
+    n_other_questions: int = 0
+    """Samples with the same id and images but another prompt, target, reference or choice; they are not shared."""
 
     def __len__(self) -> int:
         return len(self.records[0])
@@ -42,7 +45,8 @@ def shared_tasks(runs: Sequence[StoredRun]) -> list[SharedSamples]:
         check_versions(task, runs)
     found = [match_samples(task, runs) for task in common]
     if not any(map(len, found)):
-        raise AnalysisError("these runs share no sample: " + "; ".join(map(_why_none, found)))
+        remarks = [text for task in common for run in runs for text in run.remarks(task)]
+        raise AnalysisError("these runs share no sample: " + "; ".join([*remarks, *map(_why_none, found)]))
     return [each for each in found if len(each)]
 
 
@@ -53,7 +57,7 @@ def check_versions(task: str, runs: Sequence[StoredRun]) -> None:
         AnalysisError: the benchmark or the task has another version in another run.
     """
     for what, key in (("benchmark", "benchmark"), ("task", "version")):
-        versions = [run.facts["keys"]["tasks"][task].get(key) for run in runs]
+        versions = [run.facts["keys"].get("tasks", {}).get(task, {}).get(key) for run in runs]
         for run, version in zip(runs, versions, strict=True):
             if version != versions[0]:
                 raise AnalysisError(
@@ -63,23 +67,54 @@ def check_versions(task: str, runs: Sequence[StoredRun]) -> None:
 
 
 def match_samples(task: str, runs: Sequence[StoredRun]) -> SharedSamples:
-    """Match the records of one task by id and image hashes."""
-    by_id = [{record.id: record for record in run.records(task)} for run in runs]
-    named = [name for name in by_id[0] if all(name in records for records in by_id)]
-    same = [name for name in named if len({records[name].image_sha256 for records in by_id}) == 1]
-    answered = [name for name in same if all(records[name].error is None for records in by_id)]
+    """Match the answered records of one task by id, question, right answers and image hashes.
+
+    Ids that a run has several times (of older versions) pair the samples that agree in all of these, in their order.
+    """
+    answered = [[record for record in run.records(task) if record.error is None] for run in runs]
+    images = [_numbered(records, _images) for records in answered]
+    by_id = [_numbered(records, lambda record: record.id) for records in answered]
+    by_all = [_numbered(records, _contents) for records in answered]
+    named, pictured, shared = (_in_all(found) for found in (by_id, images, by_all))
     return SharedSamples(
         task,
-        tuple(tuple(records[name] for name in answered) for records in by_id),
-        tuple(len(records) for records in by_id),
-        tuple(sum(record.error is not None for record in records.values()) for records in by_id),
-        len(named) - len(same),
+        tuple(tuple(records[key] for key in shared) for records in by_all),
+        tuple(run.samples(task) for run in runs),
+        tuple(sum(record.error is not None for record in run.records(task)) for run in runs),
+        len(named) - len(pictured),
+        len(pictured) - len(shared),
     )
+
+
+def _images(record: Record) -> Hashable:
+    return record.id, record.image_sha256
+
+
+def _contents(record: Record) -> Hashable:
+    return record.id, record.image_sha256, record.prompt, record.target, record.references, record.choices
+
+
+def _numbered(records: Sequence[Record], key: Callable[[Record], Hashable]) -> dict[tuple[Hashable, int], Record]:
+    """Return records by key; the second of one key is numbered 1, and so on."""
+    seen: Counter[Hashable] = Counter()
+    found = {}
+    for record in records:
+        name = key(record)
+        found[name, seen[name]] = record
+        seen[name] += 1
+    return found
+
+
+def _in_all(each: Sequence[dict[tuple[Hashable, int], Record]]) -> list[tuple[Hashable, int]]:
+    """Return the keys that all have, in the order of the first."""
+    return [key for key in each[0] if all(key in found for found in each)]
 
 
 def _why_none(none: SharedSamples) -> str:
     if none.n_other_images:
         why = "the same questions about other images; runs compare at one image size and one version of the data"
+    elif none.n_other_questions:
+        why = "the same ids with other questions or right answers; run both on one version of the data"
     elif any(none.n_failed):
         why = f"failed samples: {', '.join(map(str, none.n_failed))}"
     else:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from vtbench.scoring.credit import GRAPH
+from vtbench.scoring.metrics import chance
 from vtbench.stats import Estimate, RatioTerms, ratio_difference
 from vtbench.types import Record
 from vtbench_analysis.comparison.ratio_terms import accuracy_terms, rank_accuracy_terms, scene_graph_terms
@@ -41,7 +41,7 @@ REQUIRED_CUES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(_DIRECTIONS, ("position", "binding")),
     **dict.fromkeys(("front", "behind"), ("occlusion", "binding")),
     **dict.fromkeys(("offset_x", "offset_y"), ("fine_offset", "binding")),
-    GRAPH: ("shape", "colour", "texture", "size", "count", "position", "binding"),
+    "graph": ("shape", "colour", "texture", "size", "count", "position", "binding"),
 }
 """By kind of question, the cues that it cannot be answered without. The names are those of the metric `cues`."""
 
@@ -109,10 +109,10 @@ def collect_evidence(run: StoredRun, task: str) -> Evidence:
     groups = [
         group
         for kind, members in sorted(of_kind.items())
-        if (group := _answer_group(kind, members, _required_cues([kind])))
+        if (group := _answer_group(kind, members, _required_cues(members)))
     ]
     # closed answers and scene graphs are scored on different scales and have no common mean
-    overall = _answer_group("", records, _required_cues(of_kind)) if len(groups) != 1 else groups[0]
+    overall = _answer_group("", records, _required_cues(records)) if len(groups) != 1 else groups[0]
     scores = with_details(run.scores(task))
     cues = [cue for name, score in scores.items() if name.startswith(CUE_PREFIX) and (cue := cue_probe(name, score))]
     return Evidence(
@@ -164,9 +164,13 @@ def _lost_at(stages: Mapping[str, Estimate], order: Sequence[str]) -> str:
     return next((stage for stage in order if stage in stages and stages[stage].high < LOST_RETENTION), "")
 
 
-def _required_cues(kinds: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the cues of all kinds together; none if those of one kind are not known."""
-    if not all(kind in REQUIRED_CUES for kind in kinds):
+def _required_cues(records: Sequence[Record]) -> tuple[str, ...]:
+    """Return the cues of all kinds of question together; none if those of one kind are not known.
+
+    Only scenes of the benchmark have kinds of a known meaning: those of a user's own questions are a user's words.
+    """
+    kinds = list(dict.fromkeys(record.kind for record in records))
+    if not all(kind in REQUIRED_CUES for kind in kinds) or not all(record.scene_hash for record in records):
         return ()
     return tuple(dict.fromkeys(cue for kind in kinds for cue in REQUIRED_CUES[kind]))
 
@@ -191,12 +195,11 @@ def _closed_answers(kind: str, records: Sequence[Record], required_cues: tuple[s
         parsed = [pair for pair in zip(records, observations, strict=True) if pair[1]["answer"] is not None]
         content = _estimate(accuracy_terms(*zip(*parsed, strict=True))["acc"]) if parsed else None
         format_cost = _estimate(_share_terms(records, [o["answer"] is None for o in observations]))
-    choices = [len(record.choices) for record in records]
-    chance = sum(1 / n for n in choices) / len(choices) if all(choices) else 0.0
+    guessed = chance(records) or 0.0
     accuracy = _estimate(written)
     if not accuracy or not format_cost:
         return None
-    return AnswerGroup(kind, len(records), chance, accuracy, content, format_cost, ranked, required_cues)
+    return AnswerGroup(kind, len(records), guessed, accuracy, content, format_cost, ranked, required_cues)
 
 
 def _scene_graphs(kind: str, records: Sequence[Record], required_cues: tuple[str, ...]) -> AnswerGroup | None:

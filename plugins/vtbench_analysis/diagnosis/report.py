@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import vtbench
+from vtbench.console.tables import table_console
 from vtbench.report import environment
 from vtbench_analysis.diagnosis.evidence import TOKEN_SCORES
 from vtbench_analysis.diagnosis.explanations import number_text
@@ -11,13 +12,10 @@ from vtbench_analysis.diagnosis.run_diagnosis import RunDiagnosis
 
 def print_diagnosis(diagnosis: RunDiagnosis) -> None:
     """Print the findings of every task with their numbers and recommendations, and the scores of the visual tokens."""
-    from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    console = table_console(stderr=False)
 
     def line(text: str, indent: int, style: str = "") -> None:
         console.print(Padding(Text(text, style), (0, 0, 0, indent)), highlight=False)

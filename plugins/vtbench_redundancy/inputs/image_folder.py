@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vtbench.errors import SampleError
+from vtbench.task.images import open_image
 from vtbench_redundancy.errors import InputError, file_errors
 from vtbench_redundancy.inputs.array_files import open_array
 from vtbench_redundancy.inputs.rows import Rows
@@ -22,8 +24,8 @@ def open_images(place: str | Path) -> Rows:
 
     The images are sorted by name, character by character: `10.png` comes before `2.png`, so write numbers with
     leading zeros. Files of other kinds, hidden files and directories inside are passed over. Images of another size
-    than the first are brought to it (bicubic), whatever their shape; they are taken as stored, without the rotation
-    that a camera notes beside them.
+    than the first are brought to it (bicubic), whatever their shape; each is upright, on a plain ground where it is
+    transparent, and scaled to 8 bits, as those of tasks (`vtbench.task.images`).
 
     Args:
         place: a directory, or what `open_array` takes.
@@ -57,10 +59,7 @@ def _read(paths: Sequence[Path], size: tuple[int, int], start: int, stop: int) -
 
 def _image(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as opened:
-            if opened.mode[0] not in "IF":
-                return opened.convert("RGB")
-            mode = opened.mode
-    except Exception as error:  # each of Pillow's formats fails in its own ways on a broken file
-        raise InputError(f"{path}: not a whole image ({error}); save it again or take it out") from error
-    raise InputError(f"{path}: has more than 8 bits a colour (mode {mode}), which would be cut off; save it with 8")
+        return open_image(path, path.parent).image
+    except SampleError as error:
+        reason = str(error).partition(": ")[2]
+        raise InputError(f"{path}: not a whole image ({reason}); save it again or take it out") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from vtbench.adapter import TrainableAdapter
 from vtbench.errors import AdapterError, VtbenchError
 from vtbench.plugin import Named
 from vtbench.registry import Registry
+from vtbench.runs.json_file import read_object
 from vtbench_training.finetune.part_parameters import check_parts
 from vtbench_training.finetune.settings import OWN_BASE
 
@@ -35,7 +35,7 @@ def base_arguments(base: str, model: str = "llava", registry: Registry | None = 
         )
     if base == OWN_BASE:
         return {}
-    kind, takes = _model_type(Path(base).expanduser() / "config.json"), _model_types(adapter)
+    kind, takes = _model_type(Path(base).expanduser()), _model_types(adapter)
     if kind is not None and takes and kind not in takes:
         others = (name for name, other in registry.named("model").items() if kind in _model_types(other))
         fits = next((f"--model {name} takes it" for name in others), "no other adapter names that type")
@@ -93,11 +93,10 @@ def _model_types(adapter: Named) -> tuple[str, ...]:
     return types
 
 
-def _model_type(config: Path) -> str | None:
-    try:
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError):
+def _model_type(directory: Path) -> str | None:
+    if not (directory / "config.json").is_file():
         return None  # a hub name, or something that loading says more about
+    kind = read_object(directory / "config.json", cure="; a base is the directory of a checkpoint").get("model_type")
     return None if kind is None else str(kind)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import vtbench
 from vtbench.registry import Registry
-from vtbench.runs.writer import write_file
+from vtbench.runs.disk import write_file
 from vtbench.scoring.credit import main_score
 from vtbench_training.finetune.base_model import base_arguments
 from vtbench_training.finetune.settings import FineTune

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vtbench.console.terminal import open_console, say
 
 
 class ProgressBar:
@@ -19,14 +19,14 @@ class ProgressBar:
             MofNCompleteColumn(),
             TextColumn("{task.fields[numbers]}", style="cyan"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=Console(stderr=True),
+            console=open_console(stderr=True),
         )
         self._id = self._bar.add_task("steps", total=steps, numbers="")
 
     @staticmethod
     def possible() -> bool:
         """Whether standard error is a terminal."""
-        return Console(stderr=True).is_terminal
+        return open_console(stderr=True).is_terminal
 
     def __enter__(self) -> ProgressBar:
         self._bar.start()
@@ -46,7 +46,7 @@ class ProgressLines:
     def __call__(self, line: dict[str, Any]) -> None:
         """Write a line."""
         left = (line["steps"] - line["step"]) * line["seconds_per_step"]
-        print(f"step {line['step']}/{line['steps']}: {_numbers(line)}, {left / 60:.1f} min left", file=sys.stderr)
+        say(f"step {line['step']}/{line['steps']}: {_numbers(line)}, {left / 60:.1f} min left", err=True)
 
 
 def _numbers(line: dict[str, Any]) -> str:

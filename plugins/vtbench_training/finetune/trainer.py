@@ -26,8 +26,10 @@ from torch.utils.data import DataLoader
 from vtbench.adapter import TrainableAdapter
 from vtbench.errors import VtbenchError, nearest
 from vtbench.registry import Registry
-from vtbench.runs.provenance import differing, git_commit, strict, versions
-from vtbench.runs.writer import disk, write_file
+from vtbench.runs.disk import disk, write_file
+from vtbench.runs.git_commit import git_commit
+from vtbench.runs.json_file import read_object
+from vtbench.runs.provenance import differing, strict, versions
 from vtbench_hf.checkpoint.loader import choose_device
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
@@ -200,10 +202,11 @@ def _claim(
     keys = json.loads(json.dumps(strict(asdict(config) | derived | {"tasks": items.config()})))
     path = directory / f"{NAME}.json"
     if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))["config"]
+        there = read_object(path, cure="; remove it, or choose another directory").get("config")
         if there != keys:
+            differences = differing(keys, there if isinstance(there, dict) else {})
             raise VtbenchError(
-                f"{path}: another config was trained here, which differs in {', '.join(differing(keys, there))}; "
+                f"{path}: another config was trained here, which differs in {', '.join(differences)}; "
                 "give these the same values, or choose another directory"
             )
         return

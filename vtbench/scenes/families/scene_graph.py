@@ -35,4 +35,4 @@ class SceneGraph(BaseSceneFamily):
         scene = Scene(make_background(rng, settings.scene, background), tuple(objects))
         graph = describe(scene, settings.relations)
         meta = {"objects": count, "indeterminate": [list(pair) for pair in graph.indeterminate]}
-        return (Member(scene, Question("graph", graph.text), meta),)
+        return (Member(scene, Question("graph", graph.text, answer_type="graph"), meta),)

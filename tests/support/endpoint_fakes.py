@@ -23,16 +23,28 @@ class Reply:
     """An HTTP response in place of the model's answer. Status 0 closes the connection without one."""
 
     status: int = 200
-    body: str = ""
+    body: str | bytes = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     after: float = 0.0
     """Seconds."""
+    endless: bool = False
+    """Repeat the body until the client closes the connection."""
 
 
 def error(status: int, said: str = "no", **headers: str) -> Reply:
     """Return an error in the format of OpenAI; `retry_after="1"` is a header."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status, json.dumps({"error": {"message": said, "code": said}}), names)
+
+
+PAGE = Reply(body="<html><title>x</title><h1>Welcome</h1></html>", headers={"Content-Type": "text/html"})
+
+
+def completion(content: Any = "yes", finish: Any = "stop", tokens: Any = 2, prompt: Any = 10, **message: Any) -> Reply:
+    """Return a chat completion; `message` has further fields of the assistant's message."""
+    choice = {"message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
+    usage = {"prompt_tokens": prompt, "completion_tokens": tokens}
+    return Reply(body=json.dumps({"choices": [choice], "usage": usage}))
 
 
 @dataclass
@@ -46,18 +58,21 @@ class FakeEndpoint:
     delay: float = 0.0
     opening: str = ""
     """Text that the chat template inserts before an answer, but not before a prefilled one."""
-    page: bool = False
-    """Serve a web page in place of the list of models."""
+    listed: Reply | None = None
+    """A reply in place of the list of models."""
     odd: Callable[[str, int], Reply | None] = lambda question, time: None
     """Given a question and how often it was asked, from 1: a reply in place of the model's, or None."""
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     """Bodies of the requests, in their order."""
+    answered: Counter[str] = field(default_factory=Counter)
+    """How often each question was answered with status 200, web pages left out."""
     keys: set[str | None] = field(default_factory=set)
     most: int = 0
     """Largest number of concurrent requests."""
     stop: Callable[[], None] = lambda: None
     """Stop serving; pending requests are not answered."""
+    _counts: Counter[str] = field(default_factory=Counter)
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -71,7 +86,8 @@ class FakeEndpoint:
             self._now += 1
             self.most = max(self.most, self._now)
             text = question(body)
-            count = sum(question(other) == text for other in self.asked)
+            self._counts[text] += 1
+            count = self._counts[text]
         try:
             odd = self.odd(text, count)
             time.sleep(odd.after if odd else self.delay)
@@ -111,8 +127,8 @@ def number(*parts: str) -> float:
 
 
 @contextmanager
-def serve(endpoint: FakeEndpoint) -> Iterator[FakeEndpoint]:
-    """Serve it, at `endpoint.url`."""
+def serve(endpoint: FakeEndpoint, port: int = 0) -> Iterator[FakeEndpoint]:
+    """Serve it, at `endpoint.url`, which has the port if one is given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -121,12 +137,14 @@ def serve(endpoint: FakeEndpoint) -> Iterator[FakeEndpoint]:
         def do_GET(self) -> None:
             known = endpoint.models
             listed = json.dumps({"data": [{"id": name, "root": f"/models/{name}"} for name in known or ()]})
-            page = Reply(body="<html>Welcome</html>", headers={"Content-Type": "text/html"})
-            self._send(page if endpoint.page else error(404) if known is None else Reply(body=listed))
+            self._send(endpoint.listed or (error(404) if known is None else Reply(body=listed)))
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self._send(endpoint.answer(body))
+            reply = endpoint.answer(body)
+            if reply.status == 200 and reply != PAGE and not gone.is_set():
+                endpoint.answered[question(body)] += 1
+            self._send(reply)
 
         def _send(self, reply: Reply) -> None:
             given = self.headers["Authorization"]
@@ -136,13 +154,16 @@ def serve(endpoint: FakeEndpoint) -> Iterator[FakeEndpoint]:
             if reply.status == 0 or gone.is_set():
                 self.close_connection = True
                 return
-            content = reply.body.encode()
+            content = reply.body.encode() if isinstance(reply.body, str) else reply.body
             self.send_response(reply.status)
             for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header(*(("Connection", "close") if reply.endless else ("Content-Length", str(len(content)))))
             self.end_headers()
             self.wfile.write(content)
+            while reply.endless and not gone.is_set():
+                self.wfile.write(content)
+                time.sleep(reply.after)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -157,7 +178,7 @@ def serve(endpoint: FakeEndpoint) -> Iterator[FakeEndpoint]:
         daemon_threads = True
         request_queue_size = 128
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
 
