@@ -20,7 +20,8 @@ def _protocol_options(command: Any) -> Any:
     """Add an option for each setting of the protocol."""
     for name, text in reversed(SETTINGS.items()):
         default = Protocol().name if name == "protocol" else getattr(Protocol(), name)
-        command = click.option(_flag(name), type=type(default), help=f"{text} [{default}]")(command)
+        shown = text if default is None else f"{text} [{default}]"
+        command = click.option(_flag(name), type=int if default is None else type(default), help=shown)(command)
     return command
 
 

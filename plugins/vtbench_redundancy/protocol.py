@@ -21,8 +21,8 @@ class Protocol:
     """Tokens in one estimate; a model with more is measured on `subsets` stratified choices of m."""
     subsets: int = 8
     """Choices of m tokens whose estimates are averaged where an image has more than m."""
-    r: int = 8
-    """Coordinates kept of a token, and of a patch of the image."""
+    r: int | None = None
+    """Coordinates kept of a token, and of a patch of the image; None: as `coordinates` says."""
     r_x: int = 192
     """Coordinates kept of the image, in equal parts of its cells."""
     cells: int = 64
@@ -30,6 +30,9 @@ class Protocol:
     basis: Literal["supervised", "pca"] = "supervised"
     """Coordinates of a token: the directions that say most about X (`features.supervised_basis`), or the principal
     components."""
+    basis_floor: float = 1e-4
+    """Variance of the noise on X for which the supervised basis is fitted: finer than `floor`, so that what a token
+    knows nearly exactly comes before what it knows well."""
     held_out: bool = True
     """Whether the supervised basis is fitted on images that are not scored."""
     basis_images: int = 1000
@@ -40,6 +43,9 @@ class Protocol:
     """Variance of the noise that makes X̃ of X, whose coordinates have unit variance: the stated resolution."""
     token_floor: float = 1e-3
     """Variance added to the tokens' unit-variance coordinates: the resolution at which tokens are read."""
+    ranks: bool = False
+    """Whether every coordinate is mapped to normal scores, and has the token floor added. Otherwise values are taken as
+    they are, and the floor is added to each token's whitened coordinates (`estimators.marginals`)."""
     permutations: int = 5
     """Draws of the noise, and permutations of X̃ for the null; 0 leaves the null out (one draw)."""
     correction: Literal["jackknife", "crossed", "none"] = "jackknife"
@@ -49,18 +55,34 @@ class Protocol:
     """Groups of images: those that the jackknife leaves out, and the folds of cross-validation."""
     widen: float = 1.0
     """Factor on the standard error that the measured coverage of the interval asks for (docs/redundancy.md)."""
+    exact: int = 1024
+    """Widest tokens whose covariance is formed."""
     projection: int = 256
     """Dimensions to which wider tokens are reduced before anything else (see `features.principal_components`)."""
     patch_pixels: int = 8
     """Pixels a side to which a patch of the image is averaged."""
     seed: int = 0
 
+    def coordinates(self, m: int) -> int:
+        """Return the coordinates kept of a token, where m are measured together.
+
+        By default 256 in all, so that tokens have a third more room than X has coordinates, however many they are.
+
+        >>> [Protocol().coordinates(m) for m in (16, 32, 64)]
+        [16, 8, 4]
+        """
+        return max(LEAST_R, min(MOST_R, TOGETHER // m)) if self.r is None else self.r
+
+
+TOGETHER, LEAST_R, MOST_R = 256, 4, 16
+"""Coordinates of all tokens measured together, and the least and most of one."""
+
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "rs-v2": Protocol(),
     "rs-v1": Protocol(
-        name="rs-v1", r_x=128, basis="pca", held_out=False, basis_images=512, colour=False, token_floor=1e-6,
-        correction="crossed",
+        name="rs-v1", r=8, r_x=128, basis="pca", held_out=False, basis_images=512, colour=False, token_floor=1e-6,
+        ranks=True, exact=256, correction="crossed",
     ),
 }  # fmt: skip
 """By name. `rs-v1` is kept for comparison with scores that were made with it."""
@@ -73,7 +95,7 @@ FEW_IMAGES = 300
 SETTINGS = {
     "protocol": "`rs-v2`, or the earlier `rs-v1`.",
     "m": "Tokens measured together; of more, stratified choices are averaged.",
-    "r": "Coordinates of a token.",
+    "r": "Coordinates of a token; by default 256 over the tokens measured together, 4 to 16.",
     "r_x": "Coordinates of the image.",
     "floor": "Variance of the noise on the pixels: the resolution.",
     "basis": "Coordinates of a token: `supervised` or `pca`.",

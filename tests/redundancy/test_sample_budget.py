@@ -94,10 +94,12 @@ def test_flags(n: int, flags: tuple[str, ...]) -> None:
 def test_coordinates_give_way_before_tokens() -> None:
     """`rs-v2`: a token's coordinates first, then those of the image, then tokens."""
     seen = []
-    for n in (900, 899, 650, 400, 300, 200):
-        found = SampleBudget.of(n, 64, 8, (64, 3), Protocol())
-        seen.append((found.r, found.q, len(found.token_choices(64)[0])))
-    assert seen == [(8, 192, 64), (4, 192, 64), (4, 192, 64), (2, 128, 64), (2, 64, 64), (2, 32, 62)]
+    for n in (573, 572, 400, 300, 200):
+        found = SampleBudget.of(n, 64, 4, (64, 3), Protocol())
+        seen.append((found.r, found.q, found.components, len(found.token_choices(64)[0])))
+    assert seen == [
+        (4, 192, False, 64), (2, 192, False, 64), (2, 184, True, 64), (2, 106, True, 64), (2, 52, True, 52)
+    ]  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None)

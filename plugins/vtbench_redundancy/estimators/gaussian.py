@@ -38,7 +38,7 @@ class Information:
 
 
 def information(
-    z_nmr: Tensor, pixels: NoisyPixels, keep_TG: Tensor, jitter: float | Tensor, crossed_T: Sequence[bool] | None = None
+    sums: GroupSums, keep_TG: Tensor, jitter: float, crossed_T: Sequence[bool] | None = None
 ) -> Information:
     """Estimate I(Z_1..Z_m ; X̃) and every I(Z_i ; X̃) by log-determinants of covariances, less the mean over the null.
 
@@ -52,45 +52,42 @@ def information(
     also predicted worst, as rendered images are.
 
     Args:
-        z_nmr: normal scores of the tokens, rows sorted by group as those of `pixels`.
-        pixels: X̃ and its null.
+        sums: of the tokens, X̃ and its null.
         keep_TG: one row a subset of the images: 1 for the groups that are in, 0 for those left out.
-        jitter: added to the tokens' variances, one number or (m·r,).
+        jitter: added to the tokens' variances.
         crossed_T: which subsets to average with the cross-validated estimate, each group predicted from the subset's
             other groups; by default all that have two groups or more.
 
     >>> from vtbench_redundancy.estimators.permutation_null import noisy_pixels
     >>> x, noise = torch.randn(2, 4000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     >>> pixels = noisy_pixels(x, (2000, 2000), floor=0.01, permutations=5, seed=0)
-    >>> found = information((x + noise)[:, None], pixels, torch.ones(1, 2), jitter=1e-6)
+    >>> found = information(GroupSums.of((x + noise)[:, None], pixels), torch.ones(1, 2), jitter=1e-6)
     >>> round(float(found.joint), 2), round(0.5 * float(torch.tensor(2.02 / 1.02).log()), 2)
     (0.34, 0.34)
     """
-    draws = len(pixels.noisy)
-    moments = _Moments.of(z_nmr, pixels)
-    places = torch.arange(z_nmr[0].numel(), device=z_nmr.device)
+    places = torch.arange(sums.zz.shape[-1] - 1, device=sums.zz.device)
     crossed = (keep_TG.count_nonzero(dim=1) > 1).tolist() if crossed_T is None else crossed_T
 
     def of_subset(keep: Tensor, cross: bool) -> tuple[Tensor, Tensor]:
-        of_all, of_each = _in_sample(moments, keep, jitter)
+        of_all, of_each = _in_sample(sums, keep, jitter)
         if cross:
-            of_all = (of_all + _cross_validated(moments, places[None], keep, jitter)[0]) / 2
-            of_each = (of_each + _cross_validated(moments, places.reshape(moments.m, -1), keep, jitter).T) / 2
+            of_all = (of_all + _cross_validated(sums, places[None], keep, jitter)[0]) / 2
+            of_each = (of_each + _cross_validated(sums, places.reshape(sums.m, -1), keep, jitter).T) / 2
         return of_all, of_each
 
-    found = map_in_threads(of_subset, list(zip(keep_TG.to(z_nmr), crossed, strict=True)), z_nmr.device)
+    found = map_in_threads(of_subset, list(zip(keep_TG.to(sums.zz), crossed, strict=True)), sums.zz.device)
     joint_TC, each_TCm = (torch.stack(part) for part in zip(*found, strict=True))
-    spread = 0.0
-    if len(pixels.shuffled):
-        spread = float(each_TCm[0, draws:].sum(dim=1).std()) if draws > 1 else 0.0
-        joint_TC = joint_TC[:, :draws] - joint_TC[:, draws:]
-        each_TCm = each_TCm[:, :draws] - each_TCm[:, draws:]
-    return Information(joint_TC.mean(dim=1), each_TCm.mean(dim=1), spread)
+    null_Cm = each_TCm[0, sums.draws :]
+    spread = float(null_Cm.sum(dim=1).std()) if len(null_Cm) > 1 else 0.0
+    return Information(sums.less_null(joint_TC), sums.less_null(each_TCm), spread)
 
 
 @dataclass(frozen=True, slots=True)
-class _Moments:
-    """Sums over each of G groups. Z has a column of ones behind its p = m·r coordinates, for the means."""
+class GroupSums:
+    """Sums over each of G groups of images, of C draws of X̃ and of its null.
+
+    Z has a column of ones behind its p = m·r coordinates, for the means.
+    """
 
     zz: Tensor
     """(G, p + 1, p + 1)"""
@@ -103,9 +100,17 @@ class _Moments:
     count: Tensor
     """(G,)"""
     m: int
+    draws: int
+    """Of X̃; what follows is the null."""
 
     @classmethod
-    def of(cls, z_nmr: Tensor, pixels: NoisyPixels) -> _Moments:
+    def of(cls, z_nmr: Tensor, pixels: NoisyPixels) -> GroupSums:
+        """Return the sums.
+
+        Args:
+            z_nmr: coordinates of the tokens, rows sorted by group as those of `pixels`.
+            pixels: X̃ and its null.
+        """
         n, m, _ = z_nmr.shape
         draws, _, q = pixels.noisy.shape
         repeats = 2 if len(pixels.shuffled) else 1  # a permutation within a group keeps the group's own sums
@@ -119,25 +124,35 @@ class _Moments:
             yy.append((xg.mT @ xg).repeat(repeats, 1, 1))
             sums.append(xg.sum(dim=1).repeat(repeats, 1))
         counts = torch.tensor(pixels.sizes, dtype=z.dtype, device=z.device)
-        return cls(torch.stack(zz), torch.stack(zy), torch.stack(yy), torch.stack(sums), counts, m)
+        return cls(torch.stack(zz), torch.stack(zy), torch.stack(yy), torch.stack(sums), counts, m, draws)
+
+    def covariance_of_pixels(self, keep: Tensor) -> Tensor:
+        """Return Σ_X̃ of each draw over the groups where `keep` is 1, (C, q, q)."""
+        count = keep @ self.count
+        mean = torch.tensordot(keep, self.y, 1) / count
+        return torch.tensordot(keep, self.yy, 1) / count - mean[..., :, None] * mean[..., None, :]
+
+    def covariances(self, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return Σ_Z (p, p) with the jitter, Σ_ZX̃ (p, C·q) and Σ_X̃ (C, q, q) over the groups where `keep` is 1."""
+        count = keep @ self.count
+        zz, zy = torch.tensordot(keep, self.zz, 1), torch.tensordot(keep, self.zy, 1)
+        mean = zz[-1, :-1] / count
+        cov_z = zz[:-1, :-1] / count - torch.outer(mean, mean)
+        cov_z.diagonal().add_(jitter)
+        return cov_z, zy[:-1] / count - torch.outer(mean, zy[-1] / count), self.covariance_of_pixels(keep)
+
+    def less_null(self, found_TC: Tensor) -> Tensor:
+        """Average over draws, (T, C, ...) to (T, ...), less the average over the null, if there is one."""
+        real = found_TC[:, : self.draws].mean(dim=1)
+        null = found_TC[:, self.draws :]
+        return real - null.mean(dim=1) if null.shape[1] else real
 
 
-def _covariance_of_pixels(s: _Moments, keep: Tensor) -> Tensor:
-    count = keep @ s.count
-    mean = torch.tensordot(keep, s.y, 1) / count
-    return torch.tensordot(keep, s.yy, 1) / count - mean[..., :, None] * mean[..., None, :]
-
-
-def _in_sample(s: _Moments, keep: Tensor, jitter: float | Tensor) -> tuple[Tensor, Tensor]:
+def _in_sample(s: GroupSums, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor]:
     """Plug-in I(Z;Y_c) and I(Z_i;Y_c), (C,) and (C, m)."""
-    count, m = keep @ s.count, s.m
-    cov_x = _covariance_of_pixels(s, keep)
+    cov_z, cov_zy, cov_x = s.covariances(keep, jitter)
     draws, q, _ = cov_x.shape
-    zz, zy = torch.tensordot(keep, s.zz, 1), torch.tensordot(keep, s.zy, 1)
-    mean = zz[-1, :-1] / count
-    cov_z = zz[:-1, :-1] / count - torch.outer(mean, mean)
-    cov_z.diagonal().add_(jitter)
-    cov_zy = zy[:-1] / count - torch.outer(mean, zy[-1] / count)
+    m = s.m
     size, r = len(cov_z), len(cov_z) // m
     root_x = torch.linalg.cholesky(cov_x)
     explained = torch.linalg.solve_triangular(torch.linalg.cholesky(cov_z), cov_zy, upper=False)
@@ -152,7 +167,7 @@ def _in_sample(s: _Moments, keep: Tensor, jitter: float | Tensor) -> tuple[Tenso
     return joint, -half_log_det(rest)
 
 
-def _cross_validated(s: _Moments, tokens_kr: Tensor, keep: Tensor, jitter: float | Tensor) -> Tensor:
+def _cross_validated(s: GroupSums, tokens_kr: Tensor, keep: Tensor, jitter: float) -> Tensor:
     """I(Z_i;Y_c) from what is left of each group's Y when the regression comes from the subset's other groups.
 
     Args:
@@ -168,8 +183,8 @@ def _cross_validated(s: _Moments, tokens_kr: Tensor, keep: Tensor, jitter: float
     draws, q = s.y.shape[1:]
     last = torch.full((k, 1), s.zz.shape[-1] - 1, device=s.zz.device)
     place = torch.cat([tokens_kr, last], dim=1)
-    added = torch.as_tensor(jitter, dtype=s.zz.dtype, device=s.zz.device).expand(s.zz.shape[-1] - 1)
-    ridge = torch.diag_embed(torch.nn.functional.pad(added[tokens_kr], (0, 1)))  # the mean is not shrunk
+    ridge = jitter * torch.eye(r + 1, dtype=s.zz.dtype, device=s.zz.device)
+    ridge[-1, -1] = 0  # the mean is not shrunk
 
     def square(zz: Tensor) -> Tensor:
         return zz[place[:, :, None], place[:, None, :]]
@@ -190,4 +205,4 @@ def _cross_validated(s: _Moments, tokens_kr: Tensor, keep: Tensor, jitter: float
             torch.cat([by_draw(slopes), by_draw(zy)], dim=1).mT,
             torch.cat([by_draw(zz @ slopes - zy), by_draw(-slopes)], dim=1),
         )
-    return half_log_det(_covariance_of_pixels(s, keep)) - half_log_det(left / count).reshape(k, draws)
+    return half_log_det(s.covariance_of_pixels(keep)) - half_log_det(left / count).reshape(k, draws)

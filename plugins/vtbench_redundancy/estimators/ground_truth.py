@@ -35,14 +35,19 @@ class GaussianModel:
 
         Args:
             floor: variance of the noise on unit-variance pixels that makes X̃.
-            token_floor: variance of the noise on the tokens' unit-variance coordinates.
+            token_floor: variance of the noise on the tokens' whitened coordinates.
         """
         spread = np.sqrt(np.diag(self.pixels_qq))
         noisy = self.pixels_qq / np.outer(spread, spread) + floor * np.eye(len(spread))
         cov_z = self.map_Mq @ self.pixels_qq @ self.map_Mq.T + self.noise**2 * np.eye(self.m * self.r)
-        size = np.sqrt(np.clip(np.diag(cov_z), 1e-300, None))
-        cov_z = cov_z / np.outer(size, size) + token_floor * np.eye(len(size))
-        cov_zx = self.map_Mq @ self.pixels_qq / spread / size[:, None]
+        white = np.zeros_like(cov_z)
+        for i in range(self.m):
+            own = slice(i * self.r, (i + 1) * self.r)
+            values, axes = np.linalg.eigh(cov_z[own, own])
+            kept = values > 1e-9 * values[-1]
+            white[own, own] = axes * np.where(kept, 1 / np.sqrt(np.where(kept, values, 1)), 0)
+        cov_z = white.T @ cov_z @ white + token_floor * np.eye(self.m * self.r)
+        cov_zx = white.T @ self.map_Mq @ self.pixels_qq / spread
 
         def nats(rows: slice) -> float:
             rest = noisy - cov_zx[rows].T @ np.linalg.pinv(cov_z[rows, rows], rcond=1e-12) @ cov_zx[rows]

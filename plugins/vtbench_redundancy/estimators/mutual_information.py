@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vtbench_redundancy.errors import InputError
-from vtbench_redundancy.estimators.gaussian import information
+from vtbench_redundancy.estimators.gaussian import GroupSums, information
 from vtbench_redundancy.estimators.image_groups import assign_groups
 from vtbench_redundancy.estimators.ksg import check_paired, ksg, standardize
 from vtbench_redundancy.estimators.normal_scores import normal_scores
@@ -90,7 +90,7 @@ def _gaussian(x_np: Tensor, y_nq: Tensor, permutations: int, seed: int) -> float
     x_np, y_nq = x_np[groups.order], _whitened(y_nq[groups.order], JITTER)
     pixels = noisy_pixels(y_nq, groups.sizes, floor=0.0, permutations=permutations, seed=seed)
     every_group = torch.ones(1, groups_count, dtype=torch.float64)
-    return float(information(x_np[:, None], pixels, every_group, JITTER).joint[0])
+    return float(information(GroupSums.of(x_np[:, None], pixels), every_group, JITTER).joint[0])
 
 
 def _whitened(y_nq: Tensor, jitter: float) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from vtbench_redundancy.errors import InputError
+from vtbench_redundancy.estimators.normal_scores import normal_scores
 from vtbench_redundancy.features.feature_encoder import EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout
 from vtbench_redundancy.features.patch_source import PatchCutter, pixel_axes
@@ -90,7 +91,8 @@ def extract_features(
     layout = choose_layout(count, boxes, protocol.m, protocol.subsets, protocol.seed)
     cut = PatchCutter.of(sources.shape, layout.cells_m4, protocol)
     scored = np.ones(n, dtype=bool)
-    if protocol.held_out and width > protocol.r:
+    reduced = width > protocol.coordinates(layout.chosen_Sm.shape[1])
+    if protocol.held_out and reduced:
         scored = scored_images(n, clusters, protocol.basis_images)
     basis_n = int((~scored).sum())
     fitted = ~scored if basis_n else np.arange(n) < protocol.basis_images
@@ -117,10 +119,13 @@ def extract_features(
         if some.any():
             chosen = torch.as_tensor(measured[some] - seen.rows.start, device=seen.tokens_bNd.device)
             shapes[some] = token_geometry(seen.tokens_bNd[chosen]).cpu().numpy()
+    if encoder.pixels.keeps and not reduced:
+        # both sides have the user's own coordinates, which may be of any scale; a projection of several has one
+        kept = {key: normal_scores(torch.as_tensor(values)).float().numpy() for key, values in kept.items()}
     return ArrayFeatures(
         kept[f"tokens/{LAYER}"], kept["patches"], kept["pixels"], kept.get(f"cells/{LAYER}"), norms, shapes, measured,
         (count, width), None if clusters is None else [clusters[int(i)] for i in np.flatnonzero(scored)], basis_n,
-        "none" if width <= protocol.r else "supervised" if supervised else "pca",
+        ("supervised" if supervised else "pca") if reduced else "none",
     )  # fmt: skip
 
 

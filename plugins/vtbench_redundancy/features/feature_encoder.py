@@ -37,6 +37,8 @@ class Encoder:
     """(p, r_x // P) of the P patches that make up X."""
     cell_of: Mapping[str, np.ndarray] = field(default_factory=dict)
     """By layer with more tokens than are measured: (N,) the measured place that each token lies in."""
+    cells: Mapping[str, PrincipalAxes] = field(default_factory=dict)
+    """By the same layers, (d, r) of the averages of all tokens of a place."""
 
     def encode(self, tokens: Mapping[str, Tensor], patches_bmp: Tensor, pixels_bPp: Tensor) -> dict[str, np.ndarray]:
         """Return `tokens/<layer>` (b, S, m, r), `patches` (b, m, r) and `pixels` (b, P, r_x // P).
@@ -46,10 +48,9 @@ class Encoder:
         found = {"patches": self.patches(patches_bmp), "pixels": self.pixels(pixels_bPp)}
         for layer, tokens_bNd in tokens.items():
             chosen = torch.as_tensor(self.chosen[layer], device=tokens_bNd.device)
-            coordinates = self.tokens[layer](tokens_bNd)
-            found[f"tokens/{layer}"] = coordinates[:, chosen]
-            if layer in self.cell_of:
-                found[f"cells/{layer}"] = average_cells(coordinates, self.cell_of[layer])
+            found[f"tokens/{layer}"] = self.tokens[layer](tokens_bNd)[:, chosen]
+            if layer in self.cell_of:  # the average of coordinates is the coordinates of the average
+                found[f"cells/{layer}"] = average_cells(self.cells[layer](tokens_bNd), self.cell_of[layer])
         return {name: value.float().cpu().numpy() for name, value in found.items()}
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -58,6 +59,7 @@ class Encoder:
         found |= {f"cell_of/{layer}": cells for layer, cells in self.cell_of.items()}
         axes = {"patches": self.patches, "pixels": self.pixels}
         axes |= {f"tokens/{layer}": axes for layer, axes in self.tokens.items()}
+        axes |= {f"cells/{layer}": axes for layer, axes in self.cells.items()}
         for name, of_name in axes.items():
             found |= {f"{name}/mean": of_name.mean, f"{name}/axes": of_name.axes}
         return found
@@ -74,7 +76,10 @@ class Encoder:
 
         chosen = by_layer("chosen/")
         tokens = {layer: axes(f"tokens/{layer}") for layer in chosen}
-        return cls(tokens, chosen, axes("patches"), axes("pixels"), by_layer("cell_of/"))
+        cell_of = by_layer("cell_of/")
+        cells = {layer: axes(f"cells/{layer}" if f"cells/{layer}/mean" in arrays else f"tokens/{layer}")
+                 for layer in cell_of}  # fmt: skip
+        return cls(tokens, chosen, axes("patches"), axes("pixels"), cell_of, cells)
 
 
 class EncoderFit:
@@ -91,8 +96,11 @@ class EncoderFit:
         self, protocol: Protocol, layouts: Mapping[str, PatchLayout], pixels: PrincipalAxes | None = None
     ) -> None:
         self._protocol, self._layouts, self._axes = protocol, layouts, pixels
-        self._tokens = {layer: self._basis() for layer in layouts}
-        self._patches = self._basis()
+        self._tokens = {layer: self._basis(layout) for layer, layout in layouts.items()}
+        cell_of = {layer: layout.cell_of_N for layer, layout in layouts.items()}
+        self._cell_of = {layer: cells for layer, cells in cell_of.items() if cells is not None}
+        self._cells = {layer: self._basis(layouts[layer]) for layer in self._cell_of}
+        self._patches = self._basis(next(iter(layouts.values())))
         self._pixels: StreamingPCA | None = None
         self.images = 0
 
@@ -107,6 +115,8 @@ class EncoderFit:
         for layer, tokens_bNd in tokens.items():
             first = torch.as_tensor(self._layouts[layer].chosen_Sm[0], device=tokens_bNd.device)
             _update(self._tokens[layer], tokens_bNd[:, first], x_bq)
+            if layer in self._cells:
+                _update(self._cells[layer], average_cells(tokens_bNd, self._cell_of[layer]), x_bq)
 
     def encoder(self) -> Encoder:
         """Return the encoder fitted on all batches so far.
@@ -123,16 +133,15 @@ class EncoderFit:
         cell_of = {layer: layout.cell_of_N for layer, layout in self._layouts.items() if layout.cell_of_N is not None}
         return Encoder(tokens, chosen, self._patches.result(), pixels, cell_of if self._protocol.held_out else {})
 
-    def _basis(self) -> StreamingPCA | SupervisedBasis:
+    def _basis(self, layout: PatchLayout) -> StreamingPCA | SupervisedBasis:
         p = self._protocol
-        if p.basis == "supervised" and self._axes is not None:
-            return SupervisedBasis(p.r, p.projection, p.floor, p.seed)
-        return StreamingPCA(p.r, p.projection, p.seed)
+        tokens = StreamingPCA(p.coordinates(layout.chosen_Sm.shape[1]), p.projection, p.seed, p.exact)
+        return SupervisedBasis(tokens, p.basis_floor) if p.basis == "supervised" and self._axes is not None else tokens
 
 
 def pixel_components(protocol: Protocol, cells: int) -> StreamingPCA:
     """Return principal components for an image's coordinates: `r_x` in equal parts of its cells."""
-    return StreamingPCA(max(1, protocol.r_x // cells), protocol.projection, protocol.seed)
+    return StreamingPCA(max(1, protocol.r_x // cells), protocol.projection, protocol.seed, protocol.exact)
 
 
 def _update(basis: StreamingPCA | SupervisedBasis, values_bkd: Tensor, x_bq: Tensor | None) -> None:

@@ -77,8 +77,10 @@ def average_cells(values_bNd: Tensor, cell_of_N: np.ndarray) -> Tensor:
     [2.0, 5.0]
     """
     cells = torch.as_tensor(cell_of_N, device=values_bNd.device)
-    shares = torch.nn.functional.one_hot(cells).to(values_bNd)
-    return torch.einsum("bnd,nm->bmd", values_bNd, shares / shares.sum(dim=0))
+    values = values_bNd if values_bNd.dtype == torch.float64 else values_bNd.float()
+    counts = cells.bincount().to(values)
+    sums = values.new_zeros(len(values), len(counts), values.shape[2]).index_add_(1, cells, values)
+    return sums / counts[:, None]
 
 
 def cut_patches(images_bhwc: Tensor, cells_k4: np.ndarray, side: int) -> Tensor:

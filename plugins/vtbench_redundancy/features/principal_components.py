@@ -25,6 +25,11 @@ class PrincipalAxes:
     axes: np.ndarray
     """(d, rank)"""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the coordinates are the vectors' own."""
+        return len(self.axes) == self.axes.shape[1]
+
     def __call__(self, x_bkd: Tensor) -> Tensor:
         """Return coordinates (b, k, rank), in float32 or, for float64 input, float64."""
         x = x_bkd.to(_wide(x_bkd))
@@ -53,13 +58,14 @@ class StreamingPCA:
     """Streaming principal components of vectors that stand at fixed places (tokens of an image), one basis for all.
 
     Each place has its own mean, so that what differs between places but never between images (a position embedding)
-    does not count as variance. Of vectors of over `projection` dimensions the covariance C is never formed: the stream
-    keeps C Ω for a seeded Gaussian Ω with that many columns, whose Nyström approximation C Ω (Ωᵀ C Ω)⁻¹ Ωᵀ C has the
+    does not count as variance. Of vectors of over `exact` dimensions the covariance C is never formed: the stream
+    keeps C Ω for a seeded Gaussian Ω with `projection` columns, whose Nyström approximation C Ω (Ωᵀ C Ω)⁻¹ Ωᵀ C has the
     leading components (Tropp, Yurtsever, Udell and Cevher 2017, arXiv 1706.05736, algorithm 3).
     """
 
-    def __init__(self, rank: int, projection: int, seed: int) -> None:
-        self._rank, self._projection, self._seed = rank, projection, seed
+    def __init__(self, rank: int, projection: int, seed: int, exact: int | None = None) -> None:
+        self.rank, self._projection, self._seed = rank, projection, seed
+        self._exact = projection if exact is None else exact
         self._count = 0
 
     def update(self, x_bkd: Tensor) -> Tensor:
@@ -78,9 +84,11 @@ class StreamingPCA:
         near = x - self._origin
         self._sum += near.sum(dim=0, dtype=torch.float64)
         flat = near.flatten(0, 1)
-        if self._dim <= self._projection:
+        if self._dim <= self._exact:
             flat = flat.double()  # affordable, and then nothing depends on how the images were batched
-        self._sketch += (flat.T @ (flat @ self._test.to(flat))).double()
+            self._sketch += flat.T @ flat
+        else:
+            self._sketch += (flat.T @ (flat @ self._test.to(flat))).double()
         return flat.reshape(near.shape)
 
     @property
@@ -107,11 +115,11 @@ class StreamingPCA:
             ValueError: there was no batch.
         """
         mean, scale = self._mean_and_scale()
-        if self._dim <= self._rank:  # nothing to reduce: keep the coordinates
+        if self._dim <= self.rank:  # nothing to reduce: keep the coordinates
             axes = torch.eye(self._dim, dtype=torch.float64, device=mean.device)
         else:
-            axes = self.spectrum().axes[:, : self._rank]
-            axes = oriented(torch.nn.functional.pad(axes, (0, self._rank - axes.shape[1])))
+            axes = self.spectrum().axes[:, : self.rank]
+            axes = oriented(torch.nn.functional.pad(axes, (0, self.rank - axes.shape[1])))
         return PrincipalAxes(mean.cpu().numpy(), (axes / scale).cpu().numpy())
 
     def _mean_and_scale(self) -> tuple[Tensor, float]:
@@ -122,7 +130,7 @@ class StreamingPCA:
 
     def _test_matrix(self, x: Tensor) -> Tensor:
         """Ω, (d, projection) float64; the identity where the covariance is small enough to be formed."""
-        if self._dim <= self._projection:
+        if self._dim <= self._exact:
             return torch.eye(self._dim, dtype=torch.float64, device=x.device)
         generator = torch.Generator().manual_seed(self._seed)
         return torch.randn(self._dim, self._projection, generator=generator, dtype=torch.float64).to(x.device)

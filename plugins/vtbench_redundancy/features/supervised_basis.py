@@ -25,18 +25,13 @@ class SupervisedBasis:
     preferred. By data processing, coordinates cannot say more than the token; fit them on other images than those that
     are scored, as in-sample they are chosen to agree with X.
 
-    Tokens of over `projection` dimensions are reduced to that many leading principal components first.
-
     Args:
-        rank: axes to keep.
-        projection: largest number of dimensions in which the eigenproblem is solved.
+        tokens: reduces wide tokens first, and says how many axes to keep.
         floor: variance of the noise on X, whose coordinates are scaled to unit variance.
-        seed: of the sketch of wide tokens.
     """
 
-    def __init__(self, rank: int, projection: int, floor: float, seed: int) -> None:
-        self._rank, self._floor = rank, floor
-        self._tokens = StreamingPCA(rank, projection, seed)
+    def __init__(self, tokens: StreamingPCA, floor: float) -> None:
+        self._rank, self._floor, self._tokens = tokens.rank, floor, tokens
 
     def update(self, z_bkd: Tensor, x_bq: Tensor) -> None:
         """Update with a batch: k tokens of d dimensions and q coordinates of each of b images."""

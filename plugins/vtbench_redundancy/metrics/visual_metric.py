@@ -130,8 +130,8 @@ class CoordinateMetric:
         known = self._encoder is not None and layer in self._counts
         if not known or self._encoder is None:
             return {"layer": layer}
-        d = len(self._encoder.tokens[layer].mean)
-        basis = self.protocol.basis if d > self.protocol.r else "none"
+        d, kept = self._encoder.tokens[layer].axes.shape
+        basis = self.protocol.basis if d > kept else "none"
         return {"layer": layer, "N": self._counts[layer], "d": d, "basis": basis, "basis_n": self._basis_n}
 
     def measured(self) -> list[str]:

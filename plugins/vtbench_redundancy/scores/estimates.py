@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from vtbench_redundancy.convergence import below_noise
-from vtbench_redundancy.estimators.gaussian import information
+from vtbench_redundancy.estimators.gaussian import GroupSums, information
 from vtbench_redundancy.estimators.image_groups import assign_groups, jackknife_subsets
 from vtbench_redundancy.estimators.jackknife_bias import CorrectionSubsets
-from vtbench_redundancy.estimators.normal_scores import ranked_scores
+from vtbench_redundancy.estimators.marginals import image_coordinates, token_coordinates
 from vtbench_redundancy.estimators.permutation_null import noisy_pixels
-from vtbench_redundancy.estimators.token_subsets import subset_information
-from vtbench_redundancy.features.patch_layout import choose_layout
+from vtbench_redundancy.estimators.token_subsets import information_of_first
 from vtbench_redundancy.protocol import Protocol
 from vtbench_redundancy.scores.sample_budget import PARTS_ROOM, SampleBudget, images_needed
 
@@ -28,10 +27,10 @@ FEW_TOKENS = 16
 """Tokens of `n_eff_16`."""
 CURVE = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
 """Fractions of the m tokens between none and all at which the information curve is measured."""
-LEAST_JITTER = 1e-6
-"""Added to tokens' variances at the least, for numerical rank."""
-RANK_NOISE = 1.75
-"""Ranks add noise of a variance of about this over n to a coordinate; it counts as part of the token floor."""
+ORDERS = 8
+"""Random orders of an image's tokens that the curve is averaged over."""
+RIDGE = 1e-6
+"""Relative to a variance: what is given may have a coordinate that never varies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,10 @@ class ReferenceImages:
         self.protocol, self._parts, self._device = protocol, parts, device
         self.budget = SampleBudget.of(n, m, r, pixels.shape[1:], protocol)
         self.groups = assign_groups(n, clusters, protocol.groups, protocol.seed)
-        self._x_nq, self._x_ranked = self._load(pixels.reshape(n, -1)[:, self.budget.coordinates])
+        self._x_nq, self._cells = self.budget.image(self._sorted(pixels)), pixels.shape[1]
         self._given = None
         if given is not None:
-            known = self._load(given)[0]
+            known = image_coordinates(self._sorted(given), protocol.ranks)
             self._given = torch.cat([known, known.new_ones(n, 1)], dim=1)
             self._x_nq = self._rest(self._x_nq)
         self._noisy = noisy_pixels(
@@ -108,8 +107,15 @@ class ReferenceImages:
 
     @cached_property
     def upper_bound(self) -> Estimates:
-        """I(X ; X̃), with X as one token: the most that any tokens can carry about X̃."""
-        return self._average([self._measure(self._x_nq[:, None, :], self._x_ranked[None], {}, parts=False)], 1)
+        """I(X ; X̃), the most that any tokens can carry about X̃: X is read as tokens are, one for each cell.
+
+        In `rs-v1`, and where few images leave components of X, it is one token with the floor on its coordinates.
+        """
+        if self.protocol.ranks or self.budget.components:
+            z = self._x_nq[:, None, :]
+        else:
+            z = token_coordinates(self._x_nq.reshape(len(self._x_nq), self._cells, -1), ranks=False)
+        return self._average([self._measure(z, None, parts=False)], z.shape[1])
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -138,31 +144,32 @@ class ReferenceImages:
         coordinates = [tokens[:, s % choices, places[s % len(places)], : self.budget.r] for s in range(count)]
         found = []
         for s, of_choice in enumerate(coordinates):
-            z, ranked = self._load(of_choice)
+            z = token_coordinates(self._sorted(of_choice), self.protocol.ranks)
             if self._given is not None:
-                z = _standard(self._rest(z.flatten(1))).reshape(z.shape)
+                z = token_coordinates(self._rest(z.flatten(1)).reshape(z.shape), ranks=False)
             if z.any():
-                found.append(self._measure(z, ranked, self._fewer(z.shape[1], count, s) if curve else {}, parts))
+                # what parts show is the bias, which all choices share
+                of_parts = parts and (s == 0 or self.protocol.correction != "jackknife")
+                found.append(self._measure(z, self._orders(z.shape[1], count, s) if curve else None, of_parts))
         return self._average(found, coordinates[0].shape[1]) if found else constant
 
-    def _fewer(self, m: int, count: int, s: int) -> dict[int, Tensor]:
-        """Return choices (C, k) of the tokens by k, for choice s of `count`: eight in all."""
-        sizes = {round(part * m) for part in CURVE} | {FEW_TOKENS}
-        draws = {k: choose_layout(m, None, k, self.protocol.subsets, self.protocol.seed).chosen_Sm
-                 for k in sorted(sizes) if 1 <= k < m}  # fmt: skip
-        return {k: torch.as_tensor(drawn[s % len(drawn) :: count]) for k, drawn in draws.items()}
+    def _orders(self, m: int, count: int, s: int) -> Tensor:
+        """Return random orders (C, m) of m tokens, for choice s of `count`: eight in all, at least one each."""
+        generator = np.random.default_rng(self.protocol.seed)
+        orders = np.stack([generator.permutation(m) for _ in range(max(ORDERS, count))])
+        return torch.as_tensor(orders[s::count])
 
-    def _load(self, array: np.ndarray) -> tuple[Tensor, Tensor]:
-        return ranked_scores(torch.as_tensor(array[self.groups.order], device=self._device))
+    def _sorted(self, array: np.ndarray) -> Tensor:
+        return torch.as_tensor(array[self.groups.order], device=self._device)
 
     def _rest(self, values_np: Tensor) -> Tensor:
         """Return what a regression on what is given leaves."""
         assert self._given is not None
         square = self._given.T @ self._given
-        square.diagonal().add_(LEAST_JITTER)  # a coordinate that never varies
+        square.diagonal().add_(RIDGE * len(values_np))
         return values_np - self._given @ torch.linalg.solve(square, self._given.T @ values_np)
 
-    def _measure(self, z_nmr: Tensor, ranked_mr: Tensor, fewer: Mapping[int, Tensor], parts: bool) -> _Measured:
+    def _measure(self, z_nmr: Tensor, orders_Cm: Tensor | None, parts: bool) -> _Measured:
         p, parts = self.protocol, parts and self._parts
         width = z_nmr[0].numel() + self.budget.q
         if p.correction != "jackknife":
@@ -170,27 +177,26 @@ class ReferenceImages:
             keep = jackknife_subsets(self.groups.sizes, needed)
             # in-sample replicates cost less, and their spread is that of the average (measured in docs/redundancy.md)
             crossed = [p.correction == "crossed" and not 1 <= t <= p.groups for t in range(len(keep))]
-            found = information(z_nmr, self._noisy, keep, p.token_floor, crossed)
+            found = information(GroupSums.of(z_nmr, self._noisy), keep, p.token_floor, crossed)
             part = 0.5 if len(keep) > 1 + p.groups else 0.0
-            replicated = keep[: p.groups + 1]
-            of_k = subset_information(z_nmr, self._noisy, replicated, p.token_floor, fewer) if fewer else {}
-            return _Measured(found.joint, found.total, found.null_spread, part, of_k)
+            return _Measured(found.joint, found.total, found.null_spread, part, {})
         subsets = CorrectionSubsets.of(self.groups.sizes, PARTS_ROOM * width if parts else float("inf"))
-        floor = torch.full(ranked_mr.shape, p.token_floor, dtype=z_nmr.dtype, device=z_nmr.device)
-        floor = (floor - RANK_NOISE / len(z_nmr) * ranked_mr).clamp_min(LEAST_JITTER).flatten()
-        keep = subsets.keep_TG
-        found = information(z_nmr, self._noisy, keep, floor, [False] * len(keep))
+        sums = GroupSums.of(z_nmr, self._noisy)
+        found = information(sums, subsets.keep_TG, p.token_floor, [False] * len(subsets.keep_TG))
         of_k = {}
-        if fewer:
-            whole = CorrectionSubsets(keep[: p.groups + 1], 0.0)
-            raw = subset_information(z_nmr, self._noisy, whole.keep_TG, floor, fewer)
+        if orders_Cm is not None:
+            whole, m = CorrectionSubsets(subsets.keep_TG[: p.groups + 1], 0.0), z_nmr.shape[1]
+            counts = sorted({k for part in CURVE if 1 <= (k := round(part * m)) < m} | {FEW_TOKENS} & set(range(m)))
+            raw = information_of_first(sums, whole.keep_TG, p.token_floor, orders_Cm, counts) if counts else {}
             of_k = {k: whole.corrected(values) for k, values in raw.items()}
         joint, total = subsets.corrected(found.joint), subsets.corrected(found.total)
         return _Measured(joint, total, found.null_spread, subsets.part, of_k)
 
     def _average(self, found: Sequence[_Measured], m: int) -> Estimates:
         def mean(values: Sequence[Tensor]) -> Tensor:
-            return torch.stack(list(values)).mean(dim=0)
+            """Average; where the first has parts and the others have none, their difference from the whole is kept."""
+            whole = torch.stack([i[: min(len(j) for j in values)] for i in values]).mean(dim=0)
+            return torch.cat([whole, whole[0] + values[0][len(whole) :] - values[0][0]])
 
         total = mean([i.total for i in found])
         of_k = {k: mean([i.of_k[k] for i in found if k in i.of_k]) for k in found[0].of_k}
@@ -198,7 +204,3 @@ class ReferenceImages:
             mean([1 - i.joint / i.total for i in found]), mean([i.joint for i in found]), total, m, len(found),
             below_noise(total, self.protocol.groups, max(i.null_spread for i in found)), found[0].part, of_k,
         )  # fmt: skip
-
-
-def _standard(values_np: Tensor) -> Tensor:
-    return values_np / values_np.std(dim=0, keepdim=True).clamp_min(LEAST_JITTER)

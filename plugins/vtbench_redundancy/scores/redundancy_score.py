@@ -110,7 +110,7 @@ def score_coordinates(
     given: Estimates | str = "no_conditioning"
     if v2:
         known = ReferenceImages(pixels, widest, r, clusters, protocol, device, parts=False, given=pixels.mean(axis=1))
-        given = known.estimates(tokens, "constant_tokens")
+        given = known.estimates(tokens[:, :1], "constant_tokens")
     return _write_scores(of_tokens, of_patches, of_all, given, reference.upper_bound, write)
 
 

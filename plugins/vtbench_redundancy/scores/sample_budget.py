@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from vtbench_redundancy.estimators.marginals import image_coordinates
+from vtbench_redundancy.features.principal_components import oriented
 from vtbench_redundancy.protocol import Protocol, few_images_flag
 
 ROOM = 1.15
@@ -39,12 +43,15 @@ def images_needed(width: int, protocol: Protocol, room: float | None = None) -> 
 class SampleBudget:
     """What is measured of each image.
 
-    With few images a token's coordinates give way first (8, 4, 2), then those of each cell of the image (3, 2, 1), then
-    cells, then tokens: RS depends on m far more than on r. (`rs-v1` cuts the image first, and then the tokens.)
+    With few images a token's coordinates give way first (4, 2), then those of the image, whose leading principal
+    components are then taken, and last the tokens: RS depends on m far more than on r. (`rs-v1` cuts the image first,
+    to some coordinates of its cells, and then the tokens.)
     """
 
     coordinates: np.ndarray
-    """(q,) indices of the image coordinates that make up X."""
+    """(q,) indices of the image coordinates, or components, that make up X."""
+    components: bool
+    """Whether X is principal components of the image's coordinates."""
     r: int
     """Coordinates of a token, the leading ones."""
     images_needed: int
@@ -73,7 +80,7 @@ class SampleBudget:
         q = math.prod(cells)
         needed = images_needed(m * r + q, protocol)
         flags = few_images_flag(n) + ("reduced",) * (n < needed)
-        affordable = math.inf
+        affordable, every = math.inf, q
         if n < needed:
             crossed = protocol.correction == "crossed"
             room = CROSSED_REDUCED_ROOM if crossed else ROOM
@@ -81,15 +88,29 @@ class SampleBudget:
             if not crossed:
                 while r > LEAST_R and m * r + q > affordable:
                     r = max(LEAST_R, r // 2)
-                while q > cells[0] and m * r + q > affordable:
-                    q -= cells[0]
-            if crossed or m * r + q > affordable:
-                # under 60 images a third of the budget may leave less than the two tokens that a score needs
-                while q > max(1, min(affordable / 3, affordable - 2 * r)):
+            # under 60 images a third of the budget may leave less than the two tokens that a score needs
+            least = max(1, min(affordable / 3, affordable - 2 * r))
+            if crossed:
+                while q > least:
                     q = math.ceil(q / 2)
+            else:
+                q = max(1, min(q, math.floor(max(affordable - m * r, least))))
+        if protocol.correction != "crossed":
+            return cls(np.arange(q), q < every, r, needed, flags, affordable, protocol)
         spread = np.random.default_rng(protocol.seed).permutation(cells[0])
         ranked = (spread * cells[1] + np.arange(cells[1])[:, None]).ravel()
-        return cls(np.sort(ranked[:q]), r, needed, flags, affordable, protocol)
+        return cls(np.sort(ranked[:q]), False, r, needed, flags, affordable, protocol)
+
+    def image(self, x_nPc: Tensor) -> Tensor:
+        """Return X, (n, q), of all coordinates of the images.
+
+        Principal components keep the scale of the unit-variance coordinates that they are made of.
+        """
+        x, ranks = x_nPc.flatten(1), self.protocol.ranks
+        if not self.components:
+            return image_coordinates(x[:, self.coordinates], ranks)
+        x = image_coordinates(x, ranks)
+        return x @ oriented(torch.linalg.eigh(x.T @ x / len(x)).eigenvectors.flip(1)[:, : self.q])
 
     def token_choices(self, m: int) -> list[np.ndarray]:
         """Choose among m tokens those measured together: all, or random choices that fit the budget.

@@ -14,7 +14,7 @@ from vtbench.types import Score
 from vtbench_redundancy.convergence import below_noise
 from vtbench_redundancy.estimators.covariances import Moments, blocks, half_log_det
 from vtbench_redundancy.estimators.image_groups import assign_groups, jackknife_subsets
-from vtbench_redundancy.estimators.normal_scores import normal_scores
+from vtbench_redundancy.estimators.marginals import token_coordinates
 from vtbench_redundancy.estimators.permutation_null import NoisyPixels, noisy_pixels
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, few_images_flag
 from vtbench_redundancy.scores.score_writer import ScoreWriter, rounded
@@ -76,7 +76,10 @@ def carriers(
     write = ScoreWriter(n, protocol, facts, few_images_flag(n) + (groups.flags if groups else ()))
     if groups is None:
         return _missing(write, "few_images", m, count)
-    z, x = (normal_scores(torch.as_tensor(array[groups.order], device=device)) for array in (tokens, patches))
+    z, x = (
+        token_coordinates(torch.as_tensor(array[groups.order], device=device), protocol.ranks)
+        for array in (tokens, patches)
+    )
     for name, scores in (("constant_images", x), ("constant_tokens", z)):
         if not scores.any():
             return _missing(write, name, m, count)

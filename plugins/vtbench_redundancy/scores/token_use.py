@@ -15,7 +15,7 @@ from vtbench_redundancy.convergence import below_noise
 from vtbench_redundancy.estimators.covariances import Moments, blocks, half_log_det
 from vtbench_redundancy.estimators.image_groups import Groups, assign_groups, group_means, jackknife_subsets
 from vtbench_redundancy.estimators.jackknife_bias import CorrectionSubsets
-from vtbench_redundancy.estimators.normal_scores import normal_scores
+from vtbench_redundancy.estimators.marginals import token_coordinates
 from vtbench_redundancy.estimators.permutation_null import NoisyPixels, noisy_pixels
 from vtbench_redundancy.protocol import Protocol, few_images_flag
 from vtbench_redundancy.scores.sample_budget import SampleBudget
@@ -101,8 +101,8 @@ def token_use(
     if len(budget.token_choices(m)) != 1 or (protocol.correction == "crossed" and n < budget.images_needed):
         none = write.missing("few_images")
         return TokenUse(none, none, sink)
-    z = normal_scores(torch.as_tensor(tokens[groups.order, :, : budget.r], device=device))
-    x = normal_scores(torch.as_tensor(pixels.reshape(n, -1)[:, budget.coordinates][groups.order], device=device))
+    z = token_coordinates(torch.as_tensor(tokens[groups.order, :, : budget.r], device=device), protocol.ranks)
+    x = budget.image(torch.as_tensor(pixels[groups.order], device=device))
     for name, scores in (("constant_images", x), ("constant_tokens", z)):
         if not scores.any():
             return TokenUse(write.missing(name), write.missing(name), sink)
