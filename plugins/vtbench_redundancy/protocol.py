@@ -118,7 +118,7 @@ def custom_protocol(settings: Mapping[str, Any], label: Callable[[str], str] = "
     Raises:
         VtbenchError: a setting out of range or of the wrong type.
 
-    >>> custom_protocol({"m": 16, "r": 8}).name
+    >>> custom_protocol({"m": 16, "r_x": 192}).name
     'rs-v2 m=16'
     """
     given = {name: value for name, value in settings.items() if value is not None}

@@ -29,8 +29,8 @@ def image_coordinates(x: Tensor, ranks: bool) -> Tensor:
 def token_coordinates(z_nmr: Tensor, ranks: bool) -> Tensor:
     """Return each token's coordinates, whitened: variance 1, uncorrelated within a token.
 
-    Noise of one variance on them is then a resolution that no invertible map of a token's coordinates changes. Directions
-    that do not vary become zeros.
+    Noise of one variance on them is then a resolution that no invertible map of a token's coordinates changes.
+    Directions that do not vary become zeros.
 
     Args:
         z_nmr: one row an image.

@@ -80,10 +80,8 @@ def pair_redundancy(
     >>> round(pair_redundancy(np.repeat(pixels[:, :1], 2, axis=1), patches=pixels).rs.value, 1)
     0.5
     """
-    if protocol.coordinates(2) > MOST_COORDINATES:
-        raise InputError(
-            f"r = {protocol.coordinates(2)} coordinates a token; nearest neighbours take at most {MOST_COORDINATES}"
-        )
+    if (wanted := protocol.coordinates(2)) > MOST_COORDINATES:
+        raise InputError(f"r = {wanted} coordinates a token; nearest neighbours take at most {MOST_COORDINATES}")
     seen = extract_features(tokens, images, patches, boxes, protocol, device, clusters, spectra=0)
     n, _, m, r = seen.tokens.shape
     groups = assign_groups(n, seen.clusters, protocol.groups, protocol.seed)
