@@ -89,7 +89,7 @@ class SampleBudget:
                 while r > LEAST_R and m * r + q > affordable:
                     r = max(LEAST_R, r // 2)
             # under 60 images a third of the budget may leave less than the two tokens that a score needs
-            least = max(1, min(affordable / 3, affordable - 2 * r))
+            least = max(1, min(affordable / (3 if crossed else 4), affordable - 2 * r))
             if crossed:
                 while q > least:
                     q = math.ceil(q / 2)
