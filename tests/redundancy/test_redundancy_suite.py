@@ -44,8 +44,10 @@ def close(found: Suite, wanted: Suite, *, but: tuple[str, ...] = ()) -> None:
 
 def test_it_says_what_is_there(plain: Suite) -> None:
     found = {name: score.value for name, score in plain.scores().items()}
-    assert found["rs"] == pytest.approx(3 / 9, abs=0.02)  # tokens that know nothing do not count
     floor, noise = Protocol().floor, Protocol().token_floor + 0.05**2  # of a coordinate of a token: what X lacks
+    once, twice = (np.log((1 + floor) / (floor + noise / views)) for views in (1, 2))
+    known = 1 - (3 * once + 3 * twice) / (9 * once)  # tokens that know nothing do not count
+    assert found["rs"] == pytest.approx(known, abs=0.02)
     told = 6 / 9 * np.log((1 + floor) / (floor + noise)) / np.log((1 + floor) / (floor + Protocol().token_floor))
     assert found["discarded"] == pytest.approx(1 - told, abs=0.03)
     assert found["carriers"] == pytest.approx((3 * 2 + 3) / 6, abs=0.1)

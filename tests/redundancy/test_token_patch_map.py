@@ -53,13 +53,13 @@ def test_few_draws_of_the_null_do_not_make_carriers(permutations: int) -> None:
     assert found.uncarried.value >= 0.25
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_independent_tokens_carry_nothing(seed: int) -> None:
-    found = carriers(white(400, 16, 4, 100 + seed), white(400, 16, 4, seed))
-    assert found.carriers.value is None
-    assert "low_information" in found.carriers.flags
-    assert found.uncarried.value >= 0.7
-    assert abs(found.map_mP.mean()) < 3 * found.noise / 16
+def test_independent_tokens_carry_nothing() -> None:
+    each = [carriers(white(400, 16, 4, 100 + seed), white(400, 16, 4, seed)) for seed in range(6)]
+    for found in each:
+        assert found.carriers.value is None
+        assert "low_information" in found.carriers.flags
+        assert abs(found.map_mP.mean()) < 3 * found.noise / 16
+    assert np.mean([found.uncarried.value for found in each]) >= 0.85  # 5 % of patches are carried by chance
 
 
 def test_the_map_has_its_closed_form() -> None:

@@ -77,8 +77,7 @@ class Encoder:
         chosen = by_layer("chosen/")
         tokens = {layer: axes(f"tokens/{layer}") for layer in chosen}
         cell_of = by_layer("cell_of/")
-        cells = {layer: axes(f"cells/{layer}" if f"cells/{layer}/mean" in arrays else f"tokens/{layer}")
-                 for layer in cell_of}  # fmt: skip
+        cells = {layer: axes(f"cells/{layer}") for layer in cell_of}
         return cls(tokens, chosen, axes("patches"), axes("pixels"), cell_of, cells)
 
 
@@ -98,7 +97,7 @@ class EncoderFit:
         self._protocol, self._layouts, self._axes = protocol, layouts, pixels
         self._tokens = {layer: self._basis(layout) for layer, layout in layouts.items()}
         cell_of = {layer: layout.cell_of_N for layer, layout in layouts.items()}
-        self._cell_of = {layer: cells for layer, cells in cell_of.items() if cells is not None}
+        self._cell_of = {layer: cells for layer, cells in cell_of.items() if cells is not None and protocol.held_out}
         self._cells = {layer: self._basis(layouts[layer]) for layer in self._cell_of}
         self._patches = self._basis(next(iter(layouts.values())))
         self._pixels: StreamingPCA | None = None
@@ -130,8 +129,8 @@ class EncoderFit:
         assert pixels is not None
         tokens = {layer: basis.result() for layer, basis in self._tokens.items()}
         chosen = {layer: layout.chosen_Sm for layer, layout in self._layouts.items()}
-        cell_of = {layer: layout.cell_of_N for layer, layout in self._layouts.items() if layout.cell_of_N is not None}
-        return Encoder(tokens, chosen, self._patches.result(), pixels, cell_of if self._protocol.held_out else {})
+        cells = {layer: basis.result() for layer, basis in self._cells.items()}
+        return Encoder(tokens, chosen, self._patches.result(), pixels, self._cell_of, cells)
 
     def _basis(self, layout: PatchLayout) -> StreamingPCA | SupervisedBasis:
         p = self._protocol

@@ -14,8 +14,11 @@ from vtbench_redundancy.estimators.marginals import image_coordinates
 from vtbench_redundancy.features.principal_components import oriented
 from vtbench_redundancy.protocol import Protocol, few_images_flag
 
-ROOM = 1.15
-"""Images for each dimension of its covariances that `rs-v2` needs when one group is left out."""
+ROOM = 2.0
+"""Images for each dimension of its covariances that `rs-v2` needs when one group is left out. With fewer, tokens have
+fewer coordinates, on which RS depends less than on the bias of small samples."""
+REDUCED_ROOM = 1.15
+"""With fewer than this, X and the tokens are cut down too."""
 PARTS_ROOM = 1.1
 """Enough for the parts of the images on which convergence is checked."""
 LEAST_R = 2
@@ -30,8 +33,8 @@ CROSSED_REDUCED_ROOM = 2.0
 def images_needed(width: int, protocol: Protocol, room: float | None = None) -> int:
     """Return the images needed for `room` images a dimension in the smallest set that an estimate is made on.
 
-    >>> images_needed(64 * 8 + 192, Protocol())
-    900
+    >>> images_needed(64 * 4 + 192, Protocol())
+    996
     """
     crossed = protocol.correction == "crossed"
     room = (CROSSED_ROOM if crossed else ROOM) if room is None else room
@@ -83,10 +86,10 @@ class SampleBudget:
         affordable, every = math.inf, q
         if n < needed:
             crossed = protocol.correction == "crossed"
-            room = CROSSED_REDUCED_ROOM if crossed else ROOM
+            room = CROSSED_REDUCED_ROOM if crossed else REDUCED_ROOM
             affordable = n / images_needed(1000, protocol, room) * 1000
             if not crossed:
-                while r > LEAST_R and m * r + q > affordable:
+                while r > LEAST_R and images_needed(m * r + q, protocol) > n:
                     r = max(LEAST_R, r // 2)
             # under 60 images a third of the budget may leave less than the two tokens that a score needs
             least = max(1, min(affordable / (3 if crossed else 4), affordable - 2 * r))
