@@ -1,0 +1,83 @@
+"""What `rs-v2` must say of tokens with more dimensions than it keeps, whose basis comes from other images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from redundancy_fakes import copies, white
+
+from vtbench_redundancy import redundancy_score
+
+torch.set_num_threads(1)
+N = 2000
+
+
+@pytest.fixture(scope="module")
+def wide() -> tuple[np.ndarray, np.ndarray]:
+    """Twelve noisy, overlapping tokens of eight patches, in 32 dimensions."""
+    pixels, generator = white(N, 8, 8, 4), np.random.default_rng(5)
+    tokens = pixels.reshape(N, -1) @ generator.standard_normal((64, 96)) / 8
+    tokens = (tokens + 0.5 * generator.standard_normal((N, 96))).reshape(N, 12, 8)
+    return tokens @ np.linalg.qr(generator.standard_normal((32, 8)))[0].T, pixels
+
+
+def test_invertible_maps_and_scaled_axes_change_nothing(wide) -> None:
+    tokens, pixels = wide
+    generator, known = np.random.default_rng(0), redundancy_score(tokens, patches=pixels).rs.value
+    tokens = tokens + 0.01 * generator.standard_normal(tokens.shape)  # else the map of the other 24 is rounding
+    known = redundancy_score(tokens, patches=pixels).rs.value
+    for change in (generator.standard_normal((32, 32)), np.diag(np.exp(generator.standard_normal(32)))):
+        assert redundancy_score(tokens @ change, patches=pixels).rs.value == pytest.approx(known, abs=0.002)
+
+
+@pytest.mark.parametrize("width", [8, 160])
+@pytest.mark.parametrize("seed", range(3))
+def test_tokens_that_know_nothing(seed: int, width: int) -> None:
+    """As the basis is not fitted on the images that are scored, it finds no information where there is none."""
+    found = redundancy_score(white(N, 16, width, 1000 + seed), patches=white(N, 8, 8, seed)).rs
+    assert (found.value, "low_information" in found.flags) == (None, True)
+
+
+@pytest.mark.parametrize("side", [8, 16, 24])
+def test_lossless_tokens_discard_nothing(side: int) -> None:
+    """All pixels of images of two flat colours with an edge somewhere, which are far from Gaussian."""
+    generator, pixels = np.random.default_rng(0), 48
+    y, x = np.mgrid[0:pixels, 0:pixels] / pixels - 0.5
+    angle, offset = generator.uniform(0, np.pi, N), generator.uniform(-0.5, 0.5, N)
+    inside = np.cos(angle)[:, None, None] * x + np.sin(angle)[:, None, None] * y > offset[:, None, None]
+    first, second = generator.uniform(0, 255, (2, N, 1, 1, 3))
+    images = np.where(inside[..., None], first, second) + generator.normal(0, 20, (N, 6, 6, 3)).repeat(8, 1).repeat(
+        8, 2
+    )
+    size = pixels // side
+    tokens = images.reshape(N, side, size, side, size, 3).transpose(0, 1, 3, 2, 4, 5).reshape(N, side**2, -1)
+    found = redundancy_score(tokens.astype(np.float32), images.astype(np.float32))
+    assert found.rs.detail["d"] > found.rs.detail["r"]
+    assert found.discarded.value == pytest.approx(0, abs=0.01)
+
+
+def test_copies_leave_what_16_tokens_carry() -> None:
+    """Of all tokens twice, 16 random ones carry less than of all once only by the copies that are drawn."""
+    pixels = white(N, 64, 3, 1)
+    tokens = pixels @ np.linalg.qr(np.random.default_rng(2).standard_normal((12, 3)))[0].T.astype(np.float32)
+    once = redundancy_score(tokens[:, :32], patches=pixels)
+    twice = redundancy_score(copies(tokens[:, :32], 2), patches=pixels)
+    assert once.n_eff_16.value == pytest.approx(16, abs=0.3)
+    assert twice.rs.value == pytest.approx(0.5, abs=0.01)
+    assert twice.n_eff_16.value > 14  # of 16 of 64, 3.8 pairs are expected at most
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_a_dose_of_noisy_copies_has_its_closed_form(times: int) -> None:
+    """Every token `times` over, each copy with noise of its own."""
+    pixels, spread = white(N, 8, 3, 3), 0.3
+    tokens = copies(pixels, times) + spread * white(N, 8 * times, 3, 7)
+    code = np.linalg.qr(np.random.default_rng(4).standard_normal((24, 3)))[0].T
+    found = redundancy_score(tokens @ code, patches=pixels).rs.value
+    noise = spread**2 + 1e-3 * (1 + spread**2)
+
+    def nats(views: int) -> float:
+        return float(np.log(1.01 / (1.01 - 1 / (1 + noise / views))))
+
+    assert found == pytest.approx(1 - nats(times) / (times * nats(1)), abs=0.01)
