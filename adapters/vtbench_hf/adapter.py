@@ -87,8 +87,8 @@ class HFAdapter:
         self.choice_tokenizer = ChoiceTokenizer(self.tokenizer)
         self._known_boxes: dict[tuple[tuple[int, int], str], np.ndarray | None] = {}
         can_see = self.has_visual_tokens()
-        capabilities: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")
-        self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:2]) | {"context"}
+        capabilities: tuple[Capability, ...] = ("generate", "rank", "context", "visual_tokens")
+        self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:3])
         if self.takes_several_images():
             self.capabilities |= {"images"}
         self.traits = Traits(
@@ -239,7 +239,7 @@ class HFAdapter:
     # What a family overrides: the prompt.
 
     def takes_several_images(self) -> bool:
-        """Return whether a prompt may have several images: by default, whether each gets a placeholder where it stands."""
+        """Return whether a prompt may have several images: by default, if each has a placeholder where it stands."""
         if self.model.config.model_type in ONE_IMAGE:
             return False
         return takes_several_images(self.processor, self.loaded.chat_template_args)
@@ -254,9 +254,9 @@ class HFAdapter:
         texts = [self.prompt_text(sample) for sample in samples]
         options = {} if adds_special_tokens(self.tokenizer, texts[0]) else {"add_special_tokens": False}
         images = [prompt_images(sample) for sample in samples]
-        if not any(images):
-            images = None
-        return self.processor(images=images, text=texts, padding=True, return_tensors="pt", **options)
+        return self.processor(
+            images=images if any(images) else None, text=texts, padding=True, return_tensors="pt", **options
+        )
 
     def preferred_image_size(self) -> int | None:
         """Return the side in pixels of the images that tasks should draw; None: no preference."""
@@ -321,9 +321,7 @@ class HFAdapter:
         """Return the module names of `vision`, `connector` and `text`; empty where the model cannot be trained."""
         return {}
 
-    def generate_tokens(
-        self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None
-    ) -> list[list[int]]:
+    def generate_tokens(self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
         """Return the token ids of the answers, a list for each row, without the id that ends an answer.
 
         They are greedy unless a `decoding` chooses the tokens and ends the rows.
@@ -342,10 +340,11 @@ class HFAdapter:
         decoding = Decoding.of(settings, samples, self.tokenizer)
         # A family's `generate_tokens` need not know of decoding.
         rows = self.generate_tokens(inputs, max_new_tokens, *(() if decoding is None else (decoding,)))
-        counts = zip(samples, rows, self._prompt_lengths(inputs), self.visual_token_counts(inputs), strict=True)
+        lengths, visual_counts = self._prompt_lengths(inputs), self.visual_token_counts(inputs)
         outputs = []
-        for sample, row, length, visual in counts:
-            prompt = self.rendered_prompt(sample)
+        for sample, row, length, visual, prompt in zip(
+            samples, rows, lengths, visual_counts, self._rendered_prompts(samples), strict=True
+        ):
             opening = opening_of_answer(sample, prompt)
             answer = read_answer(self.tokenizer, row, max_new_tokens, settings.until, opening)
             outputs.append(
@@ -371,17 +370,20 @@ class HFAdapter:
         ]
         longest = [n + max(map(len, row), default=0) - 1 for n, row in zip(lengths, choices, strict=True)]
         check_prompt_lengths(samples, longest, self.context_length)
-        scored = zip(samples, self.score_choices(inputs, choices), choices, lengths, visual_counts, strict=True)
+        scores, prompts = self.score_choices(inputs, choices), self._rendered_prompts(samples)
         return [
             Output(
-                logprobs=tuple(scores),
+                logprobs=tuple(values),
                 logprob_tokens=tuple(map(len, row)),
                 tokens_in=n,
                 visual_tokens_in=visual,
-                rendered_prompt=self.rendered_prompt(sample),
+                rendered_prompt=prompt,
             )
-            for sample, scores, row, n, visual in scored
+            for values, row, n, visual, prompt in zip(scores, choices, lengths, visual_counts, prompts, strict=True)
         ]
+
+    def _rendered_prompts(self, samples: Sequence[Sample]) -> list[str]:
+        return self.cache.get_or_compute("rendered", lambda: [self.rendered_prompt(sample) for sample in samples])
 
     def _layer_tokens(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor:
         """Return the visual tokens at a layer, (samples, N, d)."""

@@ -48,15 +48,11 @@ class ChatRenderer:
                 f"{self._advice(sample, template_args)}"
             ) from error
         if (sample.system or sample.examples) and (lost := self._left_out(sample, text)):
-            raise SampleError(
-                f"{sample.id}: the chat template leaves out {lost}{self._advice(sample, template_args)}"
-            )
+            raise SampleError(f"{sample.id}: the chat template leaves out {lost}{self._advice(sample, template_args)}")
         return text
 
     def _apply(self, messages: Sequence[Message], template_args: Mapping[str, Any]) -> str:
-        chat = [
-            {"role": m.role, "content": self._content(m, self._parts_of(m.role, template_args))} for m in messages
-        ]
+        chat = [{"role": m.role, "content": self._content(m, self._parts_of(m.role, template_args))} for m in messages]
         return self._template(chat, template_args)
 
     def _template(self, chat: Sequence[Mapping[str, Any]], template_args: Mapping[str, Any]) -> str:
@@ -82,7 +78,9 @@ class ChatRenderer:
             else:
                 users = self._parts_of("user", template_args)
                 forms = (users, not users)
-                self._takes_parts[key] = next((f for f in forms if self._is_written(role, f, users, template_args)), users)
+                self._takes_parts[key] = next(
+                    (f for f in forms if self._is_written(role, f, users, template_args)), users
+                )
         return self._takes_parts[key]
 
     def _is_written(self, role: Role, parts: bool, users: bool, template_args: Mapping[str, Any]) -> bool:

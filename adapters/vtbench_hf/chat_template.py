@@ -69,7 +69,9 @@ def template_digest(processor: Any) -> str | None:
     return hashlib.sha256(str(template).encode()).hexdigest()[:16] if template else None
 
 
-_HOSTS = frozenset({"messages", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "tools"})
+_HOSTS = frozenset(
+    {"messages", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "tools"}
+)
 """Variables of a template that vtbench or transformers set."""
 _SWITCHES = ("enable_thinking", "thinking")
 """Variables with which templates turn reasoning on and off."""
@@ -86,12 +88,16 @@ def check_template_args(processor: Any, template_args: Mapping[str, Any], adapte
         return
     template = getattr(processor, "chat_template", None)
     if not template:
-        raise AdapterError(f"model {adapter!r}: --chat-template-args: the checkpoint has no chat template; leave it out")
+        raise AdapterError(
+            f"model {adapter!r}: --chat-template-args: the checkpoint has no chat template; leave it out"
+        )
     known = sorted(_variables(str(template)) - _HOSTS - set(processor.tokenizer.special_tokens_map))
     for name in template_args:
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
-            raise AdapterError(f"model {adapter!r}: --chat-template-args {name}: the chat template has no such variable; {has}")
+            raise AdapterError(
+                f"model {adapter!r}: --chat-template-args {name}: the chat template has no such variable; {has}"
+            )
 
 
 def reasons(processor: Any, template_args: Mapping[str, Any]) -> bool:

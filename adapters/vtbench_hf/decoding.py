@@ -83,6 +83,7 @@ class DrawnTokens:
         self._decoding = decoding
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the scores, -inf but at the chosen tokens."""
         token_B1 = self._decoding.choose(scores)[:, None]
         return torch.full_like(scores, float("-inf")).scatter(1, token_B1, 0.0)
 
@@ -93,6 +94,7 @@ class StopTexts(StoppingCriteria):
     def __init__(self, decoding: Decoding) -> None:
         self._decoding, self._steps = decoding, 0
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:  # type: ignore[override]
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        """Return which rows have ended, (B,) bool."""
         self._steps += 1
         return self._decoding.ended(input_ids[:, -self._steps :])

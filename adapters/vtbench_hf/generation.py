@@ -58,9 +58,7 @@ def until_stop(tokens: Sequence[int], stop: Sequence[int]) -> list[int]:
     return list(tokens[:end])
 
 
-def generate(
-    model: Any, inputs: Mapping[str, Any], max_new_tokens: int, decoding: Decoding | None = None
-) -> Generated:
+def generate(model: Any, inputs: Mapping[str, Any], max_new_tokens: int, decoding: Decoding | None = None) -> Generated:
     """Decode, greedily unless a `decoding` says otherwise."""
     recorder = _LogprobRecorder()
     sequences = _run(model, inputs, max_new_tokens, recorder, decoding)

@@ -130,9 +130,7 @@ class MergedAdapter(HFAdapter):
             )
         return embeds_BPD.masked_scatter(placeholder_BP[..., None], rows.to(embeds_BPD.dtype))
 
-    def generate_tokens(
-        self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None
-    ) -> list[list[int]]:
+    def generate_tokens(self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
         """Return the token ids of the answers; the prefill's and the decoding's seconds go to the cache."""
         prefix, prefill_seconds = self._prefix(inputs)
         start = device_time(self.model.device)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from vtbench.errors import SampleError
-from vtbench.types import Message, Sample
+from vtbench.types import Sample
 from vtbench_hf.chat_rendering import ChatRenderer
 
 if TYPE_CHECKING:

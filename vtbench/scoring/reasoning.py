@@ -67,11 +67,11 @@ def was_cut(text: str | None, finish_reason: str | None) -> bool:
 
 
 def opened_reasoning(prompt: str) -> str:
-    """Return the tag with which the end of a prompt opens a block of reasoning; empty where it leaves none open.
+    r"""Return the tag with which the end of a prompt opens a block of reasoning; empty where it leaves none open.
 
     A chat template may write the tag into the prompt; an answer that was cut has then neither beginning nor end.
 
-    >>> opened_reasoning("<|im_start|>assistant\\n<think>\\n"), opened_reasoning("<think>\\n\\n</think>\\n\\n")
+    >>> opened_reasoning("<|im_start|>assistant\n<think>\n"), opened_reasoning("<think>\n\n</think>\n\n")
     ('<think>', '')
     """
     end = max((found.end() for found in _CLOSING.finditer(prompt)), default=0)
