@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench import report
+from vtbench.adapter import traits_of
 from vtbench.config import RunConfig, checked
 from vtbench.console.progress import Listener
 from vtbench.console.terminal import warn
@@ -64,6 +65,7 @@ def run(
     plan = RunPlan.resolve(config, registry)
     pool = executor.start(RunWork(config, registry, plan), listener.note)
     try:
+        plan = plan.for_model(traits_of(pool.model))
         selection = plan.select_metrics(pool.model)
         facts = run_facts(
             config, plan.tasks, plan.locations, selection.metrics, selection.left_out, pool.model, registry.plugins()
@@ -79,6 +81,11 @@ def run(
                 )
             if writer.run.get("finished") and any(done < samples for samples, done in counts.values()):
                 writer.update(finished=None)  # until there are scores of all samples again
+            generation = plan.generation
+            if generation.repeats > 1 and generation.greedy:
+                listener.note(
+                    f"--gen repeats={generation.repeats} at temperature 0: the answers to a question will be the same"
+                )
             size = AutoBatchSize(None if config.batch_size == "auto" else config.batch_size)
             try:
                 for task in plan.tasks:

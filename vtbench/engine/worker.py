@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
 from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
@@ -36,11 +36,12 @@ class Worker:
     """
 
     def __init__(self, plan: RunPlan) -> None:
-        self._tasks = {task.name: task for task in plan.tasks}
-        self._preview_maker = plan.preview_maker
         self._model = f"model {plan.config.model!r}"
         self._adapter = plan.create_adapter()
         try:
+            plan = plan.for_model(traits_of(self._adapter))
+            self._tasks = {task.name: task for task in plan.tasks}
+            self._preview_maker = plan.preview_maker
             self._metrics = plan.select_metrics(self._adapter).metrics
         except BaseException:
             self.close()
