@@ -73,11 +73,6 @@ def without_context(samples: Sequence[Sample]) -> Sequence[Sample]:
     return [replace(sample, system="", examples=()) for sample in samples]
 
 
-def ranked_texts(sample: Sample) -> tuple[str, ...]:
-    """Return the texts that stand for a sample's choices in a ranking."""
-    return sample.ranked_as or sample.choices
-
-
 def takes_several_images(processor: Any, template_args: Mapping[str, Any] | None = None) -> bool:
     """Return whether prompts may have several images: each has a placeholder of its own, where it stands."""
     token = placeholder(processor)
