@@ -35,7 +35,6 @@ from vtbench_hf.prompts import (
     placeholder,
     prompt_images,
     prompt_text,
-    ranked_texts,
     takes_several_images,
     without_context,
 )
@@ -254,9 +253,8 @@ class HFAdapter:
         texts = [self.prompt_text(sample) for sample in samples]
         options = {} if adds_special_tokens(self.tokenizer, texts[0]) else {"add_special_tokens": False}
         images = [prompt_images(sample) for sample in samples]
-        return self.processor(
-            images=images if any(images) else None, text=texts, padding=True, return_tensors="pt", **options
-        )
+        shown = images if any(images) else None
+        return self.processor(images=shown, text=texts, padding=True, return_tensors="pt", **options)
 
     def preferred_image_size(self) -> int | None:
         """Return the side in pixels of the images that tasks should draw; None: no preference."""
@@ -365,7 +363,7 @@ class HFAdapter:
         rows = zip(inputs["input_ids"], inputs["attention_mask"].bool(), strict=True)
         tails = [row[mask][-8:].tolist() for row, mask in rows]
         choices = [
-            [self.choice_tokenizer(tail, choice) for choice in ranked_texts(sample)]
+            [self.choice_tokenizer(tail, choice) for choice in sample.choices]
             for tail, sample in zip(tails, samples, strict=True)
         ]
         longest = [n + max(map(len, row), default=0) - 1 for n, row in zip(lengths, choices, strict=True)]
