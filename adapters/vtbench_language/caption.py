@@ -1,8 +1,9 @@
 """A scene told in sentences: what somebody who sees all of it might say to somebody who sees nothing.
 
-A caption holds every fact that the built-in tasks ask for, to the size, the place of the centre in tenths of a percent,
-and which of two objects covers the other. It says no more of a relation than a look at the image does: which of two
-objects is further left follows from their places. It has nothing of the grammar in which scene graphs are answered.
+A caption holds every fact that the built-in tasks ask for: each object's size, colour, texture, shape, and place in
+tenths of a percent of the image's side, the background, and which of two objects covers the other. It says no more of a
+relation than a look at the image does: which of two objects is further left follows from their places. It has nothing
+of the grammar in which scene graphs are answered.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def _object(thing: SceneObject) -> str:
     place = "middle" if (row, column) == ("middle", "centre") else f"{row} {column}"
     looks = f"{thing.size} {thing.colour} {thing.texture} {thing.shape}"
     return (
-        f"In the {place} there is {_article(looks)} {looks}, with its centre at {_percent(x)} of the width from the"
-        f" left edge and {_percent(y)} of the height from the top edge."
+        f"In the {place} there is {_article(looks)} {looks}, its centre {_percent(x)} from the left and"
+        f" {_percent(y)} from the top."
     )
 
 

@@ -116,7 +116,11 @@ def load(adapter: str, arguments: LoadArguments, gguf_file: str | None = None) -
             weights = weights.parent
             check_weights(weights)
         model = load_model(
-            transformers.AutoModelForCausalLM, source.name, options | _unpacked(source), dtype, arguments.attn_implementation
+            transformers.AutoModelForCausalLM,
+            source.name,
+            options | _unpacked(source),
+            dtype,
+            arguments.attn_implementation,
         )
     make_greedy(model.generation_config, processor.tokenizer)
     with out_of_memory_as(AdapterError, f"{source.name} does not fit into the memory of {device}; try dtype=bfloat16"):
