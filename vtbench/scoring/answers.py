@@ -33,7 +33,7 @@ def true_choices(item: Sample | Record) -> tuple[str, ...]:
         return (item.target,)
     found = set()
     for role, answer in (("target", item.target), *(("reference", reference) for reference in item.references)):
-        choice = answer if answer in item.choices else parse_answer(answer, item.choices, bool(item.scene_hash))
+        choice = answer if answer in item.choices else _parse(answer, item)
         if choice is None:
             raise SampleError(f"{item.id}: the {role} {answer!r} is none of the choices {list(item.choices)}.")
         found.add(choice)
@@ -74,10 +74,15 @@ def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
 def given_choice(text: str | None, item: Sample | Record) -> str | None:
     """Return the choice that a text gives, by its words or by the letter that the prompt gave it; None if unparsed."""
     if not item.labels:
-        return parse_answer(text, item.choices, bool(item.scene_hash))
+        return _parse(text, item)
     lines = {f"{label}. {choice}": choice for label, choice in sorted(zip(item.labels, item.choices, strict=True))}
-    line = parse_answer(text, tuple(lines), bool(item.scene_hash))
+    synonyms = {line: item.synonyms[choice] for line, choice in lines.items() if choice in item.synonyms}
+    line = parse_answer(text, tuple(lines), bool(item.scene_hash), synonyms)
     return None if line is None else lines[line]
+
+
+def _parse(text: str | None, item: Sample | Record) -> str | None:
+    return parse_answer(text, item.choices, bool(item.scene_hash), item.synonyms)
 
 
 def unusable_shares(records: Sequence[Record]) -> dict[str, float]:

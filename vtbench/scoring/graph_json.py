@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vtbench.errors import TaskError
-from vtbench.scoring.graph_line import Items, read_line
+from vtbench.scoring.graph_line import Items, read_dressed, read_line
 from vtbench.scoring.graph_parts import Described, Placed, described, graph_of, place_word
 from vtbench.scoring.loose_json import documents
 from vtbench.scoring.normalise import normalise
@@ -92,7 +92,7 @@ def _objects(values: Any) -> Items:
         if isinstance(value, dict):
             found.append(_object(value, position))
         elif isinstance(value, str):
-            found += read_line(value)
+            found += read_dressed(value)
         else:
             found.append(None)
     return found
@@ -117,7 +117,7 @@ def _relations(values: Any) -> Items:
     found: Items = []
     for value in values if isinstance(values, list) else [values]:
         if isinstance(value, str):
-            found += read_line(value)
+            found += read_dressed(value)
             continue
         if isinstance(value, dict):
             value = [_get(value, name) for name in ("subject", "relation", "object")]

@@ -98,9 +98,8 @@ def _part(part: str) -> Items:
         return []
     if item := _dressed_item(part):
         return [item]
-    if remark := _BRACKETED.search(part, 1):
-        if item := _dressed_item(part[: remark.start()]):
-            return [item, None]
+    if (remark := _BRACKETED.search(part, 1)) and (item := _dressed_item(part[: remark.start()])):
+        return [item, None]
     if not _PART.search(part):
         return [None]
     return [_dressed_item(piece.strip()) for piece in _PART.split(part) if piece.strip()]

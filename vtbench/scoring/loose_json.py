@@ -53,11 +53,11 @@ class _Open:
 
 
 def documents(text: str) -> Iterator[tuple[Any, bool]]:
-    """Yield each outermost list or object of a text, and whether it is whole.
+    r"""Yield each outermost list or object of a text, and whether it is whole.
 
     Of a document that ends too early, entries of lists that are not whole are left out.
 
-    >>> list(documents("Sure: {'answer': 'red',} [1, {\\"a\\": 2}, {\\"b\\""))
+    >>> list(documents('Sure: {"answer": "red",} [1, {"a": 2}, {"b"'))
     [({'answer': 'red'}, True), ([1, {'a': 2}], False)]
     """
     at = 0
