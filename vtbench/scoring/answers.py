@@ -12,6 +12,7 @@ from functools import lru_cache
 from vtbench.errors import SampleError
 from vtbench.scoring.choices import parse_answer
 from vtbench.scoring.normalise import plain
+from vtbench.scoring.open_answers import open_answer
 from vtbench.scoring.reasoning import final_answer, was_cut
 from vtbench.types import AnswerType, Record, Sample
 
@@ -48,7 +49,11 @@ def right_answers(item: Sample | Record) -> frozenset[str]:
     """
     if item.choices:
         return frozenset(true_choices(item))
-    return _plain_answers((item.target, *item.references))
+    found = _plain_answers((item.target, *item.references))
+    for answer, words in item.synonyms.items():
+        alike = _plain_answers((answer, *words))
+        found = found | alike if found & alike else found
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -60,15 +65,18 @@ def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
     """Return the answer parsed from a text, and whether it is right: it fits the target or one of the references.
 
     With choices, the answer is one of them or None (unparsed, which is wrong). Without choices, it is the text as
-    `plain` folds it, which must equal a right answer in the same form; only an empty text is unparsed. Reasoning before
-    the answer is left out, and reasoning without an end is no answer.
+    `plain` folds it, or the answer that it states, which must equal a right answer in the same form; a text that is
+    empty, refuses or contradicts itself is unparsed. Reasoning before the answer is left out, and reasoning without an
+    end is no answer.
 
     Raises:
         SampleError: the target, or a reference, is none of the choices.
     """
     right = right_answers(sample)
-    answer = given_choice(text, sample) if sample.choices else plain(final_answer(text) or "") or None
-    return answer, answer in right
+    if sample.choices:
+        answer = given_choice(text, sample)
+        return answer, answer in right
+    return open_answer(final_answer(text) or "", right)
 
 
 def given_choice(text: str | None, item: Sample | Record) -> str | None:
