@@ -164,6 +164,7 @@ def to_records(
                 "answer_type",
                 "choices",
                 "labels",
+                "synonyms",
                 "kind",
                 "cluster",
                 "repeat",

@@ -29,9 +29,9 @@ MOST_SENTENCES = 200
 _BINDING = frozenset("+-±#^&@~√")
 """Symbols that make another answer of the word or number that they touch."""
 _BEFORE_NEGATED = ARTICLES | {"to", "on", "of"}
-_SENTENCE_END = re.compile(r"[.!]+(?=\s)|\n")
+_SENTENCE_END = re.compile(r"[.!](?=\s)|\n")
 _RETRACTS = re.compile(
-    r"(?:^|[.!?\n])\W*(?:wait|actually|correction|alternatively|or|however|but|no|not|instead|rather|sorry|hmm)\b",
+    r"(?:^|[.!?\n])\W{0,20}(?:wait|actually|correction|alternatively|or|however|but|no|not|instead|rather|sorry|hmm)\b",
     re.IGNORECASE,
 )
 _REPEATS = re.compile(r"\W*(?:it|this|that)(?:['’]s|\s+is)\s+", re.IGNORECASE)
@@ -133,7 +133,7 @@ class _Choices:
         }
 
     def _first_word(self, text: str) -> str | None:
-        """Return the answer of `Yes, there is no dog`; None for `Yes. No.`"""
+        """Return the answer of `Yes, there is no dog`; None if another follows, as in `Yes. No.`."""
         words = "|".join(sorted(map(re.escape, self.yes_no), key=len, reverse=True))
         match = re.match(rf"\W*({words})(?:\W*[,.;:!\n–—，。、！]|\s+-\s)", text, re.IGNORECASE)
         if not match:
@@ -145,7 +145,7 @@ class _Choices:
         return None if re.search(other, rest) else self.forms.get(first)
 
     def _first_sentence(self, text: str) -> str | None:
-        """Return the choice that the first sentence or line is: `Red. The square is blue.`; None for `Red. Blue.`"""
+        """Return the choice that the first sentence or line is, `Red. The square is blue.`; None if it changes."""
         head, *rest = (part for part in _SENTENCE_END.split(text.strip(), maxsplit=MOST_SENTENCES) if part.strip())
         first = self.forms.get(said := self.fold(head))
         if first is None or (said.isdigit() and not re.match(r"\W*\w+\W*\n", text)):  # the `1.` of a list

@@ -92,7 +92,7 @@ def _objects(values: Any) -> Items:
         if isinstance(value, dict):
             found.append(_object(value, position))
         elif isinstance(value, str):
-            found += read_dressed(value)
+            found += read_dressed(value) or [None]
         else:
             found.append(None)
     return found
@@ -117,7 +117,7 @@ def _relations(values: Any) -> Items:
     found: Items = []
     for value in values if isinstance(values, list) else [values]:
         if isinstance(value, str):
-            found += read_dressed(value)
+            found += read_dressed(value) or [None]
             continue
         if isinstance(value, dict):
             value = [_get(value, name) for name in ("subject", "relation", "object")]

@@ -14,7 +14,7 @@ from vtbench.scoring.normalise import plain
 from vtbench.scoring.refusals import is_refusal
 from vtbench.scoring.statements import LONGEST_STATED, MOST_STATED, as_text, json_answers
 
-_START = r"(?:^|[.!?;,:)\n]|\*\*|\b(?:so|thus|therefore|hence))[ \t#>*_\"'(-]*"
+_START = r"(?:^|[.!?;,:)\n]|\*\*|\b(?:so|thus|therefore|hence))[ \t#>*_\"'(-]{0,20}"
 _LEAD = (
     r"(?:(?:so|thus|therefore|hence|finally|then|now|overall|and|ok|okay|in\s+(?:conclusion|summary|short))[,:]?\s+){0,2}"
     r"(?:i\s+(?:think|believe)\s+(?:that\s+)?)?(?:(?:the|my|our)\s+)?"
@@ -23,8 +23,9 @@ _LEAD = (
 _CUE = re.compile(
     _START + _LEAD + r"answer(?:\s+to\s+(?:the|this|your)\s+question)?[\"'*_\])]*\s*"
     r"(?:\b(?:is|would\s+be|should\s+be|must\s+be)\b|[:=：]|->|→)[*_:\s]*"
-    r"|^[ \t#>*_]*(?:(?P<heading>final\s+)?answer|antwort|réponse|respuesta|risposta|resposta|ответ|答案|回答|答え|정답)"
-    r"[ \t*_]*(?:[:：是]|\n)[*_\s]*"
+    r"|^[ \t#>*_]{0,20}"
+    r"(?:(?P<heading>final\s+)?answer|antwort"
+    r"|réponse|respuesta|risposta|resposta|ответ|答案|回答|答え|정답)[ \t*_]*(?:[:：是]|\n)[*_\s]*"
     r"|^####[ \t]+",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -42,9 +43,9 @@ _DOUBTS = re.compile(
 )
 _DENIED = re.compile(r"\W*(?:not|never|neither|unknown|unclear)\b", re.IGNORECASE)
 _RETRACTED = re.compile(
-    r"(?:^|[.!?;,(\n—–-])\W*(?:wait|actually|correction|alternatively|or|however|but|no|not|instead|scratch|rather|sorry"
+    r"(?:^|[.!?;,(\n—–-])\W{0,20}(?:wait|actually|correction|alternatively|or|however|but|no|not|instead|scratch|rather|sorry"
     r"|hmm|although|though|unless|maybe|perhaps|possibly|if)\b(?!\s+other\b)"
-    r"|(?:^|[.!?\n])\W*(?:it|this|that)(?:['’]s|\s+is)\s+(?:[^\s.!?]+\s+){0,2}[^\s.!?]+(?:[.!?\n]|$)"
+    r"|(?:^|[.!?\n])\W{0,20}(?:it|this|that)(?:['’]s|\s+is)\s+(?:[^\s.!?]+\s+){0,2}[^\s.!?]+(?:[.!?\n]|$)"
     r"|\b(?:incorrect|wrong|mistaken|mistake|misread|unsure|not\s+(?:sure|certain)|could\s+be|might\s+be|may\s+be)\b",
     re.IGNORECASE,
 )
@@ -120,7 +121,7 @@ def _tail(tail: str) -> Iterator[list[str]]:
 
 
 def _boxed(text: str) -> Iterator[str]:
-    """Yield the contents of each `\\boxed{...}`, with braces in it, that is neither doubted nor taken back."""
+    r"""Yield the contents of each `\boxed{...}`, with braces in it, that is neither doubted nor taken back."""
     for match in list(_BOXED.finditer(text))[-MOST_STATED:]:
         depth = 1
         for end in range(match.end(), min(match.end() + LONGEST_STATED, len(text))):

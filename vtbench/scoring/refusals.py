@@ -27,7 +27,7 @@ _ASKS_FOR_IMAGE = re.compile(
 )
 _REFUSAL = re.compile(
     r"\W*(?:i['’]?m\s+(?:very\s+)?sorry|i\s+am\s+sorry|sorry\b|i\s+apologi[sz]e|unfortunately|as\s+an\s+ai\b"
-    r"|i\s+(?:cannot|can['’]?t|do\s+not|don['’]?t|am\s+(?:unable|not\s+(?:able|sure)))\b|i['’]?m\s+(?:unable|not\s+(?:able|sure))"
+    r"|i\s+(?:cannot|can['’]?t|(?:do\s+not|don['’]?t)\s+(?:see|have|know)|am\s+(?:unable|not\s+(?:able|sure)))\b|i['’]?m\s+(?:unable|not\s+(?:able|sure))"
     r"|(?:it|that)(?:['’]s|\s+is)\s+(?:not\s+possible|impossible)|(?:there\s+is\s+)?no\s+image\b"
     r"|the\s+(?:image|picture|photo)\s+(?:does\s+not|doesn['’]t)\s)",
     re.IGNORECASE,

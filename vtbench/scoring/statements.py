@@ -44,7 +44,7 @@ def stated_answers(text: str) -> list[str]:
 
 
 def json_answers(text: str) -> list[str]:
-    """Return what the JSON objects of a text have under their answer's key, as texts; objects that are cut have none."""
+    """Return what the JSON objects of a text have under their answer's key; objects that are cut have none."""
     if "{" not in text:
         return []
     return [answer for document, whole in documents(text) if whole for answer in _answers(document)]
