@@ -97,13 +97,17 @@ def test_every_type_of_answer_has_at_least_forty_styles(file: str, question: str
     assert len({form["text"] for asked, form in forms(file) if question in asked}) >= 40
 
 
-
 @given(st.sampled_from(OPEN), st.sampled_from(["7 apples", "London", "0", "-3 cm"]))
 def test_no_form_of_another_answer_makes_a_wrong_answer_right(pair: tuple[Form, Form], target: str) -> None:
     assert not exact_match(pair[1]["text"], Sample("t/0", 0, (), "", target))[1]
 
 
-DENIALS = ["It is not true that {}", "I do not think that {}", "If I had to guess wrongly: {}", "{} Wait, that is wrong."]
+DENIALS = [
+    "It is not true that {}",
+    "I do not think that {}",
+    "If I had to guess wrongly: {}",
+    "{} Wait, that is wrong.",
+]
 DENIALS += ["{} Actually, I am not sure.", "{}\n\nHmm, no.", "{} Or maybe another.", "{} But it could be another."]
 
 

@@ -111,7 +111,9 @@ def _close(stack: list[_Open], kind: type) -> bool:
 def _value(match: re.Match[str]) -> Any:
     """Return a string without its escapes, a whole number, True, False or None; any other token as it is written."""
     if match.lastgroup in ("double", "single"):
-        return _ESCAPE.sub(_unescape, match[match.lastgroup])
+        text = _ESCAPE.sub(_unescape, match[match.lastgroup])
+        # An emoji is two escapes; one of them alone is no character, and no file would take it.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if "\\u" in match.group() else text
     token = match.group()
     if token.isdecimal() and len(token) < 19 and str(int(token)) == token:
         return int(token)

@@ -139,7 +139,8 @@ def _from_json(text: str) -> Sequence[str]:
     if not (answers := json_answers(text)) and "{" in text:
         found = [document for document, whole in documents(text) if whole]
         single = found[0] if len(found) == 1 and isinstance(found[0], dict) and len(found[0]) == 1 else {}
-        answers = [as_text(value) for value in single.values() if isinstance(value, str | int)]
+        named = single.items() if not _DOUBTS.search(" ".join(single).replace("_", " ")) else ()
+        answers = [as_text(value) for _, value in named if isinstance(value, str | int)]
         around = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
         if not (around.startswith("{") and around.endswith("}")):
             return ()
