@@ -58,8 +58,8 @@ def start(settings: LmmsArguments, model_args: Mapping[str, Any]) -> LmmsAdapter
 class LmmsAdapter:
     """A model of lmms-eval. It only generates: lmms-eval gives no sums of log-probabilities and no visual tokens.
 
-    A model of its `chat` classes is sent a chat with images where they stand. One of its `simple` classes takes one text
-    and a list of images, so it reads nothing before the question.
+    A model of its `chat` classes is sent a chat with images where they stand. One of its `simple` classes takes one
+    text and a list of images, so it reads nothing before the question.
     """
 
     layers: tuple[str, ...] = ()
@@ -90,9 +90,7 @@ class LmmsAdapter:
             OutOfMemory: the batch does not fit into memory.
         """
         if any(sample.system or sample.examples for sample in samples) and "context" not in self.capabilities:
-            raise SampleError(
-                f"lmms-eval's {self._model!r} is a `simple` model, which reads nothing before the question"
-            )
+            raise SampleError(f"lmms-eval's {self._model!r} is a `simple` model: it reads nothing before the question")
         settings = self._generation
         requests = [self._request(sample) for sample in samples]
         fields = {"max_new_tokens": max_new_tokens, "temperature": settings.temperature, "top_p": settings.top_p}

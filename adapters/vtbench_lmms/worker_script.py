@@ -94,7 +94,7 @@ class Model:
                 sys.modules["torch"].manual_seed(sample["seed"])
         self._count += len(docs)
         self.lm.task_dict[TASK] = {SPLIT: docs}
-        settings = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0, "num_beams": 1}
+        settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0, "num_beams": 1}
         settings["temperature"] = temperature or 0
         settings.update({"top_p": top_p} if top_p < 1 else {}, **({"until": until} if until else {}))
         requests = [self._request(number, doc, copy.deepcopy(settings)) for number, doc in docs.items()]
@@ -117,7 +117,7 @@ class Model:
 
 
 def document(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a chat as a document: `messages` as lmms-eval's chat models take them, `prompt` and `images` of the last."""
+    """Return a chat as a document: `messages` for lmms-eval's chat models, `prompt` and `images` for simple ones."""
     from PIL import Image
 
     def part(fields: dict[str, str]) -> dict[str, Any]:
