@@ -129,8 +129,8 @@ def test_a_template_without_a_system_role_says_what_to_do():
          "leaves out a few-shot example; give --no-fewshot-as-multiturn"),
         ("{% if messages | length > 1 %}{{ raise_exception('one turn') }}{% endif %}{{ messages[0].content }}",
          {"examples": 1}, "refuses the prompt: one turn; give --no-fewshot-as-multiturn"),
-        ("{{ messages.0.nothing.more }}", {}, "'None' has no attribute|undefined.*chat_template=FILE"),
-        ("{{ messages[-1].content | replace('<image>', '') }}", {"system": "Be brief."}, "leaves out the system prompt"),
+        ("{{ messages.0.nothing.more }}", {}, "'dict object' has no attribute 'nothing'; .*chat_template=FILE"),
+        ("{{ messages[-1].content | replace('<image>', '') }}", {"system": "Be brief."}, "out the system prompt"),
     ],
 )  # fmt: skip
 def test_a_template_that_fails_or_leaves_something_out_is_one_line(template, changed, says):
@@ -146,9 +146,8 @@ def test_a_template_that_fails_or_leaves_something_out_is_one_line(template, cha
 
 def test_placeholders_that_do_not_match_the_images_are_refused():
     processor = tiny_models.loaded("llava").processor
-    processor.chat_template = (
-        "{{ '<image>' }}{% for m in messages %}{% for p in m.content %}{{ p.text }}{% endfor %}{% endfor %}"
-    )
+    texts = "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}"
+    processor.chat_template = "{{ '<image>' }}" + texts
     asked = tiny_models.sample(0, "What is it?")
     assert prompt_text(processor, asked) == "<image>What is it?"
     with pytest.raises(SampleError, match="an image: it writes 1 placeholders for 2 images"):
