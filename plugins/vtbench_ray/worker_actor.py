@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import vtbench
+from vtbench.adapter import Traits, traits_of
 from vtbench.executor import BatchResult, FitResult, State, Work, WorkerPool
 from vtbench.runs.provenance import strict
 from vtbench.types import Capability, Task
@@ -27,6 +28,7 @@ class WorkerInfo:
     capabilities: frozenset[Capability]
     image_size: int | None
     layers: tuple[str, ...]
+    traits: Traits
     description: Mapping[str, Any]
     task_settings: Mapping[str, Any]
     """As `task_settings` returns them on the worker's node."""
@@ -71,6 +73,7 @@ class WorkerActor:
             capabilities=model.capabilities,
             image_size=model.image_size,
             layers=tuple(model.layers),
+            traits=traits_of(model),
             description=strict(model.describe()),
             task_settings=task_settings(work.tasks),
             location=f"{socket.gethostname()}, process {os.getpid()}",

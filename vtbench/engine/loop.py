@@ -17,15 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from vtbench import report
+from vtbench.adapter import traits_of
 from vtbench.config import RunConfig, checked
 from vtbench.console.progress import Listener
 from vtbench.console.terminal import warn
+from vtbench.engine.answer_cache import uncacheable
 from vtbench.engine.batching import AutoBatchSize, batches_to_ask, replay
 from vtbench.engine.inference import FailFast
 from vtbench.engine.setup import RunPlan
 from vtbench.engine.worker import BUDGET, RunWork
 from vtbench.errors import ModelUnavailable, plugin_errors
-from vtbench.executor import WorkerPool
+from vtbench.executor import BatchResult, WorkerPool
 from vtbench.metric import Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.runs import results
@@ -79,12 +81,19 @@ def run(
                 )
             if writer.run.get("finished") and any(done < samples for samples, done in counts.values()):
                 writer.update(finished=None)  # until there are scores of all samples again
+            cached = CacheUse(writer.run.get("cache"))
+            if config.cache and (why := uncacheable(config.model, facts["model"])):
+                listener.note(why)
             size = AutoBatchSize(None if config.batch_size == "auto" else config.batch_size)
             try:
                 for task in plan.tasks:
-                    run_task(task, pool, selection.metrics[task.name], writer, size, listener)
+                    run_task(task, pool, selection.metrics[task.name], writer, size, listener, cached)
             except ModelUnavailable as error:
                 raise _stopped(error, writer, plan.tasks) from error
+            finally:
+                if config.cache:
+                    listener.note(cached.line(config.cache))
+                    writer.update(cache=cached.facts(config.cache))
             writer.finish_samples()
             document = results.document(writer, plan.tasks, selection.metrics, selection.left_out)
             writer.write("results.json", document)
@@ -109,13 +118,14 @@ def run_task(
     writer: RunWriter,
     size: AutoBatchSize,
     listener: Listener,
+    cached: CacheUse,
 ) -> None:
     """Query the model about every sample that is not stored yet, and store its record."""
     replay(writer.batches(), task.name, size)
     fit_metrics(task, pool, metrics, writer, size)
     for note in writer.take_notes():
         listener.note(note)
-    done, paid = writer.done[task.name], task.name in writer.paid
+    done, paid = writer.done[task.name], traits_of(pool.model).metered or task.name in writer.paid
     stored = writer.stored[task.name]
     repeat, rest = batches_to_ask(writer.batches(), task.name, len(task), done, stored, size.size, whole=not paid)
     indices = [index for batch in repeat for index in batch] + rest
@@ -134,9 +144,37 @@ def run_task(
                 new = [failure for record, failure in outcomes if record.index not in done]
                 writer.append(fail_fast.passed(batch.records, batch.failures))
                 listener.advance(task.name, len(new), sum(failure is not None for failure in new))
+            cached.add(batch)
+            for note in batch.notes:
+                listener.note(note)
             if batch.unavailable is not None:
                 raise ModelUnavailable(batch.unavailable)
     writer.append(fail_fast.rest())
+
+
+class CacheUse:
+    """Counts the answers of a run that came from the cache of answers, and those that did not.
+
+    Args:
+        before: the facts of the part of the run that is resumed.
+    """
+
+    def __init__(self, before: Mapping[str, Any] | None) -> None:
+        self._before = before or {}
+        self._reused = self._asked = 0
+
+    def add(self, batch: BatchResult) -> None:
+        """Count those of a batch."""
+        self._reused, self._asked = self._reused + batch.reused, self._asked + batch.asked
+
+    def line(self, directory: str) -> str:
+        """Return the counts for the terminal."""
+        return f"cache    {directory}: {self._reused} answers reused, {self._asked} asked"
+
+    def facts(self, directory: str) -> dict[str, Any]:
+        """Return the counts for run.json, with those of the part before a resume."""
+        counts = {"reused": self._reused, "asked": self._asked}
+        return {"directory": directory} | {name: n + self._before.get(name, 0) for name, n in counts.items()}
 
 
 def _retry(retry_failed: bool | None) -> Retry:

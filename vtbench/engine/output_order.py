@@ -32,7 +32,7 @@ Ask = Callable[[Sequence[Sample]], Sequence[Output]]
 def check_order(samples: Sequence[Sample], records: Sequence[Record], ask: Ask, model: str, tokens: int) -> None:
     """Raise an error if a batch's answers are in the wrong order, or depend on the batch.
 
-    Models that are paid per token or answer (`tokens_out`, `cost`) are not queried again.
+    Where an answer has a cost, nothing is asked again.
 
     Args:
         samples: a task's first batch, without failed samples.
@@ -44,8 +44,7 @@ def check_order(samples: Sequence[Sample], records: Sequence[Record], ask: Ask, 
     Raises:
         AdapterError: the answers are in the wrong order, or most of them depend on the batch.
     """
-    paid = any(record.tokens_out is not None or record.cost is not None for record in records)
-    if paid or len(samples) < FEWEST:
+    if any(record.cost is not None for record in records) or len(samples) < FEWEST:
         return
     others = [i for i, record in enumerate(records) if record.output != records[0].output]
     try:

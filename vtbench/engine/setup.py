@@ -14,9 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from vtbench.adapter import Adapter, BudgetAdapter
+from vtbench.adapter import Adapter, BudgetAdapter, Generation
 from vtbench.budget import Budget, FittedBudget
 from vtbench.config import RunConfig
+from vtbench.engine.answer_cache import CachedAdapter, uncacheable
+from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.validation import check_declarations, check_needs
 from vtbench.errors import AdapterError, VtbenchError, nearest
@@ -133,6 +135,7 @@ class RunPlan:
             AdapterError: the model cannot be loaded, declares what cannot be, or takes no token budget.
         """
         config, sweep = self.config, bool(self.config.budget_sweep)
+        store = AnswerStore(Path(config.cache)) if config.cache else None  # before the model takes its time to load
         adapter = self.registry.adapter(config.model, config.model_args, config.device, config.dtype)
         check_declarations(adapter, f"model {config.model!r}")
         needs = {"budget"} if self.budget is not None or sweep else set()
@@ -143,6 +146,8 @@ class RunPlan:
             raise AdapterError(
                 f"model {config.model!r} {_LACKS[missing[0]]}; leave {flag} out, or choose another model"
             )
+        if store is not None and uncacheable(config.model, dict(adapter.describe())) is None:
+            adapter = CachedAdapter(adapter, store, config, Generation())
         if self.budget is None:
             return adapter
         return BudgetedAdapter(cast(BudgetAdapter, adapter), self.budget)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
+from vtbench.engine.answer_cache import CachedAdapter
 from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.inference import fit_on_first, query, query_outputs, to_records
@@ -40,6 +42,8 @@ class Worker:
         self._preview_maker = plan.preview_maker
         self._model = f"model {plan.config.model!r}"
         self._adapter = plan.create_adapter()
+        inner = self._adapter.inner if isinstance(self._adapter, BudgetedAdapter) else self._adapter
+        self._cache = inner if isinstance(inner, CachedAdapter) else None
         try:
             self._metrics = plan.select_metrics(self._adapter).metrics
         except BaseException:
@@ -105,8 +109,8 @@ class Worker:
                     unavailable = str(error)
                 seconds = time.perf_counter() - began
                 if first and unavailable is None:
-                    self._check_order(source, batch, [record for record, _ in pairs])
-                    first = False
+                    first = not self._check_order(source, batch, [record for record, _ in pairs])
+                reused, asked, notes = self._cache.keep() if self._cache else (0, 0, [])
                 each = round(seconds / len(batch), 6)
                 yield BatchResult(
                     batch[0].index,
@@ -116,17 +120,29 @@ class Worker:
                     tuple(None if error is None else type(error).__name__ for _, error in pairs),
                     tuple(prepared.preview for prepared in batch if prepared.preview is not None),
                     unavailable,
+                    reused,
+                    asked,
+                    tuple(notes),
                 )
 
-    def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> None:
-        """Refuse answers that stand in another's place, where what the metrics need can tell."""
+    def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> bool:
+        """Refuse answers that stand in another's place, where what the metrics need can tell.
+
+        Answers from the cache of answers prove nothing, and are left out.
+
+        Returns:
+            whether that was all that there is to check; else the next batch is to be checked too.
+        """
         needs = frozenset[str]().union(*(metric.needs for metric in self._metrics[task.name].values()))
         samples = {m.sample.id: m.sample for m in batch if isinstance(m.sample, Sample)}
-        answered = [record for record in records if record.error is None]
-        if needs & {"generate", "rank"}:
+        reused = {name for _, name in self._cache.reused} if self._cache else set()
+        answered = [record for record in records if record.error is None and record.id not in reused]
+        if needs & {"generate", "rank"} and not traits_of(self._adapter).metered:
             tokens = task.max_new_tokens
             ask = partial(query_outputs, adapter=self._adapter, needs=needs, max_new_tokens=tokens, model=self._model)
-            check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)
+            with self._cache.bypassed() if self._cache else nullcontext():
+                check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)
+        return not reused
 
     def close(self) -> None:
         """Release memory and processes."""

@@ -84,7 +84,7 @@ class RunWriter:
         self.answered: dict[str, set[int]] = defaultdict(set)
         """Those of them that have an answer."""
         self.paid: set[str] = set()
-        """Tasks with answers that were paid for."""
+        """Tasks with answers that have a price."""
         self.stored: dict[str, set[int]] = defaultdict(set)
         """Indices of all stored samples, with failed ones that are asked again, by task."""
         self._replaced = self._synced = False
@@ -160,7 +160,7 @@ class RunWriter:
             self._drop(path, numbers)
         for (task, index), line in stock.samples.items():
             self.stored[task].add(index)
-            self._count(task, index, line["error"], line["tokens_out"] is not None or line["cost"] is not None)
+            self._count(task, index, line["error"], line["cost"])
             if line["error"] is not None and retry(line):
                 self.done[task].discard(index)
         self.notes += stock.notes
@@ -189,11 +189,11 @@ class RunWriter:
                 self._files[path].close()
             self._files[path] = new
 
-    def _count(self, task: str, index: int, error: str | None, paid: bool) -> None:
+    def _count(self, task: str, index: int, error: str | None, cost: float | None) -> None:
         self.done[task].add(index)
         if error is None:
             self.answered[task].add(index)
-        if paid:
+        if cost is not None:
             self.paid.add(task)
 
     @property
@@ -270,8 +270,7 @@ class RunWriter:
         for record in new.values():
             self._replaced |= record.index in self.stored[record.task]
             self.stored[record.task].add(record.index)
-            paid = record.tokens_out is not None or record.cost is not None
-            self._count(record.task, record.index, record.error, paid)
+            self._count(record.task, record.index, record.error, record.cost)
 
     def append_previews(self, task: str, previews: Sequence[Preview]) -> None:
         """Write the previews of samples."""
