@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from vtbench import settings
 from vtbench.errors import VtbenchError, nearest
@@ -31,8 +31,8 @@ OPTIONAL_KEYS = frozenset(
 )
 """Score keys that enter the digest only if they are set, so that runs older than these keys keep their digest."""
 SCORE_KEYS = OPTIONAL_KEYS | {"model", "model_args", "limit", "dtype", "split", "metrics", "seed"}
-"""Fields that decide the scores, and so enter the digest. Tasks, with the prompt format, and device enter it in resolved
-form (see `vtbench.runs.provenance`). Batch size does not: it moves log-probabilities in the last digits at most, and is
+"""Fields that decide the scores, and so enter the digest. Tasks, with the prompt format, and device enter it resolved
+(see `vtbench.runs.provenance`). Batch size does not: it moves log-probabilities in the last digits at most, and is
 recorded in batches.jsonl."""
 LISTS = ("tasks", "metrics", "track")
 """Fields that hold several names; as one string they are separated by commas."""
@@ -47,7 +47,10 @@ class RunConfig:
     model_args: Annotated[dict[str, Any], "Arguments of the adapter: k=v,k=v. Values are read as YAML."] = field(
         default_factory=dict
     )
-    limit: Annotated[Annotated[int, Gt(0)] | None, "Only the first N samples of each task."] = None
+    limit: Annotated[
+        Annotated[int, Gt(0)] | Annotated[float, Gt(0), Lt(1)] | None,
+        "Only the first N samples of each task; below 1, this share of them.",
+    ] = None
     batch_size: Annotated[
         Annotated[int, Gt(0)] | Literal["auto"], "Samples per batch; `auto` grows it while that pays."
     ] = "auto"

@@ -71,10 +71,13 @@ class Sample:
     """Further right answers, beside `target`; an answer is right if it fits one of them."""
     answer_type: AnswerType | None = None
     """The form of the answer, which decides what metrics apply; None: `choice` with choices, else `text`."""
+    question: str = ""
+    """The bare question, where the prompt format puts more into `prompt`; empty: `prompt` is the question."""
     answer: str = ""
     """A right answer as the prompt format writes it (a letter, JSON), for few-shot examples; empty: `target`."""
-    ranked_as: tuple[str, ...] = ()
-    """The texts that stand for `choices` in a ranking (their letters); empty: the choices themselves."""
+    labels: tuple[str, ...] = ()
+    """The letters that the prompt gives the choices, one for each in the order of `choices`: an answer may be one of
+    them, and a ranking scores them. Empty: the prompt has no letters."""
     system: str = ""
     """The system prompt."""
     examples: tuple[Sample, ...] = ()
@@ -173,7 +176,9 @@ class Record:
     index: int
     prompt: str
     target: str
+    question: str = ""
     choices: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     kind: str = ""
     cluster: str = ""
     repeat: int = 0

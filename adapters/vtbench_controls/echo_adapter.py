@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from vtbench.adapter import PLAIN, Traits
 from vtbench.budget import Budget, checked_weights
 from vtbench.errors import AdapterError
 from vtbench.types import Capability, Output, Sample, VisualTokens
@@ -36,6 +37,7 @@ class Echo:
     capabilities: frozenset[Capability] = frozenset({"generate", "rank", "visual_tokens", "budget"})
     image_size: int | None = None
     layers: tuple[str, ...] = ("connector",)
+    traits = Traits(prompt_format=PLAIN)
 
     def __init__(self, text: object = None) -> None:
         # The command line reads values as YAML: `text=yes` arrives as True, `text=3` as 3.

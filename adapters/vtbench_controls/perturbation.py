@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from PIL import Image
 
-from vtbench.adapter import BudgetAdapter
+from vtbench.adapter import BudgetAdapter, traits_of
 from vtbench.budget import Budget
 from vtbench.errors import SampleError
 from vtbench.registry import Registry
@@ -99,6 +99,7 @@ class PerturbedAdapter:
         self.capabilities: frozenset[Capability] = self._inner.capabilities - {"train"}
         self.image_size = self._inner.image_size
         self.layers = self._inner.layers
+        self.traits = traits_of(self._inner)
         self._batch: dict[int, tuple[Sample, Sample]] = {}
 
     def _perturbed(self, samples: Sequence[Sample]) -> list[Sample]:

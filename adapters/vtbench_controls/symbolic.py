@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vtbench.adapter import PLAIN, Traits
 from vtbench.errors import AdapterError, SampleError
 from vtbench.scoring.choices import parse_answer
 from vtbench.types import Capability, Output, Sample, VisualTokens
@@ -38,8 +39,14 @@ def guess(sample: Sample) -> str:
     """
     if not sample.choices:
         return SOME_SCENE
-    bits = hashlib.blake2b(sample.prompt.encode(), digest_size=8).digest()
+    bits = hashlib.blake2b((sample.question or sample.prompt).encode(), digest_size=8).digest()
     return sample.choices[int.from_bytes(bits, "big") % len(sample.choices)]
+
+
+def as_choice(answer: str, sample: Sample) -> str:
+    """Return an answer as one of the sample's choices: where these are letters, that of its line in the prompt."""
+    lines = sample.prompt.splitlines()
+    return next((letter for letter in sample.choices if f"{letter}. {answer}" in lines), answer)
 
 
 class SymbolicControl:
@@ -48,6 +55,7 @@ class SymbolicControl:
     capabilities: frozenset[Capability] = frozenset({"generate", "rank"})
     image_size: int | None = None
     layers: tuple[str, ...] = ()
+    traits = Traits(prompt_format=PLAIN)
 
     def answer(self, sample: Sample) -> str:
         """Return the control's answer to a sample."""
@@ -61,7 +69,8 @@ class SymbolicControl:
         """Return log-probabilities with most of the mass on the same answer; every choice counts as one token."""
         return [
             Output(
-                logprobs=choice_logprobs(self.answer(sample), sample.choices), logprob_tokens=(1,) * len(sample.choices)
+                logprobs=choice_logprobs(as_choice(self.answer(sample), sample), sample.choices),
+                logprob_tokens=(1,) * len(sample.choices),
             )
             for sample in samples
         ]
@@ -89,7 +98,7 @@ class Oracle(SymbolicControl):
         """
         if sample.scene is None:
             raise SampleError(f"{sample.id}: the oracle answers from synthetic scenes, and this sample has none.")
-        answer = solve(sample.prompt, sample.scene)
+        answer = solve(sample.question or sample.prompt, sample.scene)
         if answer is None:
             raise SampleError(f"{sample.id}: the oracle cannot read the question {sample.prompt!r}.")
         return answer
@@ -100,7 +109,7 @@ class BagOfObjects(SymbolicControl):
 
     def answer(self, sample: Sample) -> str:
         """Return the answer that follows from the objects alone, else a guess."""
-        answer = solve(sample.prompt, sample.scene, positions=False) if sample.scene else None
+        answer = solve(sample.question or sample.prompt, sample.scene, positions=False) if sample.scene else None
         return answer or guess(sample)
 
 
@@ -129,5 +138,5 @@ class Shuffled(SymbolicControl):
     def answer(self, sample: Sample) -> str:
         """Return the answer for the other sample's scene, else a guess."""
         other = self._swap(sample).scene
-        answer = solve(sample.prompt, other) if other else None
+        answer = solve(sample.question or sample.prompt, other) if other else None
         return answer or guess(sample)

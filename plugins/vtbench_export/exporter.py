@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vtbench.engine.setup import LimitedTask, task_locations
+from vtbench.engine.setup import task_locations
 from vtbench.errors import VtbenchError, nearest
 from vtbench.registry import Registry
 from vtbench.task.locations import open_task
 from vtbench.task.names import check_name
+from vtbench.task.prepared import Limited
 from vtbench.types import Task
 from vtbench_export.atomic_directory import atomic_directory
 from vtbench_export.defaults import IMAGE_SIZE, SHARD_BYTES
@@ -110,7 +111,7 @@ def _load(
             raise VtbenchError(f"{place}: task {task.name!r} has no samples in split {task.split!r}")
         if task.split:
             check_name(task.split, f"{place}: split", ExportError)  # it becomes a part of file names
-        tasks[task.name] = LimitedTask(task, limit) if limit else task  # type: ignore[assignment]
+        tasks[task.name] = Limited(task, limit) if limit else task
     return list(tasks.values())
 
 

@@ -223,7 +223,7 @@ DIFFERENT: list[Sample] = [
     sample(prompt="who?"),
     sample(choices=("yes", "perhaps")),
     sample(choices=()),
-    sample(ranked_as=("A", "B")),
+    sample(labels=("A", "B")),
     sample(system="be brief"),
     sample(repeat=1),
     sample(scene_hash="5"),
@@ -327,9 +327,7 @@ def test_what_is_no_output_is_asked_again() -> None:
     assert decoded("[1]") is None
 
 
-@pytest.mark.parametrize(
-    "content", [b"not a database, but long enough to be taken for one" * 40, b"SQLite format 3\0" * 90]
-)
+@pytest.mark.parametrize("content", [b"not a database, but as long as one" * 60, b"SQLite format 3\0" * 90])
 def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(VtbenchError, match=rf"{FILE}: not usable as a cache of answers .*; remove it") as caught:

@@ -134,7 +134,7 @@ class CachedAdapter:
             [message.role, [_image_digest(part) if isinstance(part, Image) else part for part in message.content]]
             for message in sample.messages
         ]
-        asked = [self._identity, method, max_new_tokens, budget, messages, sample.choices, sample.ranked_as]
+        asked = [self._identity, method, max_new_tokens, budget, messages, sample.choices, sample.labels]
         # a repeat is another answer; a draw depends on the sample's id, and so may a budget and a control
         drawn = sample.repeat if self._generation.greedy else self._generation.seed_of(sample)
         own = [sample.id, sample.cluster, sample.kind, sample.meta] if self._by_id else [sample.id] if budget else []

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
 from vtbench.console.terminal import say
 from vtbench.engine.inference import query_outputs
@@ -32,6 +32,7 @@ def check_batching(config: RunConfig, registry: Registry) -> int:
     plan = RunPlan.resolve(config, registry)
     adapter = plan.create_adapter()
     try:
+        plan = plan.for_model(traits_of(adapter))
         if not adapter.capabilities & {"generate", "rank"}:
             raise AdapterError(f"model {config.model!r} can neither generate nor rank: there is nothing to compare")
         differing: list[dict[str, Any]] = []

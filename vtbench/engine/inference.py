@@ -59,7 +59,7 @@ def query(
     visual = {}
     if "visual_tokens" in needs:
         layers = _layers(metrics.values(), adapter) or list(adapter.layers[:1])
-        visual = checked_visual(adapter.visual_tokens(samples, layers), samples, layers, model)
+        visual = checked_visual(adapter.visual_tokens(_alone(samples), layers), samples, layers, model)
     batch = Batch(samples, outputs, visual)
     by_budget: dict[Budget, list[Output]] = {}
     for metric in metrics.values():
@@ -93,7 +93,8 @@ def query_outputs(
     if "rank" in needs:
         closed = [i for i, sample in enumerate(samples) if sample.choices]
         with_choices = tuple(samples[i] for i in closed)
-        ranked = checked_outputs(adapter.rank(with_choices), with_choices, "rank", model) if with_choices else []
+        asked = tuple(replace(s, choices=s.labels, labels=()) if s.labels else s for s in with_choices)
+        ranked = checked_outputs(adapter.rank(asked), asked, "rank", model) if asked else []
         for i, rank in zip(closed, ranked, strict=True):
             outputs[i] = replace(
                 outputs[i],
@@ -103,6 +104,13 @@ def query_outputs(
                 **{name: getattr(rank, name) for name in _PROMPT_FIELDS if getattr(outputs[i], name) is None},
             )
     return outputs
+
+
+def _alone(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Return samples without what stands before the question: visual tokens are those of its own images."""
+    if any(sample.examples or sample.system for sample in samples):
+        return tuple(replace(sample, examples=(), system="") for sample in samples)
+    return samples
 
 
 def _observe(metric: Metric, batch: Batch, label: str) -> Any:
@@ -151,11 +159,14 @@ def to_records(
                 "index",
                 "prompt",
                 "target",
+                "question",
                 "references",
                 "answer_type",
                 "choices",
+                "labels",
                 "kind",
                 "cluster",
+                "repeat",
                 "scene_hash",
                 "meta",
             )
@@ -171,10 +182,12 @@ def to_records(
                     output=said.text,
                     finish_reason=said.finish_reason,
                     reasoning=said.reasoning,
+                    rendered_prompt=said.rendered_prompt,
                     logprobs=said.logprobs,
                     tokens_in=said.tokens_in,
                     visual_tokens_in=said.visual_tokens_in,
                     tokens_out=said.tokens_out,
+                    reasoning_tokens=said.reasoning_tokens,
                     cost=said.cost,
                     scores=got.observations,
                 ),
@@ -261,7 +274,7 @@ def fit_on_first(
             ready: list[Batch] = ready,
         ) -> Sequence[Sample]:
             given = tuple(part)
-            visual = checked_visual(adapter.visual_tokens(given, layers), given, layers, model)
+            visual = checked_visual(adapter.visual_tokens(_alone(given), layers), given, layers, model)
             check_unchanged(given, hashes, model)
             ready.append(Batch(given, (), visual))
             return part

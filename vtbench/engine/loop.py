@@ -66,6 +66,7 @@ def run(
     plan = RunPlan.resolve(config, registry)
     pool = executor.start(RunWork(config, registry, plan), listener.note)
     try:
+        plan = plan.for_model(traits_of(pool.model))
         selection = plan.select_metrics(pool.model)
         facts = run_facts(
             config, plan.tasks, plan.locations, selection.metrics, selection.left_out, pool.model, registry.plugins()
@@ -84,6 +85,11 @@ def run(
             cached = CacheUse(writer.run.get("cache"))
             if config.cache and (why := uncacheable(config.model, facts["model"])):
                 listener.note(why)
+            generation = plan.generation
+            if generation.repeats > 1 and generation.greedy:
+                listener.note(
+                    f"--gen repeats={generation.repeats} at temperature 0: the answers to a question will be the same"
+                )
             size = AutoBatchSize(None if config.batch_size == "auto" else config.batch_size)
             try:
                 for task in plan.tasks:

@@ -130,4 +130,12 @@ def _own_runs(configs: Sequence[RunConfig], tasks: Sequence[Task]) -> list[RunCo
 
 def _asked(keys: Mapping[str, Any], metrics: Sequence[str] | None) -> dict[str, Any]:
     """Return the keys that decide a run, except those that depend on the loaded model."""
-    return {**keys, "identity": None, "metrics": metrics}
+    tasks = {
+        name: {key: value for key, value in settings.items() if key not in _OF_MODEL}
+        for name, settings in keys["tasks"].items()
+    }
+    return {**keys, "identity": None, "metrics": metrics, "tasks": tasks}
+
+
+_OF_MODEL = ("prompt_format", "format", "fewshot", "max_new_tokens")
+"""Settings of a task that depend on what the model wants."""

@@ -2,32 +2,34 @@
 
 A `RunConfig` names tasks, metrics and a token budget. `RunPlan.resolve` finds and checks all of them before any model
 is loaded; the loop, the workers, the executor and provenance take the plan. When the model is known,
-`RunPlan.select_metrics` decides which metrics it can serve.
+`RunPlan.for_model` puts the questions as it wants them, and `RunPlan.select_metrics` decides which metrics it serves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from vtbench.adapter import Adapter, BudgetAdapter, Generation
+from vtbench.adapter import PLAIN, Adapter, BudgetAdapter, Generation, Traits
 from vtbench.budget import Budget, FittedBudget
 from vtbench.config import RunConfig
 from vtbench.engine.answer_cache import CachedAdapter, uncacheable
 from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.validation import check_declarations, check_needs
-from vtbench.errors import AdapterError, VtbenchError, nearest
+from vtbench.errors import AdapterError, TaskError, VtbenchError, nearest
 from vtbench.executor import Model
 from vtbench.metric import Metric, TaskWithMetrics, VisualMetric
 from vtbench.registry import Registry
 from vtbench.report.previews import PreviewMaker
+from vtbench.settings import checked
 from vtbench.task.catalog import find_task_files, summary
 from vtbench.task.locations import absolute_location, open_task, split_location
+from vtbench.task.prepared import AtMost, ExamplePool, Limited, Repeated, WithContext, in_format
 from vtbench.types import Task
 
 _LACKS = {
@@ -39,26 +41,10 @@ SWEEP = "budget_frontier"
 """The metric that `--budget-sweep` adds, with the budgets that it names."""
 COST = "budget_cost"
 """The metric that `--budget` adds."""
-
-
-class LimitedTask:
-    """The first `n` samples of a task (`--limit`)."""
-
-    def __init__(self, task: Task, n: int) -> None:
-        self._task, self._n = task, n
-
-    def __len__(self) -> int:
-        return min(self._n, len(self._task))
-
-    @property
-    def metric_factories(self) -> Mapping[str, Callable[[], Metric]]:
-        """The task's own metrics; a property, since protocol checks do not see attributes from `__getattr__`."""
-        return self._task.metric_factories if isinstance(self._task, TaskWithMetrics) else {}
-
-    def __getattr__(self, name: str) -> object:
-        if name.startswith("__"):  # copy and pickle look up such names before `_task` is set
-            raise AttributeError(name)
-        return getattr(self._task, name)
+REPEATS = "repeats"
+"""The metric that `--gen repeats=K` adds."""
+REASONING = 4096
+"""Tokens that a model which reasons before it answers gets beside those of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +61,13 @@ class RunPlan:
 
     config: RunConfig
     registry: Registry
+    opened: tuple[Task, ...]
+    """As their files define them."""
     tasks: tuple[Task, ...]
+    """As the model is asked: in a prompt format, with examples, limited and repeated."""
+    generation: Generation
+    pools: Mapping[str, Task | None]
+    """By task: the split that few-shot examples are drawn from, as its file defines it; empty without examples."""
     locations: Mapping[str, str]
     """By task: the absolute path of its file, or `SOURCE:WHERE`."""
     metrics: Mapping[str, tuple[str, ...]]
@@ -90,7 +82,12 @@ class RunPlan:
         Raises:
             VtbenchError: an unknown task, metric or budget, an invalid setting, or two tasks with the same name.
         """
+        generation = read_generation(config.gen)
+        if (config.system or config.fewshot) and (config.budget or config.budget_sweep):
+            flag = "--fewshot" if config.fewshot else "--system"
+            raise VtbenchError(f"{flag}: a token budget applies to the question's image alone; leave {flag} out")
         tasks: dict[str, Task] = {}
+        pools: dict[str, Task | None] = {}
         locations: dict[str, str] = {}
         metrics: dict[str, tuple[str, ...]] = {}
         for location in task_locations(config.tasks, registry):
@@ -99,15 +96,59 @@ class RunPlan:
                 raise VtbenchError(f"{location}: a second task called {task.name!r} in one run; rename one")
             if not len(task):
                 raise VtbenchError(f"{location}: task {task.name!r} has no samples in split {task.split!r}")
-            tasks[task.name] = cast(Task, LimitedTask(task, config.limit)) if config.limit else task
+            tasks[task.name] = task
+            if config.fewshot:
+                pools[task.name] = _train_split(location, task, config, registry)
             locations[task.name] = absolute_location(location)
             metrics[task.name] = requested_metrics(task, config)
         budget = None if config.budget is None else registry.budget(config.budget)
-        plan = cls(config, registry, tuple(tasks.values()), locations, metrics, budget)
-        for task in plan.tasks:
+        opened = tuple(tasks.values())
+        plan = cls(config, registry, opened, opened, generation, pools, locations, metrics, budget)
+        plan = plan.for_model(
+            Traits(prompt_format=PLAIN)
+        )  # what cannot be asked ends the run before the model is loaded
+        for task in plan.opened:
             for spec in metrics[task.name]:
                 plan.create_metric(spec, task)  # unknown or unusable ones end the run before the model is loaded
         return plan
+
+    def for_model(self, traits: Traits) -> RunPlan:
+        """Return the plan with its tasks as a model with these traits is asked.
+
+        Raises:
+            TaskError: a task has no such prompt format, or no examples to draw from.
+        """
+        return replace(self, tasks=tuple(self._asked(task, traits) for task in self.opened))
+
+    def _asked(self, task: Task, traits: Traits) -> Task:
+        config = self.config
+        name = config.prompt_format or traits.prompt_format
+        asked = in_format(task, name)
+        if config.system or config.fewshot:
+            pool = self.pools.get(task.name)
+            examples = None if pool is None else ExamplePool(in_format(pool, name), config.fewshot, config.fewshot_seed)
+            asked = WithContext(asked, config.system or "", examples, config.fewshot_as_multiturn)
+        if config.limit:
+            asked = Limited(asked, config.limit)
+        if self.generation.repeats > 1:
+            asked = Repeated(asked, self.generation.repeats)
+        tokens = config.max_new_tokens or asked.max_new_tokens + REASONING * traits.reasons
+        return asked if tokens == asked.max_new_tokens else AtMost(asked, tokens)
+
+    def check_model(self, model: Model) -> None:
+        """Refuse a model that cannot read what stands before the questions.
+
+        Raises:
+            AdapterError: it takes no system prompt, or no few-shot examples.
+        """
+        config, can = self.config, model.capabilities
+        if config.fewshot and "images" not in can:
+            raise AdapterError(
+                f"model {config.model!r} takes one image a question, and --fewshot needs several; leave it out"
+            )
+        if (config.fewshot or config.system) and "context" not in can:
+            flag = "--fewshot" if config.fewshot else "--system"
+            raise AdapterError(f"model {config.model!r} reads nothing before the question; leave {flag} out")
 
     @cached_property
     def preview_maker(self) -> PreviewMaker | None:
@@ -136,7 +177,9 @@ class RunPlan:
         """
         config, sweep = self.config, bool(self.config.budget_sweep)
         store = AnswerStore(Path(config.cache)) if config.cache else None  # before the model takes its time to load
-        adapter = self.registry.adapter(config.model, config.model_args, config.device, config.dtype)
+        adapter = self.registry.adapter(
+            config.model, config.model_args, config.device, config.dtype, self.generation, config.chat_template_args
+        )
         check_declarations(adapter, f"model {config.model!r}")
         needs = {"budget"} if self.budget is not None or sweep else set()
         needs |= {"visual_tokens"} if isinstance(self.budget, FittedBudget) or sweep else set()
@@ -146,8 +189,13 @@ class RunPlan:
             raise AdapterError(
                 f"model {config.model!r} {_LACKS[missing[0]]}; leave {flag} out, or choose another model"
             )
+        try:
+            self.check_model(adapter)
+        except AdapterError:
+            adapter.close()
+            raise
         if store is not None and uncacheable(config.model, dict(adapter.describe())) is None:
-            adapter = CachedAdapter(adapter, store, config, Generation())
+            adapter = CachedAdapter(adapter, store, config, self.generation)
         if self.budget is None:
             return adapter
         return BudgetedAdapter(cast(BudgetAdapter, adapter), self.budget)
@@ -184,6 +232,33 @@ class RunPlan:
         if isinstance(metric, VisualMetric) and not set(metric.layers) & set(model.layers):
             return f"model {self.config.model!r} has no layer {' or '.join(map(repr, metric.layers))}"
         return None
+
+
+def read_generation(settings: Mapping[str, Any]) -> Generation:
+    """Return the settings of `--gen`.
+
+    Raises:
+        VtbenchError: names the first that is unknown, or that has a wrong value.
+    """
+    given = dict(settings)
+    if isinstance(given.get("until"), str):
+        given["until"] = [given["until"]]
+    return checked(Generation, given, "--gen: {}".format)
+
+
+def _train_split(location: str, task: Task, config: RunConfig, registry: Registry) -> Task:
+    """Return the split `train` of a task.
+
+    Raises:
+        TaskError: it has none.
+    """
+    try:
+        return open_task(location, registry, split="train", seed=config.seed, allow_code=config.allow_code)
+    except VtbenchError:
+        raise TaskError(
+            f"task {task.name!r} has no split `train` to draw --fewshot examples from; leave it out, or name a file of"
+            " further rows under data.train"
+        ) from None
 
 
 def task_locations(wanted: Sequence[str], registry: Registry) -> list[str]:
@@ -224,6 +299,7 @@ def requested_metrics(task: Task, config: RunConfig) -> tuple[str, ...]:
     added = [spec.removeprefix("+").strip() for spec in asked if spec.startswith("+")]
     instead = [spec for spec in asked if not spec.startswith("+")]
     named = [*(instead if instead or config.metrics == [] else task.metrics), *added]
+    named += [REPEATS] if read_generation(config.gen).repeats > 1 else []
     named += [COST] if config.budget is not None else []
     named += [SWEEP] if config.budget_sweep else []
     return tuple(dict.fromkeys(named))

@@ -38,13 +38,14 @@ class Worker:
     """
 
     def __init__(self, plan: RunPlan) -> None:
-        self._tasks = {task.name: task for task in plan.tasks}
-        self._preview_maker = plan.preview_maker
         self._model = f"model {plan.config.model!r}"
         self._adapter = plan.create_adapter()
         inner = self._adapter.inner if isinstance(self._adapter, BudgetedAdapter) else self._adapter
         self._cache = inner if isinstance(inner, CachedAdapter) else None
         try:
+            plan = plan.for_model(traits_of(self._adapter))
+            self._tasks = {task.name: task for task in plan.tasks}
+            self._preview_maker = plan.preview_maker
             self._metrics = plan.select_metrics(self._adapter).metrics
         except BaseException:
             self.close()

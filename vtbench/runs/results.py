@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vtbench.adapter import PLAIN
 from vtbench.config import RunConfig
 from vtbench.errors import PluginError, plugin_errors
 from vtbench.metric import Metric
@@ -51,7 +52,7 @@ def document(
         for name, (_, score) in scores.items():
             table |= {f"{name},none": score.value, f"{name}_stderr,none": score.stderr}
         found["results"][task.name] = table
-        found["configs"][task.name] = task.config()
+        found["configs"][task.name] = {"prompt_format": PLAIN, **task.config()}
         found["versions"][task.name] = task.version
         found["n-samples"][task.name] = {"original": len(task), "effective": len(answered)}
         found["scores"][task.name] = {name: {"metric": by, **asdict(score)} for name, (by, score) in scores.items()}

@@ -68,10 +68,19 @@ def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
     """
     right = right_answers(sample)
     if sample.choices:
-        answer = parse_answer(text, sample.choices, bool(sample.scene_hash))
+        answer = given_choice(text, sample)
     else:
         answer = plain(final_answer(text) or "") or None
     return answer, answer in right
+
+
+def given_choice(text: str | None, item: Sample | Record) -> str | None:
+    """Return the choice that a text gives, by its words or by the letter that the prompt gave it; None if unparsed."""
+    if not item.labels:
+        return parse_answer(text, item.choices, bool(item.scene_hash))
+    lines = {f"{label}. {choice}": choice for label, choice in sorted(zip(item.labels, item.choices, strict=True))}
+    line = parse_answer(text, tuple(lines), bool(item.scene_hash))
+    return None if line is None else lines[line]
 
 
 def unusable_shares(records: Sequence[Record]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a task file leaves out: the keys of the task that it extends, and its family's questions."""
+"""What a task file leaves out: the keys of the task that it extends, and its family's questions and prompt formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vtbench.errors import TaskError, nearest
 from vtbench.task.catalog import builtin_tasks, find_task_files
 from vtbench.task.yaml_lines import load_yaml
 
-MERGED = frozenset({"scene", "relations", "questions", "data"})
+MERGED = frozenset({"scene", "relations", "questions", "formats", "data"})
 """Keys whose own keys are taken one by one; another key of the file stands for all of the included one."""
 _NOT_TAKEN = frozenset({"task", "groups"})
 """What names a task is its own: a variant of `relational` is not one of `all`."""
@@ -57,23 +57,29 @@ def _merged(data: Mapping[str, Any], path: Path, chain: tuple[Path, ...]) -> dic
     return found
 
 
-def with_questions(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of a task file, with the built-in questions of its family for the kinds that have none."""
-    own, kinds = data.get("questions", {}), data.get("kinds")
-    default = _questions(data["family"]) if isinstance(data.get("family"), str) else {}
-    if not isinstance(own, Mapping) or not default:
-        return dict(data)
-    asked = {kind for kind, weight in kinds.items() if weight} if isinstance(kinds, Mapping) else set(default)
-    missing = {kind: texts for kind, texts in default.items() if kind in asked and kind not in own}
-    return {**data, "questions": {**own, **missing}} if missing else dict(data)
+def with_family_defaults(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a task file, with the built-in questions of its family for the kinds that have none.
+
+    The prompt formats of the family's built-in task are taken likewise, those that the file does not define itself.
+    """
+    builtin = _builtin(data["family"]) if isinstance(data.get("family"), str) else {}
+    found = dict(data)
+    own, kinds, default = data.get("questions", {}), data.get("kinds"), builtin.get("questions", {})
+    if isinstance(own, Mapping) and default:
+        asked = {kind for kind, weight in kinds.items() if weight} if isinstance(kinds, Mapping) else set(default)
+        missing = {kind: texts for kind, texts in default.items() if kind in asked and kind not in own}
+        found |= {"questions": {**own, **missing}} if missing else {}
+    formats = data.get("formats", {})
+    if isinstance(formats, Mapping) and builtin.get("formats"):
+        found["formats"] = {**builtin["formats"], **formats}
+    return found
 
 
 @lru_cache(maxsize=32)
-def _questions(family: str) -> Mapping[str, Any]:
-    """Return the questions of the built-in task of a family's own name; none if there is no such task."""
+def _builtin(family: str) -> Mapping[str, Any]:
+    """Return the keys of the built-in task of a family's own name; none if there is no such task."""
     path = find_task_files().get(family)
     if path is None or path.parent != builtin_tasks().resolve():
         return {}
     data = load_yaml(path, TaskError)[0]
-    questions: Mapping[str, Any] = data.get("questions", {}) if data.get("family") == family else {}
-    return questions
+    return data if data.get("family") == family else {}

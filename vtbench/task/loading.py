@@ -54,6 +54,10 @@ def _load(
     if spec.family:
         return SceneTask(spec, spec.source())
     if spec.data:
+        if overrides.get("split") == "train" and spec.data.train:
+            return DataTask(
+                spec.model_copy(update={"data": spec.data.model_copy(update={"path": spec.data.train})}), path.parent
+            )
         refused = sorted(set(changed) & {"split", "seed"})
         if refused:
             raise TaskError(f"{path}: a task over your own data has no {' or '.join(refused)} to choose; leave it out")

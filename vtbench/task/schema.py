@@ -21,7 +21,8 @@ from vtbench.scenes.questions import SLOTS
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings, StrictModel
 from vtbench.scenes.splits import Split
 from vtbench.task.cells import TargetAs
-from vtbench.task.include import included, with_questions
+from vtbench.task.formats import Formats, PromptFormat
+from vtbench.task.include import included, with_family_defaults
 from vtbench.task.yaml_lines import line_of, load_yaml
 
 OWN_DATA_TOKENS = 128
@@ -47,6 +48,8 @@ class DataSpec(StrictModel):
     """Column with what is asked, for breakdowns."""
     cluster: str | None = None
     """Column that rows of one scene share, for intervals; a row without one is a cluster of its own."""
+    train: str | None = Field(None, exclude=True)
+    """A file of further rows like those of `path`, from which few-shot examples are drawn."""
     id: str | None = Field(None)
     """Column with the row's own name; of a name that occurs again, the second row is called NAME#2."""
 
@@ -95,6 +98,8 @@ class TaskFile(StrictModel):
     """Offsets of the `precise_offset` family, in percent of the canvas."""
     questions: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
     """Paraphrases by kind of question, with the placeholders {a}, {b} or {shape}; the family's own where left out."""
+    formats: Formats = Field(default_factory=dict, exclude=True)
+    """Prompt formats beside `plain` by name: the text with {question} and {choices} or {options}, or its settings."""
     max_new_tokens: int = Field(8, ge=1, le=4096)
     """How long an answer may be, in tokens; 128 by default for your own data, whose answers may be sentences."""
     metrics: tuple[str, ...] = Field(("accuracy",), min_length=1)
@@ -121,6 +126,10 @@ class TaskFile(StrictModel):
             except TaskError as error:
                 raise ValueError(f"family: {error}") from None
             self._check_questions(self._family)
+        if self.mix and self.formats:
+            raise ValueError("formats: the tasks of a mix have their own; leave them out here")
+        for name, format in self.formats.items():
+            format.check(name, bool(self.family), self.data is None or self.data.choices is not None)
         return self
 
     def _check_questions(self, family: SceneFamily) -> None:
@@ -182,11 +191,12 @@ def read_task(
         TaskError: names file, line and key.
     """
     own, node = load_yaml(Path(path), TaskError)
-    data = with_questions({**included(own, Path(path)), **(overrides or {})})
+    data = with_family_defaults({**included(own, Path(path)), **(overrides or {})})
     try:
         return TaskFile.model_validate(data, context={"families": families})
     except ValidationError as error:
-        first = error.errors()[0]
+        found = error.errors()
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])  # a misspelled key first
         where = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
@@ -199,7 +209,12 @@ def read_task(
 
 
 def _known_keys(parents: tuple[str | int, ...]) -> list[str]:
-    models: dict[str, type[StrictModel]] = {"scene": SceneSettings, "relations": RelationSettings, "data": DataSpec}
+    models: dict[str, type[StrictModel]] = {
+        "scene": SceneSettings,
+        "relations": RelationSettings,
+        "data": DataSpec,
+        "formats": PromptFormat,
+    }
     model = models.get(str(parents[0]), TaskFile) if parents else TaskFile
     return list(model.model_fields)
 
