@@ -14,7 +14,7 @@ from vtbench.config import RunConfig
 from vtbench.engine.answer_cache import CachedAdapter
 from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
-from vtbench.engine.inference import fit_on_first, query, query_outputs, to_records
+from vtbench.engine.inference import Needs, fit_on_first, query, query_outputs, to_records
 from vtbench.engine.output_order import check_order
 from vtbench.engine.setup import RunPlan
 from vtbench.errors import ModelUnavailable, plugin_errors
@@ -62,7 +62,8 @@ class Worker:
         if not fits:
             return FitResult({}, ())
         source = self._tasks[task]
-        first = range(min(len(source), max(fit.fit_samples for fit in fits.values())))
+        most = max(fit.fit_samples for fit in fits.values())
+        first = range(0, len(source), getattr(source, "repeats", 1))[:most]  # each question's images once
         named = {_label(name): fit for name, fit in fits.items()}
         with one_thread() as pool:
             prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
@@ -134,11 +135,11 @@ class Worker:
         Returns:
             whether that was all that there is to check; else the next batch is to be checked too.
         """
-        needs = frozenset[str]().union(*(metric.needs for metric in self._metrics[task.name].values()))
+        needs = Needs.of(self._metrics[task.name])
         samples = {m.sample.id: m.sample for m in batch if isinstance(m.sample, Sample)}
         reused = {name for _, name in self._cache.reused} if self._cache else set()
         answered = [record for record in records if record.error is None and record.id not in reused]
-        if needs & {"generate", "rank"} and not traits_of(self._adapter).metered:
+        if needs.of_questions & {"generate", "rank"} and not traits_of(self._adapter).metered:
             tokens = task.max_new_tokens
             ask = partial(query_outputs, adapter=self._adapter, needs=needs, max_new_tokens=tokens, model=self._model)
             with self._cache.bypassed() if self._cache else nullcontext():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vtbench.adapter import PLAIN
 from vtbench.config import RunConfig
 from vtbench.errors import PluginError, plugin_errors
-from vtbench.metric import Metric
+from vtbench.metric import Metric, reads_texts
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
 from vtbench.scoring.answers import unusable_shares
@@ -105,10 +105,11 @@ def compute_scores(
 
 def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, tuple[str, Score]]]:
     """Yield scores with their metric; a score name that two metrics use is prefixed by the metric's name."""
-    computed = {
-        name: compute_scores(f"metric {name!r}", metric, records, [record.scores[name] for record in records])
-        for name, metric in metrics.items()
-    }
+    once = [record for record in records if not record.repeat]
+    computed = {}
+    for name, metric in metrics.items():
+        seen = records if reads_texts(metric) else once
+        computed[name] = compute_scores(f"metric {name!r}", metric, seen, [record.scores[name] for record in seen])
     uses = Counter(name for scores in computed.values() for name in scores)
     for metric, scores in computed.items():
         for name, score in scores.items():
