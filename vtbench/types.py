@@ -120,8 +120,6 @@ class Output:
     """Number of visual tokens that the decoder reads, in its prompt or by cross-attention."""
     tokens_out: int | None = None
     """Number of generated tokens, with those of reasoning and the end token."""
-    reasoning_tokens: int | None = None
-    """Those of them that are reasoning before the answer."""
     cost: float | None = None
     """Price of all queries about the sample, in the currency of the prices given to the adapter."""
     prefill_seconds: float | None = field(default=None, compare=False)
@@ -134,6 +132,8 @@ class Output:
     context), or an engine's own word; None if the engine does not say."""
     reasoning: str | None = None
     """What the model wrote before its answer, if the engine gives it apart from the answer; it is kept, not scored."""
+    reasoning_tokens: int | None = None
+    """How many of `tokens_out` are reasoning before the answer."""
     rendered_prompt: str | None = None
     """The prompt that was sent, with the chat template and one placeholder for each image; None if it is unknown."""
 
@@ -176,12 +176,9 @@ class Record:
     index: int
     prompt: str
     target: str
-    question: str = ""
     choices: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
     kind: str = ""
     cluster: str = ""
-    repeat: int = 0
     scene_hash: str = ""
     image_sha256: tuple[str, ...] = ()
     """sha256 of each image's decoded RGB bytes."""
@@ -192,7 +189,6 @@ class Record:
     finish_reason: str | None = None
     """That of `Output`: `length` if the answer was cut."""
     reasoning: str | None = None
-    rendered_prompt: str | None = None
     logprobs: tuple[float, ...] | None = None
     scores: Mapping[str, Observation] = field(default_factory=dict)
     """Observations by metric name."""
@@ -204,8 +200,12 @@ class Record:
     tokens_in: int | None = None
     visual_tokens_in: int | None = None
     tokens_out: int | None = None
-    reasoning_tokens: int | None = None
     cost: float | None = None
+    question: str = ""
+    labels: tuple[str, ...] = ()
+    repeat: int = 0
+    rendered_prompt: str | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,13 @@ _USAGE = {
 @click.option("--split", metavar="TEXT", help="Split of the tasks, in place of the one that each names.")
 @click.option("--seed", type=int, metavar="N", help="Seed of the tasks, in place of the one that each names.")
 @click.option(
+    "--prompt-format",
+    default="plain",
+    show_default=True,
+    metavar="NAME",
+    help="How questions are put; `instruct` for models that have not seen the benchmark.",
+)
+@click.option(
     "--image-size",
     type=int,
     default=IMAGE_SIZE,
@@ -51,6 +58,7 @@ def export(
     limit: int | None,
     split: str | None,
     seed: int | None,
+    prompt_format: str,
     image_size: int,
     as_json: bool,
 ) -> None:
@@ -65,6 +73,7 @@ def export(
             limit=limit,
             split=split,
             seed=seed,
+            prompt_format=prompt_format,
             image_size=image_size,
             registry=registry,
             on_start=lambda total: _progress_bar(total, stack),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vtbench.adapter import PLAIN
 from vtbench.engine.setup import task_locations
-from vtbench.errors import VtbenchError, nearest
+from vtbench.errors import SampleError, VtbenchError, nearest
 from vtbench.registry import Registry
 from vtbench.task.locations import open_task
 from vtbench.task.names import check_name
-from vtbench.task.prepared import Limited
-from vtbench.types import Task
+from vtbench.task.prepared import Limited, in_format
+from vtbench.types import Sample, Task
 from vtbench_export.atomic_directory import atomic_directory
 from vtbench_export.defaults import IMAGE_SIZE, SHARD_BYTES
 from vtbench_export.errors import ExportError
@@ -56,6 +58,7 @@ def export(
     limit: int | None = None,
     split: str | None = None,
     seed: int | None = None,
+    prompt_format: str = PLAIN,
     image_size: int = IMAGE_SIZE,
     shard_bytes: int = SHARD_BYTES,
     registry: Registry | None = None,
@@ -70,6 +73,8 @@ def export(
         limit: number of samples of each task, from its first.
         split: in place of the one that each task names.
         seed: in place of the one that each task names.
+        prompt_format: how questions are put: `plain`, `instruct` for models that have not seen the benchmark, or a
+            task's own format, but for those with letters, which exported rules of scoring do not know.
         image_size: side in pixels of rendered images, where a task does not set its own.
         shard_bytes: approximate maximum of image bytes per file.
         registry: plugins to use; the installed ones by default.
@@ -88,7 +93,7 @@ def export(
     wanted = [name.strip() for name in names if name.strip()]
     if not wanted:
         raise ExportError("--tasks: names no task; `vtbench ls tasks` lists what there is")
-    loaded = _load(wanted, registry or Registry(), limit, split, seed)
+    loaded = _load(wanted, registry or Registry(), limit, split, seed, prompt_format)
     samples = {task.name: len(task) for task in loaded}
     with atomic_directory(Path(output)) as directory:
         advance = on_start(sum(samples.values()))
@@ -100,7 +105,12 @@ def export(
 
 
 def _load(
-    names: Sequence[str], registry: Registry, limit: int | None, split: str | None, seed: int | None
+    names: Sequence[str],
+    registry: Registry,
+    limit: int | None,
+    split: str | None,
+    seed: int | None,
+    prompt_format: str,
 ) -> list[Task]:
     tasks: dict[str, Task] = {}
     for place in task_locations(names, registry):
@@ -111,8 +121,19 @@ def _load(
             raise VtbenchError(f"{place}: task {task.name!r} has no samples in split {task.split!r}")
         if task.split:
             check_name(task.split, f"{place}: split", ExportError)  # it becomes a part of file names
+        task = in_format(task, prompt_format)
+        if _first(task).labels:
+            raise ExportError(f"--prompt-format: {prompt_format!r} has letters, which no other tool would score")
         tasks[task.name] = Limited(task, limit) if limit else task
     return list(tasks.values())
+
+
+def _first(task: Task) -> Sample:
+    """Return the first sample that can be made; an empty one if none of the first can, which the export then says."""
+    for index in range(min(8, len(task))):
+        with suppress(SampleError):
+            return task.sample(index)
+    return Sample("", 0, (), "", "")
 
 
 def _lm_eval() -> Writer:

@@ -33,7 +33,7 @@ class PartialOracle:
 
     def _answer(self, sample: Sample) -> str:
         assert sample.scene is not None
-        truth = solve(sample.prompt, sample.scene) or guess(sample)
+        truth = solve(sample.question or sample.prompt, sample.scene) or guess(sample)
         # a pair (2k, 2k + 1) is right or wrong together: answers on one scene are correlated
         if (sample.index // 2 * 0.618034) % 1 < self.right:
             return truth

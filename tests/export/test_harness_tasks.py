@@ -94,3 +94,24 @@ def test_a_task_whose_metrics_need_more_than_answers_is_refused(tmp_path, harnes
     with pytest.raises(ExportError, match=r"'probe'.*\(redundancy\).*--format parquet"):
         export(["probe"], harness, tmp_path / "out", registry=registry())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("harness", HARNESSES)
+def test_questions_may_be_put_for_models_that_have_not_seen_the_benchmark(tmp_path, harness):
+    import pyarrow.parquet as parquet
+
+    for name in ("plain", "instruct"):
+        export("relational", harness, tmp_path / name, limit=4, prompt_format=name)
+    plain, instruct = (
+        parquet.read_table(next((tmp_path / name).rglob("*.parquet"))).to_pylist() for name in ("plain", "instruct")
+    )
+    for bare, asked in zip(plain, instruct, strict=True):
+        assert asked["prompt"].startswith(bare["prompt"] + " Answer with one of these words: ")
+        assert (asked["target"], asked["id"]) == (bare["target"], bare["id"])
+    assert "max_new_tokens: 32" in (tmp_path / "instruct" / "vtb_relational.yaml").read_text()
+
+
+def test_letters_are_not_exported(tmp_path):
+    with pytest.raises(ExportError, match="'letters' has letters, which no other tool would score"):
+        export("relational", "lm-eval", tmp_path / "out", limit=4, prompt_format="letters")
+    assert not (tmp_path / "out").exists()

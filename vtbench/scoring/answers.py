@@ -67,10 +67,7 @@ def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
         SampleError: the target, or a reference, is none of the choices.
     """
     right = right_answers(sample)
-    if sample.choices:
-        answer = given_choice(text, sample)
-    else:
-        answer = plain(final_answer(text) or "") or None
+    answer = given_choice(text, sample) if sample.choices else plain(final_answer(text) or "") or None
     return answer, answer in right
 
 
