@@ -184,8 +184,8 @@ def decoded(text: str) -> Output | None:
         None if it is not an output of this version, so that the model is asked.
     """
     try:
-        values = json.loads(text)
-        output = Output(**{key: tuple(value) if key in _TUPLES else value for key, value in values.items()})
+        values: dict[str, Any] = json.loads(text)
+        output = Output(**(values | {key: tuple(values[key]) for key in _TUPLES if key in values}))
     except (AttributeError, TypeError, ValueError):
         return None
     return output if output.cost is None else replace(output, cost=0.0)

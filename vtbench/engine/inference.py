@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast
@@ -104,11 +104,11 @@ class Needs:
 
 def _part(batch: Batch, kept: Sequence[int], shown: Sequence[Sample]) -> Batch:
     """Return some samples of a batch with all that belongs to them; `shown` are those that have visual tokens."""
-    whole = len(shown) == len(batch.samples)
+    rows = list(kept) if len(shown) == len(batch.samples) else slice(None)
     return Batch(
         tuple(batch.samples[i] for i in kept),
         [batch.outputs[i] for i in kept],
-        {layer: replace(v, tokens=v.tokens[list(kept)]) for layer, v in batch.visual.items()} if whole else batch.visual,
+        {layer: replace(v, tokens=v.tokens[rows]) for layer, v in batch.visual.items()},
         {name: [outputs[i] for i in kept] for name, outputs in batch.budgeted.items()},
     )
 
@@ -220,6 +220,7 @@ def to_records(
                     reasoning=said.reasoning,
                     rendered_prompt=said.rendered_prompt,
                     logprobs=said.logprobs,
+                    logprob_tokens=said.logprob_tokens,
                     tokens_in=said.tokens_in,
                     visual_tokens_in=said.visual_tokens_in,
                     tokens_out=said.tokens_out,

@@ -101,7 +101,7 @@ def run(
                     listener.note(cached.line(config.cache))
                     writer.update(cache=cached.facts(config.cache))
             writer.finish_samples()
-            document = results.document(writer, plan.tasks, selection.metrics, selection.left_out)
+            document = results.document(writer, plan.tasks, selection.metrics, selection.left_out, config.predict_only)
             writer.write("results.json", document)
             writer.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
             result = RunResult(writer.path, document, config)

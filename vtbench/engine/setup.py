@@ -20,6 +20,7 @@ from vtbench.config import RunConfig
 from vtbench.engine.answer_cache import CachedAdapter, uncacheable
 from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
+from vtbench.engine.stored_answers import answers_only
 from vtbench.engine.validation import check_declarations, check_needs
 from vtbench.errors import AdapterError, TaskError, VtbenchError, nearest
 from vtbench.executor import Model
@@ -209,6 +210,11 @@ class RunPlan:
         chosen: dict[str, dict[str, Metric]] = {}
         left_out: dict[str, dict[str, str]] = {}
         for task in self.tasks:
+            if self.config.predict_only:
+                metrics = {spec: self.create_metric(spec, task) for spec in self.metrics[task.name]}
+                unusable = {spec: why for spec, metric in metrics.items() if (why := self._unusable(metric, model))}
+                chosen[task.name], left_out[task.name] = answers_only(metrics, unusable, model)
+                continue
             chosen[task.name], left_out[task.name] = {}, {}
             for spec in self.metrics[task.name]:
                 metric = self.create_metric(spec, task)

@@ -16,6 +16,7 @@ from datetime import datetime
 from importlib import metadata
 from typing import Any
 
+from vtbench.adapter import traits_of
 from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
 from vtbench.errors import escaped, plugin_errors
 from vtbench.executor import Model
@@ -120,6 +121,7 @@ def run_facts(
         model = dict(adapter.describe())
     keys = deciding(config, tasks, metrics, model)
     return {
+        "traits": asdict(traits_of(adapter)),
         "run_id": run_id(now, config.model, [task.name for task in tasks]),
         "created": now.isoformat(timespec="microseconds"),
         "digest": digest(keys),

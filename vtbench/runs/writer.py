@@ -40,6 +40,7 @@ from vtbench.runs.provenance import differing, strict
 from vtbench.runs.reader import arrays_path, encode, index_ranges, is_batch, read_run, read_task, runs
 from vtbench.runs.secrets import SecretFilter, environment_secrets
 from vtbench.runs.stock import replaced_lines, take_stock
+from vtbench.scoring import SCORING_VERSION
 from vtbench.types import Observation, Preview, Record
 
 _SECONDS = 5.0
@@ -53,6 +54,24 @@ Retry = Callable[[Line], bool]
 def transient(line: Line) -> bool:
     """Whether a failed sample may be answered when it is asked again."""
     return line.get("transient") is True
+
+
+def check_scoring(run: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run whose observations another version of the scoring has made, if only in part.
+
+    Raises:
+        ResultsError: it is of another version, or `vtbench rescore --in-place` was cut off.
+    """
+    if run.get("rescoring"):
+        path = run["path"]
+        raise ResultsError(f"{path}: `vtbench rescore` was cut off here; `vtbench rescore {path} --in-place` ends it")
+    stored = run["versions"].get("scoring")
+    if stored != SCORING_VERSION:
+        path, known = run["path"], "an unknown version" if stored is None else f"version {stored}"
+        raise ResultsError(
+            f"{path}: its answers were scored by {known} of the scoring, and this is version {SCORING_VERSION}; "
+            f"`vtbench rescore {path} --in-place` scores them again, and then --resume goes on"
+        )
 
 
 class RunWriter:
@@ -139,6 +158,7 @@ class RunWriter:
             found = runs(parent, lambda path, why: skipped.append(f"left out {why}"))
         same = [other for other in found if other["digest"] == run["digest"]]
         if same:
+            check_scoring(same[0])
             writer = cls(Path(same[0]["path"]), same[0], hidden, retry)
             writer.run = read_run(writer.path)  # its last writer may have added facts until it gave the lock back
             writer.notes += skipped
@@ -240,8 +260,8 @@ class RunWriter:
         """Return the recorded batches in order."""
         return list(lines(self.path / "batches.jsonl", is_batch))
 
-    def append(self, records: Iterable[Record]) -> None:
-        """Write samples, their arrays first. Samples that are done already are skipped."""
+    def append(self, records: Iterable[Record], with_arrays: bool = True) -> None:
+        """Write samples, their arrays first, unless these are there. Samples that are done already are skipped."""
         new: dict[tuple[str, int], Record] = {}
         for record in records:
             if record.index not in self.done[record.task]:
@@ -250,17 +270,17 @@ class RunWriter:
         samples = []
         for record in new.values():
             scores: dict[str, Observation] = {}
-            with_arrays = []
+            metrics = []
             for metric, observation in record.scores.items():
                 coded = {key: encode(value) for key, value in observation.items() if isinstance(value, np.ndarray)}
                 scores[metric] = {key: value for key, value in observation.items() if key not in coded}
                 if coded:
-                    with_arrays.append(metric)
+                    metrics.append(metric)
                     line = {"index": record.index, "arrays": coded}
                     arrays[arrays_path(self.path, record.task, metric)].append(line)
             facts = {f.name: getattr(record, f.name) for f in fields(record)} | {"scores": scores}
-            samples.append(facts | {"arrays": with_arrays})
-        for path, lines_of_path in arrays.items():
+            samples.append(facts | {"arrays": metrics})
+        for path, lines_of_path in arrays.items() if with_arrays else ():
             self._write_lines(path, lines_of_path)
         self._write_lines(self.path / "samples.jsonl", samples)
         if self._durable and not self._synced:
@@ -271,6 +291,11 @@ class RunWriter:
             self._replaced |= record.index in self.stored[record.task]
             self.stored[record.task].add(record.index)
             self._count(record.task, record.index, record.error, record.cost)
+
+    def replace(self, task: str, records: Iterable[Record]) -> None:
+        """Write all samples of a task again, with the arrays that are there; `finish_samples` drops the old lines."""
+        self.done[task], self.answered[task] = set(), set()
+        self.append(records, with_arrays=False)
 
     def append_previews(self, task: str, previews: Sequence[Preview]) -> None:
         """Write the previews of samples."""
