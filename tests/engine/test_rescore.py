@@ -275,3 +275,17 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "acc" in document["scores"]["quiz"]
     assert status(["rescore", str(tmp_path)], registry) == 2
     assert "no run.json" in capsys.readouterr().err
+
+
+def test_a_run_of_a_real_model_equals_itself_to_the_byte(tmp_path: Path) -> None:
+    """Of closed answers, rankings, pairs, scene graphs and visual tokens."""
+    pytest.importorskip("torch")
+    metrics = ["accuracy", "rank_accuracy", "pair_accuracy", "scene_graph", "redundancy"]
+    tasks = ["relational", "scene_graph"]
+    run = vtbench.run("llava", tasks, metrics=metrics, limit=12, batch_size=4, output=tmp_path, device="cpu")
+    result = rescore(run.path)
+    assert result is not None
+    assert (result.path / "results.json").read_bytes() == (run.path / "results.json").read_bytes()
+    assert {score["metric"] for task in result.document["scores"].values() for score in task.values()} == set(metrics)
+    rescore(run.path, in_place=True)
+    assert (result.path / "results.json").read_bytes() == (run.path / "results.json").read_bytes()
