@@ -23,12 +23,13 @@ from vtbench.console.progress import Listener
 from vtbench.console.terminal import warn
 from vtbench.engine.answer_cache import uncacheable
 from vtbench.engine.batching import AutoBatchSize, batches_to_ask, replay
+from vtbench.engine.budget_fitter import FIT_SAMPLES
 from vtbench.engine.inference import FailFast
 from vtbench.engine.setup import RunPlan
 from vtbench.engine.worker import BUDGET, RunWork
 from vtbench.errors import ModelUnavailable, plugin_errors
 from vtbench.executor import BatchResult, WorkerPool
-from vtbench.metric import Metric, VisualMetric
+from vtbench.metric import Fittable, Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.runs import results
 from vtbench.runs.disk import write_file
@@ -74,6 +75,8 @@ def run(
         retry = _retry(config.retry_failed)
         writer = RunWriter.open(Path(config.output), config.resume, facts, frozenset(secrets(config.model_args)), retry)
         try:
+            if writer.grows:
+                _grow(writer, facts, plan, selection.metrics, traits_of(pool.model).metered)
             counts = {task.name: (len(task), len(writer.done[task.name])) for task in plan.tasks}
             listener.begin(writer.path, counts, selection.left_out)
             if facts["model"].get("chat_template", "") is None:
@@ -156,6 +159,29 @@ def run_task(
             if batch.unavailable is not None:
                 raise ModelUnavailable(batch.unavailable)
     writer.append(fail_fast.rest())
+
+
+def _grow(
+    writer: RunWriter,
+    facts: Mapping[str, Any],
+    plan: RunPlan,
+    metrics: Mapping[str, Mapping[str, Metric]],
+    metered: bool,
+) -> None:
+    """Go on with a run that had a smaller limit.
+
+    What was fitted on fewer first samples than there are now is fitted again, and the samples are asked again if it
+    comes out as another.
+    """
+    for task in plan.tasks:
+        repeats = getattr(task, "repeats", 1)
+        before = writer.run["tasks"][task.name]["samples"] // repeats
+        fits = {name: metric.fit_samples for name, metric in metrics[task.name].items() if isinstance(metric, Fittable)}
+        for name, samples in {**fits, BUDGET: FIT_SAMPLES}.items():
+            if before < min(samples, len(task) // repeats):
+                writer.drop_state(task.name, name)
+    size = plan.config.batch_size
+    writer.grow(facts, None if metered or size == "auto" else size)
 
 
 class CacheUse:
