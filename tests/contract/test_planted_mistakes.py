@@ -174,6 +174,8 @@ def test_a_model_that_is_paid_by_tokens_is_asked_nothing_twice(tmp_path: Path) -
     asked: list[str] = []
 
     class Paid(Good):
+        traits = Traits(metered=True)
+
         def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Any = None) -> list[Output]:
             asked.extend(sample.id for sample in samples)
             return [replace(output, tokens_out=1) for output in super().generate(samples, max_new_tokens, budget)]

@@ -61,10 +61,8 @@ class Repeats(BaseMetric):
         has j.
         """
         pairs = concerned(records, observations)
-        if not pairs:
-            return {}
         questions = by_question(pairs)
-        k = max(record.repeat for record, _ in pairs) + 1
+        k = max((record.repeat for record in records), default=0) + 1
         mean = proportion([o["credit"] for _, o in pairs], [record.cluster for record, _ in pairs])
         curve = {str(j): _pass_score(questions, j, k) for j in sorted({k, *(2**i for i in range(k.bit_length()))})}
         passed = curve[str(k)]
