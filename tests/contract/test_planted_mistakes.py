@@ -14,7 +14,19 @@ import pytest
 from contract_fakes import PLANTED, Good
 
 import vtbench
-from vtbench import BaseMetric, Batch, Observation, Output, Record, Registry, Sample, Score, VisualTokens, VtbenchError
+from vtbench import (
+    BaseMetric,
+    Batch,
+    Observation,
+    Output,
+    Record,
+    Registry,
+    Sample,
+    Score,
+    Traits,
+    VisualTokens,
+    VtbenchError,
+)
 from vtbench.cli import status
 from vtbench.engine.local import Local
 from vtbench.executor import BatchResult, Job, JobResult, Notify, Work, WorkerPool
