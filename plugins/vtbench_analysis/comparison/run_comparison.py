@@ -11,7 +11,14 @@ from typing import Any
 from vtbench.runs.provenance import strict
 from vtbench.stats import holm
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
-from vtbench_analysis.comparison.score_rows import ScoreRow, cost_rows, drop_curve_rows, ratio_rows, untested_rows
+from vtbench_analysis.comparison.score_rows import (
+    ScoreRow,
+    answer_rows,
+    cost_rows,
+    drop_curve_rows,
+    ratio_rows,
+    untested_rows,
+)
 from vtbench_analysis.comparison.shared_samples import SharedSamples, shared_tasks
 from vtbench_analysis.errors import AnalysisError
 from vtbench_analysis.stored_run import StoredRun, open_run
@@ -88,7 +95,7 @@ def compare_task(shared: SharedSamples, runs: Sequence[StoredRun]) -> TaskCompar
             except ImportError as error:
                 not_compared[metric] = f"needs {error.name}: pip install 'vtbench[hf]'"
         rows += tested + untested_rows(shared, metric, runs, [row.score for row in tested])
-    rows += cost_rows(shared)
+    rows += answer_rows(shared) + cost_rows(shared)
     adjusted = iter(holm([difference.p for row in rows for difference in row.differences]))
     adjusted_p = tuple(tuple(next(adjusted) for _ in row.differences) for row in rows)
     return TaskComparison(shared, tuple(rows), adjusted_p, not_compared)
