@@ -23,6 +23,7 @@ import click
 from click.shell_completion import shell_complete
 
 from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
+from vtbench.console.formatting import asked_as
 from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
 from vtbench.console.terminal import say, single_line, warn
@@ -187,12 +188,15 @@ def ls_runs(output: str, as_json: bool) -> None:
 
     def skipped(path: Path, why: str) -> None:
         click.echo(f"vtbench: left out {why}", err=True)
-        broken.append({"run": str(path), "model": None, "samples": None, "state": "broken"})
+        broken.append({"run": str(path), "model": None, "asked": None, "samples": None, "state": "broken"})
 
     for found in runs(Path(expanded(output, "--output")), skipped):
         samples = sum(task["samples"] for task in found["tasks"].values())
         state = "done" if found.get("finished") else "unfinished"
-        rows.append({"run": found["path"], "model": found["config"]["model"], "samples": samples, "state": state})
+        tasks = found.get("keys", {}).get("tasks", {})
+        asked = dict.fromkeys(asked_as(tasks.get(name, {}), found["config"].get("system")) for name in found["tasks"])
+        row = {"run": found["path"], "model": found["config"]["model"], "asked": ", ".join(asked)}
+        rows.append(row | {"samples": samples, "state": state})
     show_listing(rows + broken, as_json)
 
 

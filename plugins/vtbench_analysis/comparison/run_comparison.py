@@ -48,15 +48,30 @@ class RunComparison:
 
     @property
     def remarks(self) -> list[str]:
-        """Say in one line each which samples are missing from a run's files, or there twice."""
-        return [text for run in self.runs for task in self.tables for text in run.remarks(task)]
+        """Say in one line each which samples are missing from a run's files or there twice, and that the runs were
+        asked in different ways."""
+        found = [text for run in self.runs for task in self.tables for text in run.remarks(task)]
+        asked = [f"{task}: {self.asked(task)}" for task in self.tables if len({r.asked(task) for r in self.runs}) > 1]
+        if asked:
+            found.append(f"the runs were asked in different ways, which moves scores too: {'; '.join(asked)}")
+        return found
+
+    def asked(self, task: str) -> str:
+        """Say how the task's questions were put: once if all runs were asked alike, else for each run."""
+        each = {letter: run.asked(task) for letter, run in zip(ascii_uppercase, self.runs, strict=False)}
+        alike = dict.fromkeys(each.values())
+        return next(iter(alike)) if len(alike) == 1 else ", ".join(f"{letter} {how}" for letter, how in each.items())
 
     @property
     def document(self) -> dict[str, Any]:
         """The whole comparison, JSON-able."""
         letters = ascii_uppercase[: len(self.runs)]
         runs = {letter: run.summary() for letter, run in zip(letters, self.runs, strict=True)}
-        tasks = {task: _table_document(table, letters) for task, table in self.tables.items()}
+        tasks = {
+            task: _table_document(table, letters)
+            | {"asked": {letter: run.asked(task) for letter, run in zip(letters, self.runs, strict=True)}}
+            for task, table in self.tables.items()
+        }
         found: dict[str, Any] = strict({"runs": runs, "tasks": tasks})
         return found
 
