@@ -24,6 +24,13 @@ from click.shell_completion import shell_complete
 
 from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
 from vtbench.console.formatting import asked_as
+from vtbench.console.harness_options import (
+    ALIASES,
+    HarnessCommand,
+    check_harness_values,
+    harness_options,
+    with_gen_kwargs,
+)
 from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
 from vtbench.console.terminal import say, single_line, warn
@@ -36,26 +43,51 @@ if TYPE_CHECKING:
     from vtbench.console.progress import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
-_METAVARS = {"batch_size": "N|auto", "model_args": "K=V,...", "limit": "N", "executor": "NAME", "budget": "NAME"}
+_METAVARS = {
+    "batch_size": "N|auto",
+    "budget": "NAME",
+    "cache": "DIR",
+    "executor": "NAME",
+    "limit": "N",
+    "max_new_tokens": "N",
+    "output": "DIR",
+    **dict.fromkeys(("model_args", "gen", "chat_template_args"), "K=V,..."),
+}
 _OPTIONAL_VALUE = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
 """Options that need no value: without one they are true."""
 run_options = settings_options(
-    RunConfig, metavars={**dict.fromkeys(LISTS, "NAME,..."), **_METAVARS}, multiple=LISTS, bare=_OPTIONAL_VALUE
+    RunConfig,
+    metavars={**dict.fromkeys(LISTS, "NAME,..."), **_METAVARS},
+    multiple=LISTS,
+    bare=_OPTIONAL_VALUE,
+    aliases=ALIASES,
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def _hyphens(name: str) -> str:
+    """Return an option as it is declared: `--model_args`, as lm-eval writes it, is `--model-args`."""
+    return name.replace("_", "-")
+
+
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+        "token_normalize_func": _hyphens,
+    }
+)
 @click.version_option(package_name="vtbench", prog_name="vtbench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, and of a plugin that cannot be used.")
 def app(debug: bool) -> None:
     """What a vision-language model answers, and what its visual tokens carry."""
 
 
-@app.command()
+@app.command(cls=HarnessCommand)
 @run_options
+@harness_options
 @click.option("--config", "file", metavar="RUN.YAML", help="Read the same fields from a file; flags override it.")
 @click.pass_obj
-def run(registry: Registry, file: str | None, **flags: Any) -> int:
+def run(registry: Registry, file: str | None, gen_kwargs: str | None, **flags: Any) -> int:
     """Run a model on tasks: `vtbench run --model llava --tasks relational`."""
     from vtbench.engine.allocator import keep_freed_memory
 
@@ -66,6 +98,8 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
         if key in given:
             given[key] = ",".join(given[key])
     given |= {key: True for key in _OPTIONAL_VALUE if given.get(key) == BARE}
+    given = with_gen_kwargs(given, gen_kwargs)
+    check_harness_values(given)
     values |= given
     models = model_names(values.get("model"))
     values["model"] = models[0] if models else None

@@ -155,7 +155,7 @@ def catalogue() -> list[Line]:
 
 
 def _option_lines(base: tuple[str, ...], option: click.Option) -> Iterator[Line]:
-    name = max(option.opts, key=len)
+    name = option.opts[0]
     if option.is_flag:
         yield Line((*base, f"{name}=1"), True, name)
         return

@@ -49,7 +49,8 @@ class RunComparison:
     @property
     def remarks(self) -> list[str]:
         """Say in one line each which samples are missing from a run's files or there twice, and that the runs were
-        asked in different ways."""
+        asked in different ways.
+        """
         found = [text for run in self.runs for task in self.tables for text in run.remarks(task)]
         asked = [f"{task}: {self.asked(task)}" for task in self.tables if len({r.asked(task) for r in self.runs}) > 1]
         if asked:
