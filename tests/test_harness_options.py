@@ -1,4 +1,4 @@
-"""lm-eval's words on the command line of `vtbench run`: what they mean here, and which are refused with our own word."""
+"""lm-eval's words on the command line of `vtbench run`: what they mean, and which are refused with our own word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of lm-eval's and lmms-eval's command lines that `vtbench run` takes, and those that it refuses with its own word.
+"""Words of lm-eval's and lmms-eval's command lines that `vtbench run` takes, or refuses with its own word.
 
 A word is taken only if it means the same here; docs/lm_eval.md goes through them. Underscores are the business of the
 command line as a whole: `--model_args` is `--model-args` (`vtbench.cli`).
@@ -63,7 +63,7 @@ _SAME = ("temperature", "top_p", "top_k", "until")
 
 
 class HarnessCommand(click.Command):
-    """`vtbench run`: reads what lm-eval writes in a way that click does not, and warns where one word means two things."""
+    """`vtbench run`: reads what click does not read as lm-eval does, and warns where one word means two things."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments of the command line."""

@@ -48,9 +48,7 @@ class RunComparison:
 
     @property
     def remarks(self) -> list[str]:
-        """Say in one line each which samples are missing from a run's files or there twice, and that the runs were
-        asked in different ways.
-        """
+        """Say in one line each what is wrong with a run's samples, and that the runs were asked in different ways."""
         found = [text for run in self.runs for task in self.tables for text in run.remarks(task)]
         asked = [f"{task}: {self.asked(task)}" for task in self.tables if len({r.asked(task) for r in self.runs}) > 1]
         if asked:
