@@ -17,9 +17,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import click
+from annotated_types import Ge, Le
 from click.shell_completion import shell_complete
 
 from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
@@ -37,7 +38,7 @@ from vtbench.console.terminal import say, single_line, warn
 from vtbench.errors import TaskError, VtbenchError, one_line
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
-from vtbench.settings import parse_settings
+from vtbench.settings import check_value, parse_settings
 
 if TYPE_CHECKING:
     from vtbench.console.progress import Progress
@@ -262,6 +263,42 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
         sample, name = loaded.sample(0), task if len(found) == 1 else loaded.name
         say(f"{name}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
         say(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
+
+
+@app.command()
+@click.argument("task")
+@click.option("--format", "prompt_format", metavar="NAME", help="Prompt format; by default `instruct`, as most models.")
+@click.option("--n", "count", default="4", metavar="N", help="Number of items of each task. [4]")
+@click.option("--fewshot", metavar="N", help="Questions of the split `train` with their answers before each.")
+@click.option("--fewshot-as-multiturn/--no-fewshot-as-multiturn", default=True, help="As turns of a chat.")
+@click.option("--system", metavar="TEXT", help="System prompt before every question.")
+@click.option("--split", metavar="TEXT", help="Split, overriding the task file.")
+@click.option("--seed", metavar="TEXT", help="Seed, overriding the task file.")
+@click.option("--allow-code", is_flag=True, help="Run the Python code that an imported task names.")
+@click.option(
+    "--output", default="contact-sheet.png", metavar="SHEET.PNG", help="Where the images go. [contact-sheet.png]"
+)
+@click.pass_obj
+def show(registry: Registry, task: str, count: str, output: str, **flags: Any) -> None:
+    """Print items as a model is asked them, and write a contact sheet of their images."""
+    from vtbench.adapter import Traits
+    from vtbench.console.shown_items import item_lines, write_sheet
+    from vtbench.engine.setup import RunPlan
+
+    sheet = Path(expanded(output, "--output"))
+    if sheet.suffix.lower() != ".png":
+        raise VtbenchError(f"--output: {output}: a contact sheet is a PNG image; give it a name that ends in .png")
+    each = check_value(Annotated[int, Ge(1), Le(100)], count, "--n")
+    given = {key: value for key, value in flags.items() if value is not None}
+    config = checked({"model": "show", "tasks": [task], **given}, {"prompt_format": "--format", "tasks": "TASK"})
+    items = []
+    for asked in RunPlan.resolve(config, registry).for_model(Traits()).tasks:
+        for index in range(min(each, len(asked))):
+            items.append(asked.sample(index))
+            for line in item_lines(asked, items[-1], len(items), config.system):
+                say(line)
+            say("")
+    say(f"written  {write_sheet(items, sheet)}")
 
 
 @app.command()
