@@ -78,7 +78,10 @@ def table(*records: Record) -> list[dict[str, object]]:
 
 def test_the_prompt_that_was_sent_is_there_where_it_says_more() -> None:
     same, framed = record(0, rendered_prompt=" ? "), record(1, rendered_prompt="<s>USER: ? ASSISTANT:")
-    assert [row["sent"] for row in table(same, framed)] == [None, "<s>USER: ? ASSISTANT:"]
+    formatted = record(2, prompt="? Answer with one of: yes or no.", question="?")
+    rows = table(same, framed, formatted)
+    assert [row["sent"] for row in rows] == [None, "<s>USER: ? ASSISTANT:", "? Answer with one of: yes or no."]
+    assert [row["prompt"] for row in rows] == ["?"] * 3
 
 
 def test_folded_texts_share_an_allowance() -> None:

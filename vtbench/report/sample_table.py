@@ -88,7 +88,7 @@ def sample_table(
                 [
                     tasks.of(task),
                     cut(record.id, LONGEST_NAME, _REST),
-                    cut(record.prompt, rest=_REST),
+                    cut(_question(record), rest=_REST),
                     None if answer is None else cut(answer, rest=_REST),
                     cut(" or ".join((record.target, *record.references)), rest=_REST),
                     _result(record),
@@ -134,10 +134,17 @@ def parts_of_answer(record: Record) -> tuple[str, str | None]:
     return "\n".join(filter(None, (record.reasoning, inside))), answer or ""
 
 
+def _question(record: Record) -> str:
+    return record.question or record.prompt
+
+
 def _sent(record: Record, most: int) -> str | None:
-    """Return the prompt that was sent, where it says more than the question: its beginning and its end."""
-    sent = record.rendered_prompt
-    if sent is None or sent.strip() == record.prompt.strip():
+    """Return the prompt that was sent, where it says more than the question: its beginning and its end.
+
+    Of a model that does not tell it, it is the question in its prompt format.
+    """
+    sent = record.prompt if record.rendered_prompt is None else record.rendered_prompt
+    if sent.strip() == _question(record).strip():
         return None
     if len(sent) <= most:
         return sent
