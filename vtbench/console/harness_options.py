@@ -150,8 +150,9 @@ def with_gen_kwargs(given: Mapping[str, Any], text: str | None) -> dict[str, Any
     Raises:
         VtbenchError: see `from_gen_kwargs`; or a setting is given in both ways.
     """
-    found = from_gen_kwargs(text) if text is not None else {}
-    own = parse_settings(given["gen"]) if isinstance(given.get("gen"), str) else {}
+    if text is None:
+        return dict(given)
+    found, own = from_gen_kwargs(text), parse_settings(given.get("gen", ""), "--gen")
     twice = [f"--gen {key}" for key in found.get("gen", {}) if key in own]
     twice += ["--max-new-tokens"] * ("max_new_tokens" in found and "max_new_tokens" in given)
     if twice:
