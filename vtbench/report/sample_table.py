@@ -44,8 +44,10 @@ class Table:
     @property
     def static_rows(self) -> list[dict[str, Any]]:
         """The first rows, with names instead of positions."""
-        names = ("task", "id", "prompt", "output", "target", "result", "kind", "cues", "scores", "images", "error")
-        names += ("reasoning", "reasoning_tokens", "sent")
+        names = (
+            *("task", "id", "prompt", "output", "target", "result", "kind", "cues", "scores", "images", "error"),
+            *("reasoning", "reasoning_tokens", "sent"),
+        )
         rows = [dict(zip(names, row, strict=True)) for row in self.data["rows"][:STATIC_ROWS]]
         for row in rows:
             row["result"], row["kind"] = RESULTS[row["result"]], self.data["kinds"][row["kind"]]
