@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vtbench.console.formatting import asked_as
 from vtbench.runs.reader import StoredTask, read_results, read_run, read_task
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
@@ -60,6 +61,10 @@ class StoredRun:
         if found is None:
             raise AnalysisError(f"{self.path / 'results.json'}: no scores of {task}; --resume makes it again")
         return found
+
+    def asked(self, task: str) -> str:
+        """Say how the task's questions were put."""
+        return asked_as(self.results.get("configs", {}).get(task, {}), self.facts["config"].get("system"))
 
     def summary(self) -> dict[str, Any]:
         """Return what identifies the run: id, path, model, arguments, checkpoint, dtype and config digest."""
