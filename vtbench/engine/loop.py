@@ -86,8 +86,9 @@ def run(
             if writer.run.get("finished") and any(done < samples for samples, done in counts.values()):
                 writer.update(finished=None)  # until there are scores of all samples again
             cached = CacheUse(writer.run.get("cache"))
-            if config.cache and (why := uncacheable(config.model, facts["model"])):
-                listener.note(why)
+            why_not = uncacheable(config.model, facts["model"]) if config.cache else None
+            if why_not:
+                listener.note(why_not)
             generation = plan.generation
             if generation.repeats > 1 and generation.greedy:
                 listener.note(
@@ -100,7 +101,7 @@ def run(
             except ModelUnavailable as error:
                 raise _stopped(error, writer, plan.tasks) from error
             finally:
-                if config.cache:
+                if config.cache and not why_not:
                     listener.note(cached.line(config.cache))
                     writer.update(cache=cached.facts(config.cache))
             writer.finish_samples()
