@@ -134,7 +134,8 @@ def test_ls_runs_and_report(tmp_path: Path, capsys: Captured) -> None:
     run(task, "--no-report", "--json")
     path = json.loads(capsys.readouterr().out)["run"]
     assert cli("ls", "runs", "--output", tmp_path / "out", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == [{"run": path, "model": "fake", "samples": 20, "state": "done"}]
+    listed = {"run": path, "model": "fake", "asked": "plain", "samples": 20, "state": "done"}
+    assert json.loads(capsys.readouterr().out) == [listed]
     assert cli("report", path) == 0
     assert capsys.readouterr().out.strip() == str(Path(path, "report.html"))
     assert cli("report", tmp_path) == 2
