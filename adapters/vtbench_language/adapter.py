@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vtbench.types import Output, Sample
-from vtbench_hf.adapter import HFAdapter
+from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 
+TOLD = 1
+"""Version of what the model is told of a scene: raised when captions change, so that no earlier answer is reused."""
 _KEPT = 4096
 """Answers that are kept: without its image, a question is often the same text as another."""
 
@@ -47,7 +49,7 @@ class LanguageAdapter(HFAdapter):
 
     def describe(self) -> Mapping[str, Any]:
         """Return which model this is, and what it is told."""
-        return {**super().describe(), "control": self._control}
+        return {**super().describe(), "control": self._control, "told": TOLD}
 
     def close(self) -> None:
         """Release the model and its memory."""
@@ -59,6 +61,10 @@ class LanguageAdapter(HFAdapter):
     def has_visual_tokens(self) -> bool:
         """Return False: there is no image."""
         return False
+
+    def visual_token_counts(self, inputs: Inputs) -> Sequence[int | None]:
+        """Return 0 for each sample."""
+        return [0] * len(inputs["input_ids"])
 
     def takes_several_images(self) -> bool:
         """Return True: what is told of several images is one text."""
