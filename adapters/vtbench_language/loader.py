@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +109,8 @@ def load(adapter: str, arguments: LoadArguments, gguf_file: str | None = None) -
     if source.directory is None:
         hub = {"revision": arguments.revision, "local_files_only": is_offline(adapter, source.name, file)}
     options |= hub
-    with quiet():
+    # Transformers draws a bar while it unpacks a GGUF file, whatever its settings say; faults are exceptions.
+    with quiet(), redirect_stderr(StringIO()) if source.gguf_file else nullcontext():
         _check_config(adapter, source, options)
         processor = _load_processor(source, options, arguments.chat_template)
         check_template_args(processor, arguments.chat_template_args or {}, adapter)
