@@ -338,6 +338,30 @@ def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
 
 
 @app.command()
+@click.argument("run", metavar="RUN")
+@click.option("--metrics", metavar="NAME,...", help="Instead of the run's own; +NAME adds one to those of its tasks.")
+@click.option("--output", metavar="DIR", help="Directory for the rescored run. [that of RUN]")
+@click.option("--in-place", is_flag=True, help="Change RUN itself.")
+@click.option("--allow-code", is_flag=True, help="Run the Python code that an imported task names.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@click.pass_obj
+def rescore(registry: Registry, run: str, metrics: str | None, output: str | None, as_json: bool, **how: bool) -> int:
+    """Score the stored answers of a run again, without its model."""
+    from vtbench.console.progress import Progress
+    from vtbench.console.tables import show_plugin_tables, show_scores
+    from vtbench.engine.rescore import rescore as score_again
+
+    result = score_again(Path(run), metrics, output, registry=registry, listener=Progress(), **how)
+    if result is None:
+        return 0
+    show_scores(result, stderr=as_json)
+    show_plugin_tables(registry.run_tables(), result, stderr=as_json)
+    if as_json:
+        say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
+    return result.exit_status
+
+
+@app.command()
 @click.argument("what", type=click.Choice(["adapter", "metric", "task"]))
 @click.argument("name")
 @click.option("--output", default=".", help="Where to write it. [.]")

@@ -41,11 +41,13 @@ def vllm(**arguments: Any) -> Adapter:
         given.trust_remote_code,
         given.chat_template,
         engine_settings.get("hf_token"),
+        given.chat_template_args,
     )
     engine_settings |= checkpoint.engine_arguments(given.dtype, device)
     vision_model = load_vision_model(checkpoint, device, given.dtype) if given.visual_tokens else None
     try:
-        return VllmAdapter(checkpoint, Engine(checkpoint.directory, engine_settings), vision_model, device)
+        engine = Engine(checkpoint.directory, engine_settings)
+        return VllmAdapter(checkpoint, engine, vision_model, device, given.generation)
     except BaseException:
         if vision_model is not None:
             vision_model.close()

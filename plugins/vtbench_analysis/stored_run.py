@@ -91,4 +91,6 @@ def open_run(path: Path) -> StoredRun:
     if not facts.get("finished"):
         command = f"vtbench run ... --resume {path}"
         raise AnalysisError(f"{path}: this run is not finished; resume it with `{command}`, or choose another one")
+    if facts["config"].get("predict_only"):
+        raise AnalysisError(f"{path}: this run has answers without scores; `vtbench rescore {path}` scores them")
     return StoredRun(path, facts)

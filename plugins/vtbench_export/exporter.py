@@ -122,7 +122,12 @@ def _load(
         if task.split:
             check_name(task.split, f"{place}: split", ExportError)  # it becomes a part of file names
         task = in_format(task, prompt_format)
-        if _first(task).labels:
+        first = _first(task)
+        if first.synonyms:
+            raise ExportError(
+                f"{place}: task {task.name!r} has synonyms, which no other tool would score; leave them out"
+            )
+        if first.labels:
             raise ExportError(f"--prompt-format: {prompt_format!r} has letters, which no other tool would score")
         tasks[task.name] = Limited(task, limit) if limit else task
     return list(tasks.values())

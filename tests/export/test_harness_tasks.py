@@ -1,6 +1,7 @@
 """The directories for lm-eval and lmms-eval: complete, and without paths of this machine."""
 
 import importlib.util
+import re
 import sys
 from types import SimpleNamespace
 
@@ -108,10 +109,19 @@ def test_questions_may_be_put_for_models_that_have_not_seen_the_benchmark(tmp_pa
     for bare, asked in zip(plain, instruct, strict=True):
         assert asked["prompt"].startswith(bare["prompt"] + " Answer with one of these words: ")
         assert (asked["target"], asked["id"]) == (bare["target"], bare["id"])
-    assert "max_new_tokens: 32" in (tmp_path / "instruct" / "vtb_relational.yaml").read_text()
+    limits = [(tmp_path / name / "vtb_relational.yaml").read_text() for name in ("plain", "instruct")]
+    assert [re.findall(r"(?:max_new_tokens|max_gen_toks): (\d+)", text) for text in limits] == [["8"], ["32"]]
 
 
 def test_letters_are_not_exported(tmp_path):
     with pytest.raises(ExportError, match="'letters' has letters, which no other tool would score"):
         export("relational", "lm-eval", tmp_path / "out", limit=4, prompt_format="letters")
+    assert not (tmp_path / "out").exists()
+
+
+def test_synonyms_are_not_exported(tmp_path):
+    task = image_task(tmp_path, [["red"]])
+    (tmp_path / "own.yaml").write_text((tmp_path / "own.yaml").read_text() + "synonyms: {red: [rot]}\n")
+    with pytest.raises(ExportError, match="'own' has synonyms, which no other tool would score"):
+        export([task], "lm-eval", tmp_path / "out", registry=registry())
     assert not (tmp_path / "out").exists()

@@ -132,6 +132,7 @@ class DataTask(FileTask):
         closed = self._choices(row)
         right = self._read(row, columns.target, lambda cell: cells.match(cell, closed, columns.target_as))
         return {
+            "synonyms": self.spec.synonyms,
             "prompt": prompt,
             "target": right[0],
             "references": right[1:],

@@ -34,7 +34,8 @@ class FileTask:
 
     def config(self) -> dict[str, Any]:
         """Return the resolved settings, JSON-able."""
-        return {"benchmark": BENCHMARK, **self.spec.model_dump(mode="json")}
+        words = {answer: list(words) for answer, words in self.spec.synonyms.items()}
+        return {"benchmark": BENCHMARK, **self.spec.model_dump(mode="json"), **({"synonyms": words} if words else {})}
 
 
 class SceneTask(FileTask):
@@ -67,6 +68,7 @@ class SceneTask(FileTask):
             scene=item.scene,
             meta={**item.meta, **noise},
             answer_type=item.question.answer_type,
+            synonyms=self.spec.synonyms,
         )
 
 
