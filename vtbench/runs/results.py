@@ -47,6 +47,7 @@ def document(
     }
     if predict_only:
         found["predict_only"] = True  # type: ignore[assignment]
+    metered = writer.run.get("traits", {}).get("metered", True)  # local models report tokens, and none is paid for
     for task in tasks:
         records = writer.records(task.name, len(task))
         answered = [record for record in records if record.error is None]
@@ -68,7 +69,7 @@ def document(
             found.setdefault("transient", {})[task.name] = transient
         if not predict_only and (unusable := unusable_shares(answered)):
             found.setdefault("answers", {})[task.name] = unusable
-        if spent := _spent(answered):
+        if (spent := _spent(answered)) and (metered or "cost" in spent):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)
     return result
