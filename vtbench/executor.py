@@ -67,6 +67,12 @@ class BatchResult:
     unavailable: str | None = None
     """Why the model went away (`ModelUnavailable`) before it answered the whole batch; `records` has what it answered,
     and the run ends."""
+    reused: int = 0
+    """Answers that came from the cache of answers (`--cache`)."""
+    asked: int = 0
+    """Answers that the model gave while there was a cache."""
+    notes: tuple[str, ...] = ()
+    """Lines for the user."""
 
 
 @dataclass(frozen=True, slots=True)

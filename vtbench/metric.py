@@ -54,6 +54,14 @@ class Metric(Protocol):
         ...
 
 
+def reads_texts(metric: Metric) -> bool:
+    """Whether a metric reads generated texts, and so sees every repeat of a question (`--gen repeats=K`).
+
+    All others see its first repeat alone: a ranking and visual tokens are the same each time.
+    """
+    return "generate" in metric.needs
+
+
 @runtime_checkable
 class Fittable(Protocol):
     """An object fitted on a task's first samples: a visual metric, or a token budget with a given mean.

@@ -192,6 +192,7 @@ class Record:
     """That of `Output`: `length` if the answer was cut."""
     reasoning: str | None = None
     logprobs: tuple[float, ...] | None = None
+    logprob_tokens: tuple[int, ...] | None = None
     scores: Mapping[str, Observation] = field(default_factory=dict)
     """Observations by metric name."""
     error: str | None = None

@@ -124,7 +124,9 @@ def _load(
         task = in_format(task, prompt_format)
         first = _first(task)
         if first.synonyms:
-            raise ExportError(f"{place}: task {task.name!r} has synonyms, which no other tool would score")
+            raise ExportError(
+                f"{place}: task {task.name!r} has synonyms, which no other tool would score; leave them out"
+            )
         if first.labels:
             raise ExportError(f"--prompt-format: {prompt_format!r} has letters, which no other tool would score")
         tasks[task.name] = Limited(task, limit) if limit else task

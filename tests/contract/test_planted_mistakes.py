@@ -14,7 +14,19 @@ import pytest
 from contract_fakes import PLANTED, Good
 
 import vtbench
-from vtbench import BaseMetric, Batch, Observation, Output, Record, Registry, Sample, Score, VisualTokens, VtbenchError
+from vtbench import (
+    BaseMetric,
+    Batch,
+    Observation,
+    Output,
+    Record,
+    Registry,
+    Sample,
+    Score,
+    Traits,
+    VisualTokens,
+    VtbenchError,
+)
 from vtbench.cli import status
 from vtbench.engine.local import Local
 from vtbench.executor import BatchResult, Job, JobResult, Notify, Work, WorkerPool
@@ -174,6 +186,8 @@ def test_a_model_that_is_paid_by_tokens_is_asked_nothing_twice(tmp_path: Path) -
     asked: list[str] = []
 
     class Paid(Good):
+        traits = Traits(metered=True)
+
         def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Any = None) -> list[Output]:
             asked.extend(sample.id for sample in samples)
             return [replace(output, tokens_out=1) for output in super().generate(samples, max_new_tokens, budget)]

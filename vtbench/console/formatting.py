@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vtbench.adapter import PLAIN
 
 
 def number(value: float | None, percent: bool) -> str:
@@ -39,3 +42,29 @@ def spending(spent: Mapping[str, float]) -> str:
     """
     texts = {name: f"{value:,} {name.replace('_', ' ')}" for name, value in spent.items()}
     return ", ".join({**texts, "cost": f"cost {spent['cost']:.4g}"}.values() if "cost" in spent else texts.values())
+
+
+def asked_as(task: Mapping[str, Any], system: str | None = None) -> str:
+    """Say how a run put a task's questions: the prompt format, the number of examples, whether with a system prompt.
+
+    Args:
+        task: the task's settings in results.json or run.json; a task without a format was asked in `plain`.
+        system: the run's system prompt.
+
+    >>> asked_as({"prompt_format": "instruct", "fewshot": {"k": 4}}, "Be brief.")
+    'instruct · 4-shot · system prompt'
+    >>> asked_as({"parts": [{"prompt_format": "instruct"}, {}]})
+    'instruct/plain'
+    """
+    parts = ["/".join(dict.fromkeys(_formats(task)))]
+    if fewshot := task.get("fewshot"):
+        parts.append(f"{fewshot['k']}-shot")
+    return " · ".join([*parts, "system prompt"] if system else parts)
+
+
+def _formats(task: Mapping[str, Any]) -> Iterator[str]:
+    if parts := task.get("parts"):  # of a mix, each part is asked in its own
+        for part in parts:
+            yield from _formats(part)
+    else:
+        yield str(task.get("prompt_format") or PLAIN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast
@@ -12,8 +12,8 @@ from vtbench.budget import Budget
 from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
 from vtbench.engine.validation import check_unchanged, checked_observations, checked_outputs, checked_visual
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError, one_line, plugin_errors
-from vtbench.metric import Batch, BudgetMetric, Fittable, Metric
-from vtbench.types import Observation, Output, Record, Sample, Task
+from vtbench.metric import Batch, BudgetMetric, Fittable, Metric, reads_texts
+from vtbench.types import Observation, Output, Record, Sample, Task, VisualTokens
 
 FAIL_FAST_AFTER = 8
 """Abort the run if the first 8 samples of a task all fail with the same error type."""
@@ -54,12 +54,14 @@ def query(
         SampleError: the answer to a sample is not a number.
     """
     samples = tuple(samples)  # whoever sorts its batch in place would misplace the answers
-    needs = frozenset[str]().union(*(metric.needs for metric in metrics.values()))
+    needs = Needs.of(metrics)
     outputs = query_outputs(samples, adapter, needs, task.max_new_tokens, model)
-    visual = {}
-    if "visual_tokens" in needs:
+    visual: Mapping[str, VisualTokens] = {}
+    first = [i for i, sample in enumerate(samples) if not sample.repeat]
+    shown = tuple(samples) if "visual_tokens" in needs.of_repeats else tuple(samples[i] for i in first)
+    if "visual_tokens" in needs.of_questions and shown:
         layers = _layers(metrics.values(), adapter) or list(adapter.layers[:1])
-        visual = checked_visual(adapter.visual_tokens(_alone(samples), layers), samples, layers, model)
+        visual = checked_visual(adapter.visual_tokens(_alone(shown), layers), shown, layers, model)
     batch = Batch(samples, outputs, visual)
     by_budget: dict[Budget, list[Output]] = {}
     for metric in metrics.values():
@@ -73,13 +75,46 @@ def query(
         mine, label = batch, f"metric {name!r}"
         if isinstance(metric, BudgetMetric):
             mine = replace(batch, budgeted={key: by_budget[budget] for key, budget in metric.budgets.items()})
-        observed[name] = checked_observations(_observe(metric, mine, label), samples, label)
+        seen: Sequence[int] = range(len(samples))
+        if not reads_texts(metric) and len(first) < len(samples):
+            seen, mine = first, _part(mine, first, shown)
+        found = checked_observations(_observe(metric, mine, label), mine.samples, label) if seen else []
+        each = dict(zip(seen, found, strict=True))
+        observed[name] = [each.get(i, {}) for i in range(len(samples))]
         check_unchanged(samples, hashes, label)
     return [Answer(output, {name: observed[name][i] for name in observed}) for i, output in enumerate(outputs)]
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What metrics need of the model."""
+
+    of_questions: frozenset[str]
+    """About each question once."""
+    of_repeats: frozenset[str]
+    """About its further repeats (`--gen repeats=K`), which only metrics of generated text see."""
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, Metric]) -> Needs:
+        """Return what these metrics need."""
+        everything = (metric.needs for metric in metrics.values())
+        again = (metric.needs for metric in metrics.values() if reads_texts(metric))
+        return cls(frozenset[str]().union(*everything), frozenset[str]().union(*again))
+
+
+def _part(batch: Batch, kept: Sequence[int], shown: Sequence[Sample]) -> Batch:
+    """Return some samples of a batch with all that belongs to them; `shown` are those that have visual tokens."""
+    rows = list(kept) if len(shown) == len(batch.samples) else slice(None)
+    return Batch(
+        tuple(batch.samples[i] for i in kept),
+        [batch.outputs[i] for i in kept],
+        {layer: replace(v, tokens=v.tokens[rows]) for layer, v in batch.visual.items()},
+        {name: [outputs[i] for i in kept] for name, outputs in batch.budgeted.items()},
+    )
+
+
 def query_outputs(
-    samples: Sequence[Sample], adapter: Adapter, needs: Collection[str], max_new_tokens: int, model: str
+    samples: Sequence[Sample], adapter: Adapter, needs: Needs, max_new_tokens: int, model: str
 ) -> list[Output]:
     """Query the model for texts, for log-probabilities of the choices, or for both in one output a sample.
 
@@ -88,10 +123,11 @@ def query_outputs(
         SampleError: a log-probability is not a number.
     """
     outputs = [Output()] * len(samples)
-    if "generate" in needs:
+    if "generate" in needs.of_questions:
         outputs = checked_outputs(adapter.generate(samples, max_new_tokens), samples, "generate", model)
-    if "rank" in needs:
-        closed = [i for i, sample in enumerate(samples) if sample.choices]
+    if "rank" in needs.of_questions:
+        again = "rank" in needs.of_repeats
+        closed = [i for i, sample in enumerate(samples) if sample.choices and (again or not sample.repeat)]
         with_choices = tuple(samples[i] for i in closed)
         asked = tuple(replace(s, choices=s.labels, labels=()) if s.labels else s for s in with_choices)
         ranked = checked_outputs(adapter.rank(asked), asked, "rank", model) if asked else []
@@ -185,6 +221,7 @@ def to_records(
                     reasoning=said.reasoning,
                     rendered_prompt=said.rendered_prompt,
                     logprobs=said.logprobs,
+                    logprob_tokens=said.logprob_tokens,
                     tokens_in=said.tokens_in,
                     visual_tokens_in=said.visual_tokens_in,
                     tokens_out=said.tokens_out,

@@ -17,7 +17,10 @@ from typing import Any, cast
 from vtbench.adapter import PLAIN, Adapter, BudgetAdapter, Generation, Traits
 from vtbench.budget import Budget, FittedBudget
 from vtbench.config import RunConfig
+from vtbench.engine.answer_cache import CachedAdapter
+from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
+from vtbench.engine.stored_answers import answers_only
 from vtbench.engine.validation import check_declarations, check_needs
 from vtbench.errors import AdapterError, TaskError, VtbenchError, nearest
 from vtbench.executor import Model
@@ -174,6 +177,7 @@ class RunPlan:
             AdapterError: the model cannot be loaded, declares what cannot be, or takes no token budget.
         """
         config, sweep = self.config, bool(self.config.budget_sweep)
+        store = AnswerStore(Path(config.cache)) if config.cache else None  # before the model takes its time to load
         adapter = self.registry.adapter(
             config.model, config.model_args, config.device, config.dtype, self.generation, config.chat_template_args
         )
@@ -191,6 +195,8 @@ class RunPlan:
         except AdapterError:
             adapter.close()
             raise
+        if store is not None:
+            adapter = CachedAdapter(adapter, store, config, self.generation)
         if self.budget is None:
             return adapter
         return BudgetedAdapter(cast(BudgetAdapter, adapter), self.budget)
@@ -204,6 +210,11 @@ class RunPlan:
         chosen: dict[str, dict[str, Metric]] = {}
         left_out: dict[str, dict[str, str]] = {}
         for task in self.tasks:
+            if self.config.predict_only:
+                metrics = {spec: self.create_metric(spec, task) for spec in self.metrics[task.name]}
+                unusable = {spec: why for spec, metric in metrics.items() if (why := self._unusable(metric, model))}
+                chosen[task.name], left_out[task.name] = answers_only(metrics, unusable, model)
+                continue
             chosen[task.name], left_out[task.name] = {}, {}
             for spec in self.metrics[task.name]:
                 metric = self.create_metric(spec, task)

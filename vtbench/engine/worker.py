@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
+from vtbench.engine.answer_cache import CachedAdapter
 from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
-from vtbench.engine.inference import fit_on_first, query, query_outputs, to_records
+from vtbench.engine.inference import Needs, fit_on_first, query, query_outputs, to_records
 from vtbench.engine.output_order import check_order
 from vtbench.engine.setup import RunPlan
 from vtbench.errors import ModelUnavailable, plugin_errors
@@ -38,6 +40,8 @@ class Worker:
     def __init__(self, plan: RunPlan) -> None:
         self._model = f"model {plan.config.model!r}"
         self._adapter = plan.create_adapter()
+        inner = self._adapter.inner if isinstance(self._adapter, BudgetedAdapter) else self._adapter
+        self._cache = inner if isinstance(inner, CachedAdapter) else None
         try:
             plan = plan.for_model(traits_of(self._adapter))
             self._tasks = {task.name: task for task in plan.tasks}
@@ -58,7 +62,8 @@ class Worker:
         if not fits:
             return FitResult({}, ())
         source = self._tasks[task]
-        first = range(min(len(source), max(fit.fit_samples for fit in fits.values())))
+        most = max(fit.fit_samples for fit in fits.values())
+        first = range(0, len(source), getattr(source, "repeats", 1))[:most]  # each question's images once
         named = {_label(name): fit for name, fit in fits.items()}
         with one_thread() as pool:
             prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
@@ -106,8 +111,8 @@ class Worker:
                     unavailable = str(error)
                 seconds = time.perf_counter() - began
                 if first and unavailable is None:
-                    self._check_order(source, batch, [record for record, _ in pairs])
-                    first = False
+                    first = not self._check_order(source, batch, [record for record, _ in pairs])
+                reused, asked, notes = self._cache.keep() if self._cache else (0, 0, [])
                 each = round(seconds / len(batch), 6)
                 yield BatchResult(
                     batch[0].index,
@@ -117,17 +122,29 @@ class Worker:
                     tuple(None if error is None else type(error).__name__ for _, error in pairs),
                     tuple(prepared.preview for prepared in batch if prepared.preview is not None),
                     unavailable,
+                    reused,
+                    asked,
+                    tuple(notes),
                 )
 
-    def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> None:
-        """Refuse answers that stand in another's place, where what the metrics need can tell."""
-        needs = frozenset[str]().union(*(metric.needs for metric in self._metrics[task.name].values()))
+    def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> bool:
+        """Refuse answers that stand in another's place, where what the metrics need can tell.
+
+        Answers from the cache of answers prove nothing, and are left out.
+
+        Returns:
+            whether that was all that there is to check; else the next batch is to be checked too.
+        """
+        needs = Needs.of(self._metrics[task.name])
         samples = {m.sample.id: m.sample for m in batch if isinstance(m.sample, Sample)}
-        answered = [record for record in records if record.error is None]
-        if needs & {"generate", "rank"}:
+        reused = {name for _, name in self._cache.reused} if self._cache else set()
+        answered = [record for record in records if record.error is None and record.id not in reused]
+        if needs.of_questions & {"generate", "rank"} and not traits_of(self._adapter).metered:
             tokens = task.max_new_tokens
             ask = partial(query_outputs, adapter=self._adapter, needs=needs, max_new_tokens=tokens, model=self._model)
-            check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)
+            with self._cache.bypassed() if self._cache else nullcontext():
+                check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)
+        return not reused
 
     def close(self) -> None:
         """Release memory and processes."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 LONGEST = 2000
 """Characters of a text on a page."""
+NOTE = 100
+"""Characters that a text of this length may have more, in which it says how much of it is left out."""
 LONGEST_NAME = 200
 """Characters of a name: an id, a kind of question, a cue."""
 SCRIPTS: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +67,7 @@ def _shown(value: Any) -> Any:
     """Return a value as a page shows it: a word of 100,000 letters would make the page unusable."""
     if not isinstance(value, str) or hasattr(value, "__html__") or isinstance(value, DataUri):
         return value
-    return cut(value)
+    return value if len(value) <= LONGEST + NOTE else cut(value)
 
 
 def _all_shown(value: Any) -> Any:

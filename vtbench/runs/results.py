@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vtbench.adapter import PLAIN
 from vtbench.config import RunConfig
 from vtbench.errors import PluginError, plugin_errors
-from vtbench.metric import Metric
+from vtbench.metric import Metric, reads_texts
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
 from vtbench.scoring.answers import unusable_shares
@@ -31,9 +31,11 @@ def document(
     tasks: Sequence[Task],
     metrics: Mapping[str, Mapping[str, Metric]],
     left_out: Mapping[str, Mapping[str, str]],
+    predict_only: bool = False,
 ) -> dict[str, Any]:
     """Compute every score from the stored records, so that a resumed run has the same scores.
 
+    With `predict_only` there are none, and the document says so: `vtbench rescore` computes them.
     `answers` has the shares of answers that were cut or could not be parsed, and `transient` the number of failed
     samples that --resume asks again, both of the tasks that have any.
 
@@ -43,6 +45,9 @@ def document(
     found: dict[str, dict[str, Any]] = {
         part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
     }
+    if predict_only:
+        found["predict_only"] = True  # type: ignore[assignment]
+    metered = writer.run.get("traits", {}).get("metered", True)  # local models report tokens, and none is paid for
     for task in tasks:
         records = writer.records(task.name, len(task))
         answered = [record for record in records if record.error is None]
@@ -62,9 +67,9 @@ def document(
         found["failed"][task.name] = len(records) - len(answered)
         if transient := sum(record.transient for record in records):
             found.setdefault("transient", {})[task.name] = transient
-        if unusable := unusable_shares(answered):
+        if not predict_only and (unusable := unusable_shares(answered)):
             found.setdefault("answers", {})[task.name] = unusable
-        if spent := _spent(answered):
+        if (spent := _spent(answered)) and (metered or "cost" in spent):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)
     return result
@@ -105,14 +110,15 @@ def compute_scores(
 
 def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, tuple[str, Score]]]:
     """Yield scores with their metric; a score name that two metrics use is prefixed by the metric's name."""
-    computed = {
-        name: compute_scores(f"metric {name!r}", metric, records, [record.scores[name] for record in records])
-        for name, metric in metrics.items()
-    }
+    once = [record for record in records if not record.repeat]
+    computed: dict[str, dict[str, Score]] = {}
+    for name, metric in metrics.items():
+        seen = records if reads_texts(metric) else once
+        computed[name] = compute_scores(f"metric {name!r}", metric, seen, [record.scores[name] for record in seen])
     uses = Counter(name for scores in computed.values() for name in scores)
-    for metric, scores in computed.items():
+    for by, scores in computed.items():
         for name, score in scores.items():
-            yield (name if uses[name] == 1 else f"{metric}.{name}"), (metric, score)
+            yield (name if uses[name] == 1 else f"{by}.{name}"), (by, score)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ RUN: dict[str, Any] = {
     "run_id?": str,
     "created?": str,
     "git?": (str, None),
-    "config": {"model": str, "model_args?": dict, "split?": (str, None), "seed?": (int, None)},
+    "config": {"model": str, "model_args?": dict, "split?": (str, None), "seed?": (int, None), "system?": (str, None)},
     "tasks": {"*": {"samples": int, "file?": str}},
     "metrics": {"*": [str]},
     "model": dict,
-    "keys": {"tasks?": {"*": dict}},
+    "keys": {"tasks?": {"*": {"parts?": [dict], "fewshot?": {"k": int}}}},
     "versions?": {"plugins": {"*": {"distribution": str, "version": str}}, "platform": str, "vtbench": str},
 }
 """run.json of every version."""
@@ -42,6 +42,7 @@ RESULTS: dict[str, Any] = {
     "n-samples": {"*": {"original": int, "effective": int}},
     "failed": {"*": int},
     "answers?": {"*": {"*": float}},
+    "configs?": {"*": {"parts?": [dict], "fewshot?": {"k": int}}},
 }
 """results.json of every version."""
 

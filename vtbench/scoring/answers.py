@@ -101,12 +101,12 @@ def unusable_shares(records: Sequence[Record]) -> dict[str, float]:
     """
     texts = [record for record in records if record.output is not None]
     cut = sum(was_cut(record.output, record.finish_reason) for record in texts)
-    parsed = [verdict for record in texts if (verdict := _parsed(record)) is not None]
+    parsed = [verdict for record in texts if (verdict := was_parsed(record)) is not None]
     shares = {"cut": cut / max(len(texts), 1), "unparsed": parsed.count(False) / max(len(parsed), 1)}
     return {name: share for name, share in shares.items() if share}
 
 
-def _parsed(record: Record) -> bool | None:
+def was_parsed(record: Record) -> bool | None:
     """Return whether the metrics could parse an answer; None if none of them tried."""
     for observation in record.scores.values():
         if "answer" in observation:

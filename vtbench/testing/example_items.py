@@ -44,6 +44,12 @@ def facts(sample: Sample) -> dict[str, Any]:
     return {**found, "images": images, "meta": dict(sample.meta)}
 
 
+def array_of(visual: VisualTokens) -> np.ndarray:
+    """Return visual tokens as an array, from a tensor on any device."""
+    tokens = visual.tokens
+    return np.asarray(tokens.detach().float().cpu() if hasattr(tokens, "detach") else tokens)
+
+
 def patch_tokens(samples: Sequence[Sample], layer: str = "connector", side: int = SIDE) -> VisualTokens:
     """Return the pixels of image patches as visual tokens (n, side * side, 48), with their boxes."""
     width = side * PATCH

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,16 @@ import transformers
 from safetensors import SafetensorError
 from transformers.utils import logging
 
+from vtbench.adapter import Generation
 from vtbench.errors import AdapterError, nearest
+from vtbench_hf.chat_template import check_template_args
 from vtbench_hf.checkpoint.arguments import LoadArguments
 from vtbench_hf.checkpoint.config import checked_model_type, is_offline
 from vtbench_hf.checkpoint.files import check_weights, fingerprint
 from vtbench_hf.checkpoint.processor import load_processor
 from vtbench_hf.errors import first_line, out_of_memory_as
 
+GREEDY = Generation()
 _DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -42,6 +45,10 @@ class LoadedModel:
     """The checkpoint's name, as `describe` reports it."""
     directory: Path | None = None
     """The directory of its files; None for a model made in memory."""
+    generation: Generation = GREEDY
+    """How it generates."""
+    chat_template_args: Mapping[str, Any] = field(default_factory=dict)
+    """Variables of its chat template."""
 
     def fingerprint(self) -> str | None:
         """Return the sha256 over the contents of the weights files, in the order of their names."""
@@ -85,13 +92,21 @@ def load(
     with quiet():
         model_type = checked_model_type(adapter, source, options, (only,) if isinstance(only, str) else only, never)
         processor = load_processor(source, model_type, options, arguments.chat_template)
+        check_template_args(processor, arguments.chat_template_args or {}, adapter)
         directory = Path(transformers.utils.cached_file(source, "config.json", **hub)).parent
         check_weights(directory)
         model = _load_model(source, options, dtype, arguments.attn_implementation)
     make_greedy(model.generation_config, processor.tokenizer)
     with out_of_memory_as(AdapterError, f"{pretrained} does not fit into the memory of {device}; try dtype=bfloat16"):
         model = model.to(device)
-    return LoadedModel(model.eval(), processor, label or pretrained, directory)
+    return LoadedModel(
+        model.eval(),
+        processor,
+        label or pretrained,
+        directory,
+        arguments.generation or GREEDY,
+        arguments.chat_template_args or {},
+    )
 
 
 def choose_device(device: str) -> torch.device:

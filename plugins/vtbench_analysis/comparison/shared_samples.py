@@ -25,7 +25,7 @@ class SharedSamples:
     n_other_images: int
     """Samples with the same id but different images; they are not shared."""
     n_other_questions: int = 0
-    """Samples with the same id and images but another prompt, target, reference or choice; they are not shared."""
+    """Samples with the same id and images but another question, target, reference or choice; they are not shared."""
 
     def __len__(self) -> int:
         return len(self.records[0])
@@ -91,7 +91,8 @@ def _images(record: Record) -> Hashable:
 
 
 def _contents(record: Record) -> Hashable:
-    return record.id, record.image_sha256, record.prompt, record.target, record.references, record.choices
+    question = record.question or record.prompt  # prompt formats put one question in different words
+    return record.id, record.image_sha256, question, record.target, record.references, record.choices
 
 
 def _numbered(records: Sequence[Record], key: Callable[[Record], Hashable]) -> dict[tuple[Hashable, int], Record]:
