@@ -90,6 +90,7 @@ def test_what_stands_around_json_makes_no_difference(graph, frame):
         ('{"subject": 1, "relation": "left", "object": 2}', '"near"'),
         ("}], ", "}, "),  # a list without an end
         ("]}", "}"),
+        (', "object": 2}]', ', "object": 2}], "note"'),
     ],
 )
 def test_json_with_a_fault_is_not_well_formed(old, new):
@@ -163,6 +164,11 @@ def test_relations_in_a_document_of_their_own_that_is_cut_are_not_well_formed():
     assert parse_graph(whole) == parse_graph(LINE)
     graph = parse_graph(whole[:-1])
     assert (graph.relations, graph.well_formed) == ({(1, "left", 2)}, False)
+
+
+def test_an_object_whose_number_is_no_number_is_left_out():
+    graph = parse_graph(graph_as_json("5 large red striped circle").replace("5", '"circle"'))
+    assert (graph.objects, graph.well_formed) == ((), False)
 
 
 @pytest.mark.parametrize("name", ["id", "number", "index", "object_id"])
