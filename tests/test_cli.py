@@ -36,7 +36,7 @@ def test_without_json_the_table_is_on_stdout(tmp_path: Path, capsys: Captured) -
     task = quiz(tmp_path, metrics="[hits, ranked]")
     assert run(task, "--model-args", "can=[generate]", "--no-report") == 0
     out, _ = capsys.readouterr()
-    for part in ("acc", "chance", "majority", "50.0", "cannot rank answers"):
+    for part in ("fake · quiz · plain", "acc", "chance", "majority", "50.0", "cannot rank answers"):
         assert part in out
     assert not list((tmp_path / "out").glob("*/report.html"))
 

@@ -27,10 +27,12 @@ def vllm(**arguments: Any) -> Adapter:
         AdapterError: the engine is missing or does not start, or the checkpoint or an argument cannot be used.
     """
     from vtbench_vllm.arguments import checked_arguments
-    from vtbench_vllm.engine import Engine, engine_device
+    from vtbench_vllm.engine import Engine, check_sampling, engine_device
 
     given, engine_settings = checked_arguments(arguments)
     device = engine_device(given.device)
+    if given.generation is not None:
+        check_sampling(given.generation)
     from vtbench_vllm.adapter import VllmAdapter
     from vtbench_vllm.checkpoint import open_checkpoint
     from vtbench_vllm.vision_model import load_vision_model

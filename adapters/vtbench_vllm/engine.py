@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vtbench.adapter import Generation
 from vtbench.errors import AdapterError, SampleError
 from vtbench.settings import reason
 from vtbench_hf.errors import first_line
@@ -98,6 +99,20 @@ def engine_args_class() -> type:
 
     args: type = EngineArgs
     return args
+
+
+def check_sampling(generation: Generation) -> None:
+    """Refuse settings that vLLM does not take, before anything is loaded: it has bounds of its own.
+
+    Raises:
+        AdapterError: names the setting.
+    """
+    settings = {"temperature": generation.temperature, "top_p": generation.top_p}
+    more = {} if generation.top_k is None else {"top_k": generation.top_k}
+    try:
+        import_vllm().SamplingParams(**settings, **more)
+    except ValueError as error:
+        raise AdapterError(f"model 'vllm': --gen: {first_line(error)}") from error
 
 
 class Engine:

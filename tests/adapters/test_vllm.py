@@ -26,7 +26,7 @@ from vtbench_hf.visual_features import DECODER_DEPTHS
 from vtbench_vllm.adapter import VllmAdapter
 from vtbench_vllm.arguments import checked_arguments, checked_engine_arguments
 from vtbench_vllm.checkpoint import open_checkpoint
-from vtbench_vllm.engine import Completion, Engine, Prompt
+from vtbench_vllm.engine import Completion, Engine, Prompt, check_sampling
 from vtbench_vllm.vision_model import load_vision_model, vision_layers
 
 SAMPLES = tiny_models.batch()
@@ -183,6 +183,17 @@ def test_each_prompt_has_its_own_sampling(engine_module, tmp_path):
     assert engine_module.sampling == [common | each for each in own]
     assert [list(completion.tokens) for completion in completions] == [[9], [9], [9, 8]], "a stop text is no token"
     assert [completion.tokens_out for completion in completions] == [2, 2, 2]
+
+
+def test_settings_that_the_engine_does_not_take_are_refused_at_the_start(engine_module):
+    def refuse(**settings):
+        if settings["temperature"] > 2:
+            raise ValueError(f"temperature must be in [0, 2], got {settings['temperature']}. (parameter=temperature)")
+
+    vars(sys.modules["vllm"])["SamplingParams"] = refuse
+    check_sampling(Generation(temperature=2.0, top_k=3))
+    with pytest.raises(AdapterError, match=r"^model 'vllm': --gen: temperature must be in \[0, 2\], got 3\.0"):
+        check_sampling(Generation(temperature=3.0))
 
 
 def test_a_continuation_is_scored_by_its_own_tokens_only(engine_module, tmp_path):

@@ -101,7 +101,7 @@ def drawing(name: str, **arguments: Any) -> Callable[[], Adapter] | None:
     """Return a maker of the adapter with a temperature; None where it takes none, or its answers are made up."""
     if name == "openai" or "generation" not in REGISTRY.find("model", name).settings:
         return None
-    return lambda: REGISTRY.adapter(name, arguments, "cpu", "float32", Generation(temperature=50.0))
+    return lambda: REGISTRY.adapter(name, arguments, "cpu", "float32", Generation(temperature=2.0))
 
 
 @pytest.mark.parametrize("name", REGISTERED)

@@ -76,6 +76,9 @@ def test_what_stands_around_json_makes_no_difference(graph, frame):
     [
         ('"id": 1', '"id": 3'),  # the relation's end is missing
         ('"id": 2', '"id": 1'),
+        ('"id": 2', '"id": "square"'),
+        ('"objects": [', '"objects": [7, '),
+        ('"relations"', '"objects": [], "relations"'),
         ('"left"', '"near"'),
         ('"left"', "null"),
         ('"object": 2', '"object": [2]'),
@@ -87,6 +90,7 @@ def test_what_stands_around_json_makes_no_difference(graph, frame):
         ('{"subject": 1, "relation": "left", "object": 2}', '"near"'),
         ("}], ", "}, "),  # a list without an end
         ("]}", "}"),
+        (', "object": 2}]', ', "object": 2}], "note"'),
     ],
 )
 def test_json_with_a_fault_is_not_well_formed(old, new):
@@ -152,6 +156,25 @@ def test_documents_end_where_they_are_too_deep():
 @pytest.mark.parametrize("tested", [graph_parts, loose_json])
 def test_doctests(tested):
     assert doctest.testmod(tested).failed == 0
+
+
+def test_relations_in_a_document_of_their_own_that_is_cut_are_not_well_formed():
+    objects, relations = graph_as_json(LINE).split(', "relations"')
+    whole = f'{objects}}} {{"relations"{relations}'
+    assert parse_graph(whole) == parse_graph(LINE)
+    graph = parse_graph(whole[:-1])
+    assert (graph.relations, graph.well_formed) == ({(1, "left", 2)}, False)
+
+
+def test_an_object_whose_number_is_no_number_is_left_out():
+    graph = parse_graph(graph_as_json("5 large red striped circle").replace("5", '"circle"'))
+    assert (graph.objects, graph.well_formed) == ((), False)
+
+
+@pytest.mark.parametrize("name", ["id", "number", "index", "object_id"])
+def test_the_number_of_an_object_has_several_names(name):
+    text = graph_as_json("5 large red striped circle").replace('"id"', f'"{name}"')
+    assert parse_graph(text) == parse_graph("5 large red striped circle")
 
 
 def test_numbers_are_names_in_json_too():

@@ -66,7 +66,7 @@ class CachedAdapter:
         self.layers = inner.layers
         self.traits = traits_of(inner)
         self._label = f"model {config.model!r}"
-        description = dict(inner.describe())
+        self._description = description = dict(inner.describe())  # once: it may hash the weights
         asked = {"model": config.model, "model_args": redact(config.model_args), "dtype": config.dtype}
         asked |= {"chat_template_args": config.chat_template_args}
         settings = {key: value for key, value in asdict(generation).items() if key not in ("seed", "repeats")}
@@ -75,6 +75,7 @@ class CachedAdapter:
         # the contract of `context` is to read `Sample.messages`; others may read more of a sample, as controls do
         self._by_id = "context" not in inner.capabilities or "control" in description
         self._new: dict[bytes, Output] = {}
+        self._usable = uncacheable(config.model, description) is None
         self._bypassed = False
         self.asked: set[tuple[str, str]] = set()
         """Method and `Sample.id` of the questions that the model was asked since the last `keep`."""
@@ -109,7 +110,7 @@ class CachedAdapter:
     ) -> list[Output]:
         """Ask for what is not stored, one sample of each key, and return all outputs in the order of the samples."""
         under = _budget_digest(budget)
-        if self._bypassed or under is None:
+        if self._bypassed or under is None or not self._usable:
             return ask(samples)
         keys = [self._key(method, sample, max_new_tokens, under) for sample in samples]
         known = {key: output for key, text in self._store.get(keys).items() if (output := decoded(text)) is not None}
@@ -163,7 +164,7 @@ class CachedAdapter:
 
     def describe(self) -> Mapping[str, Any]:
         """Describe the wrapped adapter."""
-        return self._inner.describe()
+        return self._description
 
     def close(self) -> None:
         """Close the store and the wrapped adapter."""

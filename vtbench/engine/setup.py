@@ -17,7 +17,7 @@ from typing import Any, cast
 from vtbench.adapter import PLAIN, Adapter, BudgetAdapter, Generation, Traits
 from vtbench.budget import Budget, FittedBudget
 from vtbench.config import RunConfig
-from vtbench.engine.answer_cache import CachedAdapter, uncacheable
+from vtbench.engine.answer_cache import CachedAdapter
 from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.stored_answers import answers_only
@@ -195,7 +195,7 @@ class RunPlan:
         except AdapterError:
             adapter.close()
             raise
-        if store is not None and uncacheable(config.model, dict(adapter.describe())) is None:
+        if store is not None:
             adapter = CachedAdapter(adapter, store, config, self.generation)
         if self.budget is None:
             return adapter

@@ -47,6 +47,7 @@ def document(
     }
     if predict_only:
         found["predict_only"] = True  # type: ignore[assignment]
+    metered = writer.run.get("traits", {}).get("metered", True)  # local models report tokens, and none is paid for
     for task in tasks:
         records = writer.records(task.name, len(task))
         answered = [record for record in records if record.error is None]
@@ -68,7 +69,7 @@ def document(
             found.setdefault("transient", {})[task.name] = transient
         if not predict_only and (unusable := unusable_shares(answered)):
             found.setdefault("answers", {})[task.name] = unusable
-        if spent := _spent(answered):
+        if (spent := _spent(answered)) and (metered or "cost" in spent):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)
     return result
@@ -168,9 +169,11 @@ class RunResult:
         return pandas.DataFrame(self.rows())
 
     def _repr_html_(self) -> str:
+        from vtbench.console.formatting import asked_as
         from vtbench.report import scores_table
 
-        return scores_table(self.rows(), self.config.model)
+        asked = dict.fromkeys(asked_as(task, self.config.system) for task in self.document["configs"].values())
+        return scores_table(self.rows(), f"{self.config.model} · {', '.join(asked)}")
 
 
 def _score(fields: Mapping[str, Any]) -> Score:

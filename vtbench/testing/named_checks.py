@@ -40,7 +40,7 @@ def named_checks(
     """
     if kind == "model":
         takes_settings = "generation" in registry.check_adapter(spec, model_args).settings
-        drawn = Generation(temperature=50.0)
+        drawn = Generation(temperature=2.0)
         return adapter_checks(
             lambda: registry.adapter(spec, model_args, device, dtype),
             drawing=(lambda: registry.adapter(spec, model_args, device, dtype, drawn)) if takes_settings else None,

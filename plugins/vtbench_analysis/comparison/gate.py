@@ -134,7 +134,8 @@ def gate(
     for task, table in comparison.tables.items():
         reasons = not_gated.setdefault(task, {})
         for row in table.rows:
-            if scores is not None and row.score not in scores:
+            nowhere = all(value.value is None for value in row.values)  # of no sample of the task
+            if nowhere if scores is None else row.score not in scores:
                 continue
             for place, difference in enumerate(row.differences, 1):
                 if why := _why_not(row, difference):
