@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,40 +13,36 @@ import torch
 import transformers
 
 import vtbench
+from vtbench import Output, Sample
 from vtbench.registry import Registry
+from vtbench.scoring.choices import parse_answer
+from vtbench.scoring.graph import parse_graph
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
+from vtbench.task.prepared import in_format
 from vtbench_language.caption import caption
 
-FAMILIES = ["coarse", "attribute", "relational", "scene_graph"]
+FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 CONTROLS = ("question_only", "captioned")
-ITEMS, TOKENS = 4, 24
+ITEMS, TOKENS = 4, 20
 """Items of each family, and tokens of an answer: the shortest scene graph has 19."""
-Run = Callable[[str, str], vtbench.RunResult]
+Answers = Callable[[str, str], list[tuple[Sample, Output]]]
 
 
 @pytest.fixture(scope="session")
-def run(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Return a function that runs a control in a prompt format."""
+def answers(checkpoint: Path) -> Iterator[Answers]:
+    """Give a function that asks a control items of every family in a prompt format, all in one batch."""
+    adapters = {name: Registry().adapter(name, {"pretrained": str(checkpoint)}, "cpu", "float32") for name in CONTROLS}
 
     @cache
-    def run(control: str, prompt_format: str) -> vtbench.RunResult:
-        return vtbench.run(
-            control,
-            FAMILIES,
-            model_args={"pretrained": str(checkpoint)},
-            metrics=["accuracy", "scene_graph"],
-            prompt_format=prompt_format,
-            limit=ITEMS,
-            max_new_tokens=TOKENS,
-            batch_size=16,
-            device="cpu",
-            dtype="float32",
-            report=False,
-            output=tmp_path_factory.mktemp("runs"),
-        )
+    def answers(control: str, prompt_format: str) -> list[tuple[Sample, Output]]:
+        tasks = [in_format(load_task(find_task_files()[name]), prompt_format) for name in FAMILIES]
+        samples = [task.sample(index, 16) for task in tasks for index in range(ITEMS)]
+        return list(zip(samples, adapters[control].generate(samples, TOKENS), strict=True))
 
-    return run
+    yield answers
+    for adapter in adapters.values():
+        adapter.close()
 
 
 @pytest.fixture(scope="session")
@@ -68,70 +64,75 @@ def plain(checkpoint: Path) -> Callable[[str], tuple[str, int]]:
     return answer
 
 
-def records(result: vtbench.RunResult) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (result.path / "samples.jsonl").read_text().splitlines()]
-
-
-def parsed(scores: Mapping[str, Mapping[str, vtbench.Score]]) -> float:
-    """Return the share of answers that were parsed, over all families."""
-    shares = [1 - scores[family]["acc"].detail["unparsed"] for family in FAMILIES[:3]]
-    return (sum(shares) + (scores["scene_graph"]["parse_rate"].value or 0)) / len(FAMILIES)
+def is_parsed(sample: Sample, output: Output) -> bool:
+    if sample.answer_type == "graph":
+        return parse_graph(output.text).well_formed
+    return parse_answer(output.text, sample.choices) is not None
 
 
 @pytest.mark.parametrize("control", CONTROLS)
-def test_instruct_parses_at_least_as_often_as_plain(control: str, run: Run) -> None:
-    shares = {name: parsed(run(control, name).scores) for name in ("plain", "instruct")}
-    assert shares["instruct"] >= shares["plain"]
-    assert shares["instruct"] > 0.5
+def test_instruct_parses_at_least_as_often_as_plain(control: str, answers: Answers) -> None:
+    counts = {name: sum(is_parsed(*pair) for pair in answers(control, name)) for name in ("plain", "instruct")}
+    assert counts["instruct"] >= counts["plain"]
+    assert counts["instruct"] > ITEMS * len(FAMILIES) / 2
 
 
 @pytest.mark.parametrize("control", CONTROLS)
-def test_answers_are_those_of_transformers(
-    control: str, run: Run, plain: Callable[[str], tuple[str, int]], checkpoint: Path
+def test_answers_of_a_batch_are_those_of_transformers_alone(
+    control: str, answers: Answers, plain: Callable[[str], tuple[str, int]]
 ) -> None:
-    answered = records(run(control, "instruct"))
-    assert len(answered) == ITEMS * len(FAMILIES)
-    for record in answered:
-        assert record["error"] is None
-        assert record["rendered_prompt"].startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
-        assert record["rendered_prompt"].endswith("<|im_end|>\n<|im_start|>assistant\n")
-        assert (record["output"], record["tokens_in"]) == plain(record["rendered_prompt"])
+    for _, output in answers(control, "instruct")[:: 1 if control == "captioned" else 4]:
+        prompt = output.rendered_prompt
+        assert prompt is not None
+        assert prompt.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
+        assert prompt.endswith("<|im_end|>\n<|im_start|>assistant\n")
+        assert (output.text, output.tokens_in) == plain(prompt)
 
 
-def test_only_captioned_is_told_the_scene(run: Run) -> None:
-    told, untold = (records(run(control, "instruct")) for control in ("captioned", "question_only"))
-    tasks = {name: load_task(find_task_files()[name]) for name in FAMILIES}
-    for one, other in zip(told, untold, strict=True):
-        scene = tasks[one["task"]].sample(one["index"], 16).scene
-        assert scene is not None
-        text = caption(scene)
-        assert text in one["rendered_prompt"]
-        assert one["rendered_prompt"].replace(f"{text}\n\n", "") == other["rendered_prompt"]
+def test_only_captioned_is_told_the_scene(answers: Answers) -> None:
+    for (sample, told), (_, untold) in zip(*(answers(name, "instruct") for name in CONTROLS[::-1]), strict=True):
+        assert sample.scene is not None
+        assert told.rendered_prompt is not None
+        text = caption(sample.scene)
+        assert text in told.rendered_prompt
+        assert told.rendered_prompt.replace(f"{text}\n\n", "") == untold.rendered_prompt
 
 
-def test_a_batch_answers_as_each_alone(checkpoint: Path) -> None:
-    adapter = Registry().adapter("captioned", {"pretrained": str(checkpoint.parent)}, "cpu", "float32")
-    samples = [load_task(find_task_files()[name]).sample(index, 16) for name in FAMILIES[:3] for index in (20, 21)]
-    together = [output.text for output in adapter.generate(samples, TOKENS)]
-    adapter.close()
-    adapter = Registry().adapter("captioned", {"pretrained": str(checkpoint)}, "cpu", "float32")
-    assert [adapter.generate([sample], TOKENS)[0].text for sample in samples] == together
-
-
-def test_what_the_run_records(run: Run, checkpoint: Path) -> None:
-    about = json.loads((run("captioned", "instruct").path / "run.json").read_text())["model"]
+def test_a_run(checkpoint: Path, tmp_path: Path) -> None:
+    done = vtbench.run(
+        "captioned",
+        ["coarse"],
+        model_args={"pretrained": str(checkpoint.parent)},
+        metrics=["accuracy"],
+        limit=2,
+        fewshot=2,
+        device="cpu",
+        dtype="bfloat16",
+        report=False,
+        output=tmp_path,
+    )
+    about = read(done.path / "run.json")["model"]
     assert about["architecture"] == "LlamaForCausalLM"
     assert about["parameters"] == 134_515_008
-    assert about["dtype"] == "float32"
+    assert about["dtype"] == "bfloat16"
     assert len(about["fingerprint"]) == 64
+    for line in (done.path / "samples.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        assert record["error"] is None
+        assert record["rendered_prompt"].count("The image shows one object") == 3
 
 
-def test_a_file_that_is_cut_is_one_line(checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0, 0.0001, 0.02, 0.5])
+def test_a_file_that_is_cut_is_one_line(share: float, checkpoint: Path, tmp_path: Path) -> None:
     whole = checkpoint.read_bytes()
-    for part in (0, 100, 200_000, len(whole) // 2):
-        cut = tmp_path / f"{part}.gguf"
-        cut.write_bytes(whole[:part])
-        with pytest.raises(vtbench.VtbenchError) as caught:
-            Registry().adapter("captioned", {"pretrained": str(cut)}, "cpu", "float32")
-        assert "\n" not in str(caught.value)
-        assert cut.name in str(caught.value)
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(vtbench.VtbenchError) as caught:
+        Registry().adapter("captioned", {"pretrained": str(cut)}, "cpu", "float32")
+    assert "\n" not in str(caught.value)
+    assert cut.name in str(caught.value)
+
+
+def read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
