@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -185,5 +186,5 @@ def _unpacked(source: Source) -> dict[str, Any]:
     return {"quantization_config": config(dequantize=True)} if config else {}
 
 
-_UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, StrictDataclassError)
+_UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, struct.error, StrictDataclassError)
 """What transformers and gguf raise at a file that is not what it should be."""
