@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "diagnose", "gate", "vtbench_commands", "vtbench_report_sections"]
 
-__getattr__ = lazy_exports(
-    __name__, {"compare": "comparison.run_comparison", "diagnose": "diagnosis.run_diagnosis", "gate": "comparison.gate"}
-)
+_HOMES = {
+    "compare": "comparison.run_comparison",
+    "diagnose": "diagnosis.run_diagnosis",
+    "gate": "comparison.gate",
+}
+__getattr__ = lazy_exports(__name__, _HOMES)
 
 
 @vtbench.hookimpl

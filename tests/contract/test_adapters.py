@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_language_model import save_tiny
 
 from vtbench.adapter import Adapter, Generation
 from vtbench.errors import AdapterError, VtbenchError
@@ -110,6 +111,8 @@ def test_a_registered_adapter(name: str, request: pytest.FixtureRequest, tmp_pat
         arguments = {"pretrained": request.getfixturevalue("tiny")}
     elif name == "openai":
         arguments = {"base_url": request.getfixturevalue("endpoint").url, "model": "tiny"}
+    elif name in ("captioned", "question_only"):
+        arguments = {"pretrained": str(save_tiny(tmp_path / name))}
     elif name in FAMILIES:
         arguments = {"pretrained": str(tiny_models.save(FAMILIES[name].model_types[0], tmp_path / name))}
     assert_checks(adapter_checks(maker(name, **arguments), budgets=BUDGETS, drawing=drawing(name, **arguments)))

@@ -63,6 +63,7 @@ def test_each_model_has_a_run_and_a_column(tmp_path: Path, capsys: Captured) -> 
     out, _ = capsys.readouterr()
     heads = next(line for line in out.splitlines() if "score" in line).split()
     assert heads == ["task", "score", "fake", "moody"]
+    assert ["asked", "plain", "plain"] in [line.split() for line in out.splitlines()]
     first = {key: value.value for key, value in _alone(task, "fake").scores["quiz"].items()}
     row = next(line for line in out.splitlines() if " acc " in line).split()
     assert row[:3] == ["quiz", "acc", f"{100 * first['acc']:.1f}"]

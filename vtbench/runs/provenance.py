@@ -65,7 +65,9 @@ def deciding(
         **{
             key: value
             for key, value in asdict(config).items()
-            if key in SCORE_KEYS and (key not in OPTIONAL_KEYS or value != _DEFAULTS[key])
+            if key in SCORE_KEYS
+            and (key not in OPTIONAL_KEYS or value != _DEFAULTS[key])
+            and (config.fewshot or not key.startswith("fewshot"))
         },
         "metrics": {name: list(chosen) for name, chosen in metrics.items()},
         "tasks": {task.name: {"version": task.version, "samples": len(task), **task.config()} for task in tasks},

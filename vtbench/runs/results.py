@@ -169,9 +169,11 @@ class RunResult:
         return pandas.DataFrame(self.rows())
 
     def _repr_html_(self) -> str:
+        from vtbench.console.formatting import asked_as
         from vtbench.report import scores_table
 
-        return scores_table(self.rows(), self.config.model)
+        asked = dict.fromkeys(asked_as(task, self.config.system) for task in self.document["configs"].values())
+        return scores_table(self.rows(), f"{self.config.model} · {', '.join(asked)}")
 
 
 def _score(fields: Mapping[str, Any]) -> Score:

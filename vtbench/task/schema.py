@@ -62,6 +62,8 @@ class DataSpec(StrictModel):
     """Column with what is asked, for breakdowns."""
     cluster: str | None = None
     """Column that rows of one scene share, for intervals; a row without one is a cluster of its own."""
+    caption: str | None = Field(None, exclude=True)
+    """Column with what the image shows, in words, for models that are told of images (docs/controls.md)."""
     train: str | None = Field(None, exclude=True)
     """A file of further rows like those of `path`, from which few-shot examples are drawn."""
     id: str | None = Field(None)
@@ -71,7 +73,7 @@ class DataSpec(StrictModel):
     def columns(self) -> tuple[str, ...]:
         """All columns that the task names."""
         several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
-        named = (self.image, self.prompt, self.target, *several, self.kind, self.cluster, self.id)
+        named = (self.image, self.prompt, self.target, *several, self.kind, self.cluster, self.caption, self.id)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from vtbench.adapter import PLAIN
 from vtbench.errors import SampleError
 from vtbench.scenes.corruption import corrupt
 from vtbench.scenes.items import BENCHMARK, ItemSource
@@ -115,8 +116,11 @@ class MixTask(FileTask):
             done += turns
 
     def config(self) -> dict[str, Any]:
-        """Return the resolved settings of the mix and of its parts."""
-        return {**super().config(), "parts": [part.config() for part in self.parts]}
+        """Return the resolved settings of the mix and of its parts, and the prompt format if one is not `plain`."""
+        parts = [part.config() for part in self.parts]
+        formats = sorted({part.get("prompt_format", PLAIN) for part in parts})
+        asked = {} if formats == [PLAIN] else {"prompt_format": "+".join(formats)}
+        return {**super().config(), **asked, "parts": parts}
 
 
 def _limit(part: Task) -> int | None:

@@ -118,6 +118,8 @@ class ContextChecks:
     def _check_images(self) -> None:
         one, other, _ = self._bare()
         (single,) = self._generate([one])
+        if single.visual_tokens_in == 0:  # it says that it reads no image, as language-only controls do
+            return
         (double,) = self._generate([replace(one, images=(*one.images, *other.images))])
         facts = [(each.tokens_in, each.visual_tokens_in, each.rendered_prompt) for each in (single, double)]
         # Not more tokens: LLaVA-OneVision cuts a single image into tiles, and several not.

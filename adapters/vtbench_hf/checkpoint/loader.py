@@ -44,7 +44,7 @@ class LoadedModel:
     checkpoint: str
     """The checkpoint's name, as `describe` reports it."""
     directory: Path | None = None
-    """The directory of its files; None for a model made in memory."""
+    """The directory of its files, or the one file that holds it all; None for a model made in memory."""
     generation: Generation = GREEDY
     """How it generates."""
     chat_template_args: Mapping[str, Any] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def load(
         )
     device = choose_device(arguments.device)
     dtype = choose_dtype(arguments.dtype, device)
-    remote_code = _as_bool("trust_remote_code", arguments.trust_remote_code)
+    remote_code = as_bool("trust_remote_code", arguments.trust_remote_code)
     path = Path(pretrained).expanduser()
     source = str(path) if path.is_dir() else pretrained
     hub: dict[str, Any] = {}
@@ -95,7 +95,9 @@ def load(
         check_template_args(processor, arguments.chat_template_args or {}, adapter)
         directory = Path(transformers.utils.cached_file(source, "config.json", **hub)).parent
         check_weights(directory)
-        model = _load_model(source, options, dtype, arguments.attn_implementation)
+        model = load_model(
+            transformers.AutoModelForImageTextToText, source, options, dtype, arguments.attn_implementation
+        )
     make_greedy(model.generation_config, processor.tokenizer)
     with out_of_memory_as(AdapterError, f"{pretrained} does not fit into the memory of {device}; try dtype=bfloat16"):
         model = model.to(device)
@@ -172,7 +174,7 @@ def make_greedy(config: Any, tokenizer: Any) -> None:
         config.pad_token_id = tokenizer.pad_token_id
 
 
-def _as_bool(key: str, value: object) -> bool:
+def as_bool(key: str, value: object) -> bool:
     """Return a switch's value: a bool, or `true` / `false` in the usual spellings."""
     text = str(value).strip().lower()
     if text in {"true", "1", "yes", "on"}:
@@ -182,12 +184,25 @@ def _as_bool(key: str, value: object) -> bool:
     raise AdapterError(f"{key}={value} is not a switch: write {key}=true or {key}=false")
 
 
-def _load_model(source: str, options: dict[str, Any], dtype: torch.dtype, attn_implementation: str | None) -> Any:
-    """Load the model; every one of its weights must be in the checkpoint."""
+def load_model(
+    auto_class: Any, source: str, options: dict[str, Any], dtype: torch.dtype, attn_implementation: str | None
+) -> Any:
+    """Load a model; every one of its weights must be in the checkpoint.
+
+    Args:
+        auto_class: of transformers, `AutoModelForImageTextToText` for example.
+        source: directory or hub name.
+        options: keyword arguments of `from_pretrained`.
+        dtype: of the weights.
+        attn_implementation: transformers' choice if None.
+
+    Raises:
+        AdapterError: the weights are broken, incomplete, not those of the config, or too large.
+    """
     extra = {"attn_implementation": attn_implementation} if attn_implementation else {}
     try:
         with out_of_memory_as(AdapterError, f"{source} does not fit into memory; try dtype=bfloat16"):
-            model, report = transformers.AutoModelForImageTextToText.from_pretrained(
+            model, report = auto_class.from_pretrained(
                 source, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options, **extra
             )
     except SafetensorError as error:
