@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.adapter import PLAIN
-from vtbench.engine.setup import task_locations
 from vtbench.errors import SampleError, VtbenchError, nearest
 from vtbench.registry import Registry
-from vtbench.task.locations import open_task
+from vtbench.task.locations import open_task, task_locations
 from vtbench.task.names import check_name
 from vtbench.task.prepared import Limited, in_format
 from vtbench.types import Sample, Task

@@ -60,7 +60,7 @@ def _labelled(sample: Sample) -> list[str]:
     """Return the choices, each with its letter if the prompt gives it one."""
     if not sample.labels:
         return list(sample.choices)
-    return [f"{label}. {choice}" for label, choice in zip(sample.labels, sample.choices, strict=True)]
+    return [f"{label}. {choice}" for label, choice in sorted(zip(sample.labels, sample.choices, strict=True))]
 
 
 def _cut(text: str) -> str:

@@ -10,7 +10,7 @@ from vtbench.engine.validation import image_hashes
 from vtbench.metric import Metric, TaskWithMetrics
 from vtbench.types import Record, Sample, Task
 
-_ASKED = ("id", "prompt", "target", "references", "choices", "kind")
+_ASKED = ("id", "prompt", "target", "references", "choices", "labels", "synonyms", "answer_type", "kind")
 """What tells whether a task still asks the question that a record is of, beside its images."""
 
 

@@ -7,9 +7,8 @@ is loaded; the loop, the workers, the executor and provenance take the plan. Whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -22,14 +21,13 @@ from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.stored_answers import answers_only
 from vtbench.engine.validation import check_declarations, check_needs
-from vtbench.errors import AdapterError, TaskError, VtbenchError, nearest
+from vtbench.errors import AdapterError, TaskError, VtbenchError
 from vtbench.executor import Model
 from vtbench.metric import Metric, TaskWithMetrics, VisualMetric
 from vtbench.registry import Registry
 from vtbench.report.previews import PreviewMaker
 from vtbench.settings import checked
-from vtbench.task.catalog import find_task_files, summary
-from vtbench.task.locations import absolute_location, open_task, split_location
+from vtbench.task.locations import absolute_location, open_task, task_locations
 from vtbench.task.prepared import AtMost, ExamplePool, Limited, Repeated, WithContext, in_format
 from vtbench.types import Task
 
@@ -265,38 +263,6 @@ def _train_split(location: str, task: Task, config: RunConfig, registry: Registr
             f"task {task.name!r} has no split `train` to draw --fewshot examples from; leave it out, or name a file of"
             " further rows under data.train"
         ) from None
-
-
-def task_locations(wanted: Sequence[str], registry: Registry) -> list[str]:
-    """Return the locations of tasks given by name, group (`all`), path, glob or `SOURCE:WHERE`.
-
-    The order is that of `wanted`, without repeats.
-
-    Raises:
-        VtbenchError: no task has this name.
-    """
-    files = find_task_files(registry.task_dirs())
-    found: dict[str, None] = {}
-    for name in wanted:
-        matching: list[str | Path]
-        if split_location(name):
-            matching = [name]
-        elif grouped := [file for file in files.values() if name in summary(file)["groups"]]:
-            if name in files:
-                raise VtbenchError(f"{name!r} is a task ({files[name]}) and a group of tasks: give the task's file")
-            matching = [*grouped]
-        elif name in files:
-            matching = [files[name]]
-        elif name.endswith((".yaml", ".yml")) or "/" in name:
-            if not Path(name).is_file():
-                raise VtbenchError(f"{name}: no such task file")
-            matching = [Path(name)]
-        else:
-            matching = [file for key, file in files.items() if fnmatchcase(key, name)]
-        if not matching:
-            raise VtbenchError(f"unknown task {name!r}.{nearest(name, [*files, 'all'])}{registry.broken_note(name)}")
-        found |= dict.fromkeys(map(str, matching))
-    return list(found)
 
 
 def requested_metrics(task: Task, config: RunConfig) -> tuple[str, ...]:

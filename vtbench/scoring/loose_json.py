@@ -75,7 +75,7 @@ def _read(text: str, at: int) -> tuple[Any, bool, int]:
         if kind == "skip" or token in ":,":
             continue
         if token in ("{", "["):
-            if False:
+            if len(stack) == DEEPEST:
                 break
             stack.append(_Open(token))
         elif token in ("}", "]"):

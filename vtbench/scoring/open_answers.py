@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from vtbench.scoring.loose_json import documents
 from vtbench.scoring.normalise import plain
 from vtbench.scoring.refusals import is_refusal
-from vtbench.scoring.statements import LONGEST_STATED, MOST_STATED, as_text, json_answers
+from vtbench.scoring.statements import LONGEST_STATED, MOST_STATED, json_answers
 
 _START = r"(?:^|[.!?;,:)\n]|\*\*|\b(?:so|thus|therefore|hence))[ \t#>*_\"'(-]{0,20}"
 _LEAD = (
@@ -140,7 +140,7 @@ def _from_json(text: str) -> Sequence[str]:
         found = [document for document, whole in documents(text) if whole]
         single = found[0] if len(found) == 1 and isinstance(found[0], dict) and len(found[0]) == 1 else {}
         named = single.items() if not _DOUBTS.search(" ".join(single).replace("_", " ")) else ()
-        answers = [as_text(value) for _, value in named if isinstance(value, str | int)]
+        answers = [str(value) for _, value in named if isinstance(value, str | int)]
         around = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
         if not (around.startswith("{") and around.endswith("}")):
             return ()

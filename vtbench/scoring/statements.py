@@ -62,9 +62,4 @@ def _answers(document: Any) -> Iterator[str]:
             if isinstance(one, dict):
                 yield from _answers(one)
             elif one is not None and not isinstance(one, list):
-                yield as_text(one)
-
-
-def as_text(value: Any) -> str:
-    """Return a JSON value as a model would write it as an answer: `true`, `3`, `red`."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+                yield str(one)
