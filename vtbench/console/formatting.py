@@ -34,6 +34,16 @@ def unusable_answers(shares: Mapping[str, float], max_new_tokens: int | None = N
     return ", ".join(f"{max(100 * share, 0.1):.1f} % {texts[name]}" for name, share in shares.items())
 
 
+def unobserved_samples(part: Mapping[str, Any]) -> str:
+    """Say on how many samples a metric stands that could not observe all of them, and why.
+
+    >>> unobserved_samples({"samples": 3, "of": 60, "reasons": {"no visual tokens: too wide": 2, "NaN": 1}})
+    'stands on 57 of 60 samples, not on: 2 (no visual tokens: too wide), 1 (NaN)'
+    """
+    reasons = ", ".join(f"{count} ({reason})" for reason, count in part["reasons"].items())
+    return f"stands on {part['of'] - part['samples']} of {part['of']} samples, not on: {reasons}"
+
+
 def spending(spent: Mapping[str, float]) -> str:
     """Format the tokens and cost that a task took of a model paid by tokens.
 

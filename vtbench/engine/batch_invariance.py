@@ -12,7 +12,8 @@ from typing import Any
 from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
 from vtbench.console.terminal import say
-from vtbench.engine.inference import Needs, query_outputs
+from vtbench.engine.inference import query_outputs
+from vtbench.engine.observing import Needs
 from vtbench.engine.setup import RunPlan
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.registry import Registry

@@ -160,6 +160,8 @@ def _task_plan(plan: RunPlan, task: RecordedTask, run: Mapping[str, Any], in_pla
         lacks = lacks if ranked or "rank" not in metric.needs else "log-probabilities of the choices"
         if scored_from_records(metric) and not lacks:
             chosen[spec] = metric
+        elif spec in run.get("unfitted", {}).get(name, {}):
+            left_out[spec] = run["unfitted"][name][spec]
         elif spec in stored:
             chosen[spec] = kept[spec] = metric
         elif scored_from_records(metric):
@@ -192,13 +194,17 @@ def _observed(each: TaskPlan, run: Mapping[str, Any], listener: Listener) -> Ite
         seen: dict[int, Record] = {}
         for sample, got in run_with_backoff(samples, ask, lambda n: None):
             record = stored[sample.index]
-            kept = {name: record.scores.get(name, {}) for name in each.kept}
             if isinstance(got, Failure):
-                seen[sample.index] = replace(record, error=str(got), scores={})
-            else:
-                seen[sample.index] = replace(
-                    record, scores={name: {**got.observations, **kept}[name] for name in each.metrics}
-                )
+                seen[sample.index] = replace(record, error=str(got), scores={}, unobserved={})
+                continue
+            why = {name: record.unobserved[name] for name in each.kept if name in record.unobserved}
+            kept = {name: record.scores.get(name, {}) for name in each.kept if name not in why}
+            found = {**got.observations, **kept}
+            seen[sample.index] = replace(
+                record,
+                scores={name: found[name] for name in each.metrics if name in found},
+                unobserved={**got.unobserved, **why},
+            )
         yield from (seen.get(record.index, record) for record in part)
     if changed and each.task.opened:
         listener.note(

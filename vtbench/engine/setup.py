@@ -221,8 +221,7 @@ class RunPlan:
                 else:
                     chosen[task.name][spec] = metric
         if not any(chosen.values()):
-            reasons = {f"{name}: {reason}" for some in left_out.values() for name, reason in some.items()}
-            raise AdapterError(f"no metric is left to compute ({'; '.join(sorted(reasons)) or 'none was named'})")
+            raise AdapterError(no_metric_left(left_out))
         return MetricSelection(chosen, left_out)
 
     def _unusable(self, metric: Metric, model: Model) -> str | None:
@@ -236,6 +235,12 @@ class RunPlan:
         if isinstance(metric, VisualMetric) and not set(metric.layers) & set(model.layers):
             return f"model {self.config.model!r} has no layer {' or '.join(map(repr, metric.layers))}"
         return None
+
+
+def no_metric_left(left_out: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the error of a run without a metric, from the reasons by task and metric."""
+    reasons = {f"{name}: {reason}" for some in left_out.values() for name, reason in some.items()}
+    return f"no metric is left to compute ({'; '.join(sorted(reasons)) or 'none was named'})"
 
 
 def read_generation(settings: Mapping[str, Any]) -> Generation:

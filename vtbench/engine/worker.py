@@ -14,10 +14,12 @@ from vtbench.config import RunConfig
 from vtbench.engine.answer_cache import CachedAdapter
 from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
-from vtbench.engine.inference import Needs, fit_on_first, query, query_outputs, to_records
+from vtbench.engine.fitting import TRIED, fit_on_first
+from vtbench.engine.inference import query, query_outputs, to_records
+from vtbench.engine.observing import Needs
 from vtbench.engine.output_order import check_order
 from vtbench.engine.setup import RunPlan
-from vtbench.errors import ModelUnavailable, plugin_errors
+from vtbench.errors import AdapterError, ModelUnavailable, SampleError, plugin_errors
 from vtbench.executor import BatchResult, FitResult, State
 from vtbench.metric import Fittable, VisualMetric
 from vtbench.registry import Registry
@@ -46,7 +48,7 @@ class Worker:
             plan = plan.for_model(traits_of(self._adapter))
             self._tasks = {task.name: task for task in plan.tasks}
             self._preview_maker = plan.preview_maker
-            self._metrics = plan.select_metrics(self._adapter).metrics
+            self._metrics = {name: dict(of) for name, of in plan.select_metrics(self._adapter).metrics.items()}
         except BaseException:
             self.close()
             raise
@@ -57,28 +59,42 @@ class Worker:
         return self._adapter
 
     def fit(self, task: str, wanted: Collection[str], size: int) -> FitResult:
-        """Fit metrics (and the token budget) on the task's first samples, `size` at a time."""
+        """Fit metrics (and the token budget) on the task's first samples, `size` at a time.
+
+        Raises:
+            AdapterError: the token budget cannot be fitted, without which there is no answer.
+        """
         fits = {name: fit for name, fit in self._fittable(task).items() if name in wanted}
         if not fits:
             return FitResult({}, ())
         source = self._tasks[task]
         most = max(fit.fit_samples for fit in fits.values())
-        first = range(0, len(source), getattr(source, "repeats", 1))[:most]  # each question's images once
+        # each question's images once, and more than one where the first gives no tokens
+        first = range(0, len(source), getattr(source, "repeats", 1))[: max(most, TRIED)]
         named = {_label(name): fit for name, fit in fits.items()}
         with one_thread() as pool:
             prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
-            halved = fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
-        states = {}
+            found = fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
+        unfitted = {name: found.unfitted[_label(name)] for name in fits if _label(name) in found.unfitted}
+        states: dict[str, State] = {}
         for name, fit in fits.items():
-            with plugin_errors(f"{_label(name)}: state"):
-                states[name] = fit.state()
-        return FitResult(states, tuple(halved))
+            try:
+                with plugin_errors(f"{_label(name)}: state"):
+                    states |= {} if name in unfitted else {name: fit.state()}
+            except SampleError as error:
+                unfitted[name] = str(error)
+        if BUDGET in unfitted:
+            raise AdapterError(f"{_label(BUDGET)} cannot be fitted: {unfitted[BUDGET]}")
+        return FitResult(states, found.out_of_memory, unfitted)
 
     def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
         """Load the states fitted on a task, and return facts about the token budget, if there is one."""
         for name, fit in self._fittable(task).items():
-            with plugin_errors(f"{_label(name)}: load_state"):
-                fit.load_state(states[name])
+            if name in states:
+                with plugin_errors(f"{_label(name)}: load_state"):
+                    fit.load_state(states[name])
+            elif name != BUDGET:
+                del self._metrics[task][name]  # it could not be fitted
         return self._adapter.facts if isinstance(self._adapter, BudgetedAdapter) else {}
 
     def _fittable(self, task: str) -> dict[str, Fittable]:

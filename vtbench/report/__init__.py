@@ -77,6 +77,7 @@ def render(
             "left_out": document["left_out"][name],
             "counts": document["n-samples"][name],
             "failed": document["failed"][name],
+            "unobserved": document.get("unobserved", {}).get(name, {}),
             "answers": document.get("answers", {}).get(name, {}),  # runs before scoring version 3 have none
         }
         for name, scores in document["scores"].items()

@@ -41,6 +41,7 @@ RESULTS: dict[str, Any] = {
     "left_out": {"*": {"*": str}},
     "n-samples": {"*": {"original": int, "effective": int}},
     "failed": {"*": int},
+    "unobserved?": {"*": {"*": {"samples": int, "of": int, "reasons": {"*": int}}}},
     "answers?": {"*": {"*": float}},
     "configs?": {"*": {"parts?": [dict], "fewshot?": {"k": int}}},
 }

@@ -316,10 +316,27 @@ class RunWriter:
             return None
         return found
 
+    def unfitted(self, task: str) -> dict[str, str]:
+        """Return why metrics of a task could not be fitted, by name, as `set_unfitted` stored it."""
+        return dict(self.run.get("unfitted", {}).get(task, {}))
+
+    def set_unfitted(self, task: str, reasons: Mapping[str, str]) -> None:
+        """Store why metrics of a task could not be fitted, in place of what is stored.
+
+        A metric that is fitted after all has no observations yet, so the task's samples then count as not done.
+        """
+        before = self.unfitted(task)
+        if reasons == before:
+            return
+        known = {**self.run.get("unfitted", {}), task: dict(reasons)}
+        self.update(unfitted={name: of for name, of in known.items() if of} or None)
+        for metric in before.keys() - reasons.keys():
+            self.forget(task, metric)
+
     def forget(self, task: str, metric: str) -> None:
         """Count every sample of a task as not done, since a fitted state is another; lines stay until replaced."""
         if self.done[task]:
-            self.notes.append(f"{task}: the fitted state of {metric!r} is lost; all samples are asked again")
+            self.notes.append(f"{task}: {metric!r} is fitted anew; all samples are asked again")
         for indices in (self.done, self.answered, self.stored):
             indices[task] = set()
         self._replaced = True
