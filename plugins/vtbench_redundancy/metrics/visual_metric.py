@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from PIL.Image import Resampling
 from torch import Tensor
 
-from vtbench.errors import SampleError, VtbenchError
+from vtbench.errors import SampleError
 from vtbench.metric import Batch
-from vtbench.types import Capability, Observation, Record, Sample
+from vtbench.types import Capability, Observation, Record, Sample, Score
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
 from vtbench_redundancy.protocol import Protocol
 
+ONE_TOKEN_COUNT = "one_token_count"
+"""Flag of a score of the images of one token count, where there are others."""
+MOST_COUNTS = 8
+"""Token counts for which components are fitted side by side, in the order in which they turn up."""
+
+
+@dataclass(slots=True)
+class _OneCount:
+    """What is fitted on the images of one token count."""
+
+    fit: EncoderFit
+    cells_m4: np.ndarray
+    """Parts of the image that the measured tokens stand for."""
+    size: tuple[int, int]
+    """Width and height to which images are brought."""
+    counts: Mapping[str, int]
+    """Tokens of an image, by layer."""
+    images: int = 0
+
 
 class CoordinateMetric:
     """Fits principal components on the first samples, and reduces every sample to its coordinates.
+
+    Where images have unequal numbers of tokens, those of the most frequent number among the first samples are measured
+    and the others are not; the scores are then flagged `one_token_count`.
 
     An observation holds, as float32, the coordinates of the sample's tokens `tokens/<layer>` (S, m, r) at each layer
     that the adapter gives, of the patches that the first layer's stand for, `patches` (m, r), and of the image,
@@ -31,44 +54,62 @@ class CoordinateMetric:
     def __init__(self, protocol: Protocol = Protocol()) -> None:  # noqa: B008
         self.protocol = protocol
         self.fit_samples = protocol.warmup
-        self._fit: EncoderFit | None = None
+        self._fits: dict[tuple[int, ...], _OneCount] = {}
+        self._images_by_count: dict[int, int] = {}
         self._encoder: Encoder | None = None
         self._counts: dict[str, int] = {}
 
     def partial_fit(self, batch: Batch) -> None:
-        """Fit the principal components; the first batch fixes the measured tokens and the size of images."""
+        """Fit the principal components; the first batch of a token count fixes its measured tokens and image size."""
         tokens = self._tokens(batch)
-        if self._fit is None:
-            p, chosen = self.protocol, {}
-            for layer, array in tokens.items():
-                layout = choose_layout(array.shape[1], batch.visual[layer].boxes, p.m, p.subsets, p.seed)
-                chosen[layer], self._counts[layer] = layout.chosen_Sm, array.shape[1]
-                if layer == next(iter(tokens)):
-                    self._cells, self._size = layout.cells_m4, batch.samples[0].images[0].size
-            self._fit = EncoderFit(p, chosen)
+        key = tuple(array.shape[1] for array in tokens.values())
+        if key not in self._fits:
+            if len(self._fits) == MOST_COUNTS:
+                raise SampleError(f"redundancy: images of more than {MOST_COUNTS} numbers of visual tokens")
+            self._fits[key] = self._begun(batch, tokens)
+        one = self._fits[key]
         good = torch.stack([array.isfinite().flatten(1).all(dim=1) for array in tokens.values()]).all(dim=0)
         rows = good.nonzero().flatten().tolist()  # the others fail in `observe`, with a message
-        if rows and {layer: array.shape[1] for layer, array in tokens.items()} == self._counts:
-            device = good.device
-            own, whole = self._patches([batch.samples[i] for i in rows], device)
-            self._fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
+        if rows:
+            images = _images([batch.samples[i] for i in rows], one.size, good.device)
+            own, whole = cut_token_and_grid_patches(images, one.cells_m4, self.protocol)
+            one.fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
+            one.images += len(rows)
+
+    def _begun(self, batch: Batch, tokens: Mapping[str, Tensor]) -> _OneCount:
+        """Return the fit of a token count before its first batch."""
+        p = self.protocol
+        layouts = {
+            layer: choose_layout(array.shape[1], batch.visual[layer].boxes, p.m, p.subsets, p.seed)
+            for layer, array in tokens.items()
+        }
+        fit = EncoderFit(p, {layer: layout.chosen_Sm for layer, layout in layouts.items()})
+        cells_m4 = next(iter(layouts.values())).cells_m4
+        counts = {layer: array.shape[1] for layer, array in tokens.items()}
+        return _OneCount(fit, cells_m4, batch.samples[0].images[0].size, counts)
 
     def state(self) -> Mapping[str, np.ndarray]:
         """Return the fitted components, with the layout and the image size that they belong to.
 
         Raises:
-            VtbenchError: no sample had finite tokens.
+            SampleError: no sample had finite tokens.
         """
-        if self._fit is None or self._fit.empty:
-            raise VtbenchError(
+        most = max(self._fits.values(), key=lambda one: one.images, default=None)  # the first of equals
+        if most is None or most.fit.empty:
+            raise SampleError(
                 "redundancy: none of the first samples has finite visual tokens; is the model's dtype too narrow?"
             )
-        counts = {f"count/{layer}": np.array(count) for layer, count in self._counts.items()}
-        return self._fit.encoder().arrays() | counts | {"cells": self._cells, "picture_size": np.array(self._size)}
+        counts = {f"count/{layer}": np.array(count) for layer, count in most.counts.items()}
+        if len(self._fits) > 1:
+            counts["images_by_count"] = np.array([(key[0], one.images) for key, one in self._fits.items()])
+        return most.fit.encoder().arrays() | counts | {"cells": most.cells_m4, "picture_size": np.array(most.size)}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore fitted components."""
-        self._fit, self._encoder = None, Encoder.of(state)
+        self._fits, self._encoder = {}, Encoder.of(state)
+        self._images_by_count = {}
+        for count, images in state.get("images_by_count", ()):
+            self._images_by_count[int(count)] = self._images_by_count.get(int(count), 0) + int(images)
         self._counts = {layer: int(state[f"count/{layer}"]) for layer in self._encoder.chosen}
         self._cells = np.asarray(state["cells"])
         width, height = (int(side) for side in state["picture_size"])
@@ -86,7 +127,7 @@ class CoordinateMetric:
         for layer, array in tokens.items():
             if array.shape[1] != self._counts.get(layer):
                 raise SampleError(
-                    f"redundancy: {array.shape[1]} visual tokens at {layer} where the first samples had "
+                    f"redundancy: {array.shape[1]} visual tokens at {layer} where most of the first samples had "
                     f"{self._counts.get(layer, 'none')}"
                 )
             for sample, bad in zip(batch.samples, (~array.isfinite()).sum(dim=(1, 2)).tolist(), strict=True):
@@ -104,6 +145,16 @@ class CoordinateMetric:
         return {"layer": layer} | (
             {"N": self._counts[layer], "d": len(self._encoder.tokens[layer].mean)} if known and self._encoder else {}
         )
+
+    def flagged(self, scores: Mapping[str, Score]) -> dict[str, Score]:
+        """Say of scores that they are of the images of one token count, where the first samples had several."""
+        if not self._images_by_count:
+            return dict(scores)
+        facts = {"first_images_by_token_count": {str(n): images for n, images in self._images_by_count.items()}}
+        return {
+            name: replace(score, flags=(*score.flags, ONE_TOKEN_COUNT), detail={**score.detail, **facts})
+            for name, score in scores.items()
+        }
 
     def measured(self) -> list[str]:
         """Return the layers that the adapter gave, the headline one first."""
