@@ -195,8 +195,6 @@ class Record:
     logprob_tokens: tuple[int, ...] | None = None
     scores: Mapping[str, Observation] = field(default_factory=dict)
     """Observations by metric name."""
-    unobserved: Mapping[str, str] = field(default_factory=dict)
-    """Why metrics have no observation of the answer, by metric name: they stand on the other samples."""
     error: str | None = None
     """Why there is no answer; None if there is one. A failed sample counts neither as right nor as wrong."""
     transient: bool = False
@@ -212,6 +210,8 @@ class Record:
     repeat: int = 0
     rendered_prompt: str | None = None
     reasoning_tokens: int | None = None
+    unobserved: Mapping[str, str] = field(default_factory=dict)
+    """Why metrics have no observation of the answer, by metric name: they stand on the other samples."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
@@ -17,7 +17,7 @@ import numpy as np
 from vtbench.adapter import Adapter, BudgetAdapter, TrainableAdapter
 from vtbench.budget import Budget, checked_weights
 from vtbench.engine.validation import checked_outputs, checked_visual
-from vtbench.errors import AdapterError, PluginError, VtbenchError
+from vtbench.errors import AdapterError, PluginError, SampleError, VtbenchError
 from vtbench.plugin import KINDS, protocol_members
 from vtbench.testing.checks import Check, CheckFailed, expect
 from vtbench.testing.context_checks import ContextChecks, sampling_checks
@@ -72,6 +72,7 @@ def adapter_checks(
     checks += asked
     if "visual_tokens" in can:
         checks.append(Check("visual_tokens places tokens within the image", session.check_boxes, (tokens,)))
+        checks.append(Check("images of another size end no run", session.check_other_sizes, (tokens,)))
     if asked:
         again = Check("asked again it answers the same", session.check_repeatable, returned)
         known = (*returned, again.name)
@@ -246,6 +247,22 @@ class _Session:
             expect(within, f"visual_tokens: {where} reach from {low:.4g} to {high:.4g}; expected 0 to 1")
             ordered = (left < right).all() and (top < bottom).all()
             expect(ordered, f"visual_tokens: {where} have no area; expected left < right and top < bottom")
+
+    def check_other_sizes(self) -> None:
+        """Fail where visual tokens of images of several sizes are neither as they should be nor a `SampleError`."""
+        one, other = fresh(self._samples)[:2]
+        width, height = other.images[0].size
+        other = replace(other, images=tuple(image.resize((2 * width, height)) for image in other.images))
+        for given in ((one, other), (other,)):
+            try:
+                self._visual_tokens(given, self.adapter.layers)
+            except SampleError:
+                continue
+            except VtbenchError as error:
+                told = f"visual_tokens raised {type(error).__name__} for images of several sizes: {error}"
+                raise CheckFailed(f"{told}; expected a SampleError, which costs a metric a sample") from error
+            except Exception:  # the loop takes it for the failure of a sample
+                continue
 
     def check_unknown_layer(self) -> None:
         """Fail where a layer that is not in `layers` is not refused by its name."""

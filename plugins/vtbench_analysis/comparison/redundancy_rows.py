@@ -65,7 +65,9 @@ def patch_replicates(patches: np.ndarray, images: ReferenceImages) -> JackknifeR
 
 def redundancy_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
     """Compare the scores of `redundancy`, or those of `redundancy_layers` at every layer that all runs have."""
-    once = [[r for r in records if not r.repeat] for records in shared.records]
+    once = [[r for r in records if not r.repeat] for records in shared.observed(metric).records]
+    if not once[0]:
+        return []
     found = [unique_images(records, [r.scores[metric] for r in records]) for records in once]
     each, clusters = [arrays for arrays, _ in found], found[0][1]
     layers = [name for name in each[0] if name.startswith(_TOKENS) and all(name in arrays for arrays in each)]

@@ -48,6 +48,9 @@ class ScoreRow:
 
 def ratio_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
     """Compare every score of one of `RATIO_METRICS`."""
+    shared = shared.observed(metric)
+    if not len(shared):
+        return []
     each = [RATIO_METRICS[metric](records, [r.scores[metric] for r in records]) for records in shared.records]
     return [_ratio_row(metric, score, [terms[score] for terms in each]) for score in each[0]]
 
@@ -66,6 +69,9 @@ def ratio_value(terms: RatioTerms) -> Estimate:
 
 def drop_curve_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
     """Compare the areas under the drop curves, `drop_area` and those of the other dropping policies."""
+    shared = shared.observed(metric)
+    if not len(shared):
+        return []
     clusters = [record.cluster for record in shared.records[0]]
     rows = []
     for policy in POLICIES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
@@ -29,6 +29,13 @@ class SharedSamples:
 
     def __len__(self) -> int:
         return len(self.records[0])
+
+    def observed(self, metric: str) -> SharedSamples:
+        """Return those of the samples that a metric could observe in every run."""
+        rows = [each for each in zip(*self.records, strict=True) if all(metric in record.scores for record in each)]
+        if len(rows) == len(self):
+            return self
+        return replace(self, records=tuple(tuple(each[i] for each in rows) for i in range(len(self.records))))
 
 
 def shared_tasks(runs: Sequence[StoredRun]) -> list[SharedSamples]:
