@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: more threads slow small batches down
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network() -> None:

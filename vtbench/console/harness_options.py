@@ -56,7 +56,8 @@ REFUSED: Mapping[str, str] = {
     "write-out": "`vtbench show TASK` prints items as a model sees them",
 }
 """Options of theirs that have another form here, and what to do instead."""
-MULTITURN = "--fewshot-as-multiturn"
+MULTITURN, THEIRS = "--fewshot-as-multiturn", "--fewshot_as_multiturn"
+"""Our switch, and lm-eval's option with a value."""
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 _SAME = ("temperature", "top_p", "top_k", "until")
@@ -84,7 +85,7 @@ def _switched(args: Sequence[str]) -> list[str]:
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
-        if name.replace("_", "-") == MULTITURN and (equals or (rest and rest[0].lower() in _BOOLEANS)):
+        if name == THEIRS and (equals or (rest and rest[0].lower() in _BOOLEANS)):
             value = (value if equals else rest.pop(0)).lower()
             if value not in _BOOLEANS:
                 raise VtbenchError(f"{MULTITURN}: must be true or false, not {value!r}")

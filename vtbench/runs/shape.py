@@ -14,7 +14,15 @@ RUN: dict[str, Any] = {
     "run_id?": str,
     "created?": str,
     "git?": (str, None),
-    "config": {"model": str, "model_args?": dict, "split?": (str, None), "seed?": (int, None), "system?": (str, None)},
+    "config": {
+        "model": str,
+        "model_args?": dict,
+        "split?": (str, None),
+        "seed?": (int, None),
+        "system?": (str, None),
+        "gen?": dict,
+        "chat_template_args?": dict,
+    },
     "tasks": {"*": {"samples": int, "file?": str}},
     "metrics": {"*": [str]},
     "model": dict,
@@ -43,7 +51,9 @@ RESULTS: dict[str, Any] = {
     "failed": {"*": int},
     "unobserved?": {"*": {"*": {"samples": int, "of": int, "reasons": {"*": int}}}},
     "answers?": {"*": {"*": float}},
-    "configs?": {"*": {"parts?": [dict], "fewshot?": {"k": int}}},
+    "configs?": {
+        "*": {"parts?": [dict], "fewshot?": {"k": int}, "max_new_tokens?": (int, None), "prompt_format?": str}
+    },
 }
 """results.json of every version."""
 
