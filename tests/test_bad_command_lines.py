@@ -19,7 +19,7 @@ from vtbench.cli import app, status
 from vtbench.console.terminal import LONGEST, open_console, say, single_line, visible
 from vtbench.templates import write_template
 
-LIGHT = ("run", "ls", "validate", "check", "report", "init", "export", "compare", "diagnose")
+LIGHT = ("run", "ls", "show", "validate", "check", "report", "init", "export", "compare", "diagnose")
 """Commands that need no torch for their first checks."""
 SAMPLE = [line for line in catalogue() if line.words[0] in LIGHT][::23]
 

@@ -36,7 +36,7 @@ def test_without_json_the_table_is_on_stdout(tmp_path: Path, capsys: Captured) -
     task = quiz(tmp_path, metrics="[hits, ranked]")
     assert run(task, "--model-args", "can=[generate]", "--no-report") == 0
     out, _ = capsys.readouterr()
-    for part in ("acc", "chance", "majority", "50.0", "cannot rank answers"):
+    for part in ("fake · quiz · plain", "acc", "chance", "majority", "50.0", "cannot rank answers"):
         assert part in out
     assert not list((tmp_path / "out").glob("*/report.html"))
 
@@ -134,7 +134,8 @@ def test_ls_runs_and_report(tmp_path: Path, capsys: Captured) -> None:
     run(task, "--no-report", "--json")
     path = json.loads(capsys.readouterr().out)["run"]
     assert cli("ls", "runs", "--output", tmp_path / "out", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == [{"run": path, "model": "fake", "samples": 20, "state": "done"}]
+    listed = {"run": path, "model": "fake", "asked": "plain", "samples": 20, "state": "done"}
+    assert json.loads(capsys.readouterr().out) == [listed]
     assert cli("report", path) == 0
     assert capsys.readouterr().out.strip() == str(Path(path, "report.html"))
     assert cli("report", tmp_path) == 2

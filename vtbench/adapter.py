@@ -73,6 +73,18 @@ def traits_of(model: object) -> Traits:
     return traits if isinstance(traits, Traits) else Traits()
 
 
+def readable_prompt(sample: Sample) -> str:
+    r"""Return a sample's chat as a text for `Output.rendered_prompt`, where an engine shows no prompt of its own.
+
+    >>> readable_prompt(Sample("q", 0, (), "Is it red?", "yes", system="Be brief."))
+    'system: Be brief.\nuser: Is it red?'
+    """
+    return "\n".join(
+        f"{message.role}: " + "".join(part if isinstance(part, str) else "<image>\n" for part in message.content)
+        for message in sample.messages
+    )
+
+
 IGNORE_INDEX = -100
 """A training target that enters no loss: torch's default `ignore_index`."""
 

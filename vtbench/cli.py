@@ -17,44 +17,78 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import click
+from annotated_types import Ge, Le
 from click.shell_completion import shell_complete
 
 from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
+from vtbench.console.formatting import asked_as
+from vtbench.console.harness_options import (
+    ALIASES,
+    HarnessCommand,
+    check_harness_values,
+    harness_options,
+    with_gen_kwargs,
+)
 from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
 from vtbench.console.terminal import say, single_line, warn
 from vtbench.errors import TaskError, VtbenchError, one_line
 from vtbench.plugin import KINDS, Kind
 from vtbench.registry import Registry
-from vtbench.settings import parse_settings
+from vtbench.settings import check_value, parse_settings
 
 if TYPE_CHECKING:
     from vtbench.console.progress import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
-_METAVARS = {"batch_size": "N|auto", "model_args": "K=V,...", "limit": "N", "executor": "NAME", "budget": "NAME"}
+_METAVARS = {
+    "batch_size": "N|auto",
+    "budget": "NAME",
+    "cache": "DIR",
+    "executor": "NAME",
+    "limit": "N",
+    "max_new_tokens": "N",
+    "output": "DIR",
+    **dict.fromkeys(("model_args", "gen", "chat_template_args"), "K=V,..."),
+}
 _OPTIONAL_VALUE = {"resume": "[RUN]", "budget_sweep": "[BUDGET,...]"}
 """Options that need no value: without one they are true."""
 run_options = settings_options(
-    RunConfig, metavars={**dict.fromkeys(LISTS, "NAME,..."), **_METAVARS}, multiple=LISTS, bare=_OPTIONAL_VALUE
+    RunConfig,
+    metavars={**dict.fromkeys(LISTS, "NAME,..."), **_METAVARS},
+    multiple=LISTS,
+    bare=_OPTIONAL_VALUE,
+    aliases=ALIASES,
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def _hyphens(name: str) -> str:
+    """Return an option as it is declared: `--model_args`, as lm-eval writes it, is `--model-args`."""
+    return name.replace("_", "-")
+
+
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+        "token_normalize_func": _hyphens,
+    }
+)
 @click.version_option(package_name="vtbench", prog_name="vtbench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, and of a plugin that cannot be used.")
 def app(debug: bool) -> None:
     """What a vision-language model answers, and what its visual tokens carry."""
 
 
-@app.command()
+@app.command(cls=HarnessCommand)
 @run_options
+@harness_options
 @click.option("--config", "file", metavar="RUN.YAML", help="Read the same fields from a file; flags override it.")
 @click.pass_obj
-def run(registry: Registry, file: str | None, **flags: Any) -> int:
+def run(registry: Registry, file: str | None, gen_kwargs: str | None, **flags: Any) -> int:
     """Run a model on tasks: `vtbench run --model llava --tasks relational`."""
     from vtbench.engine.allocator import keep_freed_memory
 
@@ -65,6 +99,8 @@ def run(registry: Registry, file: str | None, **flags: Any) -> int:
         if key in given:
             given[key] = ",".join(given[key])
     given |= {key: True for key in _OPTIONAL_VALUE if given.get(key) == BARE}
+    given = with_gen_kwargs(given, gen_kwargs)
+    check_harness_values(given)
     values |= given
     models = model_names(values.get("model"))
     values["model"] = models[0] if models else None
@@ -187,12 +223,15 @@ def ls_runs(output: str, as_json: bool) -> None:
 
     def skipped(path: Path, why: str) -> None:
         click.echo(f"vtbench: left out {why}", err=True)
-        broken.append({"run": str(path), "model": None, "samples": None, "state": "broken"})
+        broken.append({"run": str(path), "model": None, "asked": None, "samples": None, "state": "broken"})
 
     for found in runs(Path(expanded(output, "--output")), skipped):
         samples = sum(task["samples"] for task in found["tasks"].values())
         state = "done" if found.get("finished") else "unfinished"
-        rows.append({"run": found["path"], "model": found["config"]["model"], "samples": samples, "state": state})
+        tasks = found.get("keys", {}).get("tasks", {})
+        asked = dict.fromkeys(asked_as(tasks.get(name, {}), found["config"].get("system")) for name in found["tasks"])
+        row = {"run": found["path"], "model": found["config"]["model"], "asked": ", ".join(asked)}
+        rows.append(row | {"samples": samples, "state": state})
     show_listing(rows + broken, as_json)
 
 
@@ -224,6 +263,42 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
         sample, name = loaded.sample(0), task if len(found) == 1 else loaded.name
         say(f"{name}: fine. {loaded.name} version {loaded.version}, {len(loaded)} samples, split {loaded.split}")
         say(f"first question: {sample.prompt}\nfirst answer:   {sample.target}")
+
+
+@app.command()
+@click.argument("task")
+@click.option("--format", "prompt_format", metavar="NAME", help="Prompt format; by default `instruct`, as most models.")
+@click.option("--n", "count", default="4", metavar="N", help="Number of items of each task. [4]")
+@click.option("--fewshot", metavar="N", help="Questions of the split `train` with their answers before each.")
+@click.option("--fewshot-as-multiturn/--no-fewshot-as-multiturn", default=True, help="As turns of a chat.")
+@click.option("--system", metavar="TEXT", help="System prompt before every question.")
+@click.option("--split", metavar="TEXT", help="Split, overriding the task file.")
+@click.option("--seed", metavar="TEXT", help="Seed, overriding the task file.")
+@click.option("--allow-code", is_flag=True, help="Run the Python code that an imported task names.")
+@click.option(
+    "--output", default="contact-sheet.png", metavar="SHEET.PNG", help="Where the images go. [contact-sheet.png]"
+)
+@click.pass_obj
+def show(registry: Registry, task: str, count: str, output: str, **flags: Any) -> None:
+    """Print items as a model is asked them, and write a contact sheet of their images."""
+    from vtbench.adapter import Traits
+    from vtbench.console.shown_items import item_lines, write_sheet
+    from vtbench.engine.setup import RunPlan
+
+    sheet = Path(expanded(output, "--output"))
+    if sheet.suffix.lower() != ".png":
+        raise VtbenchError(f"--output: {output}: a contact sheet is a PNG image; give it a name that ends in .png")
+    each = check_value(Annotated[int, Ge(1), Le(100)], count, "--n")
+    given = {key: value for key, value in flags.items() if value is not None}
+    config = checked({"model": "show", "tasks": [task], **given}, {"prompt_format": "--format", "tasks": "TASK"})
+    items = []
+    for asked in RunPlan.resolve(config, registry).for_model(Traits()).tasks:
+        for index in range(min(each, len(asked))):
+            items.append(asked.sample(index))
+            for line in item_lines(asked, items[-1], len(items), config.system):
+                say(line)
+            say("")
+    say(f"written  {write_sheet(items, sheet)}")
 
 
 @app.command()
@@ -260,6 +335,30 @@ def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
 
     page = render(Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn)
     say(write_file(Path(run) / "report.html", page))
+
+
+@app.command()
+@click.argument("run", metavar="RUN")
+@click.option("--metrics", metavar="NAME,...", help="Instead of the run's own; +NAME adds one to those of its tasks.")
+@click.option("--output", metavar="DIR", help="Directory for the rescored run. [that of RUN]")
+@click.option("--in-place", is_flag=True, help="Change RUN itself.")
+@click.option("--allow-code", is_flag=True, help="Run the Python code that an imported task names.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@click.pass_obj
+def rescore(registry: Registry, run: str, metrics: str | None, output: str | None, as_json: bool, **how: bool) -> int:
+    """Score the stored answers of a run again, without its model."""
+    from vtbench.console.progress import Progress
+    from vtbench.console.tables import show_plugin_tables, show_scores
+    from vtbench.engine.rescore import rescore as score_again
+
+    result = score_again(Path(run), metrics, output, registry=registry, listener=Progress(), **how)
+    if result is None:
+        return 0
+    show_scores(result, stderr=as_json)
+    show_plugin_tables(registry.run_tables(), result, stderr=as_json)
+    if as_json:
+        say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
+    return result.exit_status
 
 
 @app.command()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from vtbench import settings
 from vtbench.errors import VtbenchError, nearest
@@ -63,12 +63,13 @@ class RunConfig:
     ] = None
     seed: Annotated[int | None, "Seed of every task, overriding the task files."] = None
     prompt_format: Annotated[
-        str | None, "How questions are put: `plain`, `instruct` or a task's own; by default what the model wants."
+        Annotated[str, MinLen(1)] | None,
+        "How questions are put: `plain`, `instruct` or a task's own; by default what the model wants.",
     ] = None
     max_new_tokens: Annotated[
         Annotated[int, Ge(1), Le(1_000_000)] | None, "Tokens of an answer at most; by default what the format needs."
     ] = None
-    system: Annotated[str | None, "System prompt before every question."] = None
+    system: Annotated[Annotated[str, MinLen(1)] | None, "System prompt before every question."] = None
     gen: Annotated[
         dict[str, Any], "How the model generates: temperature=T,top_p=P,top_k=K,seed=N,until=TEXT,repeats=K."
     ] = field(default_factory=dict)
@@ -81,7 +82,8 @@ class RunConfig:
     fewshot_seed: Annotated[int, "Seed that draws them.", Ge(0)] = 0
     fewshot_as_multiturn: Annotated[bool, "As turns of a chat; without, all in the message with the question."] = True
     cache: Annotated[
-        str | None, "Directory of answers that any later run may use; no question in it is asked again."
+        Annotated[str, MinLen(1)] | None,
+        "Directory of answers that any later run may use; no question in it is asked again.",
     ] = None
     predict_only: Annotated[bool, "Store answers without scores; `vtbench rescore` scores them."] = False
     budget: Annotated[str | None, "Answer under a token budget, NAME:setting=value; `vtbench ls budgets`."] = None
@@ -160,7 +162,7 @@ def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) 
             values[key] = expanded(values[key], name_of(key))
     for key in ("model_args", "gen", "chat_template_args"):
         if isinstance(values.get(key), str):
-            values[key] = parse_settings(values[key])
+            values[key] = parse_settings(values[key], "model arguments" if key == "model_args" else name_of(key))
     if isinstance(values.get("budget_sweep"), str):
         values["budget_sweep"] = split_specs(values["budget_sweep"])
     for key, hint in {"model": "vtbench ls models", "tasks": "vtbench ls tasks"}.items():

@@ -9,7 +9,7 @@ a batch runs, and never changes an answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -67,6 +67,12 @@ class BatchResult:
     unavailable: str | None = None
     """Why the model went away (`ModelUnavailable`) before it answered the whole batch; `records` has what it answered,
     and the run ends."""
+    reused: int = 0
+    """Answers that came from the cache of answers (`--cache`)."""
+    asked: int = 0
+    """Answers that the model gave while there was a cache."""
+    notes: tuple[str, ...] = ()
+    """Lines for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class FitResult:
     """By name of the metric or of the token budget."""
     out_of_memory: tuple[int, ...]
     """As in `BatchResult`."""
+    unfitted: Mapping[str, str] = field(default_factory=dict)
+    """Why metrics could not be fitted, by name: the run leaves them out."""
 
 
 class WorkerPool(Protocol):
@@ -98,7 +106,10 @@ class WorkerPool(Protocol):
         ...
 
     def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
-        """Load the fitted states into every worker, later ones included; return facts about the token budget."""
+        """Load the fitted states into every worker, later ones included; return facts about the token budget.
+
+        A metric that is to be fitted, and has no state, is left out of the task.
+        """
         ...
 
     def run_batches(self, task: str, indices: Sequence[int], sizes: Iterator[int]) -> Generator[BatchResult]:

@@ -38,20 +38,34 @@ class Metric(Protocol):
     """Capabilities that the adapter must have; without them the metric is left out, and the table says so."""
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Map: return one observation per sample, in the batch's order."""
+        """Map: return one observation per sample, in the batch's order.
+
+        Raises:
+            SampleError: some of the samples cannot be observed. The loop shows each alone; those that fail again keep
+                their answers and the observations of other metrics, and this metric stands on the rest. Any other
+                exception but those of the whole run (`vtbench.errors.VtbenchError`) counts as this one.
+        """
         ...
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Reduce: return scores by name from the samples that were answered.
 
         Args:
-            records: one per sample that did not fail, sorted by index.
+            records: one per sample that was answered and that this metric observed, sorted by index.
             observations: those of this metric, in the order of `records`; arrays are restored exactly.
 
         Returns:
             Scores by name, e.g. `acc`; results.json has them as `acc,none` and `acc_stderr,none`.
         """
         ...
+
+
+def reads_texts(metric: Metric) -> bool:
+    """Whether a metric reads generated texts, and so sees every repeat of a question (`--gen repeats=K`).
+
+    All others see its first repeat alone: a ranking and visual tokens are the same each time.
+    """
+    return "generate" in metric.needs
 
 
 @runtime_checkable
@@ -70,11 +84,21 @@ class Fittable(Protocol):
     other metrics; a metric is left out if the adapter gives none of its layers."""
 
     def partial_fit(self, batch: Batch) -> None:
-        """Fit on one more batch of the first samples; its `outputs` are empty. Memory must not grow with each batch."""
+        """Fit on one more batch of the first samples; its `outputs` are empty. Memory must not grow with each batch.
+
+        The samples of a batch have equally many visual tokens; those of another batch may have another number.
+
+        Raises:
+            SampleError: this batch is of no use. A metric of which that is true of every batch is left out.
+        """
         ...
 
     def state(self) -> Mapping[str, np.ndarray]:
-        """Return the state fitted on all batches that `partial_fit` received."""
+        """Return the state fitted on all batches that `partial_fit` received.
+
+        Raises:
+            SampleError: they do not make a state; the metric is left out, with this reason.
+        """
         ...
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:

@@ -78,6 +78,8 @@ class Sample:
     labels: tuple[str, ...] = ()
     """The letters that the prompt gives the choices, one for each in the order of `choices`: an answer may be one of
     them, and a ranking scores them. Empty: the prompt has no letters."""
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further words for answers, by the answer (`{"yes": ("ja", "oui")}`), which count as it."""
     system: str = ""
     """The system prompt."""
     examples: tuple[Sample, ...] = ()
@@ -190,6 +192,7 @@ class Record:
     """That of `Output`: `length` if the answer was cut."""
     reasoning: str | None = None
     logprobs: tuple[float, ...] | None = None
+    logprob_tokens: tuple[int, ...] | None = None
     scores: Mapping[str, Observation] = field(default_factory=dict)
     """Observations by metric name."""
     error: str | None = None
@@ -203,9 +206,12 @@ class Record:
     cost: float | None = None
     question: str = ""
     labels: tuple[str, ...] = ()
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repeat: int = 0
     rendered_prompt: str | None = None
     reasoning_tokens: int | None = None
+    unobserved: Mapping[str, str] = field(default_factory=dict)
+    """Why metrics have no observation of the answer, by metric name: they stand on the other samples."""
 
 
 @dataclass(frozen=True, slots=True)

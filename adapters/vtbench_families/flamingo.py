@@ -23,7 +23,7 @@ from vtbench_families.base import Family
 from vtbench_families.query_attention import attention_map
 from vtbench_hf.adapter import Inputs
 from vtbench_hf.model_parts import ModelParts
-from vtbench_hf.prompts import prompt_text, question_text
+from vtbench_hf.prompts import prompt_images, prompt_parts
 from vtbench_hf.token_boxes import patch_boxes, with_class_token
 
 _PLACEHOLDER = re.compile(r"(?:<fake_token_around_image>)*<image>(?:<fake_token_around_image>)*")
@@ -63,6 +63,15 @@ class Flamingo(Family):
         yield "image size", self.processor.image_processor.image_size, self.image_size
 
     @override
+    def takes_several_images(self) -> bool:
+        """Return True: images stand among the texts, and a text attends to the one before it."""
+        return True
+
+    @override
+    def rendered_prompt(self, sample: Sample) -> str:
+        return "".join(part if isinstance(part, str) else "<image>" for part in self._prompt(sample))
+
+    @override
     def layer_names(self) -> tuple[str, ...]:
         return ("connector", "encoder")
 
@@ -73,9 +82,9 @@ class Flamingo(Family):
     def _prompt(self, sample: Sample) -> list[Any]:
         """Return text and images in the order that the model reads them; the processor writes the first token."""
         if not self.processor.chat_template:
-            return [*sample.images, question_text(self.processor, sample)]
-        text = prompt_text(self.processor, sample).removeprefix(self.tokenizer.bos_token or "")
-        parts = [part for pair in zip_longest(_PLACEHOLDER.split(text), sample.images) for part in pair]
+            return prompt_parts(self.processor, sample)
+        text = self.prompt_text(sample).removeprefix(self.tokenizer.bos_token or "")
+        parts = [part for pair in zip_longest(_PLACEHOLDER.split(text), prompt_images(sample)) for part in pair]
         return [part for part in parts if part is not None and part != ""]
 
     @override

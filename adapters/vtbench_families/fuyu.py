@@ -22,7 +22,7 @@ from vtbench_hf.adapter import Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.merged_adapter import MergedAdapter
 from vtbench_hf.model_parts import ModelParts
-from vtbench_hf.prompts import prompt_text, question_text
+from vtbench_hf.prompts import prompt_images, prompt_parts
 from vtbench_hf.token_boxes import crop_to_image, grid
 from vtbench_hf.visual_features import DECODER_DEPTHS, image_features
 
@@ -73,13 +73,18 @@ class Fuyu(Family, MergedAdapter):
 
     @override
     def call_processor(self, samples: Sequence[Sample]) -> Any:
-        if any(len(sample.images) != 1 for sample in samples):
+        if any(len(prompt_images(sample)) != 1 for sample in samples):
             raise SampleError("Fuyu takes exactly one image per question")
         # The processor writes the image's tokens and the token that begins the answer.
-        write = prompt_text if getattr(self.processor, "chat_template", None) else question_text
-        texts = [write(self.processor, sample) for sample in samples]
+        texts = [self.prompt_text(sample) for sample in samples]
         images = [sample.images[0] for sample in samples]
         return self.processor(images=images, text=texts, return_tensors="pt", return_legacy_image_output=False)
+
+    @override
+    def prompt_text(self, sample: Sample) -> str:
+        if getattr(self.processor, "chat_template", None):
+            return super().prompt_text(sample)
+        return "".join(part for part in prompt_parts(self.processor, sample) if isinstance(part, str))
 
     @override
     def image_features(self, inputs: Inputs) -> Any:

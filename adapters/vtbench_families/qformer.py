@@ -23,6 +23,7 @@ from vtbench_hf.adapter import Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.merged_adapter import MergedAdapter
 from vtbench_hf.model_parts import ModelParts
+from vtbench_hf.prompts import prompt_images
 from vtbench_hf.token_boxes import patch_boxes, with_class_token
 from vtbench_hf.visual_features import image_features
 
@@ -66,7 +67,7 @@ class QFormer(Family):
 
     @override
     def call_processor(self, samples: Sequence[Sample]) -> Any:
-        if any(len(sample.images) != 1 for sample in samples):
+        if any(len(prompt_images(sample)) != 1 for sample in samples):
             raise SampleError("BLIP-2 takes exactly one image per question")
         return super().call_processor(samples)
 

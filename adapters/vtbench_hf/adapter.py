@@ -15,19 +15,32 @@ import numpy as np
 import torch
 import transformers
 
+from vtbench.adapter import INSTRUCT, PLAIN, Traits
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf import generation, training, visual_features
-from vtbench_hf.answer_text import decode_answers, finish_reason
+from vtbench_hf.answer_text import read_answer
 from vtbench_hf.batch_cache import BatchCache
-from vtbench_hf.chat_template import template_digest
+from vtbench_hf.chat_rendering import opening_of_answer
+from vtbench_hf.chat_template import reasons, template_digest
 from vtbench_hf.checkpoint.loader import LoadedModel
-from vtbench_hf.checkpoint.published import save_published
+from vtbench_hf.checkpoint.published import PROMPT_FORMAT, save_published
 from vtbench_hf.context_length import answer_room, check_prompt_lengths, context_length
+from vtbench_hf.decoding import Decoding
 from vtbench_hf.errors import first_line, out_of_memory_as
 from vtbench_hf.model_parts import ModelParts
-from vtbench_hf.prompts import ChoiceTokenizer, adds_special_tokens, prompt_text
+from vtbench_hf.prompts import (
+    ChoiceTokenizer,
+    adds_special_tokens,
+    placeholder,
+    prompt_images,
+    prompt_text,
+    takes_several_images,
+    without_context,
+)
 
+ONE_IMAGE = frozenset({"blip-2", "fuyu", "instructblip", "kosmos-2", "paligemma"})
+"""Model types that take one image in a prompt, whatever their processors accept."""
 Inputs = Mapping[str, Any]
 """Keyword arguments of the model's forward pass: `input_ids` (B, P), `attention_mask` (B, P), `pixel_values`, ..."""
 
@@ -53,6 +66,7 @@ class HFAdapter:
         parts: module names by part of the model; see `model_parts`.
         context_length: most tokens of a prompt with its answer; None where there is no limit.
         image_size: preferred side of the images that tasks draw, in pixels; None: no preference.
+        traits: the prompt format that the model wants, and whether it reasons.
     """
 
     layers: tuple[str, ...]
@@ -72,8 +86,14 @@ class HFAdapter:
         self.choice_tokenizer = ChoiceTokenizer(self.tokenizer)
         self._known_boxes: dict[tuple[tuple[int, int], str], np.ndarray | None] = {}
         can_see = self.has_visual_tokens()
-        capabilities: tuple[Capability, ...] = ("generate", "rank", "visual_tokens")
-        self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:2])
+        capabilities: tuple[Capability, ...] = ("generate", "rank", "context", "visual_tokens")
+        self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:3])
+        if self.takes_several_images():
+            self.capabilities |= {"images"}
+        self.traits = Traits(
+            prompt_format=str(getattr(self.model.config, PROMPT_FORMAT, None) or INSTRUCT),
+            reasons=reasons(self.processor, loaded.chat_template_args),
+        )
         self.layers = self.layer_names() if can_see else ()
         self.parts = self.model_parts()
         if self.parts:
@@ -84,9 +104,9 @@ class HFAdapter:
     # The adapter protocol.
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        """Answer greedily."""
+        """Answer; greedily unless `--gen` says otherwise."""
         with self.batch(samples):
-            return self._answers(self.batch_inputs(samples), max_new_tokens)
+            return self._answers(self.batch_inputs(samples), samples, max_new_tokens)
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         """Score each sample's choices."""
@@ -94,11 +114,12 @@ class HFAdapter:
             return self._rankings(self.batch_inputs(samples), samples)
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
-        """Return the batch's visual tokens at each of `layers`."""
+        """Return the batch's visual tokens at each of `layers`, under the bare questions."""
         if unknown := [name for name in layers if name not in self.layers]:
             raise AdapterError(
                 f"there is no layer {unknown[0]!r} to take visual tokens at.{nearest(unknown[0], [*self.layers])}"
             )
+        samples = without_context(samples)
         with self.batch(samples):
             inputs = self.batch_inputs(samples)
             return [
@@ -150,8 +171,8 @@ class HFAdapter:
         self.cache.clear()
 
     def save(self, directory: Path, dtype: str) -> None:
-        """Write model and processor in the published layout."""
-        save_published(self.model, self.processor, directory, getattr(torch, dtype))
+        """Write model and processor in the published layout, as a model that was trained on our tasks."""
+        save_published(self.model, self.processor, directory, getattr(torch, dtype), prompt_format=PLAIN)
 
     # What a family's methods call.
 
@@ -206,14 +227,34 @@ class HFAdapter:
         token = getattr(self.model.config, "image_token_id", None)
         return torch.zeros_like(ids_BP, dtype=torch.bool) if token is None else ids_BP == token
 
+    def prompt_text(self, sample: Sample) -> str:
+        """Return the prompt of a sample's chat, with a placeholder for each image where the processor expects one.
+
+        Raises:
+            SampleError: the chat template refuses the chat, or leaves something out.
+        """
+        return prompt_text(self.processor, sample, self.loaded.chat_template_args)
+
     # What a family overrides: the prompt.
+
+    def takes_several_images(self) -> bool:
+        """Return whether a prompt may have several images: by default, if each has a placeholder where it stands."""
+        if self.model.config.model_type in ONE_IMAGE:
+            return False
+        return takes_several_images(self.processor, self.loaded.chat_template_args)
+
+    def rendered_prompt(self, sample: Sample) -> str:
+        """Return the prompt as `Output.rendered_prompt` has it, with a placeholder for each image."""
+        text, token, images = self.prompt_text(sample), placeholder(self.processor), prompt_images(sample)
+        return text if token and token in text else "<image>" * len(images) + text
 
     def call_processor(self, samples: Sequence[Sample]) -> Any:
         """Return the processor's `BatchFeature` of the samples, padded on the left."""
-        texts = [prompt_text(self.processor, sample) for sample in samples]
+        texts = [self.prompt_text(sample) for sample in samples]
         options = {} if adds_special_tokens(self.tokenizer, texts[0]) else {"add_special_tokens": False}
-        images = [list(sample.images) for sample in samples] if samples[0].images else None
-        return self.processor(images=images, text=texts, padding=True, return_tensors="pt", **options)
+        images = [prompt_images(sample) for sample in samples]
+        shown = images if any(images) else None
+        return self.processor(images=shown, text=texts, padding=True, return_tensors="pt", **options)
 
     def preferred_image_size(self) -> int | None:
         """Return the side in pixels of the images that tasks should draw; None: no preference."""
@@ -278,9 +319,12 @@ class HFAdapter:
         """Return the module names of `vision`, `connector` and `text`; empty where the model cannot be trained."""
         return {}
 
-    def generate_tokens(self, inputs: Inputs, max_new_tokens: int) -> list[list[int]]:
-        """Return the token ids of the greedy answers, a list for each row, without the id that ends an answer."""
-        generated = generation.generate(self.model, inputs, max_new_tokens)
+    def generate_tokens(self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
+        """Return the token ids of the answers, a list for each row, without the id that ends an answer.
+
+        They are greedy unless a `decoding` chooses the tokens and ends the rows.
+        """
+        generated = generation.generate(self.model, inputs, max_new_tokens, decoding)
         self.cache.put("first", generated.first_BV)
         return generated.tokens
 
@@ -288,17 +332,31 @@ class HFAdapter:
         """Return log p(choice | prompt) in nats of each row's choices, which are given as token ids."""
         return generation.score(self.model, inputs, choices, self.cache.get("first"))
 
-    def _answers(self, inputs: Inputs, max_new_tokens: int) -> list[Output]:
+    def _answers(self, inputs: Inputs, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         max_new_tokens = answer_room(self._prompt_lengths(inputs), max_new_tokens, self.context_length)
-        rows = self.generate_tokens(inputs, max_new_tokens)
-        texts = decode_answers(self.tokenizer, rows)
-        counts = zip(texts, rows, self._prompt_lengths(inputs), self.visual_token_counts(inputs), strict=True)
-        return [
-            Output(
-                text=text, finish_reason=finish_reason(row, max_new_tokens), tokens_in=length, visual_tokens_in=visual
+        settings = self.loaded.generation
+        decoding = Decoding.of(settings, samples, self.tokenizer)
+        # A family's `generate_tokens` need not know of decoding.
+        rows = self.generate_tokens(inputs, max_new_tokens, *(() if decoding is None else (decoding,)))
+        lengths, visual_counts = self._prompt_lengths(inputs), self.visual_token_counts(inputs)
+        outputs = []
+        for sample, row, length, visual, prompt in zip(
+            samples, rows, lengths, visual_counts, self._rendered_prompts(samples), strict=True
+        ):
+            opening = opening_of_answer(sample, prompt)
+            answer = read_answer(self.tokenizer, row, max_new_tokens, settings.until, opening)
+            outputs.append(
+                Output(
+                    text=answer.text,
+                    finish_reason=answer.finish_reason,
+                    tokens_in=length,
+                    visual_tokens_in=visual,
+                    tokens_out=answer.tokens_out,
+                    reasoning_tokens=answer.reasoning_tokens,
+                    rendered_prompt=prompt,
+                )
             )
-            for text, row, length, visual in counts
-        ]
+        return outputs
 
     def _rankings(self, inputs: Inputs, samples: Sequence[Sample]) -> list[Output]:
         lengths, visual_counts = self._prompt_lengths(inputs), self.visual_token_counts(inputs)
@@ -310,11 +368,20 @@ class HFAdapter:
         ]
         longest = [n + max(map(len, row), default=0) - 1 for n, row in zip(lengths, choices, strict=True)]
         check_prompt_lengths(samples, longest, self.context_length)
-        scored = zip(self.score_choices(inputs, choices), choices, lengths, visual_counts, strict=True)
+        scores, prompts = self.score_choices(inputs, choices), self._rendered_prompts(samples)
         return [
-            Output(logprobs=tuple(scores), logprob_tokens=tuple(map(len, row)), tokens_in=n, visual_tokens_in=visual)
-            for scores, row, n, visual in scored
+            Output(
+                logprobs=tuple(values),
+                logprob_tokens=tuple(map(len, row)),
+                tokens_in=n,
+                visual_tokens_in=visual,
+                rendered_prompt=prompt,
+            )
+            for values, row, n, visual, prompt in zip(scores, choices, lengths, visual_counts, prompts, strict=True)
         ]
+
+    def _rendered_prompts(self, samples: Sequence[Sample]) -> list[str]:
+        return self.cache.get_or_compute("rendered", lambda: [self.rendered_prompt(sample) for sample in samples])
 
     def _layer_tokens(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor:
         """Return the visual tokens at a layer, (samples, N, d)."""

@@ -7,11 +7,16 @@ tokenizers read the first two and tokenizer_config.json. Each place may hold one
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vtbench.errors import AdapterError
+from vtbench.errors import AdapterError, SampleError
+from vtbench.scoring.reasoning import opened_reasoning, split_reasoning
+from vtbench.types import Sample
+from vtbench_hf.chat_rendering import answer_start
+from vtbench_hf.prompts import prompt_text
 
 DEFAULT = "default"
 
@@ -62,3 +67,59 @@ def template_digest(processor: Any) -> str | None:
     """Return the first 16 hexadecimal digits of the template's sha256, for run.json; None without a template."""
     template = getattr(processor, "chat_template", None)
     return hashlib.sha256(str(template).encode()).hexdigest()[:16] if template else None
+
+
+_HOSTS = frozenset(
+    {"messages", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "tools"}
+)
+"""Variables of a template that vtbench or transformers set."""
+_SWITCHES = ("enable_thinking", "thinking")
+"""Variables with which templates turn reasoning on and off."""
+_KNOWS_REASONING = re.compile(r"think|\[THINK\]|<\|channel\|?>|◁think▷|<unused94>", re.IGNORECASE)
+
+
+def check_template_args(processor: Any, template_args: Mapping[str, Any], adapter: str) -> None:
+    """Refuse variables that the template of a processor does not have: they would change nothing, without a word.
+
+    Raises:
+        AdapterError: names the variable.
+    """
+    if not template_args:
+        return
+    template = getattr(processor, "chat_template", None)
+    if not template:
+        raise AdapterError(
+            f"model {adapter!r}: --chat-template-args: the checkpoint has no chat template; leave it out"
+        )
+    known = sorted(_variables(str(template)) - _HOSTS - set(processor.tokenizer.special_tokens_map))
+    for name in template_args:
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise AdapterError(
+                f"model {adapter!r}: --chat-template-args {name}: the chat template has no such variable; {has}"
+            )
+
+
+def reasons(processor: Any, template_args: Mapping[str, Any]) -> bool:
+    """Return whether a model reasons before it answers, as far as its chat template tells.
+
+    A template that opens a block of reasoning for the answer says so; one that closes it there says no. One that only
+    knows such blocks leaves it to the model, unless a variable turns reasoning off.
+    """
+    template = str(getattr(processor, "chat_template", None) or "")
+    if not _KNOWS_REASONING.search(template):
+        return False
+    if any(name in template_args and not template_args[name] for name in _SWITCHES):
+        return False
+    question = Sample("question", 0, (), "vtbenchprobe", "")
+    try:
+        start = answer_start(question, prompt_text(processor, question, template_args))
+    except SampleError:
+        return True
+    return bool(opened_reasoning(start)) or not split_reasoning(start)[0]
+
+
+def _variables(template: str) -> frozenset[str]:
+    from transformers.utils.chat_template_utils import _get_template_variables
+
+    return _get_template_variables(template)

@@ -1,4 +1,4 @@
-"""Greedy decoding and log-likelihoods through `model.generate`, which is right for every architecture that has it.
+"""Decoding and log-likelihoods through `model.generate`, which is right for every architecture that has it.
 
 A choice is scored by forcing its tokens during decoding and reading their log-probabilities, so that positions, masks
 and caches are the architecture's own.
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
+
+from vtbench_hf.decoding import Decoding, DrawnTokens, StopTexts
 
 
 class _LogprobRecorder(LogitsProcessor):
@@ -36,7 +38,7 @@ class _LogprobRecorder(LogitsProcessor):
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The result of greedy decoding."""
+    """The result of decoding."""
 
     tokens: list[list[int]]
     """The new token ids of each row, up to and without the one that ends it."""
@@ -56,13 +58,14 @@ def until_stop(tokens: Sequence[int], stop: Sequence[int]) -> list[int]:
     return list(tokens[:end])
 
 
-def generate(model: Any, inputs: Mapping[str, Any], max_new_tokens: int) -> Generated:
-    """Decode greedily."""
+def generate(model: Any, inputs: Mapping[str, Any], max_new_tokens: int, decoding: Decoding | None = None) -> Generated:
+    """Decode, greedily unless a `decoding` says otherwise."""
     recorder = _LogprobRecorder()
-    sequences = _run(model, inputs, max_new_tokens, recorder)
+    sequences = _run(model, inputs, max_new_tokens, recorder, decoding)
     assert recorder.first_BV is not None
     # The prompt is part of the sequences for some architectures and not for others: count from the end.
     new = sequences[:, -recorder.steps :].tolist()
+    new = new if decoding is None else decoding.cut(new)
     return Generated([until_stop(row, stop_ids(model)) for row in new], recorder.first_BV)
 
 
@@ -110,8 +113,20 @@ def _forced(
     return torch.nn.functional.pad(steps_TB, (0, 0, 0, length - len(steps_TB))), recorder.first_BV
 
 
-def _run(model: Any, inputs: Mapping[str, Any], max_new_tokens: int, recorder: _LogprobRecorder) -> torch.Tensor:
+def _run(
+    model: Any,
+    inputs: Mapping[str, Any],
+    max_new_tokens: int,
+    recorder: _LogprobRecorder,
+    decoding: Decoding | None = None,
+) -> torch.Tensor:
+    more: dict[str, Any] = {}
+    processors = LogitsProcessorList([recorder])
+    if decoding is not None:
+        processors.append(DrawnTokens(decoding))
+        more = {"stopping_criteria": StoppingCriteriaList([StopTexts(decoding)])}
+    # Drawn tokens are forced, so that each row has its own random numbers: generate() draws a batch from one stream.
     sequences: torch.Tensor = model.generate(
-        **inputs, max_new_tokens=max_new_tokens, do_sample=False, logits_processor=LogitsProcessorList([recorder])
+        **inputs, max_new_tokens=max_new_tokens, do_sample=False, logits_processor=processors, **more
     )
     return sequences

@@ -22,6 +22,7 @@ from vtbench.errors import AdapterError
 from vtbench.types import Output, Sample, VisualTokens
 from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
+from vtbench_hf.decoding import Decoding
 from vtbench_hf.prefix_cache import PrefixCache
 from vtbench_hf.token_reduction import reduce_prompts
 
@@ -51,10 +52,10 @@ class MergedAdapter(HFAdapter):
             self.capabilities |= {"budget"}
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
-        """Answer greedily, from the visual tokens that the budget leaves."""
+        """Answer from the visual tokens that the budget leaves; greedily unless `--gen` says otherwise."""
         with self.batch(samples):
             inputs = self._budgeted_inputs(samples, budget)
-            outputs = self._answers(inputs, max_new_tokens)
+            outputs = self._answers(inputs, samples, max_new_tokens)
             prefill, decode = (seconds / len(samples) for seconds in self.cache.get("seconds") or ())
             return [
                 replace(output, visual_tokens_in=n, prefill_seconds=prefill, decode_seconds=decode)
@@ -129,11 +130,11 @@ class MergedAdapter(HFAdapter):
             )
         return embeds_BPD.masked_scatter(placeholder_BP[..., None], rows.to(embeds_BPD.dtype))
 
-    def generate_tokens(self, inputs: Inputs, max_new_tokens: int) -> list[list[int]]:
-        """Return the token ids of the greedy answers; the prefill's and the decoding's seconds go to the cache."""
+    def generate_tokens(self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
+        """Return the token ids of the answers; the prefill's and the decoding's seconds go to the cache."""
         prefix, prefill_seconds = self._prefix(inputs)
         start = device_time(self.model.device)
-        tokens = prefix.greedy(max_new_tokens)
+        tokens = prefix.decode(max_new_tokens, decoding)
         self.cache.put("seconds", (prefill_seconds, device_time(self.model.device) - start))
         return tokens
 
@@ -160,8 +161,11 @@ class MergedAdapter(HFAdapter):
         """Return the batch's inputs; under a budget those of the shorter prompts, with `inputs_embeds`.
 
         Raises:
+            AdapterError: under a budget, something stands before the question.
             SampleError: under a budget, the samples have unequal numbers of visual tokens.
         """
+        if budget is not None and any(sample.system or sample.examples for sample in samples):
+            raise AdapterError("a token budget takes bare questions: leave --system and --fewshot out")
         inputs = self.batch_inputs(samples)
         if budget is None or "pixel_values" not in inputs:
             return inputs

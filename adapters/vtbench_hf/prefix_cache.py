@@ -1,4 +1,4 @@
-"""The key-value cache of a batch of prompts, from which greedy answers and log-likelihoods of choices are computed.
+"""The key-value cache of a batch of prompts, from which answers and log-likelihoods of choices are computed.
 
 The prompts are prefilled once. Decoding and scoring continue from the cache and crop it back to the prompts afterwards;
 the first new token comes from the prefill's last logits.
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from vtbench_hf.decoding import Decoding
 from vtbench_hf.generation import stop_ids, until_stop
 
 
@@ -56,8 +57,11 @@ class PrefixCache:
         next_B = positions.reshape(-1, *mask_BP.shape).amax((0, 2)) + 1
         return cls(model, cache, logits_B1V[:, -1], mask_BP, next_B)
 
-    def greedy(self, max_new_tokens: int) -> list[list[int]]:
-        """Return the token ids of each row's greedy answer, without the one that ends it."""
+    def decode(self, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
+        """Return the token ids of each row's answer, greedy unless a `decoding` says otherwise.
+
+        The token that ends an answer is left out.
+        """
         stop = stop_ids(self.model)
         stop_S = torch.tensor(stop, device=self.mask_BP.device, dtype=torch.long)
         pad = self.model.generation_config.pad_token_id or 0
@@ -66,9 +70,12 @@ class PrefixCache:
         tokens: list[torch.Tensor] = []
         try:
             while True:
-                token_B = logits_BV.argmax(-1).masked_fill(done_B, pad)
+                chosen_B = logits_BV.argmax(-1) if decoding is None else decoding.choose(logits_BV)
+                token_B = chosen_B.masked_fill(done_B, pad)
                 tokens.append(token_B)
                 done_B = done_B | torch.isin(token_B, stop_S)
+                if decoding is not None:
+                    done_B = done_B | decoding.ended(torch.stack(tokens, 1))
                 if len(tokens) == max_new_tokens or bool(done_B.all()):
                     break
                 mask_BL = torch.cat([mask_BL, torch.ones_like(mask_BL[:, :1])], 1)
@@ -76,7 +83,8 @@ class PrefixCache:
                 logits_BV = self._continue(token_B[:, None], mask_BL, position_B1)[:, -1]
         finally:
             self._crop()
-        return [until_stop(row, stop) for row in torch.stack(tokens, 1).tolist()]
+        rows = torch.stack(tokens, 1).tolist()
+        return [until_stop(row, stop) for row in (rows if decoding is None else decoding.cut(rows))]
 
     def score(self, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         """Return log p(choice | prompt) of each choice of each row in nats, summed over the choice's tokens."""

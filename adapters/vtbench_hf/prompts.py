@@ -1,36 +1,93 @@
-"""The prompt text with image placeholders that a model reads, and the token ids of answer choices behind a prompt."""
+"""The prompt text with image placeholders that a model reads, and the token ids of answer choices behind a prompt.
+
+With a chat template the prompt is the chat of `Sample.messages`. Without one its texts are joined as lm-eval joins
+them: the system prompt and an empty line, each example's question, a space, its answer and an empty line, the question.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from vtbench.errors import SampleError
 from vtbench.types import Sample
+from vtbench_hf.chat_rendering import ChatRenderer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _CONTEXT = 4
 """Number of the prompt's last tokens with which a choice is tokenized: enough for merges at the boundary."""
 
 
-_PROBE = "vtbenchprobe"
 _NAME_OF_PLACEHOLDER = re.compile(r"image|img|vision|video|audio|patch|<(?:row|col)_", re.IGNORECASE)
 """What special tokens for images have in their names: `<image>`, `<|image_pad|>`, `<fake_token_around_image>`."""
-_known: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
-"""What was found out about a processor."""
+_patterns: WeakKeyDictionary[Any, re.Pattern[str]] = WeakKeyDictionary()
+"""The pattern of each processor's placeholders."""
+_renderers: WeakKeyDictionary[Any, dict[str, ChatRenderer]] = WeakKeyDictionary()
+"""What was found out about each processor's chat templates."""
 
 
-def prompt_text(processor: Any, sample: Sample) -> str:
-    """Return the prompt with the processor's chat template; without one, its image placeholders and the question.
+def prompt_text(processor: Any, sample: Sample, template_args: Mapping[str, Any] | None = None) -> str:
+    """Return the prompt in the processor's chat template; without one, image placeholders and texts joined.
+
+    Args:
+        processor: of transformers.
+        sample: with what stands before its question.
+        template_args: further variables of the chat template (`enable_thinking`).
+
+    Raises:
+        SampleError: there is no question but placeholders, or the chat template refuses or leaves out a message.
+    """
+    if getattr(processor, "chat_template", None):
+        return _renderer(processor).render(_without_placeholders(processor, sample), template_args or {})
+    token = placeholder(processor)
+    return "".join(part if isinstance(part, str) else token for part in prompt_parts(processor, sample))
+
+
+def prompt_parts(processor: Any, sample: Sample) -> list[Image | str]:
+    """Return texts and images in their order, as a prompt without a chat template has them.
 
     Raises:
         SampleError: there is no question but placeholders.
     """
-    question = question_text(processor, sample)
-    if getattr(processor, "chat_template", None):
-        return _templated(processor, len(sample.images), question)
-    return _placeholders(processor, len(sample.images)) + question
+    joined = replace(_without_placeholders(processor, sample), multiturn=False).messages
+    parts: list[Image | str] = []
+    for message in joined:
+        parts += [f"{text}\n\n" for text in message.content] if message.role == "system" else message.content
+    return parts
+
+
+def prompt_images(sample: Sample) -> list[Image]:
+    """Return the images of a sample's whole chat in their order, those of its examples first."""
+    return [*(image for example in sample.examples for image in example.images), *sample.images]
+
+
+def without_context(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Return the samples as bare questions: the samples themselves where nothing stands before them."""
+    if not any(sample.system or sample.examples for sample in samples):
+        return samples
+    return [replace(sample, system="", examples=()) for sample in samples]
+
+
+def takes_several_images(processor: Any, template_args: Mapping[str, Any] | None = None) -> bool:
+    """Return whether prompts may have several images: each has a placeholder of its own, where it stands."""
+    token = placeholder(processor)
+    if not token:
+        return False
+    example = Sample("example", 0, (None,), "one", "two")  # type: ignore[arg-type]
+    asked = Sample("asked", 0, (None,), "three", "", examples=(example,))  # type: ignore[arg-type]
+    for sample in (asked, replace(asked, multiturn=False)):
+        try:
+            text = prompt_text(processor, sample, template_args)
+        except SampleError:
+            continue
+        if text.count(token) == 2 and "one" in text.rpartition(token)[0].partition(token)[2]:
+            return True
+    return False
 
 
 def question_text(processor: Any, sample: Sample) -> str:
@@ -42,9 +99,7 @@ def question_text(processor: Any, sample: Sample) -> str:
     Raises:
         SampleError: nothing else is in the question.
     """
-    if "<" not in sample.prompt and "[" not in sample.prompt and "|" not in sample.prompt:
-        return sample.prompt
-    text = _facts(processor)["placeholders"].sub("", sample.prompt)
+    text = _clean(processor, sample.prompt)
     if text == sample.prompt:
         return text
     if not text.strip():
@@ -52,41 +107,40 @@ def question_text(processor: Any, sample: Sample) -> str:
     return text.strip()
 
 
-def _templated(processor: Any, images: int, question: str) -> str:
-    """Return a question in the chat template.
-
-    Templates of language models take a text where those of image-text models take a list of parts.
-    """
-    template = processor.chat_template
-    facts = _facts(processor)
-    if facts.get("template") != template:
-        facts["template"], facts["takes_parts"] = template, _takes_parts(processor)
-    content: Any = [{"type": "image"} for _ in range(images)] + [{"type": "text", "text": question}]
-    if not facts["takes_parts"]:
-        content = _placeholders(processor, images) + question
-    text: str = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    return text
-
-
-def _takes_parts(processor: Any) -> bool:
-    """Return whether the template writes the text of a list of parts, and a placeholder where the processor has one."""
-    content = [{"type": "image"}, {"type": "text", "text": _PROBE}]
-    try:
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    except Exception:  # a template that joins texts fails on a list in any way that Jinja has
-        return False
-    return _PROBE in text and f"'{_PROBE}'" not in text and _placeholders(processor, 1) in text
-
-
-def _placeholders(processor: Any, images: int) -> str:
+def placeholder(processor: Any) -> str:
+    """Return what stands for an image in a prompt; empty where the processor places the image by itself."""
     # The processors of query-token models (Q-Former) write the placeholders themselves.
-    placeholder = "" if hasattr(processor, "num_query_tokens") else str(getattr(processor, "image_token", "") or "")
-    return placeholder * images
+    return "" if hasattr(processor, "num_query_tokens") else str(getattr(processor, "image_token", "") or "")
 
 
-def _facts(processor: Any) -> dict[str, Any]:
-    """Return what is known of a processor; at first the pattern of its placeholders."""
-    if processor not in _known:
+def _without_placeholders(processor: Any, sample: Sample) -> Sample:
+    """Return the sample with its texts, and those before it, without placeholders for images."""
+    question = question_text(processor, sample)
+    if question == sample.prompt and not sample.system and not sample.examples:
+        return sample
+    examples = tuple(
+        replace(one, prompt=question_text(processor, one), answer=_clean(processor, one.answer or one.target))
+        for one in sample.examples
+    )
+    return replace(sample, prompt=question, system=_clean(processor, sample.system), examples=examples)
+
+
+def _clean(processor: Any, text: str) -> str:
+    if "<" not in text and "[" not in text and "|" not in text:
+        return text
+    return _placeholder_pattern(processor).sub("", text)
+
+
+def _renderer(processor: Any) -> ChatRenderer:
+    known = _renderers.setdefault(processor, {})
+    template = str(processor.chat_template)
+    if template not in known:
+        known[template] = ChatRenderer(processor, placeholder(processor))
+    return known[template]
+
+
+def _placeholder_pattern(processor: Any) -> re.Pattern[str]:
+    if processor not in _patterns:
         named = {
             str(value)
             for part in (processor, processor.tokenizer)
@@ -96,8 +150,8 @@ def _facts(processor: Any) -> dict[str, Any]:
         special = {str(token) for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
         found = {"<image>", *named, *filter(_NAME_OF_PLACEHOLDER.search, special)}
         longest_first = sorted(map(re.escape, found), key=len, reverse=True)
-        _known[processor] = {"placeholders": re.compile(rf"(?:{'|'.join(longest_first)})[ \t]*\n?")}
-    return _known[processor]
+        _patterns[processor] = re.compile(rf"(?:{'|'.join(longest_first)})[ \t]*\n?")
+    return _patterns[processor]
 
 
 def adds_special_tokens(tokenizer: Any, text: str) -> bool:

@@ -14,7 +14,7 @@ from vtbench_hf.adapter import Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.merged_adapter import MergedAdapter
 from vtbench_hf.model_parts import TOWER_AND_PROJECTOR, ModelParts
-from vtbench_hf.prompts import adds_special_tokens, prompt_text
+from vtbench_hf.prompts import adds_special_tokens, prompt_images
 from vtbench_hf.token_boxes import patch_boxes
 from vtbench_hf.visual_features import DECODER_DEPTHS, selected_tower_features
 from vtbench_llava.pixel_table import PixelTable
@@ -29,13 +29,13 @@ class LlavaAdapter(MergedAdapter):
 
     def call_processor(self, samples: Sequence[Sample]) -> Any:
         """Return the processor's tensors; the pixel values from the table where it accepts every image."""
-        images = [image for sample in samples for image in sample.images]
+        images = [image for sample in samples for image in prompt_images(sample)]
         one_each = len(images) == len(samples)
         count = getattr(self.model.config, "image_seq_length", None)
         if self._pixels is None or not one_each or not count or not all(map(self._pixels.accepts, images)):
             return super().call_processor(samples)
         token = self.processor.image_token
-        texts = [prompt_text(self.processor, sample) for sample in samples]
+        texts = [self.prompt_text(sample) for sample in samples]
         batch = self.tokenizer(
             [text.replace(token, token * count) for text in texts],
             padding=True,

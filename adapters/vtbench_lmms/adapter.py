@@ -14,9 +14,11 @@ from typing import Any
 
 from PIL.Image import Image
 
+from vtbench.adapter import Generation, Traits, readable_prompt
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError, nearest
 from vtbench.runs.secrets import secrets
 from vtbench.types import Capability, Output, Sample, VisualTokens
+from vtbench_hf.answer_text import first_stop
 from vtbench_hf.checkpoint.files import fingerprint
 from vtbench_lmms.arguments import LmmsArguments
 from vtbench_lmms.worker_process import WorkerProcess
@@ -50,40 +52,82 @@ def start(settings: LmmsArguments, model_args: Mapping[str, Any]) -> LmmsAdapter
         worker.close()
         raise
     checkpoint = str(model_args.get("pretrained", model))
-    return LmmsAdapter(worker, model, checkpoint, reply["facts"], settings.image_size)
+    return LmmsAdapter(worker, model, checkpoint, reply["facts"], settings.image_size, settings.generation)
 
 
 class LmmsAdapter:
-    """A model of lmms-eval. It only generates: lmms-eval gives no sums of log-probabilities and no visual tokens."""
+    """A model of lmms-eval. It only generates: lmms-eval gives no sums of log-probabilities and no visual tokens.
 
-    capabilities: frozenset[Capability] = frozenset({"generate"})
+    A model of its `chat` classes is sent a chat with images where they stand. One of its `simple` classes takes one
+    text and a list of images, so it reads nothing before the question.
+    """
+
     layers: tuple[str, ...] = ()
+    traits = Traits()
 
     def __init__(
-        self, worker: WorkerProcess, model: str, checkpoint: str, facts: Mapping[str, Any], image_size: int | None
+        self,
+        worker: WorkerProcess,
+        model: str,
+        checkpoint: str,
+        facts: Mapping[str, Any],
+        image_size: int | None,
+        generation: Generation | None = None,
     ) -> None:
+        chat: tuple[Capability, ...] = () if facts["simple"] else ("context", "images")
+        self.capabilities: frozenset[Capability] = frozenset({"generate", *chat})
+        self._generation = generation or Generation()
         self.image_size: int | None = image_size or facts["image_size"]
         self._worker, self._model, self._checkpoint, self._facts = worker, model, checkpoint, facts
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        """Answer greedily, in batches as large as the model's own `batch_size`.
+        """Answer, greedily unless `--gen` says otherwise, in batches as large as the model's own `batch_size`.
+
+        Answers that are drawn are asked for one by one, each after torch's generator was seeded for it.
 
         Raises:
             SampleError: the model failed, or an answer is empty; the message has the last line that it printed.
             OutOfMemory: the batch does not fit into memory.
         """
-        requests = [{"prompt": s.prompt, "images": [_png(image) for image in s.images]} for s in samples]
-        reply = self._worker.request({"samples": requests, "max_new_tokens": max_new_tokens})
-        if error := reply.get("error"):
-            kind = OutOfMemory if error["kind"] == "memory" else SampleError
-            raise kind(f"lmms-eval's {self._model!r} failed: {self._worker.redact(error['text'])}")
-        texts = [text.strip() for text in reply["texts"]]
-        if not all(texts):
+        if any(sample.system or sample.examples for sample in samples) and "context" not in self.capabilities:
+            raise SampleError(f"lmms-eval's {self._model!r} is a `simple` model: it reads nothing before the question")
+        settings = self._generation
+        requests = [self._request(sample) for sample in samples]
+        fields = {"max_new_tokens": max_new_tokens, "temperature": settings.temperature, "top_p": settings.top_p}
+        parts = [requests] if settings.greedy else [[request] for request in requests]
+        whole = [text for part in parts for text in self._texts({"samples": part, **fields, "until": settings.until})]
+        stops = [first_stop(text, settings.until) for text in whole]
+        texts = [text[:stop].strip() for text, stop in zip(whole, stops, strict=True)]
+        if not all(text.strip() for text in whole):
             printed = self._worker.last_printed("; it last printed: ")
             raise SampleError(
                 f"lmms-eval's {self._model!r} gave an empty answer, as its models do on an error{printed}"
             )
-        return [Output(text=text) for text in texts]
+        return [
+            Output(text=text, rendered_prompt=readable_prompt(sample), finish_reason=None if stop is None else "stop")
+            for sample, text, stop in zip(samples, texts, stops, strict=True)
+        ]
+
+    def _request(self, sample: Sample) -> dict[str, Any]:
+        """Return a sample's chat, and the seed of its answer where that is drawn."""
+        messages = [
+            {
+                "role": message.role,
+                "content": [
+                    {"text": part} if isinstance(part, str) else {"image": _png(part)} for part in message.content
+                ],
+            }
+            for message in sample.messages
+        ]
+        return {"messages": messages, "seed": None if self._generation.greedy else self._generation.seed_of(sample)}
+
+    def _texts(self, fields: Mapping[str, Any]) -> list[str]:
+        reply = self._worker.request(fields)
+        if error := reply.get("error"):
+            kind = OutOfMemory if error["kind"] == "memory" else SampleError
+            raise kind(f"lmms-eval's {self._model!r} failed: {self._worker.redact(error['text'])}")
+        texts: list[str] = reply["texts"]
+        return texts
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         """Refuse: lmms-eval's `loglikelihood` returns a mean loss, and few of its models have it."""
@@ -95,7 +139,7 @@ class LmmsAdapter:
 
     def describe(self) -> Mapping[str, Any]:
         """Return the facts that identify the model of lmms-eval."""
-        facts = {key: value for key, value in self._facts.items() if key != "image_size"}
+        facts = {key: value for key, value in self._facts.items() if key not in ("image_size", "simple")}
         return {
             "checkpoint": self._checkpoint,
             "fingerprint": fingerprint(Path(self._checkpoint)),

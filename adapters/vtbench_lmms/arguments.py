@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
+from vtbench.adapter import Generation
 from vtbench.errors import AdapterError
 from vtbench.settings import checked, split_settings
 
@@ -27,6 +28,7 @@ class LmmsArguments:
         Pixels | None, "Side in pixels at which tasks render their images; by default that of the checkpoint's config."
     ] = None
     force_simple: Annotated[bool, "Use the older `simple` class of a model that has two classes."] = False
+    generation: Annotated[Generation | None, "How the model generates; the host passes it (`--gen`)."] = None
     device: Annotated[str, "`auto`: lmms-eval's choice on a machine with a GPU, else `cpu`."] = "auto"
     dtype: Annotated[str, "Number format of the weights, passed to models that take one."] = "auto"
 
@@ -44,6 +46,13 @@ def checked_arguments(arguments: Mapping[str, Any]) -> tuple[LmmsArguments, dict
     settings = checked(LmmsArguments, given, "model 'lmms': {}".format, AdapterError)
     if not settings.model:
         raise AdapterError("model 'lmms' needs a model of lmms-eval: --model-args model=huggingface,pretrained=DIR")
+    generation = settings.generation or Generation()
+    for name, value, why in (
+        ("seed", generation.seed, "its models draw from one generator for a whole process, or outside it"),
+        ("top_k", generation.top_k, "most of its models drop it without a word; top_p=P is passed on"),
+    ):
+        if value:
+            raise AdapterError(f"model 'lmms': --gen {name}: lmms-eval takes none ({why}); leave {name} out")
     if isinstance(model_args.get("pretrained"), str):
         model_args["pretrained"] = _checkpoint_path(model_args["pretrained"])
     return settings, model_args

@@ -1,7 +1,8 @@
 """The program of the worker process: loads a model of lmms-eval and answers requests, as lines of JSON over pipes.
 
 Requests on standard input: first `{"model", "arguments", "force_simple", "device", "dtype"}`, then any number of
-`{"samples": [{"prompt", "images": [PNG as base64]}], "max_new_tokens"}`. Replies on standard output, a line for each:
+`{"samples": [{"messages": [{"role", "content": [{"text"} or {"image": PNG as base64}]}], "seed"}], "max_new_tokens",
+"temperature", "top_p", "until"}`. Replies on standard output, a line for each:
 `{"facts"}`, then `{"texts"}`; or `{"error": {"kind", "text"}}`. The process exits when its input ends. An interpreter
 that has lmms-eval runs this file, so it imports nothing of vtbench.
 """
@@ -70,6 +71,7 @@ class Model:
         weights = list(model.parameters()) if hasattr(model, "parameters") else []
         return {
             "class": f"{type(self.lm).__module__}.{type(self.lm).__name__}",
+            "simple": bool(getattr(self.lm, "is_simple", True)),
             "image_size": size if isinstance(size, int) else None,
             "parameters": sum(weight.numel() for weight in weights) or None,
             "device": str(weights[0].device) if weights else None,
@@ -77,22 +79,25 @@ class Model:
             "versions": versions("lmms-eval", "torch", "transformers"),
         }
 
-    def generate(self, samples: list[dict[str, Any]], max_new_tokens: int) -> list[str]:
-        """Answer greedily.
+    def generate(
+        self, samples: list[dict[str, Any]], max_new_tokens: int, temperature: float, top_p: float, until: list[str]
+    ) -> list[str]:
+        """Answer, greedily at temperature 0. Samples with a seed come one by one.
 
         The samples become documents of a task. Document numbers are never reused, so whatever a model caches by number
         belongs to the same image.
         """
-        from PIL import Image
-
         docs: dict[int, dict[str, Any]] = {}
         for sample in samples:
-            images = [Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB") for png in sample["images"]]
-            docs[self._count + len(docs)] = {"prompt": sample["prompt"], "images": images}
+            docs[self._count + len(docs)] = document(sample["messages"])
+            if sample["seed"] is not None and "torch" in sys.modules:
+                sys.modules["torch"].manual_seed(sample["seed"])
         self._count += len(docs)
         self.lm.task_dict[TASK] = {SPLIT: docs}
-        greedy = {"max_new_tokens": max_new_tokens, "do_sample": False, "temperature": 0, "num_beams": 1}
-        requests = [self._request(number, doc, copy.deepcopy(greedy)) for number, doc in docs.items()]
+        settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0, "num_beams": 1}
+        settings["temperature"] = temperature or 0
+        settings.update({"top_p": top_p} if top_p < 1 else {}, **({"until": until} if until else {}))
+        requests = [self._request(number, doc, copy.deepcopy(settings)) for number, doc in docs.items()]
         texts = [self._text(output)[0] for output in self.lm.generate_until(requests)]
         if len(texts) != len(samples):
             raise RuntimeError(f"{len(texts)} answers to {len(samples)} questions")
@@ -111,15 +116,32 @@ class Model:
         )
 
 
+def document(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a chat as a document: `messages` for lmms-eval's chat models, `prompt` and `images` for simple ones."""
+    from PIL import Image
+
+    def part(fields: dict[str, str]) -> dict[str, Any]:
+        if "text" in fields:
+            return {"type": "text", "text": fields["text"]}
+        return {"type": "image", "url": Image.open(io.BytesIO(base64.b64decode(fields["image"]))).convert("RGB")}
+
+    chat = [{"role": message["role"], "content": list(map(part, message["content"]))} for message in messages]
+    last = chat[-1]["content"]
+    return {
+        "messages": chat,
+        "images": [each["url"] for each in last if each["type"] == "image"],
+        "prompt": "".join(each["text"] for each in last if each["type"] == "text"),
+    }
+
+
 def document_images(doc: dict[str, Any]) -> list[Any]:
     """Return a document's images. Models call the function of the first request on every document."""
     return list(doc["images"])
 
 
 def document_messages(doc: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a document as one message, its images first."""
-    images = [{"type": "image", "url": image} for image in doc["images"]]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": doc["prompt"]}]}]
+    """Return a document's chat."""
+    return [{**message, "content": list(message["content"])} for message in doc["messages"]]
 
 
 def device_arguments(kind: type, device: str, dtype: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from vtbench.adapter import Traits, readable_prompt
 from vtbench.console.terminal import visible, warn
 from vtbench.errors import AdapterError, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
@@ -16,7 +17,7 @@ from vtbench_openai.endpoint import Endpoint
 from vtbench_openai.event_loop import EventLoopThread, gather_outcomes
 from vtbench_openai.probe import Probe
 from vtbench_openai.ranking import choice_likelihoods, ranking_problem
-from vtbench_openai.request import generation_request, neutral_question, scoring_request, user_message
+from vtbench_openai.request import chat_messages, generation_request, neutral_question, scoring_request
 from vtbench_openai.response import Response, answer_text, parse_response
 
 
@@ -47,14 +48,15 @@ class OpenAIAdapter:
         except BaseException:
             self.close()
             raise
-        self.capabilities: frozenset[Capability] = frozenset({"generate"})
+        self.capabilities: frozenset[Capability] = frozenset({"generate", "context", "images"})
         self.capabilities |= {"rank"} if self._cannot_rank is None else set()
         self.capabilities |= {"visual_tokens"} if self._probe else set()
+        self.traits = Traits(reasons=_reasons(settings), metered=True)
         self.layers: tuple[str, ...] = self._probe.layers if self._probe else ()
         self.image_size = settings.image_size or (self._probe.image_size if self._probe else None)
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
-        """Answer, at temperature 0."""
+        """Answer, at temperature 0 unless `--gen` says otherwise."""
         return self._query(samples, f"{max_new_tokens} tokens", lambda sample: self._answer(sample, max_new_tokens))
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
@@ -115,10 +117,10 @@ class OpenAIAdapter:
 
     async def _try_ranking(self) -> str | None:
         """Return why the endpoint cannot rank, None if it can; found out with a question about a grey image."""
-        message = neutral_question()
+        messages = neutral_question()
         try:
-            bare = await self._send(scoring_request(self._settings, message))
-            prefilled = await self._send(scoring_request(self._settings, message, "yes"))
+            bare = await self._send(scoring_request(self._settings, messages))
+            prefilled = await self._send(scoring_request(self._settings, messages, "yes"))
         except SampleError:
             if stopped := self._endpoint.stopped:
                 raise stopped from None
@@ -147,8 +149,8 @@ class OpenAIAdapter:
         return self._cache.outputs(samples, kind)
 
     async def _answer(self, sample: Sample, max_tokens: int) -> Output:
-        message = await asyncio.to_thread(user_message, sample)
-        response = await self._send(generation_request(self._settings, message, max_tokens))
+        messages = await asyncio.to_thread(chat_messages, sample)
+        response = await self._send(generation_request(self._settings, messages, max_tokens, sample))
         return Output(
             text=answer_text(response),
             tokens_in=response.tokens_in,
@@ -156,20 +158,28 @@ class OpenAIAdapter:
             cost=self._cost([response]),
             finish_reason=response.finish_reason,
             reasoning=response.reasoning,
+            reasoning_tokens=response.reasoning_tokens,
+            rendered_prompt=readable_prompt(sample),
         )
 
     async def _rank(self, sample: Sample) -> Output:
-        message = await asyncio.to_thread(user_message, sample)
-        requests = [scoring_request(self._settings, message, choice) for choice in sample.choices]
+        messages = await asyncio.to_thread(chat_messages, sample)
+        requests = [scoring_request(self._settings, messages, choice) for choice in sample.choices]
         length = self._cache.prompt_length(sample)
         if length is None:
-            requests.append(generation_request(self._settings, message, 1))
+            requests.append(generation_request(self._settings, messages, 1))
         responses = await asyncio.gather(*map(self._send, requests))
         length = length or responses[-1].tokens_in
         if not length:
             raise SampleError("the endpoint does not tell the number of the prompt's tokens, which ranking needs")
         logprobs, counts = choice_likelihoods(length, responses[: len(sample.choices)])
-        return Output(logprobs=logprobs, logprob_tokens=counts, tokens_in=length, cost=self._cost(responses))
+        return Output(
+            logprobs=logprobs,
+            logprob_tokens=counts,
+            tokens_in=length,
+            cost=self._cost(responses),
+            rendered_prompt=readable_prompt(sample),
+        )
 
     async def _send(self, fields: Mapping[str, Any]) -> Response:
         return parse_response(await self._endpoint.post(fields), self._endpoint.hide)
@@ -178,3 +188,9 @@ class OpenAIAdapter:
         """Return the price of the requests; None if no prices were given, or the endpoint gave no counts of tokens."""
         costs = [self._settings.cost(response.tokens_in, response.tokens_out) for response in responses]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+def _reasons(settings: EndpointArguments) -> bool:
+    """Return whether the user asks the model to reason; what it does by default, an endpoint does not tell."""
+    asked = {**(settings.chat_template_args or {}), **(settings.extra or {})}
+    return any(asked.get(name) for name in ("enable_thinking", "thinking", "reasoning_effort", "reasoning"))

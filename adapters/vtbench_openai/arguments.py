@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from vtbench.adapter import Generation
 from vtbench.errors import AdapterError
 from vtbench.settings import checked
 
@@ -50,6 +51,10 @@ class EndpointArguments:
         Mapping[str, Any] | None,
         "Further fields of every request; null removes a field: `extra={temperature: null}`.",
     ] = field(default_factory=dict)
+    generation: Annotated[Generation | None, "How the model generates; the host passes it (`--gen`)."] = None
+    chat_template_args: Annotated[
+        Mapping[str, Any] | None, "Variables of the chat template; the host passes them (`--chat-template-args`)."
+    ] = None
     device: Annotated[str, "Device of the probe."] = "auto"
     dtype: Annotated[str, "Number format of the probe's weights."] = "auto"
 
@@ -82,10 +87,11 @@ def checked_arguments(values: Mapping[str, Any]) -> EndpointArguments:
         )
     values = {**values, "base_url": _normal_url(str(base_url))}
     settings = checked(EndpointArguments, values, "model 'openai': {}".format, AdapterError)
-    try:
-        json.dumps(settings.extra, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise AdapterError(f"model 'openai': extra: these fields cannot be sent as JSON: {error}") from error
+    for name, fields in (("extra", settings.extra), ("--chat-template-args", settings.chat_template_args)):
+        try:
+            json.dumps(fields, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise AdapterError(f"model 'openai': {name}: these fields cannot be sent as JSON: {error}") from error
     return settings
 
 

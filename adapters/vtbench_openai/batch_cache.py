@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from vtbench.errors import SampleError
 from vtbench.types import Output, Sample
+
+_Key = tuple[Any, ...]
 
 
 class BatchCache:
     """Outcomes by sample and kind of query.
 
-    Samples are identified by `id()`. The cache holds references to them, so an identity is never reused.
+    A sample is known by its id, repeat, prompt and the identity of its images, not by its choices: a ranking may ask
+    about their letters. The cache holds references to the images, so an identity is never reused.
     """
 
     def __init__(self) -> None:
-        self._batch: dict[int, Sample] = {}
-        self._outcomes: dict[tuple[int, str], Output | SampleError] = {}
+        self._batch: dict[_Key, Sample] = {}
+        self._outcomes: dict[tuple[_Key, str], Output | SampleError] = {}
 
     def missing(self, samples: Sequence[Sample], query: str) -> list[Sample]:
         """Return the samples without an outcome."""
-        return [sample for sample in samples if (id(sample), query) not in self._outcomes]
+        return [sample for sample in samples if (_key(sample), query) not in self._outcomes]
 
     def begin(self, samples: Sequence[Sample]) -> bool:
         """Clear the cache if one of the samples is not of the last batch; whether it is."""
-        new = any(id(sample) not in self._batch for sample in samples)
+        new = any(_key(sample) not in self._batch for sample in samples)
         if new:
             self.clear()
-            self._batch = {id(sample): sample for sample in samples}
+            self._batch = {_key(sample): sample for sample in samples}
         return new
 
     def has_outputs(self) -> bool:
@@ -36,7 +40,7 @@ class BatchCache:
 
     def store(self, sample: Sample, query: str, outcome: Output | SampleError) -> None:
         """Keep an outcome."""
-        self._outcomes[id(sample), query] = outcome
+        self._outcomes[_key(sample), query] = outcome
 
     def outputs(self, samples: Sequence[Sample], query: str) -> list[Output]:
         """Return the output of each sample.
@@ -46,7 +50,7 @@ class BatchCache:
         """
         outputs = []
         for sample in samples:
-            outcome = self._outcomes[id(sample), query]
+            outcome = self._outcomes[_key(sample), query]
             if isinstance(outcome, SampleError):
                 raise outcome
             outputs.append(outcome)
@@ -54,10 +58,16 @@ class BatchCache:
 
     def prompt_length(self, sample: Sample) -> int | None:
         """Return the number of tokens of a sample's prompt; None if no output of it is known."""
-        outcomes = (outcome for (key, _), outcome in self._outcomes.items() if key == id(sample))
+        mine = _key(sample)
+        outcomes = (outcome for (key, _), outcome in self._outcomes.items() if key == mine)
         return next((outcome.tokens_in for outcome in outcomes if isinstance(outcome, Output)), None)
 
     def clear(self) -> None:
         """Drop the batch and its outcomes."""
         self._batch = {}
         self._outcomes = {}
+
+
+def _key(sample: Sample) -> _Key:
+    context = (sample.system, *(example.id for example in sample.examples))
+    return (sample.id, sample.repeat, sample.prompt, context, *map(id, sample.images))

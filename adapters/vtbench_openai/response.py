@@ -39,6 +39,8 @@ class Response:
     """Number of prompt tokens; None if the endpoint does not tell."""
     tokens_out: int | None = None
     """Number of completion tokens, the end token included; None if the endpoint does not tell."""
+    reasoning_tokens: int | None = None
+    """Those of them that are reasoning; None if the endpoint does not tell."""
     prompt_logprobs: tuple[Any, ...] = ()
     """An extension of vLLM: for each prompt token a mapping from token ids; None for the first token."""
 
@@ -111,6 +113,8 @@ def parse_response(body: Any, hide: Callable[[str], str] = str) -> Response:
         refusals.append(refused)
     usage = body.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
+    details = usage.get("completion_tokens_details")
+    details = details if isinstance(details, Mapping) else {}
     logprobs = body.get("prompt_logprobs")
 
     def joined(parts: Sequence[str]) -> str | None:
@@ -123,6 +127,7 @@ def parse_response(body: Any, hide: Callable[[str], str] = str) -> Response:
         finish_reason=_finish_reason(choice.get("finish_reason"), hide),
         tokens_in=_count(usage.get("prompt_tokens")),
         tokens_out=_count(usage.get("completion_tokens")),
+        reasoning_tokens=_count(details.get("reasoning_tokens")),
         prompt_logprobs=tuple(logprobs) if isinstance(logprobs, list) else (),
     )
 

@@ -27,10 +27,12 @@ def vllm(**arguments: Any) -> Adapter:
         AdapterError: the engine is missing or does not start, or the checkpoint or an argument cannot be used.
     """
     from vtbench_vllm.arguments import checked_arguments
-    from vtbench_vllm.engine import Engine, engine_device
+    from vtbench_vllm.engine import Engine, check_sampling, engine_device
 
     given, engine_settings = checked_arguments(arguments)
     device = engine_device(given.device)
+    if given.generation is not None:
+        check_sampling(given.generation)
     from vtbench_vllm.adapter import VllmAdapter
     from vtbench_vllm.checkpoint import open_checkpoint
     from vtbench_vllm.vision_model import load_vision_model
@@ -41,11 +43,13 @@ def vllm(**arguments: Any) -> Adapter:
         given.trust_remote_code,
         given.chat_template,
         engine_settings.get("hf_token"),
+        given.chat_template_args,
     )
     engine_settings |= checkpoint.engine_arguments(given.dtype, device)
     vision_model = load_vision_model(checkpoint, device, given.dtype) if given.visual_tokens else None
     try:
-        return VllmAdapter(checkpoint, Engine(checkpoint.directory, engine_settings), vision_model, device)
+        engine = Engine(checkpoint.directory, engine_settings)
+        return VllmAdapter(checkpoint, engine, vision_model, device, given.generation)
     except BaseException:
         if vision_model is not None:
             vision_model.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Annotated, Any, get_args
 
+from vtbench.adapter import Generation
 from vtbench.errors import AdapterError, nearest
 from vtbench.settings import check_value, checked, split_settings
 
@@ -45,6 +46,10 @@ class VllmArguments:
         "Load the vision model beside the engine, which exposes no visual tokens; `false` saves its memory, and the run"
         " has answers only.",
     ] = True
+    generation: Annotated[Generation | None, "How the model generates; the host passes it (`--gen`)."] = None
+    chat_template_args: Annotated[
+        Mapping[str, Any] | None, "Variables of the chat template; the host passes them (`--chat-template-args`)."
+    ] = None
 
 
 def checked_arguments(arguments: Mapping[str, Any]) -> tuple[VllmArguments, dict[str, Any]]:

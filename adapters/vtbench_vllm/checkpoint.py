@@ -5,7 +5,8 @@ The engine and the vision model are both loaded from that directory, so they are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from vtbench.errors import AdapterError
+from vtbench_hf.chat_template import check_template_args
 from vtbench_hf.checkpoint.files import check_weights
 from vtbench_hf.checkpoint.loader import LoadedModel, choose_dtype
 from vtbench_hf.checkpoint.processor import load_processor
@@ -35,6 +37,8 @@ class Checkpoint:
     config: Any
     processor: Any
     trust_remote_code: bool = False
+    chat_template_args: Mapping[str, Any] = field(default_factory=dict)
+    """Variables of the chat template."""
 
     def engine_arguments(self, dtype: str, device: str) -> dict[str, Any]:
         """Return the engine's arguments that follow from the checkpoint.
@@ -77,6 +81,7 @@ def open_checkpoint(
     trust_remote_code: bool,
     chat_template: str | None,
     token: str | bool | None = None,
+    chat_template_args: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """Find a checkpoint and read its config and processor.
 
@@ -86,9 +91,11 @@ def open_checkpoint(
         trust_remote_code: run code that comes with it.
         chat_template: used in place of the processor's.
         token: access token of the hub.
+        chat_template_args: variables of the chat template.
 
     Raises:
-        AdapterError: there is no such checkpoint, or it is broken; names the file.
+        AdapterError: there is no such checkpoint, or it is broken; names the file. Or the chat template has no such
+            variable.
     """
     name = "embedded" if pretrained is None else pretrained
     given = SHIPPED.get(name, Path(name).expanduser())
@@ -105,7 +112,8 @@ def open_checkpoint(
         raise AdapterError(f"{directory}: its config cannot be used ({first_line(error)})") from error
     check_weights(directory)
     processor = load_processor(str(directory), config.model_type, common, chat_template)
-    return Checkpoint(name, directory, config, processor, trust_remote_code)
+    check_template_args(processor, chat_template_args or {}, "vllm")
+    return Checkpoint(name, directory, config, processor, trust_remote_code, chat_template_args or {})
 
 
 def _from_hub(name: str, revision: str | None, token: str | bool | None) -> Path:

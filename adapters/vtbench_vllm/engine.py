@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vtbench.adapter import Generation
 from vtbench.errors import AdapterError, SampleError
 from vtbench.settings import reason
 from vtbench_hf.errors import first_line
@@ -34,6 +35,8 @@ class Prompt:
     tokens: Sequence[int]
     """Token ids with one placeholder for each image, which the engine expands to its number of visual tokens."""
     images: Sequence[Image]
+    text: str = ""
+    """What the tokens are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Completion:
     """Ids of the new tokens, without the end token."""
     finish_reason: str | None = None
     """`stop` or `length`; None where nothing was generated."""
+    tokens_out: int = 0
+    """Number of new tokens, with the end token."""
 
 
 def import_vllm() -> Any:
@@ -96,6 +101,20 @@ def engine_args_class() -> type:
     return args
 
 
+def check_sampling(generation: Generation) -> None:
+    """Refuse settings that vLLM does not take, before anything is loaded: it has bounds of its own.
+
+    Raises:
+        AdapterError: names the setting.
+    """
+    settings = {"temperature": generation.temperature, "top_p": generation.top_p}
+    more = {} if generation.top_k is None else {"top_k": generation.top_k}
+    try:
+        import_vllm().SamplingParams(**settings, **more)
+    except ValueError as error:
+        raise AdapterError(f"model 'vllm': --gen: {first_line(error)}") from error
+
+
 class Engine:
     """A running engine."""
 
@@ -119,16 +138,23 @@ class Engine:
         except Exception as error:  # the model's code, the device and other processes raise errors of any class
             raise AdapterError(f"model 'vllm': the engine does not start: {first_line(error)}") from error
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Completion]:
-        """Answer greedily, all prompts at once.
+    def generate(
+        self, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sequence[Mapping[str, Any]] = ()
+    ) -> list[Completion]:
+        """Answer all prompts at once, greedily unless `sampling` says otherwise.
+
+        Args:
+            prompts: of one batch.
+            max_new_tokens: of an answer at most.
+            sampling: settings of vLLM's `SamplingParams` for each prompt.
 
         Raises:
             SampleError: the engine refuses one of them (too long, a broken image).
             AdapterError: the engine died.
         """
-        outputs = self._run(prompts, max_tokens=max_new_tokens)
+        outputs = self._run(prompts, sampling, max_tokens=max_new_tokens)
         return [
-            Completion(output.prompt_token_ids, _without_end_token(first), first.finish_reason)
+            Completion(output.prompt_token_ids, _without_end_token(first), first.finish_reason, len(first.token_ids))
             for output in outputs
             for first in output.outputs[:1]
         ]
@@ -145,7 +171,7 @@ class Engine:
         """
         extended = [Prompt([*p.tokens, *new], p.images) for p, new in zip(prompts, continuations, strict=True)]
         scored = []
-        for output, new in zip(self._run(extended, max_tokens=1, prompt_logprobs=0), continuations, strict=True):
+        for output, new in zip(self._run(extended, (), max_tokens=1, prompt_logprobs=0), continuations, strict=True):
             steps = output.prompt_logprobs[-len(new) :]
             total = math.fsum(step[token].logprob for step, token in zip(steps, new, strict=True))
             scored.append((Completion(output.prompt_token_ids[: -len(new)], ()), total))
@@ -169,11 +195,13 @@ class Engine:
             "pipeline_parallel_size": config.parallel_config.pipeline_parallel_size,
         }
 
-    def _run(self, prompts: Sequence[Prompt], **sampling: Any) -> list[Any]:
+    def _run(self, prompts: Sequence[Prompt], sampling: Sequence[Mapping[str, Any]], **common: Any) -> list[Any]:
         from vllm.exceptions import VLLMClientError
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        params = import_vllm().SamplingParams(temperature=0.0, detokenize=False, **sampling)
+        greedy: dict[str, Any] = {"temperature": 0.0, "detokenize": False, **common}
+        kind = import_vllm().SamplingParams
+        params: Any = [kind(**{**greedy, **own}) for own in sampling] if sampling else kind(**greedy)
         try:
             outputs: list[Any] = self._llm.generate(
                 [_vllm_prompt(prompt) for prompt in prompts], params, use_tqdm=False
@@ -194,8 +222,10 @@ def _vllm_prompt(prompt: Prompt) -> dict[str, Any]:
 
 
 def _without_end_token(completion: Any) -> list[int]:
+    """Return the new tokens; the last one is text where a stop text ended the answer."""
     tokens = list(completion.token_ids)
-    return tokens[:-1] if completion.finish_reason == "stop" else tokens
+    by_text = isinstance(getattr(completion, "stop_reason", None), str)
+    return tokens[:-1] if completion.finish_reason == "stop" and not by_text else tokens
 
 
 @contextmanager

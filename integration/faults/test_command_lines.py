@@ -29,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def test_the_catalogue_has_every_command() -> None:
     assert len(LINES) >= 2000
     assert {line.words[0] for line in LINES} >= {
-        "run", "ls", "validate", "check", "report", "init", "export", "score", "compare", "diagnose", "study",
+        "run", "ls", "show", "validate", "check", "report", "init", "export", "score", "compare", "diagnose", "study",
         "pretrain",
         "train",
     }  # fmt: skip

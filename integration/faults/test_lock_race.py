@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from killed_runs import BATCH, REFUSED, SAMPLES, Bench, end, kill_after, newest, start
 
-import vtbench.runs.writer
+import vtbench.runs.run_files
 
 ROUNDS, RIVALS = 4, 4
 
@@ -36,7 +36,7 @@ class Slowly(FileIO):
 
 def write_slowly(bench: Bench, output: Path) -> None:
     """Run with files that have half a line at most moments."""
-    vtbench.runs.writer.FileIO = Slowly  # type: ignore[misc]
+    vtbench.runs.run_files.FileIO = Slowly  # type: ignore[misc]
     bench.run(output)
 
 

@@ -61,7 +61,7 @@ def check_same(answers: list[str], reference: list[str], name: str, why: str) ->
 def test_lmms_answers_as_llava_does(ours, checkpoint, tmp_path, arguments, why):
     result = vtbench.run(
         model="lmms", model_args={**arguments, "pretrained": checkpoint}, tasks=["relational"], limit=ITEMS,
-        metrics=["accuracy"], output=str(tmp_path), report=False,
+        metrics=["accuracy"], output=str(tmp_path), report=False, prompt_format="plain",
     )  # fmt: skip
     check_same(outputs(result), outputs(ours), f"lmms {arguments}", why)
     assert result.document["failed"] == {"relational": 0}

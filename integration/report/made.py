@@ -43,6 +43,7 @@ def hostile(path: Path) -> Path:
     lines = [json.loads(line) for line in (path / "samples.jsonl").read_text().splitlines()]
     for line in lines[:6]:
         line |= {"output": HOSTILE, "prompt": HOSTILE, "target": HOSTILE, "kind": HOSTILE, "id": line["id"] + HOSTILE}
+        line |= {"reasoning": HOSTILE, "rendered_prompt": HOSTILE * 2}
         line["scores"][HOSTILE] = {HOSTILE: line["index"]}
     lines[7]["error"] = HOSTILE
     (path / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

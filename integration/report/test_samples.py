@@ -95,3 +95,14 @@ def test_images_are_those_of_the_model(page: Page) -> None:
     sizes = page.locator(".samples img").evaluate_all("all => all.map(one => one.naturalWidth)")
     assert len(sizes) == 50
     assert set(sizes) == {224}
+
+
+def test_reasoning_is_folded_until_it_is_asked_for(opened: Opener, hostile: Path) -> None:
+    page = opened(hostile)
+    row = page.locator(ROWS).filter(has=page.locator("summary", has_text="reasoning")).first
+    text = row.locator('td[data-name="answer"] pre')
+    expect(text).to_be_hidden()
+    row.locator("summary", has_text="reasoning").click()
+    expect(text).to_be_visible()
+    assert "window.hacked" in text.inner_text()
+    assert page.evaluate("window.hacked === undefined")

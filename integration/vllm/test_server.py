@@ -92,7 +92,7 @@ def test_an_unknown_model_is_refused_with_the_served_one(server):
 
 def test_a_run_has_rs_and_counts_tokens(server, tmp_path: Path):
     command = [sys.executable, "-m", "vtbench", "run", "--model", "openai", "--tasks", "relational", "--limit", "128"]
-    command += ["--metrics", "accuracy,redundancy", "--output", str(tmp_path), "--json"]
+    command += ["--metrics", "accuracy,redundancy", "--prompt-format", "plain", "--output", str(tmp_path), "--json"]
     command += ["--model-args", f"base_url={server},model=llava,probe=embedded,price_in=1,timeout=600"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -16,12 +16,18 @@ from vtbench.plugin import lazy_exports
 if TYPE_CHECKING:
     import click
 
+    from vtbench_analysis.comparison.gate import gate
     from vtbench_analysis.comparison.run_comparison import compare
     from vtbench_analysis.diagnosis.run_diagnosis import diagnose
 
-__all__ = ["compare", "diagnose", "vtbench_commands", "vtbench_report_sections"]
+__all__ = ["compare", "diagnose", "gate", "vtbench_commands", "vtbench_report_sections"]
 
-__getattr__ = lazy_exports(__name__, {"compare": "comparison.run_comparison", "diagnose": "diagnosis.run_diagnosis"})
+_HOMES = {
+    "compare": "comparison.run_comparison",
+    "diagnose": "diagnosis.run_diagnosis",
+    "gate": "comparison.gate",
+}
+__getattr__ = lazy_exports(__name__, _HOMES)
 
 
 @vtbench.hookimpl

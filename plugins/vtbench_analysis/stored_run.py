@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vtbench.console.formatting import asked_as
 from vtbench.runs.reader import StoredTask, read_results, read_run, read_task
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
@@ -61,6 +62,10 @@ class StoredRun:
             raise AnalysisError(f"{self.path / 'results.json'}: no scores of {task}; --resume makes it again")
         return found
 
+    def asked(self, task: str) -> str:
+        """Say how the task's questions were put."""
+        return asked_as(self.results.get("configs", {}).get(task, {}), self.facts["config"].get("system"))
+
     def summary(self) -> dict[str, Any]:
         """Return what identifies the run: id, path, model, arguments, checkpoint, dtype and config digest."""
         model, config = self.facts["model"], self.facts["config"]
@@ -86,4 +91,6 @@ def open_run(path: Path) -> StoredRun:
     if not facts.get("finished"):
         command = f"vtbench run ... --resume {path}"
         raise AnalysisError(f"{path}: this run is not finished; resume it with `{command}`, or choose another one")
+    if facts["config"].get("predict_only"):
+        raise AnalysisError(f"{path}: this run has answers without scores; `vtbench rescore {path}` scores them")
     return StoredRun(path, facts)

@@ -19,6 +19,7 @@ class BudgetCost:
     """
 
     needs: frozenset[Capability] = frozenset({"generate"})
+    reads_times = True
 
     def observe(self, batch: Batch) -> list[Observation]:
         """Record the tokens and times of each output; None if the adapter does not report them."""

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.adapter import PLAIN
-from vtbench.engine.setup import task_locations
 from vtbench.errors import SampleError, VtbenchError, nearest
 from vtbench.registry import Registry
-from vtbench.task.locations import open_task
+from vtbench.task.locations import open_task, task_locations
 from vtbench.task.names import check_name
 from vtbench.task.prepared import Limited, in_format
 from vtbench.types import Sample, Task
@@ -122,7 +121,12 @@ def _load(
         if task.split:
             check_name(task.split, f"{place}: split", ExportError)  # it becomes a part of file names
         task = in_format(task, prompt_format)
-        if _first(task).labels:
+        first = _first(task)
+        if first.synonyms:
+            raise ExportError(
+                f"{place}: task {task.name!r} has synonyms, which no other tool would score; leave them out"
+            )
+        if first.labels:
             raise ExportError(f"--prompt-format: {prompt_format!r} has letters, which no other tool would score")
         tasks[task.name] = Limited(task, limit) if limit else task
     return list(tasks.values())

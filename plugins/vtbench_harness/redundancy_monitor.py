@@ -12,7 +12,7 @@ from typing import Any
 from vtbench.adapter import Adapter
 from vtbench.console.terminal import say
 from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
-from vtbench.engine.inference import fit_on_first
+from vtbench.engine.fitting import fit_on_first
 from vtbench.errors import VtbenchError
 from vtbench.metric import Batch
 from vtbench.runs.disk import write_file
@@ -59,8 +59,10 @@ class RedundancyMonitor:
             source = self._metric.fit_task(task)
             first = range(min(len(source), self._metric.fit_samples))
             fits = {"metric 'redundancy'": self._metric}
-            fit_on_first(fits, Prefetcher(source, first, None, pool), adapter, size, "the model")
-            self._metric.load_state(self._metric.state())
+            found = fit_on_first(fits, Prefetcher(source, first, None, pool), adapter, size, "the model")
+            self.problem = next(iter(found.unfitted.values()), None)
+            if self.problem is None:
+                self._metric.load_state(self._metric.state())
         except VtbenchError as error:
             self.problem = str(error)
         self._fitted = True

@@ -39,6 +39,8 @@ def stored_panel(path: Path, task: str, tokens: int) -> dict[str, Any]:
     """
     records = sorted(read_records(path, task), key=lambda record: record.index)
     answered = [record for record in records if record.error is None]
+    answered = [record for record in answered if not record.repeat]  # the others show the same images
+    answered = [record for record in answered if "cues" in record.scores]
     seen = [record.scores["cues"] for record in answered]
     clusters = [record.cluster or record.id for record in answered]
     return tsne_panel(seen, token_labels(seen), clusters=clusters, tokens=tokens)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vtbench.errors import SampleError, VtbenchError
+from vtbench.errors import SampleError
 from vtbench.metric import Batch
 from vtbench.types import Capability, Observation, Output, Record, Sample, Score
 from vtbench_probes.cues import CUES, cue_labels
@@ -54,10 +54,10 @@ class CuesMetric:
         """Return the fitted components, with the tokens that they belong to.
 
         Raises:
-            VtbenchError: no sample had finite tokens.
+            SampleError: no sample had finite tokens.
         """
         if not self._fits or any(fit.empty for fit in self._fits.values()):
-            raise VtbenchError(
+            raise SampleError(
                 "cues: none of the first samples has finite visual tokens; is the model's dtype too narrow?"
             )
         stages = {stage: fit.stage().arrays() for stage, fit in self._fits.items()}

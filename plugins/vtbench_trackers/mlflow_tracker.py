@@ -47,7 +47,7 @@ class MlflowTracker:
         run = found[0] if found else client.create_run(experiment, run_name=summary.name, tags={_TAG: summary.id})
         now, key = int(time.time() * 1000), run.info.run_id
         params = [Param(name, str(value)[:_MAX_PARAM_LENGTH]) for name, value in summary.config.items()]
-        metrics = [Metric(name, value, now, 0) for name, value in summary.numbers.items()]
+        metrics = [Metric(name.replace("@", "_at_"), value, now, 0) for name, value in summary.numbers.items()]
         for start in range(0, max(len(params), len(metrics)), _BATCH):
             part = slice(start, start + _BATCH)
             client.log_batch(key, metrics=metrics[part], params=params[part])

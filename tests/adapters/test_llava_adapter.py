@@ -32,7 +32,7 @@ def long_way() -> MergedAdapter:
 
 def test_meets_the_protocol(adapter):
     assert isinstance(adapter, Adapter)
-    assert adapter.capabilities == {"generate", "rank", "visual_tokens", "budget", "train"}
+    assert adapter.capabilities == {"generate", "rank", "visual_tokens", "budget", "train", "context", "images"}
     assert adapter.layers == LAYERS
     assert adapter.image_size == 56
 

@@ -18,7 +18,7 @@ from vtbench.types import Sample
 from vtbench_families import FAMILIES
 from vtbench_families import vtbench_adapters as families
 from vtbench_hf import hf
-from vtbench_hf.answer_text import decode_answers, finish_reason
+from vtbench_hf.answer_text import answer_text, finish_reason
 from vtbench_hf.context_length import answer_room, context_length
 from vtbench_hf.prompts import prompt_text, question_text
 from vtbench_llava import llava
@@ -262,7 +262,7 @@ class Words:
 
 def test_special_tokens_around_reasoning_stay_in_the_text():
     rows = [[0, 2, 5, 3, 6, 1], [5, 1], [2, 5]]
-    assert decode_answers(Words(), rows) == ["[THINK] red [/THINK] blue", "red", "[THINK] red"]
+    assert [answer_text(Words(), row).strip() for row in rows] == ["[THINK] red [/THINK] blue", "red", "[THINK] red"]
 
 
 @settings(deadline=None, max_examples=30)

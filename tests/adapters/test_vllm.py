@@ -18,7 +18,7 @@ import torch
 from huggingface_hub import constants
 
 import vtbench_vllm
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, Generation
 from vtbench.errors import AdapterError, SampleError
 from vtbench.registry import Registry
 from vtbench_hf.checkpoint.model_types import adapter_for
@@ -26,7 +26,7 @@ from vtbench_hf.visual_features import DECODER_DEPTHS
 from vtbench_vllm.adapter import VllmAdapter
 from vtbench_vllm.arguments import checked_arguments, checked_engine_arguments
 from vtbench_vllm.checkpoint import open_checkpoint
-from vtbench_vllm.engine import Completion, Engine, Prompt
+from vtbench_vllm.engine import Completion, Engine, Prompt, check_sampling
 from vtbench_vllm.vision_model import load_vision_model, vision_layers
 
 SAMPLES = tiny_models.batch()
@@ -169,6 +169,33 @@ def test_prompts_go_to_the_engine_as_token_ids_and_images(engine_module, tmp_pat
     assert [completion.finish_reason for completion in completions] == ["stop", "length"]
 
 
+def test_each_prompt_has_its_own_sampling(engine_module, tmp_path):
+    engine_module.outputs = [
+        SimpleNamespace(
+            prompt_token_ids=[1],
+            outputs=[SimpleNamespace(token_ids=(9, 8), finish_reason="stop", stop_reason=reason)],
+        )
+        for reason in (None, 2, ".")
+    ]
+    own = [{"temperature": 0.5, "seed": 1}, {"temperature": 0.5, "seed": 2}, {"stop": ["."], "detokenize": True}]
+    completions = Engine(tmp_path, {}).generate([Prompt([1], ())] * 3, 3, own)
+    common = {"temperature": 0.0, "max_tokens": 3, "detokenize": False}
+    assert engine_module.sampling == [common | each for each in own]
+    assert [list(completion.tokens) for completion in completions] == [[9], [9], [9, 8]], "a stop text is no token"
+    assert [completion.tokens_out for completion in completions] == [2, 2, 2]
+
+
+def test_settings_that_the_engine_does_not_take_are_refused_at_the_start(engine_module):
+    def refuse(**settings):
+        if settings["temperature"] > 2:
+            raise ValueError(f"temperature must be in [0, 2], got {settings['temperature']}. (parameter=temperature)")
+
+    vars(sys.modules["vllm"])["SamplingParams"] = refuse
+    check_sampling(Generation(temperature=2.0, top_k=3))
+    with pytest.raises(AdapterError, match=r"^model 'vllm': --gen: temperature must be in \[0, 2\], got 3\.0"):
+        check_sampling(Generation(temperature=3.0))
+
+
 def test_a_continuation_is_scored_by_its_own_tokens_only(engine_module, tmp_path):
     steps = [None, *({token: SimpleNamespace(logprob=-(2.0**-token))} for token in (3, 3, 7, 5, 6))]
     output = SimpleNamespace(prompt_token_ids=[1, 3, 3, 7, 5, 6], prompt_logprobs=steps)
@@ -225,7 +252,9 @@ class InTransformers:
     def generate(self, prompts, max_new_tokens):
         read = [self._inputs(prompt) for prompt in prompts]
         rows = [(r["input_ids"][0].tolist(), plain.greedy(self.model, r, max_new_tokens)[0]) for r in read]
-        return [Completion(ids, new, "length" if len(new) == max_new_tokens else "stop") for ids, new in rows]
+        counts = [min(len(new) + 1, max_new_tokens) for _, new in rows]
+        reasons = ["length" if len(new) == max_new_tokens else "stop" for _, new in rows]
+        return [Completion(*row, *ended) for row, ended in zip(rows, zip(reasons, counts, strict=True), strict=True)]
 
     def score(self, prompts, continuations):
         read = [self._inputs(prompt) for prompt in prompts]
@@ -256,12 +285,36 @@ def both(llava_directory):
 def test_it_answers_and_ranks_as_llava(both):
     llava, adapter = both
     assert isinstance(adapter, Adapter)
-    assert adapter.capabilities == {"generate", "rank", "visual_tokens"}
+    assert adapter.capabilities == {"generate", "rank", "visual_tokens", "context", "images"}
     assert adapter.image_size == llava.image_size
     assert adapter.generate(SAMPLES, 6) == llava.generate(SAMPLES, 6)
     for mine, theirs in zip(adapter.rank(SAMPLES), llava.rank(SAMPLES), strict=True):
         assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-4)
         assert dataclasses.replace(mine, logprobs=None) == dataclasses.replace(theirs, logprobs=None)
+
+
+def test_chats_and_settings_of_sampling_go_to_the_engine(both):
+    llava, adapter = both
+    shot = dataclasses.replace(SAMPLES[1], target="left")
+    asked = [dataclasses.replace(SAMPLES[0], system="from", examples=(shot,), repeat=k) for k in range(2)]
+    sent = []
+
+    class Recording(InTransformers):
+        def generate(self, prompts, max_new_tokens, sampling=()):
+            sent.append((prompts, sampling))
+            return super().generate(prompts, max_new_tokens)
+
+    engine = Recording(llava.model, llava.processor)
+    settings = Generation(temperature=0.7, top_k=5, until=("\n",), seed=3)
+    made = VllmAdapter(adapter._checkpoint, engine, None, "cpu", settings)
+    assert [output.rendered_prompt for output in made.generate(asked, 3)] == [
+        output.rendered_prompt for output in llava.generate(asked, 3)
+    ]
+    ((prompts, sampling),) = sent
+    assert prompts[0].images == [*shot.images, *SAMPLES[0].images]
+    common = {"temperature": 0.7, "top_p": 1.0, "top_k": 5, "stop": ["\n"], "detokenize": True}
+    assert sampling == [{**common, "seed": settings.seed_of(sample)} for sample in asked]
+    assert sampling[0]["seed"] != sampling[1]["seed"]
 
 
 def test_describe_has_the_facts_of_llava_and_of_the_engine(both, monkeypatch):
@@ -278,7 +331,7 @@ def test_visual_tokens_need_the_vision_model(both):
     with pytest.raises(AdapterError, match=r"'decoder_50'.*'encoder'"):
         adapter.visual_tokens(SAMPLES, ["decoder_50"])
     without = VllmAdapter(adapter._checkpoint, adapter._engine, None, "cpu")
-    assert without.capabilities == {"generate", "rank"}
+    assert without.capabilities == {"generate", "rank", "context", "images"}
     assert without.layers == ()
     assert without.image_size == adapter.image_size
 

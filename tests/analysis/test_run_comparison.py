@@ -48,6 +48,27 @@ def test_equal_runs_do_not_differ(runs: dict[str, Path]) -> None:
         assert difference["interval"][0] < 0 < difference["interval"][1]
 
 
+def test_runs_in_two_prompt_formats_are_paired_by_question_and_said_to_differ(
+    runs: dict[str, Path], tmp_path: Path, capsys: Captured
+) -> None:
+    bare = run(tmp_path, model_args={"right": 0.9}, prompt_format="plain")
+    task = compare([runs["good"], bare]).document["tasks"]["relational"]
+    assert (task["shared"], task["other_questions"]) == (60, 0)
+    assert task["asked"] == {"A": "instruct", "B": "plain"}
+    assert task["scores"]["acc"]["differences"]["B"]["value"] == 0
+    assert cli("compare", runs["good"], bare, "--output", tmp_path / "page.html") == 0
+    out, err = capsys.readouterr()
+    assert "relational · A instruct, B plain" in out
+    warned = "warning: the runs were asked in different ways, which moves scores too: relational: A instruct, B plain"
+    assert warned in err
+    page = (tmp_path / "page.html").read_text()
+    assert "Asked: A instruct, B plain." in page
+    assert cli("compare", runs["good"], runs["poor"]) == 0
+    out, err = capsys.readouterr()
+    assert "relational · instruct\n" in re.sub(r" +\n", "\n", out)
+    assert err == ""
+
+
 def test_it_finds_which_run_is_better_on_the_shared_samples(runs: dict[str, Path]) -> None:
     found = compare([runs["longer"], runs["poor"], runs["good"]]).document
     task = found["tasks"]["relational"]

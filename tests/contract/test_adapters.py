@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_language_model import save_tiny
 
-from vtbench.adapter import Adapter
+from vtbench.adapter import Adapter, Generation
 from vtbench.errors import AdapterError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.testing import adapter_checks, assert_checks
@@ -96,6 +97,13 @@ def maker(name: str, **arguments: Any) -> Callable[[], Adapter]:
     return lambda: REGISTRY.adapter(name, arguments, device="cpu", dtype="float32")
 
 
+def drawing(name: str, **arguments: Any) -> Callable[[], Adapter] | None:
+    """Return a maker of the adapter with a temperature; None where it takes none, or its answers are made up."""
+    if name == "openai" or "generation" not in REGISTRY.find("model", name).settings:
+        return None
+    return lambda: REGISTRY.adapter(name, arguments, "cpu", "float32", Generation(temperature=2.0))
+
+
 @pytest.mark.parametrize("name", REGISTERED)
 def test_a_registered_adapter(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     arguments = {}
@@ -103,14 +111,16 @@ def test_a_registered_adapter(name: str, request: pytest.FixtureRequest, tmp_pat
         arguments = {"pretrained": request.getfixturevalue("tiny")}
     elif name == "openai":
         arguments = {"base_url": request.getfixturevalue("endpoint").url, "model": "tiny"}
+    elif name in ("captioned", "question_only"):
+        arguments = {"pretrained": str(save_tiny(tmp_path / name))}
     elif name in FAMILIES:
         arguments = {"pretrained": str(tiny_models.save(FAMILIES[name].model_types[0], tmp_path / name))}
-    assert_checks(adapter_checks(maker(name, **arguments), budgets=BUDGETS))
+    assert_checks(adapter_checks(maker(name, **arguments), budgets=BUDGETS, drawing=drawing(name, **arguments)))
 
 
 @pytest.mark.parametrize("name", OWN_WEIGHTS)
 def test_the_weights_that_an_adapter_ships_with(name: str) -> None:
-    assert_checks(adapter_checks(maker(name), budgets=BUDGETS))
+    assert_checks(adapter_checks(maker(name), budgets=BUDGETS, drawing=drawing(name)))
 
 
 def test_a_control_around_a_model(tiny: str) -> None:

@@ -14,7 +14,19 @@ import pytest
 from contract_fakes import PLANTED, Good
 
 import vtbench
-from vtbench import BaseMetric, Batch, Observation, Output, Record, Registry, Sample, Score, VisualTokens, VtbenchError
+from vtbench import (
+    BaseMetric,
+    Batch,
+    Observation,
+    Output,
+    Record,
+    Registry,
+    Sample,
+    Score,
+    Traits,
+    VisualTokens,
+    VtbenchError,
+)
 from vtbench.cli import status
 from vtbench.engine.local import Local
 from vtbench.executor import BatchResult, Job, JobResult, Notify, Work, WorkerPool
@@ -174,6 +186,8 @@ def test_a_model_that_is_paid_by_tokens_is_asked_nothing_twice(tmp_path: Path) -
     asked: list[str] = []
 
     class Paid(Good):
+        traits = Traits(metered=True)
+
         def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Any = None) -> list[Output]:
             asked.extend(sample.id for sample in samples)
             return [replace(output, tokens_out=1) for output in super().generate(samples, max_new_tokens, budget)]
@@ -345,12 +359,15 @@ def test_an_error_of_a_metric_is_one_line_that_names_it(tmp_path: Path, capsys: 
         def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
             raise ValueError("of what?")
 
-    for kind, expected in ((Breaks, "observe failed: KeyError: 0"), (BreaksAtTheEnd, "compute failed: ValueError: of")):
-        assert run_status(tmp_path, "good", "mine", plugins=Registry({"mine": plugin(metric=kind)})) == 2
-        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vtbench: ")]
-        assert f"metric 'mine': {expected}" in line
-        assert "test_planted_mistakes.py" in line
-    assert run_status(tmp_path, "good", "mine", "--debug", plugins=Registry({"mine": plugin(metric=kind)})) == 2
+    assert run_status(tmp_path, "good", "mine", plugins=Registry({"mine": plugin(metric=Breaks)})) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out mine: ")]
+    assert "observe failed: KeyError: 0 (test_planted_mistakes.py" in line
+    broken = Registry({"mine": plugin(metric=BreaksAtTheEnd)})
+    assert run_status(tmp_path, "good", "mine", plugins=broken) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vtbench: ")]
+    assert "metric 'mine': compute failed: ValueError: of what?" in line
+    assert "test_planted_mistakes.py" in line
+    assert run_status(tmp_path, "good", "mine", "--debug", plugins=broken) == 2
 
 
 # Budgets

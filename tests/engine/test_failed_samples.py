@@ -12,6 +12,7 @@ import pytest
 from host_fakes import CHOICES, FakeModel, quiz, unit
 
 import vtbench
+from vtbench.adapter import Traits
 from vtbench.budget import Budget
 from vtbench.cli import status
 from vtbench.errors import ModelUnavailable, SampleError, VtbenchError
@@ -26,6 +27,8 @@ N = 20
 class Server(FakeModel):
     """An endpoint as seen from here: it answers sample by sample, keeps the answers of a batch, and may go away."""
 
+    traits = Traits(metered=True)
+
     def __init__(self) -> None:
         super().__init__(can=["generate"])
         self.busy: set[int] = set()
@@ -34,7 +37,6 @@ class Server(FakeModel):
         """Samples that always fail."""
         self.down_after: int | None = None
         """Number of answers after which it is away."""
-        self.paid = True
         self.asked: list[int] = []
         """Index of every sample that was sent and answered."""
         self._kept: dict[int, Output] = {}
@@ -49,7 +51,7 @@ class Server(FakeModel):
                 raise SampleError(f"no answer to {sample.index}", transient=sample.index in self.busy)
             self.asked.append(sample.index)
             text = CHOICES[unit(sample.prompt) < 0.5]
-            self._kept[sample.index] = Output(text=text, tokens_out=2 if self.paid else None)
+            self._kept[sample.index] = Output(text=text, tokens_out=2)
         return [replace(self._kept[sample.index]) for sample in samples]
 
 
@@ -198,7 +200,7 @@ def test_of_paid_answers_a_torn_batch_is_not_asked_again(go: Callable[..., RunRe
     samples.write_bytes(b"".join(lines[:9]) + lines[9][:20])
     go(resume=True)
     assert server.asked == list(range(9, N))
-    server.paid = False
+    server.traits = Traits()
     other = go(output=str(path.parent) + "-free")
     (other.path / "samples.jsonl").write_bytes(b"".join(lines[:9]).replace(b'"tokens_out": 2', b'"tokens_out": null'))
     go(output=str(path.parent) + "-free", resume=True)

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vtbench
+import vtbench.runs.run_files
 import vtbench.runs.writer
 from vtbench.console.progress import Listener
 from vtbench.errors import AdapterError, ResultsError, VtbenchError
@@ -112,7 +113,7 @@ def test_killed_at_any_byte_and_resumed_gives_the_same_bytes(
         size_of_whole = bytes_written(whole.path)
         resume = False
         for part in (share, again):
-            with patch.object(vtbench.runs.writer, "FileIO", dying_after(int(part * size_of_whole))):
+            with patch.object(vtbench.runs.run_files, "FileIO", dying_after(int(part * size_of_whole))):
                 try:
                     go(task, output=f"{directory}/cut", resume=resume, **common)
                 except Killed:
@@ -206,8 +207,8 @@ def test_resume_refuses_another_config_and_names_the_keys(tmp_path: Path) -> Non
     with pytest.raises(ResultsError, match="no run here"):
         go(task, resume=True)
     first = go(task, limit=5)
-    with pytest.raises(ResultsError, match=r"limit \(5 there, 6 here\)"):
-        go(task, limit=6, resume=True)
+    with pytest.raises(ResultsError, match=r"dtype \(.auto. there, .float32. here\), limit \(5 there, 6 here\)"):
+        go(task, limit=6, dtype="float32", resume=True)
     with pytest.raises(ResultsError, match=r"identity.fingerprint \(nothing there, \"abc\" here\)"):
         go(task, limit=5, resume=str(first.path), model_args={"describes": {"fingerprint": "abc"}})
     # what does not decide the numbers may change
@@ -312,7 +313,7 @@ def test_first_samples_that_fail_are_left_out_of_the_basis(tmp_path: Path) -> No
     result = go(task, batch_size=4, model_args={"fails_to_show": failing})
     with np.load(result.path / "visual" / "quiz.seen.basis.npz") as basis:
         assert basis["first"].tolist() == [f"question {i}?" for i in (0, 2, 4)]
-    with pytest.raises(AdapterError, match=r"no sample gave visual tokens at connector, encoder: cannot show question"):
+    with pytest.raises(AdapterError, match=r"no metric is left.*seen: no visual tokens: cannot show question 11"):
         go(task, model_args={"fails_to_show": [f"question {i}?" for i in range(12)]})
 
 
@@ -381,7 +382,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
             return super().write(data)
 
     with (
-        patch.object(vtbench.runs.writer, "FileIO", Full),
+        patch.object(vtbench.runs.run_files, "FileIO", Full),
         pytest.raises(ResultsError, match=r"the disk is full.*--resume"),
     ):
         go(task, batch_size=2)

@@ -63,6 +63,7 @@ def test_each_model_has_a_run_and_a_column(tmp_path: Path, capsys: Captured) -> 
     out, _ = capsys.readouterr()
     heads = next(line for line in out.splitlines() if "score" in line).split()
     assert heads == ["task", "score", "fake", "moody"]
+    assert ["asked", "plain", "plain"] in [line.split() for line in out.splitlines()]
     first = {key: value.value for key, value in _alone(task, "fake").scores["quiz"].items()}
     row = next(line for line in out.splitlines() if " acc " in line).split()
     assert row[:3] == ["quiz", "acc", f"{100 * first['acc']:.1f}"]
@@ -137,7 +138,7 @@ def test_what_can_be_known_is_refused_before_any_work(
 def test_interrupted_and_resumed_each_model_goes_on_with_its_own_run(tmp_path: Path, capsys: Captured) -> None:
     """The first is done, the second was interrupted, the third was not begun; a run of other settings lies beside."""
     task = quiz(tmp_path)
-    other = vtbench.run(model="majestic", tasks=[task], limit=3, **_there(tmp_path))
+    other = vtbench.run(model="majestic", tasks=[task], limit=3, metrics=["ranked"], **_there(tmp_path))
     interrupted = Registry({"zoo": Zoo(), "more": _More("question 11?")})
     arguments = [str(a) for a in ("run", "--model", "fake,shy,majestic", "--tasks", task, "--output", tmp_path / "out")]
     assert status([*arguments, "--batch-size", "5"], interrupted) == 130

@@ -117,3 +117,11 @@ def test_letters_are_not_exported(tmp_path):
     with pytest.raises(ExportError, match="'letters' has letters, which no other tool would score"):
         export("relational", "lm-eval", tmp_path / "out", limit=4, prompt_format="letters")
     assert not (tmp_path / "out").exists()
+
+
+def test_synonyms_are_not_exported(tmp_path):
+    task = image_task(tmp_path, [["red"]])
+    (tmp_path / "own.yaml").write_text((tmp_path / "own.yaml").read_text() + "synonyms: {red: [rot]}\n")
+    with pytest.raises(ExportError, match="'own' has synonyms, which no other tool would score"):
+        export([task], "lm-eval", tmp_path / "out", registry=registry())
+    assert not (tmp_path / "out").exists()

@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 
 import pytest
 from lmms_fakes import ABSENT, PRESENT, samples
 
 import vtbench_lmms
+from vtbench.adapter import Generation
 from vtbench.engine.loop import run
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError
 from vtbench.registry import Registry
@@ -26,8 +28,8 @@ def start(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", PRESENT)
     started = []
 
-    def start(device="auto", dtype="auto", **model_args):
-        started.append(REGISTRY.adapter("lmms", model_args, device, dtype))
+    def start(device="auto", dtype="auto", generation=None, **model_args):
+        started.append(REGISTRY.adapter("lmms", model_args, device, dtype, generation))
         return started[-1]
 
     yield start
@@ -51,6 +53,48 @@ def test_models_of_the_simple_class_get_their_arguments(start):
 
 def test_each_request_has_settings_of_its_own(start):
     assert texts(start(model="mutating"), "a", "b", "c") == ["[9, 0, False]"] * 3
+
+
+def test_a_chat_model_is_sent_the_whole_chat(start):
+    shot, sample = samples("first", "second")
+    asked = replace(sample, system="Be brief.", examples=(replace(shot, target="yes"),))
+    adapter = start(model="repeating")
+    (output,) = adapter.generate([asked], 9)
+    chat = [
+        ("system", ["Be brief."]),
+        ("user", ["<image>", "first"]),
+        ("assistant", ["yes"]),
+        ("user", ["<image>", "second"]),
+    ]
+    assert output.text.startswith(f"{chat} ")
+    assert output.rendered_prompt == ("system: Be brief.\nuser: <image>\nfirst\nassistant: yes\nuser: <image>\nsecond")
+    assert adapter.capabilities == {"generate", "context", "images"}
+
+
+def test_a_simple_model_reads_nothing_before_the_question(start):
+    adapter = start(model="simple")
+    assert adapter.capabilities == {"generate"}
+    with pytest.raises(SampleError, match="reads nothing before the question"):
+        adapter.generate([replace(samples("first")[0], system="Be brief.")], 9)
+
+
+def test_settings_of_sampling_go_to_the_model_and_an_answer_ends_before_a_stop_text(start):
+    adapter = start(model="repeating", generation=Generation(temperature=0.5, top_p=0.9, until=("'do_sample'",)))
+    (output,) = adapter.generate(samples("first"), 9)
+    assert output.finish_reason == "stop"
+    assert output.text == "[('user', ['<image>', 'first'])] [("
+    whole = start(model="repeating", generation=Generation(temperature=0.5, top_p=0.9)).generate(samples("a", "b"), 9)
+    for drawn in whole:
+        assert "('do_sample', True), ('max_new_tokens', 9), ('num_beams', 1), ('temperature', 0.5)" in drawn.text
+        assert "('top_p', 0.9)" in drawn.text
+
+
+@pytest.mark.parametrize("setting", [{"seed": 4}, {"top_k": 5}])
+def test_what_lmms_eval_cannot_do_is_refused_by_name(start, setting):
+    with pytest.raises(AdapterError, match=rf"^model 'lmms': --gen {next(iter(setting))}: lmms-eval takes none"):
+        start(model="repeating", generation=Generation(temperature=0.5, **setting))
+    with pytest.raises(AdapterError, match="takes no --chat-template-args"):
+        REGISTRY.adapter("lmms", {"model": "repeating"}, chat_template_args={"enable_thinking": False})
 
 
 def test_what_lmms_eval_prints_stays_out_of_the_answers(start):

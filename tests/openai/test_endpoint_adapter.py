@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -14,6 +15,7 @@ from endpoint_fakes import FakeEndpoint, Reply, error, number
 from openai_runs import KEY, samples
 from PIL import Image
 
+from vtbench.adapter import Generation
 from vtbench.errors import AdapterError, SampleError
 
 Make = Callable[..., Any]
@@ -41,6 +43,64 @@ def test_outputs_have_the_order_of_the_batch_and_token_counts(make: Make, endpoi
     assert {output.tokens_out for output in outputs[1:]} == {2}
     assert outputs[1].cost == pytest.approx(len("question 1? ASSISTANT:") / 1e6 + 2)
     assert endpoint.asked[0]["temperature"] == 0
+
+
+def test_a_chat_is_sent_message_by_message(make: Make, endpoint: FakeEndpoint) -> None:
+    shot, sample = samples(2)
+    asked = replace(sample, system="Be brief.", examples=(replace(shot, answer="(A)"),))
+    (output,) = make().generate([asked], 5)
+    roles = [message["role"] for message in endpoint.asked[0]["messages"]]
+    system, shown, answered, last = (message["content"] for message in endpoint.asked[0]["messages"])
+    assert roles == ["system", "user", "assistant", "user"]
+    assert (system, answered) == ("Be brief.", "(A)")
+    assert [part["type"] for part in shown] == [part["type"] for part in last] == ["image_url", "text"]
+    assert (shown[1]["text"], last[1]["text"]) == (shot.prompt, sample.prompt)
+    assert output.rendered_prompt == (
+        f"system: Be brief.\nuser: <image>\n{shot.prompt}\nassistant: (A)\nuser: <image>\n{sample.prompt}"
+    )
+
+
+def test_settings_of_sampling_are_fields_of_the_request(make: Make, endpoint: FakeEndpoint) -> None:
+    settings = Generation(temperature=0.7, top_p=0.9, top_k=5, until=("\n",), seed=3)
+    adapter = make(generation=settings, chat_template_args={"enable_thinking": True})
+    (sample,) = samples(1)
+    repeats = [replace(sample, repeat=k) for k in range(3)]
+    adapter.generate(repeats, 5)
+    common = {"temperature": 0.7, "top_p": 0.9, "top_k": 5, "stop": ["\n"], "max_tokens": 5}
+    sent = [{key: body[key] for key in body if key not in ("messages", "model")} for body in endpoint.asked]
+    assert sorted(body.pop("seed") for body in sent) == sorted(settings.seed_of(one) for one in repeats)
+    assert sent == [{**common, "chat_template_kwargs": {"enable_thinking": True}}] * 3
+    assert adapter.traits.reasons
+    assert adapter.traits.metered
+    assert not make().traits.reasons
+
+
+def test_a_ranking_is_not_drawn(make: Make, endpoint: FakeEndpoint) -> None:
+    endpoint.scores = True
+    (sample,) = samples(1)
+    plain = make().rank([sample])[0].logprobs
+    drawn = make(generation=Generation(temperature=0.7, until=("\n",)), chat_template_args={"thinking": False})
+    assert drawn.rank([sample])[0].logprobs == plain
+    assert {body["temperature"] for body in endpoint.asked} == {0}
+    assert not any("stop" in body or "seed" in body for body in endpoint.asked)
+    assert all(body["chat_template_kwargs"] == {"thinking": False} for body in endpoint.asked)
+
+
+def test_a_ranking_of_letters_knows_the_length_of_the_prompt(make: Make, endpoint: FakeEndpoint) -> None:
+    """The loop ranks a copy of the sample with the letters as its choices: nothing is asked twice for that."""
+    endpoint.scores = True
+    adapter, (sample,) = make(), samples(1)
+    adapter.generate([sample], 5)
+    adapter.rank([replace(sample, choices=("A", "B"))])
+    assert len(endpoint.asked) == 1 + 2
+
+
+def test_reasoning_tokens_are_those_of_the_usage(make: Make, endpoint: FakeEndpoint) -> None:
+    usage = '"completion_tokens_details": {"reasoning_tokens": 7}, "completion_tokens": 9, "prompt_tokens": 4'
+    body = f'{{"choices": [{{"message": {{"content": "yes"}}, "finish_reason": "stop"}}], "usage": {{{usage}}}}}'
+    endpoint.odd = lambda *_: Reply(body=body)
+    (output,) = make().generate(samples(1), 20)
+    assert (output.tokens_out, output.reasoning_tokens) == (9, 7)
 
 
 def said(text: str | None, reason: str = "stop", tokens: int = 1) -> str:

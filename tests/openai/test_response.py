@@ -233,7 +233,7 @@ def test_compressed_bodies_are_read_and_bombs_are_not(
         adapter.generate(samples(1), 5)
 
 
-@pytest.mark.parametrize("broken", [b"no gzip", gzip.compress(b"{}" * 999)[:-12]])
+@pytest.mark.parametrize("broken", [b"no gzip", gzip.compress(b"{}" * 999)[:-12]], ids=["no gzip", "cut"])
 def test_a_broken_body_is_repeated(make: Make, endpoint: FakeEndpoint, broken: bytes) -> None:
     odd = Reply(body=broken, headers={"Content-Encoding": "gzip"})
     endpoint.odd = lambda _, count: odd if count == 1 else None

@@ -48,7 +48,8 @@ def test_every_word_of_the_page_is_bounded_and_escaped(run: Path) -> None:
     assert max(map(len, re.findall(r"\S+", body))) < 3 * LONGEST
     assert len(body) < 400_000
     assert EVIL not in page
-    assert "more characters in samples.jsonl]" in page
+    assert f"{len(LONG) - LONGEST:,} more characters in samples.jsonl]" in page
+    assert not re.search(r"\[\d\d more characters\]", page)  # no text is cut a second time, at its own note
     assert all(len(record.prompt) > 100_000 for record in read_records(run, "quiz") if not record.error)
 
 

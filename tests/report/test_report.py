@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from host_fakes import CHOICES, FakeModel, quiz, registry
+from markupsafe import escape
 
 import vtbench
 from vtbench.errors import ResultsError
@@ -54,7 +55,8 @@ def evil(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A run whose model says dangerous things when it is wrong."""
 
     def generate(self: FakeModel, samples: Any, max_new_tokens: int) -> list[Output]:
-        return [Output(text=s.target if s.index % 5 else EVIL) for s in samples]
+        apart = {"reasoning": EVIL, "reasoning_tokens": 1234, "rendered_prompt": f"<s>{EVIL}</s>"}
+        return [Output(text=s.target if s.index % 5 else EVIL, **apart) for s in samples]
 
     monkeypatch.setattr(FakeModel, "generate", generate)
     task = quiz(tmp_path, 100, missing=[3], metrics="[hits, ranked, seen]")
@@ -74,6 +76,17 @@ def test_what_a_model_said_is_text_and_nothing_is_fetched(evil: Path) -> None:
         assert (attributes.get("href") or "#").startswith("#")
     assert not re.search(r"url\(|@import", text)
     assert len(text) < 10_000_000
+
+
+def test_reasoning_and_the_sent_prompt_are_folded_and_the_header_says_how_it_asked(evil: Path) -> None:
+    text = (evil / "report.html").read_text()
+    folded = re.findall(r"<details><summary>(.*?)</summary><pre>(.*?)</pre></details>", text, re.DOTALL)
+    assert folded[:2] == [
+        ("the prompt sent", f"&lt;s&gt;{escape(EVIL)}&lt;/s&gt;"),
+        ("reasoning, 1,234 tokens", str(escape(EVIL))),
+    ]
+    assert '<p class="soft">Asked: plain</p>' in text
+    assert data_of(text)["rows"][1][-3:] == [EVIL, 1234, f"<s>{EVIL}</s>"]
 
 
 def test_only_our_own_scripts_may_run(evil: Path) -> None:

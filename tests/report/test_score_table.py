@@ -33,9 +33,24 @@ def test_compared_scores_name_runs_with_other_samples() -> None:
         task = {"configs": {}, "versions": 1, "n-samples": n}
         return {"scores": {"t": {"acc": score(value=value)}}} | {key: {"t": one} for key, one in task.items()}
 
+    run: dict[str, object] = {"config": {}}
     own, same, other = document(0.5, 9), document(0.6, 9), document(0.7, 8)
-    found = compared_scores("t", own, other_runs([({}, same), ({}, other), ({}, {"scores": {}})]))
+    found = compared_scores("t", own, other_runs([(run, same), (run, other), (run, {"scores": {}})]))
     assert found is not None
     assert [s and s["value"] for s in found["rows"]["acc"]] == [0.5, 0.6, 0.7, None]
     assert found["different"] == ["C"]
     assert compared_scores("t", own, other_runs([({}, {"scores": {}})])) is None
+
+
+def test_a_run_that_was_asked_in_another_way_asked_the_same_samples() -> None:
+    def document(**config: object) -> dict[str, object]:
+        task = {"configs": {"seed": 0, **config}, "versions": 1, "n-samples": 9}
+        return {"scores": {"t": {"acc": score()}}} | {key: {"t": one} for key, one in task.items()}
+
+    own = document()  # of a run before there were prompt formats
+    plain, instruct, other_seed = document(prompt_format="plain"), document(prompt_format="instruct"), document(seed=1)
+    others = [({"config": {"system": system}}, d) for system, d in ((None, plain), ("x", instruct), (None, other_seed))]
+    found = compared_scores("t", own, other_runs(others))
+    assert found is not None
+    assert found["different"] == ["D"]
+    assert found["asked"] == {"B": "plain", "C": "instruct · system prompt", "D": "plain"}

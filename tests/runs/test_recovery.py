@@ -279,7 +279,7 @@ def test_what_a_long_run_needs_is_on_the_disk_before_what_needs_it(
         )
         written.append(f"{file.name} {len(lines.read_bytes().splitlines()) if lines.exists() else 0}")
 
-    for module in ("writer", "disk"):
+    for module in ("writer", "run_files", "disk"):
         monkeypatch.setattr(f"vtbench.runs.{module}.sync_file", sync)
     go(quiz(tmp_path / "short", N))
     assert written == [], "a short run does not wait for the disk"

@@ -48,12 +48,25 @@ TEXTS = (
 FILES = ("missing", "directory", "empty", "binary", "latin", "list.json", "number.json", "torn.json", "deep.json",
          "bomb.yaml", "empty/inside", "n" * 300, "broken-run", "listed-run", "hollow-run",
          "torn.npy", "object.npy")  # fmt: skip
-PATHS = ("--output", "--config", "--resume", "--from", "--base", "--boxes", "--clusters", "--tasks", "--mix", "--split")
+PATHS = (
+    "--output",
+    "--config",
+    "--resume",
+    "--cache",
+    "--from",
+    "--base",
+    "--boxes",
+    "--clusters",
+    "--tasks",
+    "--mix",
+    "--split",
+)
 """Options that take all of the files: those that name one, and some that might."""
 SECONDS = 20
 """CPU time of one line."""
 BASES: dict[str, tuple[str, ...]] = {
     "run": ("--model", "echo", "--tasks", "{task}", "--output", "{out}", "--limit", "2", "--no-report"),
+    "show": ("{task}", "--output", "sheet.png"),
     "validate": ("{task}",),
     "check": ("echo",),
     "report": ("{run}",),
@@ -155,7 +168,7 @@ def catalogue() -> list[Line]:
 
 
 def _option_lines(base: tuple[str, ...], option: click.Option) -> Iterator[Line]:
-    name = max(option.opts, key=len)
+    name = option.opts[0]
     if option.is_flag:
         yield Line((*base, f"{name}=1"), True, name)
         return

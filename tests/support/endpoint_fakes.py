@@ -99,10 +99,12 @@ class FakeEndpoint:
     def _complete(self, body: dict[str, Any]) -> Reply:
         if self.models is not None and body["model"] not in self.models:
             return error(404, f"The model `{body['model']}` does not exist.")
-        shown, prompt = json.dumps(body["messages"][0]), f"{question(body)} ASSISTANT:"
-        begun = [message["content"] for message in body["messages"][1:]]
+        *before, last = body["messages"]
+        begun = last["role"] == "assistant"
+        asked = before if begun else body["messages"]
+        shown, prompt = "".join(map(json.dumps, asked)), f"{''.join(map(written, asked))} ASSISTANT:"
         if begun and body["continue_final_message"] and not body["add_generation_prompt"]:
-            prompt += " " + begun[0]
+            prompt += " " + last["content"]
         else:
             prompt += self.opening
         reply: dict[str, Any] = {
@@ -117,8 +119,15 @@ class FakeEndpoint:
 
 
 def question(body: dict[str, Any]) -> str:
-    text: str = body["messages"][0]["content"][-1]["text"]
+    last = [message for message in body["messages"] if message["role"] == "user"][-1]
+    text: str = last["content"][-1]["text"]
     return text
+
+
+def written(message: dict[str, Any]) -> str:
+    """Return the text of a message."""
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def number(*parts: str) -> float:

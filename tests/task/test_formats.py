@@ -194,6 +194,8 @@ def test_a_mix_asks_each_task_in_its_own_words(tmp_path: Path) -> None:
     assert asked.sample(0, 32).prompt.endswith("left, right, above or below.")
     assert "one line in this form" in asked.sample(1, 32).prompt
     assert asked.max_new_tokens == 256, "room for the longest"
+    assert asked.config()["prompt_format"] == INSTRUCT
+    assert "prompt_format" not in load_task(tmp_path / "both.yaml").config()
     with pytest.raises(TaskError, match="task 'scene_graph' has no prompt format 'letters'"):
         in_format(load_task(tmp_path / "both.yaml"), "letters")
 

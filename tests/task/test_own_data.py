@@ -508,3 +508,22 @@ def test_mixes_that_contain_each_other_are_refused(folder: Path) -> None:
     (folder / "b.yaml").write_text("task: b\nmix: [a, coarse]\n")
     with pytest.raises(TaskError, match="a task cannot contain itself: 'a' mixes 'b'"):
         load_task(folder / "a.yaml")
+
+
+def test_a_caption_is_a_fact_of_the_sample_and_its_column_of_the_digest(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    rows = [
+        {"image": "a.png", "prompt": "What?", "target": "x", "told": " It is x. "},
+        {"image": "a.png", "prompt": "What?", "target": "x"},
+    ]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tasks = {}
+    for name, more in {"bare": "", "told": ", caption: told"}.items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"task: {name}\ndata: {{path: own.jsonl{more}}}\n")
+        tasks[name] = load_task(path)
+    assert tasks["told"].sample(0).meta["caption"].strip() == "It is x."
+    assert "caption" not in tasks["told"].sample(1).meta
+    assert "caption" not in tasks["bare"].sample(0).meta
+    assert tasks["told"].config()["caption_column"] == "told"
+    assert not [key for key in {**tasks["bare"].config(), **tasks["bare"].config()["data"]} if "caption" in key]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vtbench.adapter import PLAIN
 
 
 def number(value: float | None, percent: bool) -> str:
@@ -31,6 +34,16 @@ def unusable_answers(shares: Mapping[str, float], max_new_tokens: int | None = N
     return ", ".join(f"{max(100 * share, 0.1):.1f} % {texts[name]}" for name, share in shares.items())
 
 
+def unobserved_samples(part: Mapping[str, Any]) -> str:
+    """Say on how many samples a metric stands that could not observe all of them, and why.
+
+    >>> unobserved_samples({"samples": 3, "of": 60, "reasons": {"no visual tokens: too wide": 2, "NaN": 1}})
+    'stands on 57 of 60 samples, not on: 2 (no visual tokens: too wide), 1 (NaN)'
+    """
+    reasons = ", ".join(f"{count} ({reason})" for reason, count in part["reasons"].items())
+    return f"stands on {part['of'] - part['samples']} of {part['of']} samples, not on: {reasons}"
+
+
 def spending(spent: Mapping[str, float]) -> str:
     """Format the tokens and cost that a task took of a model paid by tokens.
 
@@ -39,3 +52,29 @@ def spending(spent: Mapping[str, float]) -> str:
     """
     texts = {name: f"{value:,} {name.replace('_', ' ')}" for name, value in spent.items()}
     return ", ".join({**texts, "cost": f"cost {spent['cost']:.4g}"}.values() if "cost" in spent else texts.values())
+
+
+def asked_as(task: Mapping[str, Any], system: str | None = None) -> str:
+    """Say how a run put a task's questions: the prompt format, the number of examples, whether with a system prompt.
+
+    Args:
+        task: the task's settings in results.json or run.json; a task without a format was asked in `plain`.
+        system: the run's system prompt.
+
+    >>> asked_as({"prompt_format": "instruct", "fewshot": {"k": 4}}, "Be brief.")
+    'instruct · 4-shot · system prompt'
+    >>> asked_as({"parts": [{"prompt_format": "instruct"}, {}]})
+    'instruct/plain'
+    """
+    parts = ["/".join(dict.fromkeys(_formats(task)))]
+    if fewshot := task.get("fewshot"):
+        parts.append(f"{fewshot['k']}-shot")
+    return " · ".join([*parts, "system prompt"] if system else parts)
+
+
+def _formats(task: Mapping[str, Any]) -> Iterator[str]:
+    if parts := task.get("parts"):  # of a mix, each part is asked in its own
+        for part in parts:
+            yield from _formats(part)
+    else:
+        yield str(task.get("prompt_format") or PLAIN)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import number
+from vtbench.console.formatting import asked_as, number
 from vtbench.console.tables import print_line, score_table, table_console
 
 if TYPE_CHECKING:
     from vtbench.engine.multi_model import MultiModelResult
+    from vtbench.runs.results import RunResult
 
 
 def model_rows(found: MultiModelResult) -> list[tuple[str, str, list[str]]]:
@@ -32,6 +33,13 @@ def _cell(row: dict[str, Any]) -> str:
     return text + "*" * bool(row["flags"])
 
 
+def _asked(result: RunResult) -> str:
+    """Say how a model's questions were put; a task without a text of its format is asked in another."""
+    return ", ".join(
+        dict.fromkeys(asked_as(task, result.config.system) for task in result.document["configs"].values())
+    )
+
+
 def show_models(found: MultiModelResult, stderr: bool) -> None:
     """Print the table, the runs' paths, the models that failed, and the command that compares the runs."""
     console = table_console(stderr, width=160)
@@ -40,6 +48,9 @@ def show_models(found: MultiModelResult, stderr: bool) -> None:
         table.add_column(column, no_wrap=True)
     for model in found.results:
         table.add_column(model, justify="right")
+    if found.results:
+        table.add_row("", "asked", *map(_asked, found.results.values()))
+        table.add_section()
     before = None
     for task, score, cells in model_rows(found):
         if before not in (None, task):

@@ -28,6 +28,7 @@ def settings_options(
     metavars: Mapping[str, str] | None = None,
     multiple: Collection[str] = (),
     bare: Mapping[str, str] | None = None,
+    aliases: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Callable[[F], F]:
     """Return a decorator that gives a command one option for every field of a settings dataclass.
 
@@ -40,6 +41,7 @@ def settings_options(
         metavars: what the help calls the values of an option, by field.
         multiple: fields whose option may be given several times.
         bare: fields whose option needs no value, with its metavar; without a value it gives `BARE`.
+        aliases: further names of options that take a value, by field.
     """
     texts, kinds = help_texts(settings), get_type_hints(settings)
 
@@ -55,7 +57,8 @@ def settings_options(
             default = ",".join(map(str, default))
         shown = f" [{default}]" if isinstance(default, str | int | float) and default != "" else ""
         metavar = (metavars or {}).get(field.name, _METAVARS.get(kinds[field.name], "TEXT"))
-        return click.option(name, field.name, metavar=metavar, multiple=field.name in multiple, help=text + shown)
+        names = (name, *(aliases or {}).get(field.name, ()), field.name)
+        return click.option(*names, metavar=metavar, multiple=field.name in multiple, help=text + shown)
 
     def decorate(command: F) -> F:
         for field in reversed(fields(settings)):

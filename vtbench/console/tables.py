@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import number, spending, unusable_answers
+from vtbench.console.formatting import asked_as, number, spending, unobserved_samples, unusable_answers
 from vtbench.console.terminal import open_console, say, single_line, visible
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def show_scores(result: RunResult, stderr: bool) -> None:
     """Print the table of scores, and the run's path."""
     console = table_console(stderr)
     for task, reasons in result.document["left_out"].items():
-        table = score_table(f"{result.config.model} · {task}")
+        asked = asked_as(result.document["configs"][task], result.config.system)
+        table = score_table(f"{result.config.model} · {task} · {asked}")
         for column in ("score", "value", "95 %", "chance", "majority", "n", ""):
             table.add_column(column, justify="left" if column in ("score", "") else "right", no_wrap=column != "")
         for row in (row for row in result.rows() if row["task"] == task):
@@ -64,6 +65,8 @@ def show_scores(result: RunResult, stderr: bool) -> None:
         console.print(table)
         for metric, reason in reasons.items():
             print_line(console, f"left out {metric}: {reason}")
+        for metric, part in result.document.get("unobserved", {}).get(task, {}).items():
+            print_line(console, f"{metric} {unobserved_samples(part)}", style="yellow")
     for task, shares in result.document.get("answers", {}).items():
         limit = result.document["configs"][task].get("max_new_tokens")
         print_line(console, f"{task}: {unusable_answers(shares, limit)}", style="yellow")

@@ -13,6 +13,7 @@ from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
 from vtbench.console.terminal import say
 from vtbench.engine.inference import query_outputs
+from vtbench.engine.observing import Needs
 from vtbench.engine.setup import RunPlan
 from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.registry import Registry
@@ -74,10 +75,11 @@ def _answers(adapter: Adapter, task: Task, samples: Sequence[Sample], size: int,
         AdapterError: the adapter returned what it may not, or the batch does not fit into memory.
     """
     found: list[_Row] = []
+    can = frozenset[str](adapter.capabilities)
     try:
         for start in range(0, len(samples), size):
             part = tuple(samples[start : start + size])
-            outputs = query_outputs(part, adapter, adapter.capabilities, task.max_new_tokens, model)
+            outputs = query_outputs(part, adapter, Needs(can, can), task.max_new_tokens, model)
             for sample, output in zip(part, outputs, strict=True):
                 row: _Row = {"generate": output.text} if "generate" in adapter.capabilities else {}
                 if scores := output.logprobs:

@@ -22,12 +22,14 @@ class BudgetedAdapter:
     """
 
     def __init__(self, inner: BudgetAdapter, budget: Budget) -> None:
-        self._inner, self._asked = inner, budget
+        self._asked = budget
         self._fitter = BudgetFitter({_ONE: budget})
         self.capabilities: frozenset[Capability] = inner.capabilities - {"budget", "train"}
         self.image_size = inner.image_size
         self.layers = inner.layers
         self.traits = traits_of(inner)
+        self.inner = inner
+        """The adapter that answers."""
 
     def new_fitter(self) -> BudgetFitter:
         """Discard the fit to the previous task, and return the fitter for the next one."""
@@ -48,20 +50,20 @@ class BudgetedAdapter:
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int) -> list[Output]:
         """Generate answers under the budget."""
-        return self._inner.generate(samples, max_new_tokens, self.budget)
+        return self.inner.generate(samples, max_new_tokens, self.budget)
 
     def rank(self, samples: Sequence[Sample]) -> list[Output]:
         """Rank choices under the budget."""
-        return self._inner.rank(samples, self.budget)
+        return self.inner.rank(samples, self.budget)
 
     def visual_tokens(self, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
         """Return all visual tokens of the images."""
-        return self._inner.visual_tokens(samples, layers)
+        return self.inner.visual_tokens(samples, layers)
 
     def describe(self) -> Mapping[str, Any]:
         """Describe the wrapped adapter."""
-        return self._inner.describe()
+        return self.inner.describe()
 
     def close(self) -> None:
         """Close the wrapped adapter."""
-        self._inner.close()
+        self.inner.close()

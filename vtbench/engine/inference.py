@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
-from vtbench.adapter import Adapter, BudgetAdapter
-from vtbench.budget import Budget
-from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
-from vtbench.engine.validation import check_unchanged, checked_observations, checked_outputs, checked_visual
-from vtbench.errors import AdapterError, OutOfMemory, SampleError, VtbenchError, one_line, plugin_errors
-from vtbench.metric import Batch, BudgetMetric, Fittable, Metric
-from vtbench.types import Observation, Output, Record, Sample, Task
+from vtbench.adapter import Adapter
+from vtbench.engine.batching import Failure, PreparedSample, run_with_backoff
+from vtbench.engine.observing import Answer, Needs, observe_answers
+from vtbench.engine.validation import checked_outputs
+from vtbench.errors import VtbenchError
+from vtbench.metric import Metric
+from vtbench.types import Output, Record, Sample, Task
 
 FAIL_FAST_AFTER = 8
 """Abort the run if the first 8 samples of a task all fail with the same error type."""
 _PROMPT_FIELDS = ("tokens_in", "visual_tokens_in")
 """Fields of `Output` about the prompt, which `generate` and `rank` both set."""
 _NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A model's output for a sample, and each metric's observation of it."""
-
-    output: Output
-    observations: Mapping[str, Observation]
 
 
 def query(
@@ -52,34 +44,15 @@ def query(
         AdapterError: the adapter returned what it may not, or changed an image.
         PluginError: a metric did.
         SampleError: the answer to a sample is not a number.
+        OutOfMemory: of a batch of several samples.
     """
     samples = tuple(samples)  # whoever sorts its batch in place would misplace the answers
-    needs = frozenset[str]().union(*(metric.needs for metric in metrics.values()))
-    outputs = query_outputs(samples, adapter, needs, task.max_new_tokens, model)
-    visual = {}
-    if "visual_tokens" in needs:
-        layers = _layers(metrics.values(), adapter) or list(adapter.layers[:1])
-        visual = checked_visual(adapter.visual_tokens(_alone(samples), layers), samples, layers, model)
-    batch = Batch(samples, outputs, visual)
-    by_budget: dict[Budget, list[Output]] = {}
-    for metric in metrics.values():
-        for budget in metric.budgets.values() if isinstance(metric, BudgetMetric) else ():
-            if budget not in by_budget:
-                said = cast(BudgetAdapter, adapter).generate(samples, task.max_new_tokens, budget)
-                by_budget[budget] = checked_outputs(said, samples, "generate", f"{model} under {budget.name!r}")
-    check_unchanged(samples, hashes, model)
-    observed: dict[str, list[Observation]] = {}
-    for name, metric in metrics.items():
-        mine, label = batch, f"metric {name!r}"
-        if isinstance(metric, BudgetMetric):
-            mine = replace(batch, budgeted={key: by_budget[budget] for key, budget in metric.budgets.items()})
-        observed[name] = checked_observations(_observe(metric, mine, label), samples, label)
-        check_unchanged(samples, hashes, label)
-    return [Answer(output, {name: observed[name][i] for name in observed}) for i, output in enumerate(outputs)]
+    outputs = query_outputs(samples, adapter, Needs.of(metrics), task.max_new_tokens, model)
+    return observe_answers(samples, outputs, adapter, metrics, task.max_new_tokens, model, hashes)
 
 
 def query_outputs(
-    samples: Sequence[Sample], adapter: Adapter, needs: Collection[str], max_new_tokens: int, model: str
+    samples: Sequence[Sample], adapter: Adapter, needs: Needs, max_new_tokens: int, model: str
 ) -> list[Output]:
     """Query the model for texts, for log-probabilities of the choices, or for both in one output a sample.
 
@@ -88,10 +61,11 @@ def query_outputs(
         SampleError: a log-probability is not a number.
     """
     outputs = [Output()] * len(samples)
-    if "generate" in needs:
+    if "generate" in needs.of_questions:
         outputs = checked_outputs(adapter.generate(samples, max_new_tokens), samples, "generate", model)
-    if "rank" in needs:
-        closed = [i for i, sample in enumerate(samples) if sample.choices]
+    if "rank" in needs.of_questions:
+        again = "rank" in needs.of_repeats
+        closed = [i for i, sample in enumerate(samples) if sample.choices and (again or not sample.repeat)]
         with_choices = tuple(samples[i] for i in closed)
         asked = tuple(replace(s, choices=s.labels, labels=()) if s.labels else s for s in with_choices)
         ranked = checked_outputs(adapter.rank(asked), asked, "rank", model) if asked else []
@@ -106,31 +80,8 @@ def query_outputs(
     return outputs
 
 
-def _alone(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Return samples without what stands before the question: visual tokens are those of its own images."""
-    if any(sample.examples or sample.system for sample in samples):
-        return tuple(replace(sample, examples=(), system="") for sample in samples)
-    return samples
-
-
-def _observe(metric: Metric, batch: Batch, label: str) -> Any:
-    """Let a metric observe a batch; what it raises is the failure of a sample that names the metric."""
-    try:
-        return metric.observe(batch)
-    except (VtbenchError, OutOfMemory):
-        raise
-    except Exception as error:
-        raise SampleError(f"{label}: observe failed: {one_line(error)}") from error
-
-
 def _sum(one: float | None, other: float | None) -> float | None:
     return one if other is None else other + (one or 0.0)
-
-
-def _layers(metrics: Iterable[Metric | Fittable], adapter: Adapter) -> list[str]:
-    """Return the layers that visual metrics prefer and the adapter gives, in the adapter's order."""
-    wanted = {layer for metric in metrics if isinstance(metric, Fittable) for layer in metric.layers}
-    return [layer for layer in adapter.layers if layer in wanted]
 
 
 def to_records(
@@ -164,6 +115,7 @@ def to_records(
                 "answer_type",
                 "choices",
                 "labels",
+                "synonyms",
                 "kind",
                 "cluster",
                 "repeat",
@@ -184,12 +136,14 @@ def to_records(
                     reasoning=said.reasoning,
                     rendered_prompt=said.rendered_prompt,
                     logprobs=said.logprobs,
+                    logprob_tokens=said.logprob_tokens,
                     tokens_in=said.tokens_in,
                     visual_tokens_in=said.visual_tokens_in,
                     tokens_out=said.tokens_out,
                     reasoning_tokens=said.reasoning_tokens,
                     cost=said.cost,
                     scores=got.observations,
+                    unobserved=got.unobserved,
                 ),
                 None,
             )
@@ -230,63 +184,3 @@ class FailFast:
         """Return the records that are still held back: all samples of a small task may fail."""
         held, self._held = self._held, []
         return held
-
-
-def fit_on_first(
-    metrics: Mapping[str, Fittable], prefetcher: Prefetcher, adapter: Adapter, size: AutoBatchSize, model: str
-) -> list[int]:
-    """Encode a task's first samples once and fit all metrics on them; samples that fail are left out.
-
-    Batches are as large as memory allows, and end where a metric has received its `fit_samples`.
-
-    Args:
-        metrics: what is fitted, by name.
-        prefetcher: yields the first samples.
-        adapter: gives their visual tokens.
-        size: of the parts.
-        model: what an error calls the adapter.
-
-    Returns:
-        Sizes of the parts that did not fit into memory, in order.
-
-    Raises:
-        AdapterError: no sample gave visual tokens.
-        PluginError: what is fitted raised an error.
-    """
-    error: Exception | None = None
-    halved: list[int] = []
-
-    def shrink(n: int) -> None:
-        halved.append(n)
-        size.out_of_memory(n)
-
-    fits, seen, shown = list(metrics.values()), 0, 0
-    while chunk := prefetcher.take(min([size.size, *(m.fit_samples - seen for m in fits if m.fit_samples > seen)])):
-        fitting = {name: metric for name, metric in metrics.items() if metric.fit_samples > seen}
-        layers = _layers(fitting.values(), adapter)
-        hashes = {m.sample.id: m.image_sha256 for m in chunk if not seen and isinstance(m.sample, Sample)}
-        ready: list[Batch] = []
-
-        def encode(
-            part: Sequence[Sample],
-            layers: list[str] = layers,
-            hashes: Mapping[str, tuple[str, ...]] = hashes,
-            ready: list[Batch] = ready,
-        ) -> Sequence[Sample]:
-            given = tuple(part)
-            visual = checked_visual(adapter.visual_tokens(_alone(given), layers), given, layers, model)
-            check_unchanged(given, hashes, model)
-            ready.append(Batch(given, (), visual))
-            return part
-
-        for _, got in run_with_backoff([m.sample for m in chunk if isinstance(m.sample, Sample)], encode, shrink):
-            error = got.error if isinstance(got, Failure) else error
-        for batch in ready:
-            for name, metric in fitting.items():
-                with plugin_errors(f"{name}: partial_fit"):
-                    metric.partial_fit(batch)
-        seen, shown = seen + len(chunk), shown + len(ready)
-    if not shown:
-        names = ", ".join(_layers(metrics.values(), adapter))
-        raise AdapterError(f"no sample gave visual tokens at {names}: {Failure(error) if error else 'no sample'}")
-    return halved

@@ -21,13 +21,15 @@ from vtbench.adapter import traits_of
 from vtbench.config import RunConfig, checked
 from vtbench.console.progress import Listener
 from vtbench.console.terminal import warn
+from vtbench.engine.answer_cache import uncacheable
 from vtbench.engine.batching import AutoBatchSize, batches_to_ask, replay
+from vtbench.engine.budget_fitter import FIT_SAMPLES
 from vtbench.engine.inference import FailFast
-from vtbench.engine.setup import RunPlan
+from vtbench.engine.setup import RunPlan, no_metric_left
 from vtbench.engine.worker import BUDGET, RunWork
-from vtbench.errors import ModelUnavailable, plugin_errors
-from vtbench.executor import WorkerPool
-from vtbench.metric import Metric, VisualMetric
+from vtbench.errors import AdapterError, ModelUnavailable, plugin_errors
+from vtbench.executor import BatchResult, WorkerPool
+from vtbench.metric import Fittable, Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.runs import results
 from vtbench.runs.disk import write_file
@@ -73,14 +75,23 @@ def run(
         retry = _retry(config.retry_failed)
         writer = RunWriter.open(Path(config.output), config.resume, facts, frozenset(secrets(config.model_args)), retry)
         try:
+            again = bool(config.retry_failed) or writer.grows
+            if writer.grows:
+                _grow(writer, facts, plan, selection.metrics, traits_of(pool.model).metered)
             counts = {task.name: (len(task), len(writer.done[task.name])) for task in plan.tasks}
             listener.begin(writer.path, counts, selection.left_out)
+            chosen = {name: dict(metrics) for name, metrics in selection.metrics.items()}
+            left_out = {name: dict(reasons) for name, reasons in selection.left_out.items()}
             if facts["model"].get("chat_template", "") is None:
                 listener.note(
                     f"model {config.model!r}: its checkpoint has no chat template, so it is asked the bare questions"
                 )
             if writer.run.get("finished") and any(done < samples for samples, done in counts.values()):
                 writer.update(finished=None)  # until there are scores of all samples again
+            cached = CacheUse(writer.run.get("cache"))
+            why_not = uncacheable(config.model, facts["model"]) if config.cache else None
+            if why_not:
+                listener.note(why_not)
             generation = plan.generation
             if generation.repeats > 1 and generation.greedy:
                 listener.note(
@@ -89,11 +100,23 @@ def run(
             size = AutoBatchSize(None if config.batch_size == "auto" else config.batch_size)
             try:
                 for task in plan.tasks:
-                    run_task(task, pool, selection.metrics[task.name], writer, size, listener)
+                    replay(writer.batches(), task.name, size)
+                    unfitted = fit_metrics(task, pool, chosen[task.name], writer, size, again)
+                    for metric, why in unfitted.items():
+                        del chosen[task.name][metric]
+                        listener.note(f"{task.name}: left out {metric}: {why}")
+                    left_out[task.name] |= unfitted
+                    if not any(chosen.values()):
+                        raise AdapterError(no_metric_left(left_out))
+                    run_task(task, pool, writer, size, listener, cached)
             except ModelUnavailable as error:
                 raise _stopped(error, writer, plan.tasks) from error
+            finally:
+                if config.cache and not why_not:
+                    listener.note(cached.line(config.cache))
+                    writer.update(cache=cached.facts(config.cache))
             writer.finish_samples()
-            document = results.document(writer, plan.tasks, selection.metrics, selection.left_out)
+            document = results.document(writer, plan.tasks, chosen, left_out, config.predict_only)
             writer.write("results.json", document)
             writer.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
             result = RunResult(writer.path, document, config)
@@ -112,17 +135,15 @@ def run(
 def run_task(
     task: Task,
     pool: WorkerPool,
-    metrics: Mapping[str, Metric],
     writer: RunWriter,
     size: AutoBatchSize,
     listener: Listener,
+    cached: CacheUse,
 ) -> None:
     """Query the model about every sample that is not stored yet, and store its record."""
-    replay(writer.batches(), task.name, size)
-    fit_metrics(task, pool, metrics, writer, size)
     for note in writer.take_notes():
         listener.note(note)
-    done, paid = writer.done[task.name], task.name in writer.paid
+    done, paid = writer.done[task.name], traits_of(pool.model).metered or task.name in writer.paid
     stored = writer.stored[task.name]
     repeat, rest = batches_to_ask(writer.batches(), task.name, len(task), done, stored, size.size, whole=not paid)
     indices = [index for batch in repeat for index in batch] + rest
@@ -141,9 +162,60 @@ def run_task(
                 new = [failure for record, failure in outcomes if record.index not in done]
                 writer.append(fail_fast.passed(batch.records, batch.failures))
                 listener.advance(task.name, len(new), sum(failure is not None for failure in new))
+            cached.add(batch)
+            for note in batch.notes:
+                listener.note(note)
             if batch.unavailable is not None:
                 raise ModelUnavailable(batch.unavailable)
     writer.append(fail_fast.rest())
+
+
+def _grow(
+    writer: RunWriter,
+    facts: Mapping[str, Any],
+    plan: RunPlan,
+    metrics: Mapping[str, Mapping[str, Metric]],
+    metered: bool,
+) -> None:
+    """Go on with a run that had a smaller limit.
+
+    What was fitted on fewer first samples than there are now is fitted again, and the samples are asked again if it
+    comes out as another.
+    """
+    for task in plan.tasks:
+        repeats = getattr(task, "repeats", 1)
+        before = writer.run["tasks"][task.name]["samples"] // repeats
+        fits = {name: metric.fit_samples for name, metric in metrics[task.name].items() if isinstance(metric, Fittable)}
+        for name, samples in {**fits, BUDGET: FIT_SAMPLES}.items():
+            if before < min(samples, len(task) // repeats):
+                writer.drop_state(task.name, name)
+    size = plan.config.batch_size
+    writer.grow(facts, None if metered or size == "auto" else size)
+
+
+class CacheUse:
+    """Counts the answers of a run that came from the cache of answers, and those that did not.
+
+    Args:
+        before: the facts of the part of the run that is resumed.
+    """
+
+    def __init__(self, before: Mapping[str, Any] | None) -> None:
+        self._before = before or {}
+        self._reused = self._asked = 0
+
+    def add(self, batch: BatchResult) -> None:
+        """Count those of a batch."""
+        self._reused, self._asked = self._reused + batch.reused, self._asked + batch.asked
+
+    def line(self, directory: str) -> str:
+        """Return the counts for the terminal."""
+        return f"cache    {directory}: {self._reused} answers reused, {self._asked} asked"
+
+    def facts(self, directory: str) -> dict[str, Any]:
+        """Return the counts for run.json, with those of the part before a resume."""
+        counts = {"reused": self._reused, "asked": self._asked}
+        return {"directory": directory} | {name: n + self._before.get(name, 0) for name, n in counts.items()}
 
 
 def _retry(retry_failed: bool | None) -> Retry:
@@ -168,11 +240,29 @@ def _sizes(repeat: list[int], size: AutoBatchSize) -> Iterator[int]:
 
 
 def fit_metrics(
-    task: Task, pool: WorkerPool, metrics: Mapping[str, Metric], writer: RunWriter, size: AutoBatchSize
-) -> None:
-    """Load the stored state of every fitted metric (and of `--budget`), or fit it on the task's first samples."""
+    task: Task,
+    pool: WorkerPool,
+    metrics: Mapping[str, Metric],
+    writer: RunWriter,
+    size: AutoBatchSize,
+    again: bool,
+) -> dict[str, str]:
+    """Load the stored state of every fitted metric (and of `--budget`), or fit it on the task's first samples.
+
+    Args:
+        task: whose samples are asked next.
+        pool: of workers.
+        metrics: of the task.
+        writer: of the run.
+        size: of batches.
+        again: whether metrics are fitted again that could not be before.
+
+    Returns:
+        Why metrics cannot be fitted, by name; a resumed run knows it of the run before.
+    """
     fitted = {name: metric for name, metric in metrics.items() if isinstance(metric, VisualMetric)}
-    stored = {name: writer.state(task.name, name) for name in (*fitted, BUDGET)}
+    before = {} if again else writer.unfitted(task.name)
+    stored = {name: writer.state(task.name, name) for name in (*fitted, BUDGET) if name not in before}
     new = pool.fit(task.name, [name for name, state in stored.items() if state is None], size.size)
     for part in new.out_of_memory:
         size.out_of_memory(part)
@@ -180,9 +270,13 @@ def fit_metrics(
         if not writer.save_state(task.name, name, state):
             writer.forget(task.name, name)
         stored[name] = writer.state(task.name, name)
+    unfitted = {**before, **new.unfitted}
+    writer.set_unfitted(task.name, unfitted)
     states = {name: state for name, state in stored.items() if state is not None}
     for name, metric in fitted.items():
-        with plugin_errors(f"metric {name!r}: load_state"):
-            metric.load_state(states[name])
+        if name in states:
+            with plugin_errors(f"metric {name!r}: load_state"):
+                metric.load_state(states[name])
     if facts := pool.load_states(task.name, states):
         writer.update(budgets={**writer.run.get("budgets", {}), task.name: dict(facts)})
+    return unfitted

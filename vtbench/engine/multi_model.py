@@ -19,6 +19,7 @@ from vtbench.registry import Registry
 from vtbench.runs.provenance import deciding
 from vtbench.runs.reader import runs
 from vtbench.runs.results import RunResult
+from vtbench.runs.resuming import without_limit
 from vtbench.types import Task
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def _own_runs(configs: Sequence[RunConfig], tasks: Sequence[Task]) -> list[RunCo
 
 def _asked(keys: Mapping[str, Any], metrics: Sequence[str] | None) -> dict[str, Any]:
     """Return the keys that decide a run, except those that depend on the loaded model."""
+    keys = without_limit(keys)  # a larger one goes on with the run
     tasks = {
         name: {key: value for key, value in settings.items() if key not in _OF_MODEL}
         for name, settings in keys["tasks"].items()

@@ -24,7 +24,7 @@ DIFFERING = 6
 ALIKE, APART = 0.05, 0.5
 """Differences of log-probabilities, in nats: at most that of rounding, and more than rounding explains."""
 SHORT = 16
-"""Answers of up to this many tokens must not depend on the batch; longer ones may diverge by rounding."""
+"""Answers of up to this many tokens or words must not depend on the batch; longer ones may diverge by rounding."""
 
 Ask = Callable[[Sequence[Sample]], Sequence[Output]]
 
@@ -32,7 +32,7 @@ Ask = Callable[[Sequence[Sample]], Sequence[Output]]
 def check_order(samples: Sequence[Sample], records: Sequence[Record], ask: Ask, model: str, tokens: int) -> None:
     """Raise an error if a batch's answers are in the wrong order, or depend on the batch.
 
-    Models that are paid per token or answer (`tokens_out`, `cost`) are not queried again.
+    Where an answer has a cost, nothing is asked again.
 
     Args:
         samples: a task's first batch, without failed samples.
@@ -44,8 +44,7 @@ def check_order(samples: Sequence[Sample], records: Sequence[Record], ask: Ask, 
     Raises:
         AdapterError: the answers are in the wrong order, or most of them depend on the batch.
     """
-    paid = any(record.tokens_out is not None or record.cost is not None for record in records)
-    if paid or len(samples) < FEWEST:
+    if any(record.cost is not None for record in records) or len(samples) < FEWEST:
         return
     others = [i for i, record in enumerate(records) if record.output != records[0].output]
     try:
@@ -63,7 +62,7 @@ def check_order(samples: Sequence[Sample], records: Sequence[Record], ask: Ask, 
                 "order of the batch"
             )
         differing = sum(_apart(one, other) for one, other in zip(alone, ask(some), strict=True))
-        if differing >= DIFFERING and (tokens <= SHORT or alone[0].text is None):
+        if differing >= DIFFERING and (tokens <= SHORT or all(map(_is_short, alone))):
             raise AdapterError(
                 f"{model} gave {differing} of {len(some)} samples another answer in a batch than alone; expected the "
                 "same (is the padding masked?), or run with --batch-size 1"
@@ -84,6 +83,11 @@ def _rearranged(alone: Sequence[Output], together: Sequence[Output]) -> bool:
             return False
         left.remove(places[0])
     return apart >= DISPLACED
+
+
+def _is_short(output: Output) -> bool:
+    """Whether an answer has few words, although it may have had more tokens; a ranking has none."""
+    return output.reasoning is None and len((output.text or "").split()) <= SHORT
 
 
 def _alike(one: Output, other: Output) -> bool:

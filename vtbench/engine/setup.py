@@ -7,9 +7,8 @@ is loaded; the loop, the workers, the executor and provenance take the plan. Whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -17,16 +16,18 @@ from typing import Any, cast
 from vtbench.adapter import PLAIN, Adapter, BudgetAdapter, Generation, Traits
 from vtbench.budget import Budget, FittedBudget
 from vtbench.config import RunConfig
+from vtbench.engine.answer_cache import CachedAdapter
+from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
+from vtbench.engine.stored_answers import answers_only
 from vtbench.engine.validation import check_declarations, check_needs
-from vtbench.errors import AdapterError, TaskError, VtbenchError, nearest
+from vtbench.errors import AdapterError, TaskError, VtbenchError
 from vtbench.executor import Model
 from vtbench.metric import Metric, TaskWithMetrics, VisualMetric
 from vtbench.registry import Registry
 from vtbench.report.previews import PreviewMaker
 from vtbench.settings import checked
-from vtbench.task.catalog import find_task_files, summary
-from vtbench.task.locations import absolute_location, open_task, split_location
+from vtbench.task.locations import absolute_location, open_task, task_locations
 from vtbench.task.prepared import AtMost, ExamplePool, Limited, Repeated, WithContext, in_format
 from vtbench.types import Task
 
@@ -174,6 +175,7 @@ class RunPlan:
             AdapterError: the model cannot be loaded, declares what cannot be, or takes no token budget.
         """
         config, sweep = self.config, bool(self.config.budget_sweep)
+        store = AnswerStore(Path(config.cache)) if config.cache else None  # before the model takes its time to load
         adapter = self.registry.adapter(
             config.model, config.model_args, config.device, config.dtype, self.generation, config.chat_template_args
         )
@@ -191,6 +193,8 @@ class RunPlan:
         except AdapterError:
             adapter.close()
             raise
+        if store is not None:
+            adapter = CachedAdapter(adapter, store, config, self.generation)
         if self.budget is None:
             return adapter
         return BudgetedAdapter(cast(BudgetAdapter, adapter), self.budget)
@@ -204,6 +208,11 @@ class RunPlan:
         chosen: dict[str, dict[str, Metric]] = {}
         left_out: dict[str, dict[str, str]] = {}
         for task in self.tasks:
+            if self.config.predict_only:
+                metrics = {spec: self.create_metric(spec, task) for spec in self.metrics[task.name]}
+                unusable = {spec: why for spec, metric in metrics.items() if (why := self._unusable(metric, model))}
+                chosen[task.name], left_out[task.name] = answers_only(metrics, unusable, model)
+                continue
             chosen[task.name], left_out[task.name] = {}, {}
             for spec in self.metrics[task.name]:
                 metric = self.create_metric(spec, task)
@@ -212,8 +221,7 @@ class RunPlan:
                 else:
                     chosen[task.name][spec] = metric
         if not any(chosen.values()):
-            reasons = {f"{name}: {reason}" for some in left_out.values() for name, reason in some.items()}
-            raise AdapterError(f"no metric is left to compute ({'; '.join(sorted(reasons)) or 'none was named'})")
+            raise AdapterError(no_metric_left(left_out))
         return MetricSelection(chosen, left_out)
 
     def _unusable(self, metric: Metric, model: Model) -> str | None:
@@ -227,6 +235,12 @@ class RunPlan:
         if isinstance(metric, VisualMetric) and not set(metric.layers) & set(model.layers):
             return f"model {self.config.model!r} has no layer {' or '.join(map(repr, metric.layers))}"
         return None
+
+
+def no_metric_left(left_out: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the error of a run without a metric, from the reasons by task and metric."""
+    reasons = {f"{name}: {reason}" for some in left_out.values() for name, reason in some.items()}
+    return f"no metric is left to compute ({'; '.join(sorted(reasons)) or 'none was named'})"
 
 
 def read_generation(settings: Mapping[str, Any]) -> Generation:
@@ -254,38 +268,6 @@ def _train_split(location: str, task: Task, config: RunConfig, registry: Registr
             f"task {task.name!r} has no split `train` to draw --fewshot examples from; leave it out, or name a file of"
             " further rows under data.train"
         ) from None
-
-
-def task_locations(wanted: Sequence[str], registry: Registry) -> list[str]:
-    """Return the locations of tasks given by name, group (`all`), path, glob or `SOURCE:WHERE`.
-
-    The order is that of `wanted`, without repeats.
-
-    Raises:
-        VtbenchError: no task has this name.
-    """
-    files = find_task_files(registry.task_dirs())
-    found: dict[str, None] = {}
-    for name in wanted:
-        matching: list[str | Path]
-        if split_location(name):
-            matching = [name]
-        elif grouped := [file for file in files.values() if name in summary(file)["groups"]]:
-            if name in files:
-                raise VtbenchError(f"{name!r} is a task ({files[name]}) and a group of tasks: give the task's file")
-            matching = [*grouped]
-        elif name in files:
-            matching = [files[name]]
-        elif name.endswith((".yaml", ".yml")) or "/" in name:
-            if not Path(name).is_file():
-                raise VtbenchError(f"{name}: no such task file")
-            matching = [Path(name)]
-        else:
-            matching = [file for key, file in files.items() if fnmatchcase(key, name)]
-        if not matching:
-            raise VtbenchError(f"unknown task {name!r}.{nearest(name, [*files, 'all'])}{registry.broken_note(name)}")
-        found |= dict.fromkeys(map(str, matching))
-    return list(found)
 
 
 def requested_metrics(task: Task, config: RunConfig) -> tuple[str, ...]:

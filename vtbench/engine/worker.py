@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
+from vtbench.engine.answer_cache import CachedAdapter
 from vtbench.engine.batching import AutoBatchSize, Prefetcher, PreparedSample, one_thread
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
-from vtbench.engine.inference import fit_on_first, query, query_outputs, to_records
+from vtbench.engine.fitting import TRIED, fit_on_first
+from vtbench.engine.inference import query, query_outputs, to_records
+from vtbench.engine.observing import Needs
 from vtbench.engine.output_order import check_order
 from vtbench.engine.setup import RunPlan
-from vtbench.errors import ModelUnavailable, plugin_errors
+from vtbench.errors import AdapterError, ModelUnavailable, SampleError, plugin_errors
 from vtbench.executor import BatchResult, FitResult, State
 from vtbench.metric import Fittable, FittedElsewhere, VisualMetric
 from vtbench.registry import Registry
@@ -38,11 +42,13 @@ class Worker:
     def __init__(self, plan: RunPlan) -> None:
         self._model = f"model {plan.config.model!r}"
         self._adapter = plan.create_adapter()
+        inner = self._adapter.inner if isinstance(self._adapter, BudgetedAdapter) else self._adapter
+        self._cache = inner if isinstance(inner, CachedAdapter) else None
         try:
             plan = plan.for_model(traits_of(self._adapter))
             self._tasks = {task.name: task for task in plan.tasks}
             self._preview_maker = plan.preview_maker
-            self._metrics = plan.select_metrics(self._adapter).metrics
+            self._metrics = {name: dict(of) for name, of in plan.select_metrics(self._adapter).metrics.items()}
         except BaseException:
             self.close()
             raise
@@ -59,19 +65,32 @@ class Worker:
             task: name of the task to be scored.
             wanted: names of what is to be fitted.
             size: samples encoded at once.
+
+        Raises:
+            AdapterError: the token budget cannot be fitted, without which there is no answer.
         """
         states: dict[str, State] = {}
+        unfitted: dict[str, str] = {}
         halved: list[int] = []
         for source, fits in self._by_source(task, wanted):
-            first = range(min(len(source), max(fit.fit_samples for fit in fits.values())))
+            most = max(fit.fit_samples for fit in fits.values())
+            # each question's images once, and more than one where the first gives no tokens
+            first = range(0, len(source), getattr(source, "repeats", 1))[: max(most, TRIED)]
             named = {_label(name): fit for name, fit in fits.items()}
             with one_thread() as pool:
                 prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
-                halved += fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
+                found = fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
+            halved += found.out_of_memory
+            unfitted |= {name: found.unfitted[_label(name)] for name in fits if _label(name) in found.unfitted}
             for name, fit in fits.items():
-                with plugin_errors(f"{_label(name)}: state"):
-                    states[name] = fit.state()
-        return FitResult(states, tuple(halved))
+                try:
+                    with plugin_errors(f"{_label(name)}: state"):
+                        states |= {} if name in unfitted else {name: fit.state()}
+                except SampleError as error:
+                    unfitted[name] = str(error)
+        if BUDGET in unfitted:
+            raise AdapterError(f"{_label(BUDGET)} cannot be fitted: {unfitted[BUDGET]}")
+        return FitResult(states, tuple(halved), unfitted)
 
     def _by_source(self, task: str, wanted: Collection[str]) -> list[tuple[Task, dict[str, Fittable]]]:
         """Return what is to be fitted, grouped by the task that gives the samples."""
@@ -88,8 +107,11 @@ class Worker:
     def load_states(self, task: str, states: Mapping[str, State]) -> Mapping[str, Any]:
         """Load the states fitted on a task, and return facts about the token budget, if there is one."""
         for name, fit in self._fittable(task).items():
-            with plugin_errors(f"{_label(name)}: load_state"):
-                fit.load_state(states[name])
+            if name in states:
+                with plugin_errors(f"{_label(name)}: load_state"):
+                    fit.load_state(states[name])
+            elif name != BUDGET:
+                del self._metrics[task][name]  # it could not be fitted
         return self._adapter.facts if isinstance(self._adapter, BudgetedAdapter) else {}
 
     def _fittable(self, task: str) -> dict[str, Fittable]:
@@ -122,8 +144,8 @@ class Worker:
                     unavailable = str(error)
                 seconds = time.perf_counter() - began
                 if first and unavailable is None:
-                    self._check_order(source, batch, [record for record, _ in pairs])
-                    first = False
+                    first = not self._check_order(source, batch, [record for record, _ in pairs])
+                reused, asked, notes = self._cache.keep() if self._cache else (0, 0, [])
                 each = round(seconds / len(batch), 6)
                 yield BatchResult(
                     batch[0].index,
@@ -133,17 +155,29 @@ class Worker:
                     tuple(None if error is None else type(error).__name__ for _, error in pairs),
                     tuple(prepared.preview for prepared in batch if prepared.preview is not None),
                     unavailable,
+                    reused,
+                    asked,
+                    tuple(notes),
                 )
 
-    def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> None:
-        """Refuse answers that stand in another's place, where what the metrics need can tell."""
-        needs = frozenset[str]().union(*(metric.needs for metric in self._metrics[task.name].values()))
+    def _check_order(self, task: Task, batch: Sequence[PreparedSample], records: Sequence[Record]) -> bool:
+        """Refuse answers that stand in another's place, where what the metrics need can tell.
+
+        Answers from the cache of answers prove nothing, and are left out.
+
+        Returns:
+            whether that was all that there is to check; else the next batch is to be checked too.
+        """
+        needs = Needs.of(self._metrics[task.name])
         samples = {m.sample.id: m.sample for m in batch if isinstance(m.sample, Sample)}
-        answered = [record for record in records if record.error is None]
-        if needs & {"generate", "rank"}:
+        reused = {name for _, name in self._cache.reused} if self._cache else set()
+        answered = [record for record in records if record.error is None and record.id not in reused]
+        if needs.of_questions & {"generate", "rank"} and not traits_of(self._adapter).metered:
             tokens = task.max_new_tokens
             ask = partial(query_outputs, adapter=self._adapter, needs=needs, max_new_tokens=tokens, model=self._model)
-            check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)
+            with self._cache.bypassed() if self._cache else nullcontext():
+                check_order([samples[record.id] for record in answered], answered, ask, self._model, tokens)
+        return not reused
 
     def close(self) -> None:
         """Release memory and processes."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from vtbench.console.formatting import asked_as
 from vtbench.errors import ResultsError
 from vtbench.report.page import environment
 from vtbench.report.previews import SHOWN
@@ -66,6 +67,8 @@ def render(
     parts = [
         {
             "name": name,
+            "asked": asked_as(document.get("configs", {}).get(name, {}), run["config"].get("system")),
+            "max_new_tokens": document.get("configs", {}).get(name, {}).get("max_new_tokens"),
             "tiles": headlines(scores, TILES if len(document["scores"]) == 1 else 1),
             "scores": {score: s | {"bar": bar(s)} for score, s in scores.items()},
             "kinds": scores_by_kind(scores),
@@ -74,6 +77,7 @@ def render(
             "left_out": document["left_out"][name],
             "counts": document["n-samples"][name],
             "failed": document["failed"][name],
+            "unobserved": document.get("unobserved", {}).get(name, {}),
             "answers": document.get("answers", {}).get(name, {}),  # runs before scoring version 3 have none
         }
         for name, scores in document["scores"].items()

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import number
+from vtbench.console.formatting import number, unobserved_samples
 
 if TYPE_CHECKING:
     import jinja2
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 LONGEST = 2000
 """Characters of a text on a page."""
+NOTE = 100
+"""Characters that a text of this length may have more, in which it says how much of it is left out."""
 LONGEST_NAME = 200
 """Characters of a name: an id, a kind of question, a cue."""
 SCRIPTS: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +67,7 @@ def _shown(value: Any) -> Any:
     """Return a value as a page shows it: a word of 100,000 letters would make the page unusable."""
     if not isinstance(value, str) or hasattr(value, "__html__") or isinstance(value, DataUri):
         return value
-    return cut(value)
+    return value if len(value) <= LONGEST + NOTE else cut(value)
 
 
 def _all_shown(value: Any) -> Any:
@@ -82,8 +84,8 @@ def environment(*packages: str) -> jinja2.Environment:
     """Return a template environment with autoescape: the templates of the report, and those in `packages`.
 
     A page extends `page.html.jinja`: it fills the blocks `title`, `header`, `main` and `footer`, has the report's
-    style, and may embed the charts of `vtbench.report.charts`. The filter `number` formats scores as tables do;
-    `tojson` writes data that cannot end the script element that holds it. Both cut long texts (`cut`).
+    style, and may embed the charts of `vtbench.report.charts`. The filters `number` and `unobserved_samples` write as
+    tables do; `tojson` writes data that cannot end the script element that holds it. Both cut long texts (`cut`).
     """
     import jinja2
 
@@ -98,6 +100,7 @@ def environment(*packages: str) -> jinja2.Environment:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.policies["json.dumps_function"] = _dumps
     environment.filters["number"] = number
+    environment.filters["unobserved_samples"] = unobserved_samples
     environment.filters["cut"] = cut
     environment.globals["scripts_for"] = scripts_for
     return environment

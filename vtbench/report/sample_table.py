@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from vtbench.report.charts import short
-from vtbench.report.page import LONGEST_NAME, cut
+from vtbench.report.page import LONGEST, LONGEST_NAME, cut
 from vtbench.report.previews import SHOWN, PreviewSource, evenly_spaced, share_of
 from vtbench.report.thumbnails import Album, byte_limit
+from vtbench.scoring.reasoning import split_reasoning
 from vtbench.types import Record, Task
 
 _REST = " in samples.jsonl"
@@ -22,6 +23,8 @@ STATIC_ROWS = 20
 """Rows in the page itself, for readers without JavaScript."""
 SCORES = 4
 """Columns of per-sample scores."""
+FOLDED_ALLOWANCE = 3_000_000
+"""Characters of all folded texts of a page, reasoning and sent prompts; samples.jsonl has them whole."""
 RESULTS = ("failed", "wrong", "right")
 _VERDICTS = ("correct", "exact")
 """Keys under which metrics store whether an answer is right as a whole."""
@@ -41,7 +44,10 @@ class Table:
     @property
     def static_rows(self) -> list[dict[str, Any]]:
         """The first rows, with names instead of positions."""
-        names = ("task", "id", "prompt", "output", "target", "result", "kind", "cues", "scores", "images", "error")
+        names = (
+            *("task", "id", "prompt", "output", "target", "result", "kind", "cues", "scores", "images", "error"),
+            *("reasoning", "reasoning_tokens", "sent"),
+        )
         rows = [dict(zip(names, row, strict=True)) for row in self.data["rows"][:STATIC_ROWS]]
         for row in rows:
             row["result"], row["kind"] = RESULTS[row["result"]], self.data["kinds"][row["kind"]]
@@ -70,6 +76,7 @@ def sample_table(
         chosen[task] = [ordered[i] for i in evenly_spaced(len(ordered), share_of(len(ordered), total, shown))]
     flat = [record for of_task in chosen.values() for record in of_task]
     limit = byte_limit(len({sha256 for record in flat for sha256 in record.image_sha256}))
+    folded = min(LONGEST, FOLDED_ALLOWANCE // max(1, 2 * len(flat)))
     columns = score_columns(flat)
     album, tasks, kinds, cues = Album(), _Positions(), _Positions(), _Positions()
     rows, notes = [], []
@@ -78,12 +85,13 @@ def sample_table(
         for record in of_task:
             seen = previews.of(record)
             scores = [short(_scalar(record, *column)) for column in columns]
+            reasoning, answer = parts_of_answer(record)
             rows.append(
                 [
                     tasks.of(task),
                     cut(record.id, LONGEST_NAME, _REST),
-                    cut(record.prompt, rest=_REST),
-                    None if record.output is None else cut(record.output, rest=_REST),
+                    cut(_question(record), rest=_REST),
+                    None if answer is None else cut(answer, rest=_REST),
                     cut(" or ".join((record.target, *record.references)), rest=_REST),
                     _result(record),
                     kinds.of(record.kind),
@@ -91,6 +99,9 @@ def sample_table(
                     [short(target_probability(record)), *scores],
                     [album.add(sha256, uri) for sha256, uri in seen.images],
                     None if record.error is None else cut(record.error, rest=_REST),
+                    cut(reasoning, folded, _REST) or None,
+                    record.reasoning_tokens,
+                    _sent(record, folded),
                 ]
             )
         if previews.note:
@@ -109,6 +120,38 @@ def sample_table(
     if len(rows) < total:
         notes.insert(0, f"{len(rows):,} of {total:,} samples, evenly spread; samples.jsonl has all.")
     return Table(data, counts, total, tuple(notes))
+
+
+def parts_of_answer(record: Record) -> tuple[str, str | None]:
+    """Return a record's reasoning, wherever it stands, and the answer; None without an output.
+
+    An answer that was cut while the model still reasoned is empty.
+
+    >>> parts_of_answer(Record("t", "t/0", 0, "?", "yes", output="<think>So it is.</think>yes"))
+    ('<think>So it is.</think>', 'yes')
+    """
+    if record.output is None:
+        return record.reasoning or "", None
+    inside, answer = split_reasoning(record.output)
+    return "\n".join(filter(None, (record.reasoning, inside))), answer or ""
+
+
+def _question(record: Record) -> str:
+    return record.question or record.prompt
+
+
+def _sent(record: Record, most: int) -> str | None:
+    """Return the prompt that was sent, where it says more than the question: its beginning and its end.
+
+    Of a model that does not tell it, it is the question in its prompt format.
+    """
+    sent = record.prompt if record.rendered_prompt is None else record.rendered_prompt
+    if sent.strip() == _question(record).strip():
+        return None
+    if len(sent) <= most:
+        return sent
+    half = most // 2
+    return f"{sent[:half]} … [{len(sent) - 2 * half:,} more characters{_REST}] … {sent[len(sent) - half :]}"
 
 
 def is_right(record: Record) -> bool:

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+from vtbench.console.formatting import asked_as
+
 Scores = Mapping[str, Mapping[str, Any]]
+_OF_ASKING = ("prompt_format", "format", "fewshot", "max_new_tokens")
+"""Settings of a task that change how its samples are asked, and not which they are."""
 
 
 def bar(score: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -73,7 +77,8 @@ def compared_scores(task: str, document: Mapping[str, Any], others: Sequence[Oth
 
     Returns:
         `rows`: score -> a score (or None) for A and each other run; `different`: letters of the runs whose task has
-        other settings, another version or another number of samples. None if no other run has the task.
+        other settings, another version or another number of samples; `asked`: by letter, how the other runs put its
+        questions. None if no other run has the task.
     """
     own = document["scores"][task]
     having = [other for other in others if other.scores(task)]
@@ -81,13 +86,26 @@ def compared_scores(task: str, document: Mapping[str, Any], others: Sequence[Oth
         return None
     rows = {name: [score, *(other.scores(task).get(name) for other in others)] for name, score in own.items()}
     shared = {name: scores for name, scores in rows.items() if any(scores[1:])}
-    keys = ("configs", "versions", "n-samples")
+    own_samples = _samples_of(document, task)
+    asked = {
+        other.letter: asked_as(other.document["configs"][task], other.run["config"].get("system")) for other in having
+    }
     return {
         "rows": {name: [score and {**score, "bar": bar(score)} for score in scores] for name, scores in shared.items()},
-        "different": [
-            other.letter for other in having if any(other.document[key][task] != document[key][task] for key in keys)
-        ],
+        "different": [other.letter for other in having if _samples_of(other.document, task) != own_samples],
+        "asked": asked,
     }
+
+
+def _samples_of(document: Mapping[str, Any], task: str) -> tuple[Any, ...]:
+    """Return what decides which samples a run asked, from results.json: not how it asked them."""
+    return _of_parts(document["configs"][task]), document["versions"][task], document["n-samples"][task]
+
+
+def _of_parts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task's settings without those of asking, in its parts too."""
+    own = {key: value for key, value in config.items() if key not in _OF_ASKING}
+    return own | ({"parts": [_of_parts(part) for part in own["parts"]]} if "parts" in own else {})
 
 
 def run_facts(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,12 +113,17 @@ def run_facts(run: Mapping[str, Any]) -> dict[str, Any]:
     model, versions = run["model"], run["versions"]
     plain = {key: value for key, value in model.items() if isinstance(value, (str, int, float)) and value != ""}
     plugins = [f"{name} ({p['distribution']} {p['version']})" for name, p in versions["plugins"].items()]
+    config = run["config"]
+    generation = ", ".join(f"{key} {value}" for key, value in (config.get("gen") or {}).items())
+    template = ", ".join(f"{key} {value}" for key, value in (config.get("chat_template_args") or {}).items())
+    asked = {"System prompt": config.get("system"), "Generation": generation, "Chat template arguments": template}
     packages = {**{k: v for k, v in versions.items() if k not in ("plugins", "platform")}, **model.get("versions", {})}
     return {
         "Run": run["run_id"],
         "Begun": run["created"][:19],
         "Model": ", ".join(f"{key} {value}" for key, value in plain.items()),
         "Arguments": json.dumps(run["config"]["model_args"]) if run["config"]["model_args"] else "none",
+        **{label: text for label, text in asked.items() if text},
         "Versions": ", ".join(f"{name} {version}" for name, version in packages.items() if version),
         "Plugins": ", ".join(plugins) or "none",
         "Platform": versions["platform"],

@@ -16,6 +16,7 @@ from datetime import datetime
 from importlib import metadata
 from typing import Any
 
+from vtbench.adapter import traits_of
 from vtbench.config import OPTIONAL_KEYS, SCORE_KEYS, RunConfig
 from vtbench.errors import escaped, plugin_errors
 from vtbench.executor import Model
@@ -60,21 +61,28 @@ def deciding(
         model: the adapter's `describe()`, without its package versions: a new version does not prevent a resume. The
             digest of the chat template, which earlier runs do not have, is left out too.
     """
-    identity = {key: value for key, value in dict(model).items() if key not in ("versions", "chat_template")}
-    if "device" in identity:  # cuda:0 and cuda:1 give the same results; a CPU and a GPU round differently
-        identity["device"] = str(identity["device"]).partition(":")[0]
     keys = {
         **{
             key: value
             for key, value in asdict(config).items()
-            if key in SCORE_KEYS and (key not in OPTIONAL_KEYS or value != _DEFAULTS[key])
+            if key in SCORE_KEYS
+            and (key not in OPTIONAL_KEYS or value != _DEFAULTS[key])
+            and (config.fewshot or not key.startswith("fewshot"))
         },
         "metrics": {name: list(chosen) for name, chosen in metrics.items()},
         "tasks": {task.name: {"version": task.version, "samples": len(task), **task.config()} for task in tasks},
-        "identity": identity,
+        "identity": model_identity(dict(model)),
     }
     found: dict[str, Any] = strict(redact(keys))
     return found
+
+
+def model_identity(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an adapter's `describe()` says of which model it is: not its versions, and the kind of its device."""
+    identity = {key: value for key, value in description.items() if key not in ("versions", "chat_template")}
+    if "device" in identity:  # cuda:0 and cuda:1 give the same results; a CPU and a GPU round differently
+        identity["device"] = str(identity["device"]).partition(":")[0]
+    return identity
 
 
 def digest(keys: Mapping[str, Any]) -> str:
@@ -115,6 +123,7 @@ def run_facts(
         model = dict(adapter.describe())
     keys = deciding(config, tasks, metrics, model)
     return {
+        "traits": asdict(traits_of(adapter)),
         "run_id": run_id(now, config.model, [task.name for task in tasks]),
         "created": now.isoformat(timespec="microseconds"),
         "digest": digest(keys),

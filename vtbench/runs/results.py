@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtbench.adapter import PLAIN
 from vtbench.config import RunConfig
 from vtbench.errors import PluginError, plugin_errors
-from vtbench.metric import Metric
+from vtbench.metric import Metric, reads_texts
 from vtbench.runs.provenance import strict
 from vtbench.runs.writer import RunWriter
 from vtbench.scoring.answers import unusable_shares
@@ -31,11 +31,14 @@ def document(
     tasks: Sequence[Task],
     metrics: Mapping[str, Mapping[str, Metric]],
     left_out: Mapping[str, Mapping[str, str]],
+    predict_only: bool = False,
 ) -> dict[str, Any]:
     """Compute every score from the stored records, so that a resumed run has the same scores.
 
+    With `predict_only` there are none, and the document says so: `vtbench rescore` computes them.
     `answers` has the shares of answers that were cut or could not be parsed, and `transient` the number of failed
-    samples that --resume asks again, both of the tasks that have any.
+    samples that --resume asks again, both of the tasks that have any. `unobserved` has the metrics that stand on a part
+    of the answered samples, with the number of the others and why they could not be observed.
 
     Raises:
         ResultsError: samples are missing.
@@ -43,11 +46,14 @@ def document(
     found: dict[str, dict[str, Any]] = {
         part: {} for part in ("results", "configs", "versions", "n-samples", "scores", "left_out", "failed")
     }
+    if predict_only:
+        found["predict_only"] = True  # type: ignore[assignment]
+    metered = writer.run.get("traits", {}).get("metered", True)  # local models report tokens, and none is paid for
     for task in tasks:
         records = writer.records(task.name, len(task))
         answered = [record for record in records if record.error is None]
-        scores = dict(_scores(answered, metrics[task.name])) if answered else {}
-        none = "no sample was answered"
+        computed = _TaskScores.of(answered, metrics[task.name])
+        scores = computed.scores
         table: dict[str, Any] = {"alias": task.name}
         for name, (_, score) in scores.items():
             table |= {f"{name},none": score.value, f"{name}_stderr,none": score.stderr}
@@ -56,15 +62,15 @@ def document(
         found["versions"][task.name] = task.version
         found["n-samples"][task.name] = {"original": len(task), "effective": len(answered)}
         found["scores"][task.name] = {name: {"metric": by, **asdict(score)} for name, (by, score) in scores.items()}
-        found["left_out"][task.name] = dict(left_out[task.name]) | (
-            {} if answered else dict.fromkeys(metrics[task.name], none)
-        )
+        found["left_out"][task.name] = dict(left_out[task.name]) | computed.left_out
         found["failed"][task.name] = len(records) - len(answered)
         if transient := sum(record.transient for record in records):
             found.setdefault("transient", {})[task.name] = transient
-        if unusable := unusable_shares(answered):
+        if computed.unobserved:
+            found.setdefault("unobserved", {})[task.name] = computed.unobserved
+        if not predict_only and (unusable := unusable_shares(answered)):
             found.setdefault("answers", {})[task.name] = unusable
-        if spent := _spent(answered):
+        if (spent := _spent(answered)) and (metered or "cost" in spent):
             found.setdefault("spent", {})[task.name] = spent
     result: dict[str, Any] = strict(found)
     return result
@@ -103,16 +109,60 @@ def compute_scores(
     return dict(scores)
 
 
-def _scores(records: Sequence[Any], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, tuple[str, Score]]]:
-    """Yield scores with their metric; a score name that two metrics use is prefixed by the metric's name."""
-    computed = {
-        name: compute_scores(f"metric {name!r}", metric, records, [record.scores[name] for record in records])
-        for name, metric in metrics.items()
-    }
-    uses = Counter(name for scores in computed.values() for name in scores)
-    for metric, scores in computed.items():
-        for name, score in scores.items():
-            yield (name if uses[name] == 1 else f"{metric}.{name}"), (metric, score)
+@dataclass(frozen=True, slots=True)
+class _TaskScores:
+    """What the metrics make of a task's answered samples."""
+
+    scores: dict[str, tuple[str, Score]]
+    """By name, with the metric; a score name that two metrics use is prefixed by the metric's name."""
+    left_out: dict[str, str]
+    """Metrics that no sample could serve, with the reason."""
+    unobserved: dict[str, dict[str, Any]]
+    """Metrics that stand on a part of the samples, with what is known of the others."""
+
+    @classmethod
+    def of(cls, records: Sequence[Record], metrics: Mapping[str, Metric]) -> _TaskScores:
+        """Compute each metric's scores from the samples that it observed."""
+        once = [record for record in records if not record.repeat]
+        computed: dict[str, dict[str, Score]] = {}
+        left_out: dict[str, str] = {}
+        partly: dict[str, dict[str, Any]] = {}
+        for name, metric in metrics.items():
+            asked = records if reads_texts(metric) else once
+            seen = [record for record in asked if name in record.scores]
+            lacking = _lacking(name, asked)
+            if not seen:
+                first = next(iter(lacking["reasons"]), None)
+                left_out[name] = f"no sample could be observed: {first}" if first else "no sample was answered"
+                continue
+            found = compute_scores(f"metric {name!r}", metric, seen, [record.scores[name] for record in seen])
+            if lacking["samples"]:
+                partly[name] = lacking
+                found = {key: _on_a_part(score, lacking) for key, score in found.items()}
+            computed[name] = found
+        uses = Counter(name for scores in computed.values() for name in scores)
+        named = {
+            (name if uses[name] == 1 else f"{by}.{name}"): (by, score)
+            for by, scores in computed.items()
+            for name, score in scores.items()
+        }
+        return cls(named, left_out, partly)
+
+
+UNOBSERVED = "unobserved"
+"""Flag, and key in the details, of a score that does not stand on all answered samples."""
+_REASONS = 3
+"""Reasons that are told, the most frequent first; often each names its own sample."""
+
+
+def _lacking(metric: str, records: Sequence[Record]) -> dict[str, Any]:
+    """Return how many records a metric has not observed, of how many, and why: reasons with their numbers."""
+    why = [record.unobserved.get(metric, "not stored") for record in records if metric not in record.scores]
+    return {"samples": len(why), "of": len(records), "reasons": dict(Counter(why).most_common(_REASONS))}
+
+
+def _on_a_part(score: Score, lacking: Mapping[str, Any]) -> Score:
+    return replace(score, flags=(*score.flags, UNOBSERVED), detail={**score.detail, UNOBSERVED: dict(lacking)})
 
 
 @dataclass(frozen=True)
@@ -140,8 +190,9 @@ class RunResult:
 
     @property
     def exit_status(self) -> int:
-        """0, or 1 if more samples failed than the config allows."""
-        return int(self.failed > self.config.max_failed)
+        """0, or 1 if more samples failed than the config allows, or if every metric had to be left out."""
+        nothing = any(self.document["left_out"].values()) and not any(self.document["scores"].values())
+        return int(self.failed > self.config.max_failed or (nothing and not self.document.get("predict_only")))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one flat row per score: task, score, value, stderr, low, high, chance, majority, n, flags, metric."""
@@ -163,9 +214,11 @@ class RunResult:
         return pandas.DataFrame(self.rows())
 
     def _repr_html_(self) -> str:
+        from vtbench.console.formatting import asked_as
         from vtbench.report import scores_table
 
-        return scores_table(self.rows(), self.config.model)
+        asked = dict.fromkeys(asked_as(task, self.config.system) for task in self.document["configs"].values())
+        return scores_table(self.rows(), f"{self.config.model} · {', '.join(asked)}")
 
 
 def _score(fields: Mapping[str, Any]) -> Score:

@@ -14,11 +14,19 @@ RUN: dict[str, Any] = {
     "run_id?": str,
     "created?": str,
     "git?": (str, None),
-    "config": {"model": str, "model_args?": dict, "split?": (str, None), "seed?": (int, None)},
+    "config": {
+        "model": str,
+        "model_args?": dict,
+        "split?": (str, None),
+        "seed?": (int, None),
+        "system?": (str, None),
+        "gen?": dict,
+        "chat_template_args?": dict,
+    },
     "tasks": {"*": {"samples": int, "file?": str}},
     "metrics": {"*": [str]},
     "model": dict,
-    "keys": {"tasks?": {"*": dict}},
+    "keys": {"tasks?": {"*": {"parts?": [dict], "fewshot?": {"k": int}}}},
     "versions?": {"plugins": {"*": {"distribution": str, "version": str}}, "platform": str, "vtbench": str},
 }
 """run.json of every version."""
@@ -41,7 +49,11 @@ RESULTS: dict[str, Any] = {
     "left_out": {"*": {"*": str}},
     "n-samples": {"*": {"original": int, "effective": int}},
     "failed": {"*": int},
+    "unobserved?": {"*": {"*": {"samples": int, "of": int, "reasons": {"*": int}}}},
     "answers?": {"*": {"*": float}},
+    "configs?": {
+        "*": {"parts?": [dict], "fewshot?": {"k": int}, "max_new_tokens?": (int, None), "prompt_format?": str}
+    },
 }
 """results.json of every version."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from vtbench.runs.jsonl import Line, scan
 from vtbench.runs.reader import arrays_path, is_arrays, is_batch, is_sample, lacks_arrays
 
-_FACTS = ("error", "transient", "tokens_out", "cost")
+_FACTS = ("error", "transient", "cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Stock:
     """The samples that a run has stored whole, and the lines that do not count."""
 
     samples: dict[tuple[str, int], Line]
-    """By task and index: error, transient, tokens_out and cost of each sample."""
+    """By task and index: error, transient and cost of each sample."""
     dropped: dict[Path, list[int]]
     """By file, the numbers of the lines to drop: damaged ones, and of samples.jsonl those that have lost their arrays
     or that a later line replaces."""

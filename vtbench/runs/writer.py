@@ -20,12 +20,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from io import FileIO
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -34,18 +31,18 @@ import numpy as np
 
 from vtbench.errors import ResultsError
 from vtbench.report.previews import PreviewWriter, previews_path
-from vtbench.runs.disk import disk, lock, publish_file, sync_file, write_file
-from vtbench.runs.jsonl import Line, lines, without
-from vtbench.runs.provenance import differing, strict
-from vtbench.runs.reader import arrays_path, encode, index_ranges, is_batch, read_run, read_task, runs
+from vtbench.runs.disk import disk, publish_file, sync_file, write_file
+from vtbench.runs.jsonl import Line, lines, scan
+from vtbench.runs.provenance import strict
+from vtbench.runs.reader import arrays_path, encode, index_ranges, is_batch, read_run, read_task
+from vtbench.runs.resuming import find_run
+from vtbench.runs.run_files import RunFiles
 from vtbench.runs.secrets import SecretFilter, environment_secrets
 from vtbench.runs.stock import replaced_lines, take_stock
 from vtbench.types import Observation, Preview, Record
 
 _SECONDS = 5.0
 """Until it has taken this long, a run is cheaper to repeat than to wait for the disk."""
-_TRIES = 20
-"""Times that a file is opened which its holder replaces each time."""
 Retry = Callable[[Line], bool]
 """Whether a failed sample, given as its line of samples.jsonl, is asked again."""
 
@@ -77,26 +74,23 @@ class RunWriter:
     ) -> None:
         self.path, self.run = path, run
         self._without_secrets = SecretFilter(hidden | environment_secrets())
-        self._files: dict[Path, FileIO] = {}
+        self._files = RunFiles()
         self._previews: dict[str, PreviewWriter] = {}
         self.done: dict[str, set[int]] = defaultdict(set)
         """Indices of the samples that need not be asked, by task."""
         self.answered: dict[str, set[int]] = defaultdict(set)
         """Those of them that have an answer."""
         self.paid: set[str] = set()
-        """Tasks with answers that were paid for."""
+        """Tasks with answers that have a price."""
         self.stored: dict[str, set[int]] = defaultdict(set)
         """Indices of all stored samples, with failed ones that are asked again, by task."""
-        self._replaced = self._synced = False
+        self._replaced = self._synced = self.grows = False
         self._opened = monotonic()
         self.notes: list[str] = []
         """What was damaged, in one line each."""
         samples = path / "samples.jsonl"
-        with disk(path):
-            locked = _open_locked(samples)
-        if locked is None:
+        if not self._files.lock(samples):
             raise ResultsError(f"{path}: another process is writing this run; wait for it, or leave --resume out")
-        self._files[samples] = locked
         try:
             with disk(path):
                 (path / "visual").mkdir(exist_ok=True)
@@ -123,77 +117,63 @@ class RunWriter:
             hidden: strings that must not reach any file.
             retry: which failed samples of the run to resume are asked again.
 
+        `grows` of the writer is then whether the run is one with a smaller limit, which is to `grow`.
+
         Raises:
-            ResultsError: the directory is not writable, or there is no such run; the message names the keys in which
-                the most similar run differs.
+            ResultsError: the directory is not writable, or there is no such run (`find_run`).
         """
         if not resume:
             path = _new_directory(parent, run["run_id"])
             writer = cls(path, run, hidden)
             writer.update(run_id=path.name)
             return writer
-        skipped: list[str] = []
-        if isinstance(resume, str):
-            found = [read_run(Path(resume))]
-        else:
-            found = runs(parent, lambda path, why: skipped.append(f"left out {why}"))
-        same = [other for other in found if other["digest"] == run["digest"]]
-        if same:
-            writer = cls(Path(same[0]["path"]), same[0], hidden, retry)
-            writer.run = read_run(writer.path)  # its last writer may have added facts until it gave the lock back
-            writer.notes += skipped
-            return writer
-        if not found:
-            told = f" ({'; '.join(skipped)})" if skipped else ""
-            raise ResultsError(f"{parent}: no run here to resume{told}; leave --resume out to start one")
-        nearest = min(found, key=lambda other: len(differing(run["keys"], other["keys"])))
-        keys = ", ".join(differing(run["keys"], nearest["keys"]))
-        raise ResultsError(
-            f"{nearest['path']}: a run of another config, which differs in {keys}; "
-            "give these the same values, or leave --resume out to start a new run"
-        )
+        found = find_run(parent, resume, run)
+        writer = cls(Path(found.run["path"]), found.run, hidden, retry)
+        writer.run = read_run(writer.path)  # its last writer may have added facts until it gave the lock back
+        writer.notes += found.notes
+        writer.grows = found.grows
+        return writer
+
+    def grow(self, run: Mapping[str, Any], batch_size: int | None) -> None:
+        """Go on with further samples, as a run with the larger limit would have.
+
+        Args:
+            run: content of run.json of a new run with the larger limit.
+            batch_size: if given, a task's last batch is asked again if it was smaller, since the limit cut it short.
+        """
+        if batch_size:
+            self._drop_cut_batches(batch_size)
+        config = {**self.run["config"], "limit": run["config"]["limit"]}
+        self.update(**{key: run[key] for key in ("keys", "digest", "tasks")}, config=config, finished=None)
+        self.grows = False
+
+    def _drop_cut_batches(self, size: int) -> None:
+        path = self.path / "batches.jsonl"
+        last = {line["task"]: (number, line) for number, line in scan(path, is_batch) if line is not None}
+        cut = {task: (number, line) for task, (number, line) in last.items() if line["size"] < size}
+        self._files.drop(path, [number for number, _ in cut.values()])
+        for task, (_, line) in cut.items():
+            for known in (self.done, self.answered, self.stored):
+                known[task] -= set(line.get("indices") or range(line["start"], line["start"] + line["size"]))
+            self._replaced = True
 
     def _take_stock(self, retry: Retry) -> None:
         """Find what is stored, and drop the lines that do not count."""
         stock = take_stock(self.path)
         for path, numbers in stock.dropped.items():
-            self._drop(path, numbers)
+            self._files.drop(path, numbers)
         for (task, index), line in stock.samples.items():
             self.stored[task].add(index)
-            self._count(task, index, line["error"], line["tokens_out"] is not None or line["cost"] is not None)
+            self._count(task, index, line["error"], line["cost"])
             if line["error"] is not None and retry(line):
                 self.done[task].discard(index)
         self.notes += stock.notes
 
-    def _drop(self, path: Path, numbers: Collection[int]) -> None:
-        """Take lines out of a file: at its end in place, elsewhere by an atomic rewrite under the same lock."""
-        if not numbers:
-            return
-        with disk(path):
-            head, rest = without(path, set(numbers))
-            kept = next(rest, None)
-            if kept is None:
-                os.truncate(path, head)
-                return
-            temporary = path.with_name(path.name + ".tmp")
-            temporary.unlink(missing_ok=True)
-            new = FileIO(temporary, "ab")
-            lock(new)  # before the file has its name: whoever opens it there finds it locked
-            with path.open("rb") as old:
-                _write_all(new, old.read(head))
-            _write_all(new, kept)
-            for raw in rest:
-                _write_all(new, raw)
-            publish_file(temporary, path, durable=True)
-            if path in self._files:
-                self._files[path].close()
-            self._files[path] = new
-
-    def _count(self, task: str, index: int, error: str | None, paid: bool) -> None:
+    def _count(self, task: str, index: int, error: str | None, cost: float | None) -> None:
         self.done[task].add(index)
         if error is None:
             self.answered[task].add(index)
-        if paid:
+        if cost is not None:
             self.paid.add(task)
 
     @property
@@ -201,21 +181,12 @@ class RunWriter:
         """Whether files are written through to the disk."""
         return monotonic() - self._opened > _SECONDS
 
-    def _file(self, path: Path) -> FileIO:
-        if path not in self._files:
-            with disk(path):
-                self._files[path] = FileIO(path, "ab")
-        return self._files[path]
-
     def _text(self, value: Any, indent: int | None = None) -> str:
         value = self._without_secrets.data(strict(value))  # texts, not their JSON: no escape sequence is cut in two
         return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
     def _write_lines(self, path: Path, values: Iterable[Any]) -> None:
-        file = self._file(path)
-        content = "".join(self._text(value) + "\n" for value in values).encode()
-        with disk(path):
-            _write_all(file, content)
+        self._files.append(path, map(self._text, values))
 
     def write(self, name: str, value: Any) -> None:
         """Write a JSON file atomically; a crash of the machine leaves it whole, or as it was before."""
@@ -240,8 +211,8 @@ class RunWriter:
         """Return the recorded batches in order."""
         return list(lines(self.path / "batches.jsonl", is_batch))
 
-    def append(self, records: Iterable[Record]) -> None:
-        """Write samples, their arrays first. Samples that are done already are skipped."""
+    def append(self, records: Iterable[Record], with_arrays: bool = True) -> None:
+        """Write samples, their arrays first, unless these are there. Samples that are done already are skipped."""
         new: dict[tuple[str, int], Record] = {}
         for record in records:
             if record.index not in self.done[record.task]:
@@ -250,17 +221,17 @@ class RunWriter:
         samples = []
         for record in new.values():
             scores: dict[str, Observation] = {}
-            with_arrays = []
+            metrics = []
             for metric, observation in record.scores.items():
                 coded = {key: encode(value) for key, value in observation.items() if isinstance(value, np.ndarray)}
                 scores[metric] = {key: value for key, value in observation.items() if key not in coded}
                 if coded:
-                    with_arrays.append(metric)
+                    metrics.append(metric)
                     line = {"index": record.index, "arrays": coded}
                     arrays[arrays_path(self.path, record.task, metric)].append(line)
             facts = {f.name: getattr(record, f.name) for f in fields(record)} | {"scores": scores}
-            samples.append(facts | {"arrays": with_arrays})
-        for path, lines_of_path in arrays.items():
+            samples.append(facts | {"arrays": metrics})
+        for path, lines_of_path in arrays.items() if with_arrays else ():
             self._write_lines(path, lines_of_path)
         self._write_lines(self.path / "samples.jsonl", samples)
         if self._durable and not self._synced:
@@ -270,8 +241,12 @@ class RunWriter:
         for record in new.values():
             self._replaced |= record.index in self.stored[record.task]
             self.stored[record.task].add(record.index)
-            paid = record.tokens_out is not None or record.cost is not None
-            self._count(record.task, record.index, record.error, paid)
+            self._count(record.task, record.index, record.error, record.cost)
+
+    def replace(self, task: str, records: Iterable[Record]) -> None:
+        """Write all samples of a task again, with the arrays that are there; `finish_samples` drops the old lines."""
+        self.done[task], self.answered[task] = set(), set()
+        self.append(records, with_arrays=False)
 
     def append_previews(self, task: str, previews: Sequence[Preview]) -> None:
         """Write the previews of samples."""
@@ -300,10 +275,10 @@ class RunWriter:
         """Leave one line for each sample in samples.jsonl, and write the samples of a long run to the disk."""
         if self._replaced:
             samples = self.path / "samples.jsonl"
-            self._drop(samples, replaced_lines(samples))
+            self._files.drop(samples, replaced_lines(samples))
             self._replaced = False
-        for file in self._files.keys() - {self.path / "batches.jsonl"} if self._durable else ():
-            sync_file(file)
+        if self._durable:
+            self._files.sync(leave_out=self.path / "batches.jsonl")
 
     def save_state(self, task: str, metric: str, state: Mapping[str, np.ndarray]) -> bool:
         """Write the fitted state of a visual metric atomically.
@@ -341,13 +316,35 @@ class RunWriter:
             return None
         return found
 
+    def unfitted(self, task: str) -> dict[str, str]:
+        """Return why metrics of a task could not be fitted, by name, as `set_unfitted` stored it."""
+        return dict(self.run.get("unfitted", {}).get(task, {}))
+
+    def set_unfitted(self, task: str, reasons: Mapping[str, str]) -> None:
+        """Store why metrics of a task could not be fitted, in place of what is stored.
+
+        A metric that is fitted after all has no observations yet, so the task's samples then count as not done.
+        """
+        before = self.unfitted(task)
+        if reasons == before:
+            return
+        known = {**self.run.get("unfitted", {}), task: dict(reasons)}
+        self.update(unfitted={name: of for name, of in known.items() if of} or None)
+        for metric in before.keys() - reasons.keys():
+            self.forget(task, metric)
+
     def forget(self, task: str, metric: str) -> None:
         """Count every sample of a task as not done, since a fitted state is another; lines stay until replaced."""
         if self.done[task]:
-            self.notes.append(f"{task}: the fitted state of {metric!r} is lost; all samples are asked again")
+            self.notes.append(f"{task}: {metric!r} is fitted anew; all samples are asked again")
         for indices in (self.done, self.answered, self.stored):
             indices[task] = set()
         self._replaced = True
+
+    def drop_state(self, task: str, metric: str) -> None:
+        """Remove a fitted state, so that it is fitted again."""
+        with disk(self.path):
+            arrays_path(self.path, task, metric, "basis.npz").unlink(missing_ok=True)
 
     def take_notes(self) -> list[str]:
         """Return the notes that nobody has taken yet."""
@@ -356,36 +353,10 @@ class RunWriter:
 
     def close(self) -> None:
         """Close all files."""
-        for path, file in self._files.items():
-            with disk(path):
-                file.close()
-        self._files.clear()
+        self._files.close()
         for writer in self._previews.values():
             writer.close()
         self._previews.clear()
-
-
-def _open_locked(path: Path) -> FileIO | None:
-    """Open a file for appending and lock it; None where another process holds the lock.
-
-    A file that its holder has replaced in between is opened again: a lock on a file without a name excludes nobody.
-    """
-    for _ in range(_TRIES):
-        file = FileIO(path, "ab")
-        if not lock(file):
-            file.close()
-            return None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        file.close()
-    return None
-
-
-def _write_all(file: FileIO, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:  # the file is unbuffered: on a nearly full disk, `write` may take only a part
-        rest = rest[file.write(rest) or 0 :]
 
 
 def _state_digest(arrays: Mapping[str, np.ndarray]) -> str:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from vtbench.errors import SampleError
 from vtbench.scoring.choices import parse_answer
 from vtbench.scoring.normalise import plain
+from vtbench.scoring.open_answers import open_answer
 from vtbench.scoring.reasoning import final_answer, was_cut
 from vtbench.types import AnswerType, Record, Sample
 
@@ -33,7 +34,7 @@ def true_choices(item: Sample | Record) -> tuple[str, ...]:
         return (item.target,)
     found = set()
     for role, answer in (("target", item.target), *(("reference", reference) for reference in item.references)):
-        choice = answer if answer in item.choices else parse_answer(answer, item.choices, bool(item.scene_hash))
+        choice = answer if answer in item.choices else _parse(answer, item)
         if choice is None:
             raise SampleError(f"{item.id}: the {role} {answer!r} is none of the choices {list(item.choices)}.")
         found.add(choice)
@@ -48,7 +49,11 @@ def right_answers(item: Sample | Record) -> frozenset[str]:
     """
     if item.choices:
         return frozenset(true_choices(item))
-    return _plain_answers((item.target, *item.references))
+    found = _plain_answers((item.target, *item.references))
+    for answer, words in item.synonyms.items():
+        alike = _plain_answers((answer, *words))
+        found = found | alike if found & alike else found
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -60,24 +65,32 @@ def exact_match(text: str | None, sample: Sample) -> tuple[str | None, bool]:
     """Return the answer parsed from a text, and whether it is right: it fits the target or one of the references.
 
     With choices, the answer is one of them or None (unparsed, which is wrong). Without choices, it is the text as
-    `plain` folds it, which must equal a right answer in the same form; only an empty text is unparsed. Reasoning before
-    the answer is left out, and reasoning without an end is no answer.
+    `plain` folds it, or the answer that it states, which must equal a right answer in the same form; a text that is
+    empty, refuses or contradicts itself is unparsed. Reasoning before the answer is left out, and reasoning without an
+    end is no answer.
 
     Raises:
         SampleError: the target, or a reference, is none of the choices.
     """
     right = right_answers(sample)
-    answer = given_choice(text, sample) if sample.choices else plain(final_answer(text) or "") or None
-    return answer, answer in right
+    if sample.choices:
+        answer = given_choice(text, sample)
+        return answer, answer in right
+    return open_answer(final_answer(text) or "", right)
 
 
 def given_choice(text: str | None, item: Sample | Record) -> str | None:
     """Return the choice that a text gives, by its words or by the letter that the prompt gave it; None if unparsed."""
     if not item.labels:
-        return parse_answer(text, item.choices, bool(item.scene_hash))
+        return _parse(text, item)
     lines = {f"{label}. {choice}": choice for label, choice in sorted(zip(item.labels, item.choices, strict=True))}
-    line = parse_answer(text, tuple(lines), bool(item.scene_hash))
+    synonyms = {line: item.synonyms[choice] for line, choice in lines.items() if choice in item.synonyms}
+    line = parse_answer(text, tuple(lines), bool(item.scene_hash), synonyms)
     return None if line is None else lines[line]
+
+
+def _parse(text: str | None, item: Sample | Record) -> str | None:
+    return parse_answer(text, item.choices, bool(item.scene_hash), item.synonyms)
 
 
 def unusable_shares(records: Sequence[Record]) -> dict[str, float]:
@@ -88,12 +101,12 @@ def unusable_shares(records: Sequence[Record]) -> dict[str, float]:
     """
     texts = [record for record in records if record.output is not None]
     cut = sum(was_cut(record.output, record.finish_reason) for record in texts)
-    parsed = [verdict for record in texts if (verdict := _parsed(record)) is not None]
+    parsed = [verdict for record in texts if (verdict := was_parsed(record)) is not None]
     shares = {"cut": cut / max(len(texts), 1), "unparsed": parsed.count(False) / max(len(parsed), 1)}
     return {name: share for name, share in shares.items() if share}
 
 
-def _parsed(record: Record) -> bool | None:
+def was_parsed(record: Record) -> bool | None:
     """Return whether the metrics could parse an answer; None if none of them tried."""
     for observation in record.scores.values():
         if "answer" in observation:

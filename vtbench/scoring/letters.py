@@ -10,19 +10,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from vtbench.scoring.statements import stated_answers
+
 NEAR = 80
 """How many characters before and after a letter decide what it is."""
-MOST_STATED, LONGEST_STATED = 50, 300
-"""How many statements of an answer are read, the last ones, and how many characters of each."""
-
 _LABELLED = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[).:])\s+(\S.*)", re.DOTALL)
-_CUE = re.compile(
-    r"(?:\b(?P<final>final\s+)?(?:answer|choice|option|response|conclusion)(?:\s+to\s[^.:\n]{1,80}?)?[\"'*_\])\s]*"
-    r"(?:\b(?:is|was|would\s+be|should\s+be|must\s+be)\b|[:=：]|->|→)|答案\s*[是为：:])[\s\"':*_]*",
-    re.IGNORECASE,
-)
-"""What comes before a stated answer."""
-_BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?([^{}]*)\}")
 _MARKUP = re.compile(r"[*`]|\\(?:boxed|text|textbf|mathrm|mathbf)(?=\s*\{)")
 _LETTER = re.compile(
     r"(?<![\w.&$À-ɏ])(?<!\w[-'’])([A-Za-z])(?![\w+#&À-ɏ]|['’][A-Za-z]|-\w|\.\w)",
@@ -81,20 +73,6 @@ def labels_of(choices: Sequence[str]) -> dict[str, tuple[str, str]]:
         else:
             return {}
     return found if len({letter for letter, _ in found.values()}) == len(found) > 1 else {}
-
-
-def stated_answers(text: str) -> list[str]:
-    """Return what follows each `The answer is`, to the end of its line; final answers only, if there are any.
-
-    >>> stated_answers("It may be red. Final answer: **blue**")
-    ['blue**']
-    """
-    if boxed := _BOXED.findall(text):
-        return boxed
-    found = list(_CUE.finditer(text))
-    final = [match for match in found if match["final"]]
-    ends = [match.end() for match in (final or found)[-MOST_STATED:] if match.end() < len(text)]
-    return [text[end : end + LONGEST_STATED].partition("\n")[0] for end in ends]
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,27 +152,28 @@ class PairAccuracy:
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Return `pair_acc` over clusters of two or more; samples whose pair a limit cut are counted as incomplete."""
-        clusters: dict[str, Pairs] = defaultdict(list)
+        clusters: dict[tuple[str, int], Pairs] = defaultdict(list)
         alone = 0
         for record, observation in concerned(records, observations):
             if record.cluster:
-                clusters[record.cluster].append((record, observation))
+                clusters[record.cluster, record.repeat].append((record, observation))
             else:
                 alone += 1
-        whole = [pairs for pairs in clusters.values() if len(pairs) > 1]
+        whole = {key: pairs for key, pairs in clusters.items() if len(pairs) > 1}
         alone += len(clusters) - len(whole)
-        right = [int(all(o["correct"] for _, o in pairs)) for pairs in whole]
+        right = [int(all(o["correct"] for _, o in pairs)) for pairs in whole.values()]
         guess = None
-        if whole and all(record.choices for pairs in whole for record, _ in pairs):
-            guess = sum(_pair_chance(pairs) for pairs in whole) / len(whole)
+        if whole and all(record.choices for pairs in whole.values() for record, _ in pairs):
+            guess = sum(map(_pair_chance, whole.values())) / len(whole)
         kinds: dict[str, list[int]] = defaultdict(list)
-        for pairs, both in zip(whole, right, strict=True):
+        for pairs, both in zip(whole.values(), right, strict=True):
             kinds[pairs[0][0].kind].append(both)
         detail = {
             "incomplete": alone,
             "by_kind": {kind: {"pair_acc": sum(v) / len(v), "n": len(v)} for kind, v in sorted(kinds.items())},
         }
-        return {"pair_acc": proportion(right, [""] * len(right)).score(chance=guess, detail=detail)}
+        scenes = [cluster for cluster, _ in whole]  # the repeats of a pair are no further pairs
+        return {"pair_acc": proportion(right, scenes).score(chance=guess, detail=detail)}
 
 
 class SceneGraph:

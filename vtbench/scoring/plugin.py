@@ -32,6 +32,13 @@ def pair_accuracy() -> Metric:
     return PairAccuracy()
 
 
+def repeats() -> Metric:
+    """Mean credit of the repeats of a question (mean@k), and share with a right one among them (pass@k)."""
+    from vtbench.scoring.repeats import Repeats
+
+    return Repeats()
+
+
 def scene_graph() -> Metric:
     """F1 of a scene description over objects, attributes and relations (tuple_f1 and its parts)."""
     from vtbench.scoring.metrics import SceneGraph
@@ -54,5 +61,6 @@ def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
         "pair_accuracy": pair_accuracy,
         "psychometric": psychometric,
         "rank_accuracy": rank_accuracy,
+        "repeats": repeats,
         "scene_graph": scene_graph,
     }

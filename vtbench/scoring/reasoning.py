@@ -66,6 +66,19 @@ def was_cut(text: str | None, finish_reason: str | None) -> bool:
     return finish_reason == "length" or (text is not None and split_reasoning(text)[1] is None)
 
 
+def opened_reasoning(prompt: str) -> str:
+    r"""Return the tag with which the end of a prompt opens a block of reasoning; empty where it leaves none open.
+
+    A chat template may write the tag into the prompt; an answer that was cut has then neither beginning nor end.
+
+    >>> opened_reasoning("<|im_start|>assistant\n<think>\n"), opened_reasoning("<think>\n\n</think>\n\n")
+    ('<think>', '')
+    """
+    end = max((found.end() for found in _CLOSING.finditer(prompt)), default=0)
+    opening = _OPENING.search(prompt, end)
+    return opening[0] if opening else ""
+
+
 def _split(text: str) -> tuple[str, str | None]:
     if channels := list(_CHANNEL.finditer(text)):
         last = channels[-1]

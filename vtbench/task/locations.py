@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vtbench.errors import TaskError, VtbenchError, nearest
 from vtbench.registry import Registry
+from vtbench.task.catalog import find_task_files, summary
 from vtbench.task.names import check_name
 from vtbench.types import Task
 
@@ -61,3 +64,35 @@ def open_task(
         task = load_task(Path(location), registry.task_dirs(), families, split=split, seed=seed)
     check_name(task.name, f"{location}: task", TaskError)
     return task
+
+
+def task_locations(wanted: Sequence[str], registry: Registry) -> list[str]:
+    """Return the locations of tasks given by name, group (`all`), path, glob or `SOURCE:WHERE`.
+
+    The order is that of `wanted`, without repeats.
+
+    Raises:
+        VtbenchError: no task has this name.
+    """
+    files = find_task_files(registry.task_dirs())
+    found: dict[str, None] = {}
+    for name in wanted:
+        matching: list[str | Path]
+        if split_location(name):
+            matching = [name]
+        elif grouped := [file for file in files.values() if name in summary(file)["groups"]]:
+            if name in files:
+                raise VtbenchError(f"{name!r} is a task ({files[name]}) and a group of tasks: give the task's file")
+            matching = [*grouped]
+        elif name in files:
+            matching = [files[name]]
+        elif name.endswith((".yaml", ".yml")) or "/" in name:
+            if not Path(name).is_file():
+                raise VtbenchError(f"{name}: no such task file")
+            matching = [Path(name)]
+        else:
+            matching = [file for key, file in files.items() if fnmatchcase(key, name)]
+        if not matching:
+            raise VtbenchError(f"unknown task {name!r}.{nearest(name, [*files, 'all'])}{registry.broken_note(name)}")
+        found |= dict.fromkeys(map(str, matching))
+    return list(found)

@@ -55,7 +55,8 @@ class DataTask(FileTask):
 
     def config(self) -> dict[str, Any]:
         """Return the settings, the data file's hash, and what tells its images from changed ones."""
-        return {**super().config(), **self._digests}
+        caption = {"caption_column": self.columns.caption} if self.columns.caption else {}
+        return {**super().config(), **caption, **self._digests}
 
     @cached_property
     def _digests(self) -> dict[str, Any]:
@@ -118,9 +119,15 @@ class DataTask(FileTask):
             id=self._id(index),
             index=index,
             images=tuple(o.image.resize((side, side), Image.Resampling.BICUBIC) if side else o.image for o in opened),
-            meta={"image_modes": [o.mode for o in opened]},
+            meta={"image_modes": [o.mode for o in opened], **self._caption(row)},
             **texts,
         )
+
+    def _caption(self, row: Row) -> dict[str, str]:
+        """Return the caption as a fact of the sample; nothing where the row has none."""
+        column = self.columns.caption
+        told = self._read(row, column, cells.optional_text) if column else ""
+        return {"caption": told} if told else {}
 
     def _texts(self, row: Row) -> dict[str, Any]:
         """Return what a sample has beside its images."""
@@ -132,6 +139,7 @@ class DataTask(FileTask):
         closed = self._choices(row)
         right = self._read(row, columns.target, lambda cell: cells.match(cell, closed, columns.target_as))
         return {
+            "synonyms": self.spec.synonyms,
             "prompt": prompt,
             "target": right[0],
             "references": right[1:],

@@ -132,14 +132,14 @@ class Repeated(Wrapped):
 
     def __init__(self, task: Task, k: int) -> None:
         super().__init__(task)
-        self._k = k
+        self.repeats = k
 
     def __len__(self) -> int:
-        return len(self._task) * self._k
+        return len(self._task) * self.repeats
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
         """Make a repeat of a sample."""
-        number, repeat = divmod(index, self._k)
+        number, repeat = divmod(index, self.repeats)
         sample = self._task.sample(number, image_size)
         name = f"{sample.id}~{repeat}" if repeat else sample.id
         return replace(sample, id=name, index=index, repeat=repeat, cluster=sample.cluster or sample.id)

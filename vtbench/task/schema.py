@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
 from vtbench.errors import TaskError, nearest
 from vtbench.scenes.builtin import builtin_families
@@ -20,6 +20,7 @@ from vtbench.scenes.items import ItemSource
 from vtbench.scenes.questions import SLOTS
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings, StrictModel
 from vtbench.scenes.splits import Split
+from vtbench.scoring.normalise import plain
 from vtbench.task.cells import TargetAs
 from vtbench.task.formats import Formats, PromptFormat
 from vtbench.task.include import included, with_family_defaults
@@ -27,6 +28,19 @@ from vtbench.task.yaml_lines import line_of, load_yaml
 
 OWN_DATA_TOKENS = 128
 """Default of `max_new_tokens` for a user's own data; a model that ends its answer earlier does not pay for it."""
+
+
+def _as_words(value: Any) -> Any:
+    """Return words by answer, where YAML has read `yes` and `no` without quotation marks as truth values."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return [_as_words(entry) for entry in value]
+    return {_as_words(key): _as_words(entry) for key, entry in value.items()} if isinstance(value, dict) else value
+
+
+Synonyms = Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(_as_words)]
+"""Further words by answer."""
 
 
 class DataSpec(StrictModel):
@@ -48,6 +62,8 @@ class DataSpec(StrictModel):
     """Column with what is asked, for breakdowns."""
     cluster: str | None = None
     """Column that rows of one scene share, for intervals; a row without one is a cluster of its own."""
+    caption: str | None = Field(None, exclude=True)
+    """Column with what the image shows, in words, for models that are told of images (docs/controls.md)."""
     train: str | None = Field(None, exclude=True)
     """A file of further rows like those of `path`, from which few-shot examples are drawn."""
     id: str | None = Field(None)
@@ -57,7 +73,7 @@ class DataSpec(StrictModel):
     def columns(self) -> tuple[str, ...]:
         """All columns that the task names."""
         several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
-        named = (self.image, self.prompt, self.target, *several, self.kind, self.cluster, self.id)
+        named = (self.image, self.prompt, self.target, *several, self.kind, self.cluster, self.caption, self.id)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
@@ -100,6 +116,8 @@ class TaskFile(StrictModel):
     """Paraphrases by kind of question, with the placeholders {a}, {b} or {shape}; the family's own where left out."""
     formats: Formats = Field(default_factory=dict, exclude=True)
     """Prompt formats beside `plain` by name: the text with {question} and {choices} or {options}, or its settings."""
+    synonyms: Synonyms = Field(default_factory=dict, exclude=True)
+    """Further words for answers, by the answer: `{"yes": [ja, oui]}`. They count as it."""
     max_new_tokens: int = Field(8, ge=1, le=4096)
     """How long an answer may be, in tokens; 128 by default for your own data, whose answers may be sentences."""
     metrics: tuple[str, ...] = Field(("accuracy",), min_length=1)
@@ -130,7 +148,19 @@ class TaskFile(StrictModel):
             raise ValueError("formats: the tasks of a mix have their own; leave them out here")
         for name, format in self.formats.items():
             format.check(name, bool(self.family), self.data is None or self.data.choices is not None)
+        self._check_synonyms()
         return self
+
+    def _check_synonyms(self) -> None:
+        if self.mix and self.synonyms:
+            raise ValueError("synonyms: the tasks of a mix have their own; leave them out here")
+        known = {plain(answer): answer for answer in self.synonyms}
+        for answer, words in self.synonyms.items():
+            for word in words:
+                if not plain(word):
+                    raise ValueError(f"synonyms.{answer}: {word!r} has no word in it")
+                if (other := known.setdefault(plain(word), answer)) != answer:
+                    raise ValueError(f"synonyms.{answer}: {word!r} is already a word for {other!r}")
 
     def _check_questions(self, family: SceneFamily) -> None:
         weights, slots = self.weights, {**SLOTS, **family.placeholders}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from vtbench.adapter import PLAIN
 from vtbench.errors import SampleError
 from vtbench.scenes.corruption import corrupt
 from vtbench.scenes.items import BENCHMARK, ItemSource
@@ -34,7 +35,8 @@ class FileTask:
 
     def config(self) -> dict[str, Any]:
         """Return the resolved settings, JSON-able."""
-        return {"benchmark": BENCHMARK, **self.spec.model_dump(mode="json")}
+        words = {answer: list(words) for answer, words in self.spec.synonyms.items()}
+        return {"benchmark": BENCHMARK, **self.spec.model_dump(mode="json"), **({"synonyms": words} if words else {})}
 
 
 class SceneTask(FileTask):
@@ -67,6 +69,7 @@ class SceneTask(FileTask):
             scene=item.scene,
             meta={**item.meta, **noise},
             answer_type=item.question.answer_type,
+            synonyms=self.spec.synonyms,
         )
 
 
@@ -113,8 +116,11 @@ class MixTask(FileTask):
             done += turns
 
     def config(self) -> dict[str, Any]:
-        """Return the resolved settings of the mix and of its parts."""
-        return {**super().config(), "parts": [part.config() for part in self.parts]}
+        """Return the resolved settings of the mix and of its parts, and the prompt format if one is not `plain`."""
+        parts = [part.config() for part in self.parts]
+        formats = sorted({part.get("prompt_format", PLAIN) for part in parts})
+        asked = {} if formats == [PLAIN] else {"prompt_format": "+".join(formats)}
+        return {**super().config(), **asked, "parts": parts}
 
 
 def _limit(part: Task) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
@@ -17,11 +17,12 @@ import numpy as np
 from vtbench.adapter import Adapter, BudgetAdapter, TrainableAdapter
 from vtbench.budget import Budget, checked_weights
 from vtbench.engine.validation import checked_outputs, checked_visual
-from vtbench.errors import AdapterError, PluginError, VtbenchError
+from vtbench.errors import AdapterError, PluginError, SampleError, VtbenchError
 from vtbench.plugin import KINDS, protocol_members
 from vtbench.testing.checks import Check, CheckFailed, expect
+from vtbench.testing.context_checks import ContextChecks, sampling_checks
 from vtbench.testing.example_budgets import EXAMPLES, Broken, Halves, Impossible, KeepAll, KeepFirst
-from vtbench.testing.example_items import ADAPTER_TASKS, example_samples, facts, fresh
+from vtbench.testing.example_items import ADAPTER_TASKS, array_of, example_samples, facts, fresh
 from vtbench.types import Capability, Output, Sample, VisualTokens
 
 NEW_TOKENS = 6
@@ -34,7 +35,10 @@ DECLARES = "it declares what an adapter must"
 
 
 def adapter_checks(
-    make: Callable[[], Adapter], samples: Sequence[Sample] | None = None, budgets: Sequence[Budget] = ()
+    make: Callable[[], Adapter],
+    samples: Sequence[Sample] | None = None,
+    budgets: Sequence[Budget] = (),
+    drawing: Callable[[], Adapter] | None = None,
 ) -> list[Check]:
     """Return the checks of an adapter: those of every adapter, and those of each capability that it declares.
 
@@ -44,6 +48,7 @@ def adapter_checks(
         make: makes the adapter, with the same settings each time.
         samples: what to ask about, in place of items of the built-in tasks.
         budgets: token budgets to check it under, beside those that every `BudgetAdapter` is checked under.
+        drawing: makes the adapter with a temperature above 0, where it takes one.
 
     Raises:
         VtbenchError: the adapter cannot be made.
@@ -67,6 +72,7 @@ def adapter_checks(
     checks += asked
     if "visual_tokens" in can:
         checks.append(Check("visual_tokens places tokens within the image", session.check_boxes, (tokens,)))
+        checks.append(Check("images of another size end no run", session.check_other_sizes, (tokens,)))
     if asked:
         again = Check("asked again it answers the same", session.check_repeatable, returned)
         known = (*returned, again.name)
@@ -78,6 +84,10 @@ def adapter_checks(
         checks += [unchanged, again, *together]
         if "budget" in can:
             checks += _budget_checks(session, budgets, known, tuple(check.name for check in together))
+        context = ContextChecks(lambda: session.adapter, session.generate, session.samples, can)
+        checks += context.checks(known)
+        if drawing is not None and "generate" in can:
+            checks += sampling_checks(drawing, session.samples, NEW_TOKENS)
         checks.append(Check("made anew it answers the same", session.check_made_anew, known))
     return [*checks, Check("it closes", session.close)]
 
@@ -127,6 +137,15 @@ class _Session:
         if self._made is None:
             self._made = self._make()
         return self._made
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """What the adapter is asked about."""
+        return self._samples
+
+    def generate(self, samples: Sequence[Sample]) -> list[Output]:
+        """Ask for texts, as the loop does."""
+        return self._generate(samples)
 
     @property
     def label(self) -> str:
@@ -189,6 +208,12 @@ class _Session:
                 number = isinstance(value, (int, float) if name == "cost" else int) and not isinstance(value, bool)
                 good = value is None or (number and value >= least)
                 expect(good, f"generate: `{name}` of {sample.id} is {value!r}; expected at least {least}, or None")
+            reasoning, tokens = output.reasoning_tokens, output.tokens_out
+            part = reasoning is None or (reasoning >= 0 and (tokens is None or reasoning <= tokens))
+            expect(part, f"generate: `reasoning_tokens` of {sample.id} is {reasoning} of {tokens}; expected a part")
+            prompt = output.rendered_prompt
+            sent = prompt is None or (isinstance(prompt, str) and sample.prompt.strip() in prompt)
+            expect(sent, f"generate: `rendered_prompt` of {sample.id} is {_short(prompt)}; expected the question in it")
 
     def check_rank(self) -> None:
         """Fail where log-probabilities are not numbers at most 0, one for each choice."""
@@ -222,6 +247,22 @@ class _Session:
             expect(within, f"visual_tokens: {where} reach from {low:.4g} to {high:.4g}; expected 0 to 1")
             ordered = (left < right).all() and (top < bottom).all()
             expect(ordered, f"visual_tokens: {where} have no area; expected left < right and top < bottom")
+
+    def check_other_sizes(self) -> None:
+        """Fail where visual tokens of images of several sizes are neither as they should be nor a `SampleError`."""
+        one, other = fresh(self._samples)[:2]
+        width, height = other.images[0].size
+        other = replace(other, images=tuple(image.resize((2 * width, height)) for image in other.images))
+        for given in ((one, other), (other,)):
+            try:
+                self._visual_tokens(given, self.adapter.layers)
+            except SampleError:
+                continue
+            except VtbenchError as error:
+                told = f"visual_tokens raised {type(error).__name__} for images of several sizes: {error}"
+                raise CheckFailed(f"{told}; expected a SampleError, which costs a metric a sample") from error
+            except Exception:  # the loop takes it for the failure of a sample
+                continue
 
     def check_unknown_layer(self) -> None:
         """Fail where a layer that is not in `layers` is not refused by its name."""
@@ -359,7 +400,7 @@ class _Session:
         arrays = {}
         if "visual_tokens" in self.capabilities and not budget:
             found = self._visual_tokens(samples, self.adapter.layers)
-            arrays = {layer: _array(visual) for layer, visual in found.items()}
+            arrays = {layer: array_of(visual) for layer, visual in found.items()}
         return [
             _Answer(said[i], ranked.get(sample.id), {layer: array[i] for layer, array in arrays.items()} or None)
             for i, sample in enumerate(samples)
@@ -475,11 +516,6 @@ def _is_set(value: object) -> bool:
 
 def _closed(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     return tuple(sample for sample in samples if sample.choices)
-
-
-def _array(visual: VisualTokens) -> np.ndarray:
-    tokens = visual.tokens
-    return np.asarray(tokens.detach().float().cpu() if hasattr(tokens, "detach") else tokens)
 
 
 def _difference(name: str, one: _Answer, other: _Answer) -> str | None:

@@ -21,6 +21,8 @@ METRIC_TASKS = ("relational", "scene_graph", "precise_offset")
 """Items of every kind that a metric of vtbench scores."""
 SIDE, PATCH = 8, 4
 """A made-up batch has 8 x 8 visual tokens, each of them 4 x 4 RGB pixels."""
+OTHER_SIDE = 6
+"""The side of another grid of visual tokens, as images of another size have it."""
 
 
 def example_samples(tasks: Sequence[str], count: int, image_size: int | None) -> tuple[Sample, ...]:
@@ -42,6 +44,12 @@ def facts(sample: Sample) -> dict[str, Any]:
     found = {field.name: getattr(sample, field.name) for field in fields(sample)}
     images = [(image.size, image.mode, image.tobytes()) for image in sample.images]
     return {**found, "images": images, "meta": dict(sample.meta)}
+
+
+def array_of(visual: VisualTokens) -> np.ndarray:
+    """Return visual tokens as an array, from a tensor on any device."""
+    tokens = visual.tokens
+    return np.asarray(tokens.detach().float().cpu() if hasattr(tokens, "detach") else tokens)
 
 
 def patch_tokens(samples: Sequence[Sample], layer: str = "connector", side: int = SIDE) -> VisualTokens:
@@ -69,10 +77,10 @@ def example_output(sample: Sample, right: bool) -> Output:
     )
 
 
-def example_batch(samples: Sequence[Sample], layers: Sequence[str] = ("connector",)) -> Batch:
+def example_batch(samples: Sequence[Sample], layers: Sequence[str] = ("connector",), side: int = SIDE) -> Batch:
     """Return a batch as metrics see it: every third sample has no answer that can be read, the others the right one."""
     outputs = [example_output(sample, right=bool(sample.index % 3)) for sample in samples]
-    visual = patch_tokens(samples)
+    visual = patch_tokens(samples, side=side)
     return Batch(samples, outputs, {layer: replace(visual, layer=layer) for layer in layers})
 
 

@@ -10,18 +10,21 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast, get_args
 
 import numpy as np
 
 from vtbench.engine.validation import checked_observations
+from vtbench.errors import SampleError
 from vtbench.metric import Batch, BudgetMetric, Metric, VisualMetric
 from vtbench.plugin import KINDS
 from vtbench.runs.results import compute_scores
 from vtbench.testing.checks import Check, CheckFailed, expect, nearly_equal
 from vtbench.testing.example_items import (
     METRIC_TASKS,
+    OTHER_SIDE,
+    SIDE,
     example_batch,
     example_records,
     example_samples,
@@ -56,6 +59,7 @@ def metric_checks(make: Callable[[], Metric], samples: Sequence[Sample] | None =
         checks += [
             Check(state, session.check_state, needs),
             Check("it takes the first of its layers alone", session.check_first_layer, needs),
+            Check("images of another number of tokens are measured or refused", session.check_other_counts, needs),
         ]
     return [
         *checks,
@@ -64,6 +68,7 @@ def metric_checks(make: Callable[[], Metric], samples: Sequence[Sample] | None =
         Check("scores do not depend on the order of the samples", session.check_order, needs),
         Check("scores are the same from what was stored", session.check_stored, needs),
         Check("scores are finite numbers within their intervals", session.check_scores, needs),
+        Check("scores stand on the samples that were observed", session.check_part, needs),
         Check("without observations no score has a value", session.check_empty, needs),
     ]
 
@@ -154,6 +159,33 @@ class _Session:
         seen = checked_observations(metric.observe(with_budgets(metric, batch)), batch.samples, self._label)
         self._check_finite(self._compute(metric, example_records(batch.samples), seen))
 
+    def check_other_counts(self) -> None:
+        """Fail where images with fewer tokens than others end a run, in place of a `SampleError`."""
+        metric, (half, samples) = cast(VisualMetric, self._make()), (len(self._samples) // 2, self._samples)
+        few = example_batch(samples[:half], metric.layers, side=OTHER_SIDE)
+        many = example_batch(samples[half:], metric.layers)
+        for batch in (few, many):
+            self._at_most_refused("partial_fit", partial(metric.partial_fit, replace(batch, outputs=())))
+        metric.load_state(metric.state())
+        observed = 0
+        for batch in (few, many):
+            seen = self._at_most_refused("observe", partial(metric.observe, with_budgets(metric, batch)))
+            observed += seen is not None and bool(checked_observations(seen, batch.samples, self._label))
+        expect(
+            observed, "observe refused images of either number of tokens; expected to measure those it was fitted on"
+        )
+
+    @staticmethod
+    def _at_most_refused(what: str, call: Callable[[], Any]) -> Any:
+        """Return what a call returns, or None if it raises a `SampleError`."""
+        try:
+            return call()
+        except SampleError:
+            return None
+        except Exception as error:
+            told = f"{what}: images of {OTHER_SIDE**2} and {SIDE**2} tokens give {type(error).__name__}: {error}"
+            raise CheckFailed(f"{told}; expected a SampleError, or to take them") from error
+
     def check_observations(self) -> None:
         """Fail where an observation cannot be stored."""
         samples = self._samples
@@ -242,6 +274,14 @@ class _Session:
                 expect(
                     inside, f"compute: {name!r} is {score.value:.4g}, outside of its interval [{low:.4g}, {high:.4g}]"
                 )
+
+    def check_part(self) -> None:
+        """Fail where there is no score, or a broken one, as some samples could not be observed."""
+        records, seen, scores = self._whole
+        part = self._compute(self._ready(), records[1::2], seen[1::2])
+        self._check_finite(part)
+        if lost := sorted(scores.keys() - part.keys()):
+            raise CheckFailed(f"compute: without half of the observations there is no score {lost[0]!r}")
 
     def check_empty(self) -> None:
         """Fail where a score of nothing is a number, or an error."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vtbench.adapter import Generation
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
 from vtbench.testing.adapter_checks import adapter_checks
@@ -38,7 +39,12 @@ def named_checks(
         VtbenchError: it cannot be made: an unknown name, a missing argument, or an error of its factory.
     """
     if kind == "model":
-        return adapter_checks(lambda: registry.adapter(spec, model_args, device, dtype))
+        takes_settings = "generation" in registry.check_adapter(spec, model_args).settings
+        drawn = Generation(temperature=2.0)
+        return adapter_checks(
+            lambda: registry.adapter(spec, model_args, device, dtype),
+            drawing=(lambda: registry.adapter(spec, model_args, device, dtype, drawn)) if takes_settings else None,
+        )
     if kind == "metric":
         return metric_checks(lambda: registry.metric(spec))
     if kind == "budget":

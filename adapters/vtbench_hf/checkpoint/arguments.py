@@ -7,11 +7,15 @@ field, because the parameters of a factory are what `--model-args` accepts. Impo
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
+from vtbench.adapter import Generation
 from vtbench.settings import help_texts
+
+_HOSTS = frozenset({"generation", "chat_template_args"})
+"""Fields that the host passes, never `--model-args`; a factory's docstring leaves them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,10 @@ class LoadArguments:
     chat_template: Annotated[
         str | None,
         "a Jinja template, a file with one, or the name of one of the checkpoint's, in place of its default.",
+    ] = None
+    generation: Annotated[Generation | None, "how the model generates; the host passes it (`--gen`)."] = None
+    chat_template_args: Annotated[
+        Mapping[str, Any] | None, "variables of the chat template; the host passes them (`--chat-template-args`)."
     ] = None
 
 
@@ -73,7 +81,7 @@ def with_load_arguments(
         parameters = [inspect.Parameter(f.name, keyword, default=f.default, annotation=f.type) for f in shared]
         signature = inspect.Signature([*parameters, *(p.replace(kind=keyword) for p in own)])
         texts = help_texts(LoadArguments) | helps
-        lines = [f"    {p}: {texts[p]}" for p in signature.parameters if p in texts]
+        lines = [f"    {p}: {texts[p]}" for p in signature.parameters if p in texts and p not in _HOSTS]
         factory.__name__, factory.__qualname__, factory.__module__ = make.__name__, make.__qualname__, make.__module__
         factory.__doc__ = "\n".join([inspect.getdoc(make) or "", "", "Args:", *lines, "", "Raises:", _RAISES])
         vars(factory)["__signature__"] = signature

@@ -25,8 +25,13 @@ _CONVERTED = {"llava_": ("LLaVA", "llava-hf/*"), "internvl_chat": ("InternVL", "
 """By the prefix of the `model_type` of an original format: the family, and its checkpoints for transformers."""
 
 
-def is_offline(adapter: str, pretrained: str) -> bool:
+def is_offline(adapter: str, pretrained: str, file: str = "config.json") -> bool:
     """Return whether a hub checkpoint must come from the cache because the hub does not answer. No retries.
+
+    Args:
+        adapter: its name, for messages.
+        pretrained: the checkpoint's name on the hub.
+        file: of the checkpoint, which the cache must have.
 
     Raises:
         AdapterError: it is not a valid hub name, or neither the cache nor the hub has it.
@@ -37,7 +42,7 @@ def is_offline(adapter: str, pretrained: str) -> bool:
     except HFValidationError as error:
         raise AdapterError(f"{missing}; pretrained= takes the directory of a checkpoint or a hub name") from error
     if problem := _hub_error():
-        if isinstance(try_to_load_from_cache(pretrained, "config.json"), str):
+        if isinstance(try_to_load_from_cache(pretrained, file), str):
             return True
         raise AdapterError(
             f"{missing}, no hub checkpoint of that name in the cache, and the hub cannot be reached ({problem})"

@@ -18,14 +18,16 @@ _BLOCK = 1 << 22
 """Bytes read at a time."""
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """Return the weights files of a checkpoint, sorted by name: the safetensors files where it has any."""
-    return next((files for pattern in _WEIGHTS if (files := sorted(directory.glob(pattern)))), [])
+def weight_files(checkpoint: Path) -> list[Path]:
+    """Return the weights files of a directory, sorted by name: the safetensors files where it has any; or the file."""
+    if checkpoint.is_file():
+        return [checkpoint]
+    return next((files for pattern in _WEIGHTS if (files := sorted(checkpoint.glob(pattern)))), [])
 
 
-def fingerprint(directory: Path) -> str | None:
+def fingerprint(checkpoint: Path) -> str | None:
     """Return the sha256 over the contents of the weights files, in the order of their names; None without any."""
-    files = weight_files(directory)
+    files = weight_files(checkpoint)
     if not files:
         return None
     digest = hashlib.sha256()

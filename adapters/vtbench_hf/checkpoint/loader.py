@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,16 @@ import transformers
 from safetensors import SafetensorError
 from transformers.utils import logging
 
+from vtbench.adapter import Generation
 from vtbench.errors import AdapterError, nearest
+from vtbench_hf.chat_template import check_template_args
 from vtbench_hf.checkpoint.arguments import LoadArguments
 from vtbench_hf.checkpoint.config import checked_model_type, is_offline
 from vtbench_hf.checkpoint.files import check_weights, fingerprint
 from vtbench_hf.checkpoint.processor import load_processor
 from vtbench_hf.errors import first_line, out_of_memory_as
 
+GREEDY = Generation()
 _DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -41,7 +44,11 @@ class LoadedModel:
     checkpoint: str
     """The checkpoint's name, as `describe` reports it."""
     directory: Path | None = None
-    """The directory of its files; None for a model made in memory."""
+    """The directory of its files, or the one file that holds it all; None for a model made in memory."""
+    generation: Generation = GREEDY
+    """How it generates."""
+    chat_template_args: Mapping[str, Any] = field(default_factory=dict)
+    """Variables of its chat template."""
 
     def fingerprint(self) -> str | None:
         """Return the sha256 over the contents of the weights files, in the order of their names."""
@@ -75,7 +82,7 @@ def load(
         )
     device = choose_device(arguments.device)
     dtype = choose_dtype(arguments.dtype, device)
-    remote_code = _as_bool("trust_remote_code", arguments.trust_remote_code)
+    remote_code = as_bool("trust_remote_code", arguments.trust_remote_code)
     path = Path(pretrained).expanduser()
     source = str(path) if path.is_dir() else pretrained
     hub: dict[str, Any] = {}
@@ -85,13 +92,23 @@ def load(
     with quiet():
         model_type = checked_model_type(adapter, source, options, (only,) if isinstance(only, str) else only, never)
         processor = load_processor(source, model_type, options, arguments.chat_template)
+        check_template_args(processor, arguments.chat_template_args or {}, adapter)
         directory = Path(transformers.utils.cached_file(source, "config.json", **hub)).parent
         check_weights(directory)
-        model = _load_model(source, options, dtype, arguments.attn_implementation)
+        model = load_model(
+            transformers.AutoModelForImageTextToText, source, options, dtype, arguments.attn_implementation
+        )
     make_greedy(model.generation_config, processor.tokenizer)
     with out_of_memory_as(AdapterError, f"{pretrained} does not fit into the memory of {device}; try dtype=bfloat16"):
         model = model.to(device)
-    return LoadedModel(model.eval(), processor, label or pretrained, directory)
+    return LoadedModel(
+        model.eval(),
+        processor,
+        label or pretrained,
+        directory,
+        arguments.generation or GREEDY,
+        arguments.chat_template_args or {},
+    )
 
 
 def choose_device(device: str) -> torch.device:
@@ -157,7 +174,7 @@ def make_greedy(config: Any, tokenizer: Any) -> None:
         config.pad_token_id = tokenizer.pad_token_id
 
 
-def _as_bool(key: str, value: object) -> bool:
+def as_bool(key: str, value: object) -> bool:
     """Return a switch's value: a bool, or `true` / `false` in the usual spellings."""
     text = str(value).strip().lower()
     if text in {"true", "1", "yes", "on"}:
@@ -167,12 +184,25 @@ def _as_bool(key: str, value: object) -> bool:
     raise AdapterError(f"{key}={value} is not a switch: write {key}=true or {key}=false")
 
 
-def _load_model(source: str, options: dict[str, Any], dtype: torch.dtype, attn_implementation: str | None) -> Any:
-    """Load the model; every one of its weights must be in the checkpoint."""
+def load_model(
+    auto_class: Any, source: str, options: dict[str, Any], dtype: torch.dtype, attn_implementation: str | None
+) -> Any:
+    """Load a model; every one of its weights must be in the checkpoint.
+
+    Args:
+        auto_class: of transformers, `AutoModelForImageTextToText` for example.
+        source: directory or hub name.
+        options: keyword arguments of `from_pretrained`.
+        dtype: of the weights.
+        attn_implementation: transformers' choice if None.
+
+    Raises:
+        AdapterError: the weights are broken, incomplete, not those of the config, or too large.
+    """
     extra = {"attn_implementation": attn_implementation} if attn_implementation else {}
     try:
         with out_of_memory_as(AdapterError, f"{source} does not fit into memory; try dtype=bfloat16"):
-            model, report = transformers.AutoModelForImageTextToText.from_pretrained(
+            model, report = auto_class.from_pretrained(
                 source, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options, **extra
             )
     except SafetensorError as error:

@@ -23,6 +23,8 @@ from vtbench_hf.checkpoint.loader import quiet
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
+PROMPT_FORMAT = "vtbench_prompt_format"
+"""The key of config.json that names the prompt format of a model that was trained on our tasks."""
 _TOWER = "vision_tower."
 _PUBLISHED_TOWER = "vision_tower.vision_model."
 _NESTED = frozenset({"clip_vision_model", "siglip_vision_model"})
@@ -34,6 +36,8 @@ def save_published(
     processor: ProcessorMixin,
     directory: Path,
     dtype: torch.dtype | None = None,
+    *,
+    prompt_format: str | None = None,
 ) -> None:
     """Write `model` and `processor` to `directory` in the published layout. A reader never sees a partial checkpoint.
 
@@ -45,6 +49,7 @@ def save_published(
         processor: its processor.
         directory: created where it does not exist.
         dtype: of the floating-point weights in the files; the model's own by default.
+        prompt_format: in which the model was trained on our tasks; None for any other model.
     """
     directory = Path(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +63,8 @@ def save_published(
         processor.image_processor.save_pretrained(fresh)
         nested = getattr(getattr(model.config, "vision_config", None), "model_type", None) in _NESTED
         _publish_weights(fresh, published_name if nested else str, dtype)
+        if prompt_format is not None:
+            _add_to_config(fresh, PROMPT_FORMAT, prompt_format)
         _swap(fresh, directory)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -87,10 +94,13 @@ def _publish_weights(directory: Path, published: Callable[[str], str], dtype: to
         content["weight_map"] = {published(name): shard for name, shard in content["weight_map"].items()}
         index.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
     if dtype is not None:
-        config = directory / "config.json"
-        content = json.loads(config.read_text())
-        content["dtype"] = str(dtype).removeprefix("torch.")
-        config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        _add_to_config(directory, "dtype", str(dtype).removeprefix("torch."))
+
+
+def _add_to_config(directory: Path, key: str, value: str) -> None:
+    config = directory / "config.json"
+    content = json.loads(config.read_text()) | {key: value}
+    config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def _swap(fresh: Path, directory: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from vtbench.scoring.graph import ATTRIBUTES
 from vtbench.scoring.metrics import concerned
+from vtbench.scoring.repeats import by_question
 from vtbench.scoring.scene_graph import Counts
 from vtbench.stats import RatioTerms
 from vtbench.types import Observation, Record
@@ -37,13 +38,14 @@ def exact_match_terms(records: Sequence[Record], observations: Sequence[Observat
 
 
 def pair_accuracy_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
-    """Clusters of two or more samples with every member correct: `pair_acc`. Each cluster is one independent unit."""
-    clusters: dict[str, list[float]] = defaultdict(list)
+    """Clusters of two or more samples with every member correct: `pair_acc`. The repeats of a cluster are no others."""
+    pairs: dict[tuple[str, int], list[float]] = defaultdict(list)
     for record, observation in concerned(records, observations):
         if record.cluster:
-            clusters[record.cluster].append(observation["correct"])
-    right = [float(all(correct)) for correct in clusters.values() if len(correct) > 1]
-    return {"pair_acc": RatioTerms(np.array(right), np.ones(len(right)), ("",) * len(right))}
+            pairs[record.cluster, record.repeat].append(observation["correct"])
+    right = {pair: float(all(correct)) for pair, correct in pairs.items() if len(correct) > 1}
+    clusters = tuple(cluster for cluster, _ in right)
+    return {"pair_acc": RatioTerms(np.array(list(right.values())), np.ones(len(right)), clusters)}
 
 
 def scene_graph_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
@@ -76,12 +78,25 @@ def scene_graph_terms(records: Sequence[Record], observations: Sequence[Observat
     }
 
 
+def repeats_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """Credit of each repeat, and questions with a right answer among their repeats: `mean@k`, `pass@k`."""
+    units = by_question(concerned(records, observations))
+    k = max((record.repeat for unit in units for record, _ in unit), default=0) + 1
+    whole = [unit for unit in units if len(unit) == k]
+    passed = np.array([float(any(observation["right"] for _, observation in unit)) for unit in whole])
+    return {
+        f"mean@{k}": _mean_terms(records, observations, "credit"),
+        f"pass@{k}": RatioTerms(passed, np.ones(len(whole)), tuple(unit[0][0].cluster for unit in whole)),
+    }
+
+
 RATIO_METRICS: Mapping[str, TermsOfMetric] = {
     "accuracy": accuracy_terms,
     "exact_match": exact_match_terms,
     "rank_accuracy": rank_accuracy_terms,
     "pair_accuracy": pair_accuracy_terms,
     "scene_graph": scene_graph_terms,
+    "repeats": repeats_terms,
 }
 """By name of the metric, the terms of its scores."""
 

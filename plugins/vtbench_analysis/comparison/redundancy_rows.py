@@ -85,14 +85,15 @@ def redundancy_rows(shared: SharedSamples, metric: str, protocols: Sequence[Prot
         metric: name of the metric, with its settings.
         protocols: each run's own. Runs with another protocol than the first are measured by it, but not compared.
     """
-    names = [[r.scores[metric] for r in records] for records in shared.records]
-    scored = _scored_by_all(names)
-    found = [
-        unique_images([records[i] for i in scored], [of_run[i] for i in scored])
-        for records, of_run in zip(shared.records, names, strict=True)
-    ]
+    once = [[r for r in records if not r.repeat] for records in shared.observed(metric).records]
+    observations = [[r.scores[metric] for r in records] for records in once]
+    scored = _scored_by_all(observations)
     if not scored:
         return []
+    found = [
+        unique_images([records[i] for i in scored], [of_run[i] for i in scored])
+        for records, of_run in zip(once, observations, strict=True)
+    ]
     each, clusters = [arrays for arrays, _ in found], found[0][1]
     layers = [name for name in each[0] if name.startswith(_TOKENS) and all(name in arrays for arrays in each)]
     if metric.partition(":")[0] == "redundancy":

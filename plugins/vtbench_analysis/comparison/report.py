@@ -20,7 +20,7 @@ def print_comparison(comparison: RunComparison) -> None:
     for letter, run in zip(ascii_uppercase, comparison.runs, strict=False):
         print_line(console, f"{letter}  {run.path}")
     for task, compared in comparison.tables.items():
-        table = score_table(task)
+        table = score_table(f"{task} · {comparison.asked(task)}")
         left = ("score", "run", "test, flags")
         for column in ("score", "run", "value", "95 %", "Δ to A", "95 %", "p", "p Holm", "test, flags"):
             table.add_column(column, justify="left" if column in left else "right", no_wrap=column not in left[2:])
@@ -54,6 +54,7 @@ def comparison_page(comparison: RunComparison) -> str:
         runs=dict(zip(letters, comparison.runs, strict=True)),
         tables=comparison.tables,
         remarks=comparison.remarks,
+        asked=comparison.asked,
         shared_samples=shared_samples_text,
         rows=_page_rows,
         interval=interval_text,

@@ -11,7 +11,14 @@ from typing import Any
 from vtbench.runs.provenance import strict
 from vtbench.stats import holm
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
-from vtbench_analysis.comparison.score_rows import ScoreRow, cost_rows, drop_curve_rows, ratio_rows, untested_rows
+from vtbench_analysis.comparison.score_rows import (
+    ScoreRow,
+    answer_rows,
+    cost_rows,
+    drop_curve_rows,
+    ratio_rows,
+    untested_rows,
+)
 from vtbench_analysis.comparison.shared_samples import SharedSamples, shared_tasks
 from vtbench_analysis.errors import AnalysisError
 from vtbench_analysis.stored_run import StoredRun, open_run
@@ -41,15 +48,29 @@ class RunComparison:
 
     @property
     def remarks(self) -> list[str]:
-        """Say in one line each which samples are missing from a run's files, or there twice."""
-        return [text for run in self.runs for task in self.tables for text in run.remarks(task)]
+        """Say in one line each what is wrong with a run's samples, and that the runs were asked in different ways."""
+        found = [text for run in self.runs for task in self.tables for text in run.remarks(task)]
+        asked = [f"{task}: {self.asked(task)}" for task in self.tables if len({r.asked(task) for r in self.runs}) > 1]
+        if asked:
+            found.append(f"the runs were asked in different ways, which moves scores too: {'; '.join(asked)}")
+        return found
+
+    def asked(self, task: str) -> str:
+        """Say how the task's questions were put: once if all runs were asked alike, else for each run."""
+        each = {letter: run.asked(task) for letter, run in zip(ascii_uppercase, self.runs, strict=False)}
+        alike = dict.fromkeys(each.values())
+        return next(iter(alike)) if len(alike) == 1 else ", ".join(f"{letter} {how}" for letter, how in each.items())
 
     @property
     def document(self) -> dict[str, Any]:
         """The whole comparison, JSON-able."""
         letters = ascii_uppercase[: len(self.runs)]
         runs = {letter: run.summary() for letter, run in zip(letters, self.runs, strict=True)}
-        tasks = {task: _table_document(table, letters) for task, table in self.tables.items()}
+        tasks = {
+            task: _table_document(table, letters)
+            | {"asked": {letter: run.asked(task) for letter, run in zip(letters, self.runs, strict=True)}}
+            for task, table in self.tables.items()
+        }
         found: dict[str, Any] = strict({"runs": runs, "tasks": tasks})
         return found
 
@@ -88,7 +109,7 @@ def compare_task(shared: SharedSamples, runs: Sequence[StoredRun]) -> TaskCompar
             except ImportError as error:
                 not_compared[metric] = f"needs {error.name}: pip install 'vtbench[hf]'"
         rows += tested + untested_rows(shared, metric, runs, [row.score for row in tested])
-    rows += cost_rows(shared)
+    rows += answer_rows(shared) + cost_rows(shared)
     adjusted = iter(holm([difference.p for row in rows for difference in row.differences]))
     adjusted_p = tuple(tuple(next(adjusted) for _ in row.differences) for row in rows)
     return TaskComparison(shared, tuple(rows), adjusted_p, not_compared)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from vtbench.scoring.answers import was_parsed
+from vtbench.scoring.reasoning import was_cut
 from vtbench.stats import Estimate, RatioTerms, jackknife_difference, ratio, ratio_difference
 from vtbench.types import Record
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
@@ -46,6 +48,9 @@ class ScoreRow:
 
 def ratio_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
     """Compare every score of one of `RATIO_METRICS`."""
+    shared = shared.observed(metric)
+    if not len(shared):
+        return []
     each = [RATIO_METRICS[metric](records, [r.scores[metric] for r in records]) for records in shared.records]
     return [_ratio_row(metric, score, [terms[score] for terms in each]) for score in each[0]]
 
@@ -64,6 +69,9 @@ def ratio_value(terms: RatioTerms) -> Estimate:
 
 def drop_curve_rows(shared: SharedSamples, metric: str) -> list[ScoreRow]:
     """Compare the areas under the drop curves, `drop_area` and those of the other dropping policies."""
+    shared = shared.observed(metric)
+    if not len(shared):
+        return []
     clusters = [record.cluster for record in shared.records[0]]
     rows = []
     for policy in POLICIES:
@@ -112,6 +120,34 @@ def _untested_row(
         values.append(Estimate(score["value"], score["stderr"], interval, score["n"], flags=flags))
     percent = bool(scores[0][name]["percent"])
     return ScoreRow(metric, name, tuple(values), (NO_TEST,) * (len(values) - 1), len(shared), percent)
+
+
+def answer_rows(shared: SharedSamples) -> list[ScoreRow]:
+    """Compare the shares of answers that were cut or could not be parsed, where a run has such answers."""
+    rows = []
+    for name, of in {"cut": _was_cut, "unparsed": _was_unparsed}.items():
+        terms = [_share_terms([of(record) for record in records], records) for records in shared.records]
+        if any(of_run.numerators.sum() for of_run in terms):
+            rows.append(_ratio_row("answers", name, terms))
+    return rows
+
+
+def _was_cut(record: Record) -> bool | None:
+    return None if record.output is None else was_cut(record.output, record.finish_reason)
+
+
+def _was_unparsed(record: Record) -> bool | None:
+    parsed = None if record.output is None else was_parsed(record)
+    return None if parsed is None else not parsed
+
+
+def _share_terms(verdicts: Sequence[bool | None], records: Sequence[Record]) -> RatioTerms:
+    """Return the share of True among the verdicts that are not None."""
+    return RatioTerms(
+        np.array([float(verdict is True) for verdict in verdicts]),
+        np.array([float(verdict is not None) for verdict in verdicts]),
+        tuple(record.cluster for record in records),
+    )
 
 
 def cost_rows(shared: SharedSamples) -> list[ScoreRow]:

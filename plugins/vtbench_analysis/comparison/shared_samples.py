@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtbench.types import Record
 from vtbench_analysis.errors import AnalysisError
@@ -25,10 +25,17 @@ class SharedSamples:
     n_other_images: int
     """Samples with the same id but different images; they are not shared."""
     n_other_questions: int = 0
-    """Samples with the same id and images but another prompt, target, reference or choice; they are not shared."""
+    """Samples with the same id and images but another question, target, reference or choice; they are not shared."""
 
     def __len__(self) -> int:
         return len(self.records[0])
+
+    def observed(self, metric: str) -> SharedSamples:
+        """Return those of the samples that a metric could observe in every run."""
+        rows = [each for each in zip(*self.records, strict=True) if all(metric in record.scores for record in each)]
+        if len(rows) == len(self):
+            return self
+        return replace(self, records=tuple(tuple(each[i] for each in rows) for i in range(len(self.records))))
 
 
 def shared_tasks(runs: Sequence[StoredRun]) -> list[SharedSamples]:
@@ -91,7 +98,8 @@ def _images(record: Record) -> Hashable:
 
 
 def _contents(record: Record) -> Hashable:
-    return record.id, record.image_sha256, record.prompt, record.target, record.references, record.choices
+    question = record.question or record.prompt  # prompt formats put one question in different words
+    return record.id, record.image_sha256, question, record.target, record.references, record.choices
 
 
 def _numbered(records: Sequence[Record], key: Callable[[Record], Hashable]) -> dict[tuple[Hashable, int], Record]:

@@ -177,6 +177,7 @@ def _required_cues(records: Sequence[Record]) -> tuple[str, ...]:
 
 def _answer_group(kind: str, records: Sequence[Record], required_cues: tuple[str, ...]) -> AnswerGroup | None:
     """Return the group's accuracy and format cost; None if it was not scored or is too small for an interval."""
+    records = [record for record in records if not record.repeat]  # those that are ranked too
     scored = [record for record in records if record.scores.get("accuracy")]
     if scored:
         return _closed_answers(kind, scored, required_cues)

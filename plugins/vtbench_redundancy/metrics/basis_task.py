@@ -49,10 +49,11 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     """
     if not protocol.held_out:
         return task
+    repeats = getattr(task, "repeats", 1)  # of each question, one after the other: they show the same image
     if shows_scenes(task):
-        count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * len(task)))
+        count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * len(task) // repeats))
         return _probe(task.config().get("image_size"), count)
-    return _first(task, max(1, min(protocol.basis_images, len(task) // 3)))  # type: ignore[arg-type]
+    return _first(task, max(1, min(protocol.basis_images * repeats, len(task) // 3)))  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8)

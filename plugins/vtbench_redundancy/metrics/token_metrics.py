@@ -27,13 +27,13 @@ class RedundancyMetric(CoordinateMetric):
         arrays, clusters = unique_images(records, observations)
         facts = self.facts(self.layers[0])
         if len(clusters) < MIN_IMAGES:
-            return missing_scores(
-                "few_images", len(clusters), facts | {"images_needed": MIN_IMAGES}, self.protocol
-            ).scores()
-        return score_coordinates(
-            arrays[f"tokens/{self.layers[0]}"], arrays["patches"], arrays["pixels"], self.protocol, clusters, facts,
-            compute_device(), arrays.get(f"cells/{self.layers[0]}"),
-        ).scores()  # fmt: skip
+            found = missing_scores("few_images", len(clusters), facts | {"images_needed": MIN_IMAGES}, self.protocol)
+        else:
+            found = score_coordinates(
+                arrays[f"tokens/{self.layers[0]}"], arrays["patches"], arrays["pixels"], self.protocol, clusters, facts,
+                compute_device(), arrays.get(f"cells/{self.layers[0]}"),
+            )  # fmt: skip
+        return self.flagged(found.scores())
 
 
 class LayersMetric(CoordinateMetric):
@@ -55,7 +55,7 @@ class LayersMetric(CoordinateMetric):
                     compute_device(), arrays.get(f"cells/{layer}"),
                 )  # fmt: skip
             scores |= {f"rs_{layer}": found.rs, f"discarded_{layer}": found.discarded}
-        return scores
+        return self.flagged(scores)
 
 
 class CarriersMetric(CoordinateMetric):
@@ -67,9 +67,10 @@ class CarriersMetric(CoordinateMetric):
         facts = self.facts(self.layers[0])
         if not clusters:
             none = Score(None, flags=("few_images",), detail=facts, percent=False)
-            return {"carriers": none, "uncarried": none}
+            return self.flagged({"carriers": none, "uncarried": none})
         tokens = arrays[f"tokens/{self.layers[0]}"][:, 0]
-        return carriers(tokens, arrays["patches"], self.protocol, clusters, facts, compute_device()).scores()
+        found = carriers(tokens, arrays["patches"], self.protocol, clusters, facts, compute_device())
+        return self.flagged(found.scores())
 
 
 class TokenUseMetric(CoordinateMetric):
@@ -87,17 +88,17 @@ class TokenUseMetric(CoordinateMetric):
         facts = self.facts(self.layers[0])
         if len(clusters) < MIN_IMAGES:
             none = Score(None, n=len(clusters), flags=("few_images",), detail=facts, percent=False)
-            return {"unique": none, "dead": none, "sink": none}
+            return self.flagged({"unique": none, "dead": none, "sink": none})
         tokens = arrays[f"tokens/{self.layers[0]}"][:, 0]
-        return token_use(
-            tokens, arrays["pixels"], arrays["norms"], self.protocol, clusters, facts, compute_device()
-        ).scores()
+        found = token_use(tokens, arrays["pixels"], arrays["norms"], self.protocol, clusters, facts, compute_device())
+        return self.flagged(found.scores())
 
 
 class GeometryMetric:
     """Effective rank, participation ratio, stable rank, cosine and norm inequality, relative to random tokens.
 
-    An observation holds the image's five numbers, `geometry` (5,).
+    An observation holds the image's five numbers, `geometry` (5,), and `tokens`, how many tokens it has, where that
+    is another number than the first image's. Each image is compared with random tokens of its own number.
     """
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
@@ -125,17 +126,26 @@ class GeometryMetric:
         """Measure each image's tokens.
 
         Raises:
-            SampleError: tokens of another number, or not finite.
+            SampleError: a single token, tokens of another width, or not finite.
         """
         tokens = torch.as_tensor(batch.visual[self.layers[0]].tokens)
-        if tuple(tokens.shape[1:]) != self._shape:
-            raise SampleError(f"geometry: visual tokens {tuple(tokens.shape[1:])} where the first had {self._shape}")
+        count, width = tokens.shape[1:]
+        if width != self._shape[1]:
+            raise SampleError(f"geometry: visual tokens {(count, width)} where the first had {self._shape}")
+        if count < 2 and count != self._shape[0]:
+            raise SampleError("geometry: a single visual token")
         for sample, good in zip(batch.samples, tokens.isfinite().flatten(1).all(dim=1).tolist(), strict=True):
             if not good:
                 raise SampleError(f"geometry: the visual tokens of {sample.id} have values that are NaN or infinite")
-        return [{"geometry": row} for row in token_geometry(tokens).cpu().numpy()]
+        other = {} if count == self._shape[0] else {"tokens": count}
+        return [{"geometry": row, **other} for row in token_geometry(tokens).cpu().numpy()]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Average over images."""
-        arrays, clusters = unique_images(records, observations)
-        return geometry_scores(arrays.get("geometry", np.empty((0, len(MEASURES)))), self._shape, clusters)
+        count, _ = self._shape
+        whole = [{"geometry": seen["geometry"], "tokens": seen.get("tokens", count)} for seen in observations]
+        arrays, clusters = unique_images(records, whole)
+        counts = arrays.get("tokens", np.empty(0, int)).tolist()
+        return geometry_scores(
+            arrays.get("geometry", np.empty((0, len(MEASURES)))), self._shape, clusters, counts=counts
+        )

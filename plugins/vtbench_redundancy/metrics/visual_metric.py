@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from PIL.Image import Resampling
 from torch import Tensor
 
-from vtbench.errors import SampleError, VtbenchError
+from vtbench.errors import SampleError
 from vtbench.metric import Batch
-from vtbench.types import Capability, Observation, Record, Sample, Task
+from vtbench.types import Capability, Observation, Record, Sample, Score, Task
 from vtbench_redundancy.features.colour_axes import colour_axes
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
@@ -21,9 +22,32 @@ from vtbench_redundancy.protocol import Protocol, named_protocol
 BASIS = "basis"
 """The only entry of the observation of a sample that the basis was fitted on, and that is therefore not scored."""
 
+ONE_TOKEN_COUNT = "one_token_count"
+"""Flag of a score of the images of one token count, where there are others."""
+MOST_COUNTS = 8
+"""Token counts for which components are fitted side by side, in the order in which they turn up."""
+
+
+@dataclass(slots=True)
+class _OneCount:
+    """What is fitted on the images of one token count."""
+
+    fit: EncoderFit
+    cells_m4: np.ndarray
+    """Parts of the image that the measured tokens stand for."""
+    size: tuple[int, int]
+    """Width and height to which images are brought."""
+    counts: Mapping[str, int]
+    """Tokens of an image, by layer."""
+    samples: list[np.ndarray] = field(default_factory=list)
+    """Numbers of the samples' names (`sample_numbers`), by batch."""
+
 
 class CoordinateMetric:
     """Fits a basis on images that are not scored (`basis_task`), and reduces every sample to its coordinates.
+
+    Where images have unequal numbers of tokens, those of the most frequent number among the first samples are measured
+    and the others are not; the scores are then flagged `one_token_count`.
 
     An observation holds, as float32, the coordinates of the sample's tokens `tokens/<layer>` (S, m, r) at each layer
     that the adapter gives, of the patches that the first layer's stand for, `patches` (m, r), and of the image,
@@ -36,52 +60,66 @@ class CoordinateMetric:
     def __init__(self, protocol: Protocol = Protocol()) -> None:  # noqa: B008
         self.protocol = protocol
         self.fit_samples = protocol.basis_images
-        self._fit: EncoderFit | None = None
+        self._fits: dict[tuple[int, ...], _OneCount] = {}
+        self._images_by_count: dict[int, int] = {}
         self._encoder: Encoder | None = None
         self._counts: dict[str, int] = {}
-        self._fitted_on: list[np.ndarray] = []
         self._basis = np.empty(0, np.int64)
+        self._basis_n: int | None = None
 
     def fit_task(self, task: Task) -> Task:
         """Return the task that the basis is fitted on."""
         return basis_task(task, self.protocol)
 
     def partial_fit(self, batch: Batch) -> None:
-        """Fit the basis; the first batch fixes the measured tokens and the size of images."""
+        """Fit the basis; the first batch of a token count fixes its measured tokens and image size."""
         tokens = self._tokens(batch)
-        self._fitted_on.append(sample_numbers(batch.samples))
-        if self._fit is None:
-            p, layouts = self.protocol, {}
-            for layer, array in tokens.items():
-                layout = choose_layout(array.shape[1], batch.visual[layer].boxes, p.m, p.subsets, p.seed)
-                layouts[layer], self._counts[layer] = layout, array.shape[1]
-                if layer == next(iter(tokens)):
-                    self._cells, self._size = layout.cells_m4, batch.samples[0].images[0].size
-            axes = colour_axes(p.patch_pixels, 255.0, max(1, p.r_x // p.cells)) if p.colour else None
-            self._fit = EncoderFit(p, layouts, axes)
+        key = tuple(array.shape[1] for array in tokens.values())
+        if key not in self._fits:
+            if len(self._fits) == MOST_COUNTS:
+                raise SampleError(f"redundancy: images of more than {MOST_COUNTS} numbers of visual tokens")
+            self._fits[key] = self._begun(batch, tokens)
+        one = self._fits[key]
+        one.samples.append(sample_numbers(batch.samples))
         good = torch.stack([array.isfinite().flatten(1).all(dim=1) for array in tokens.values()]).all(dim=0)
         rows = good.nonzero().flatten().tolist()  # the others fail in `observe`, with a message
-        if rows and {layer: array.shape[1] for layer, array in tokens.items()} == self._counts:
-            device = good.device
-            own, whole = self._patches([batch.samples[i] for i in rows], device)
-            self._fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
+        if rows:
+            images = _images([batch.samples[i] for i in rows], one.size, good.device)
+            own, whole = cut_token_and_grid_patches(images, one.cells_m4, self.protocol)
+            one.fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
+
+    def _begun(self, batch: Batch, tokens: Mapping[str, Tensor]) -> _OneCount:
+        """Return the fit of a token count before its first batch."""
+        p = self.protocol
+        layouts = {
+            layer: choose_layout(array.shape[1], batch.visual[layer].boxes, p.m, p.subsets, p.seed)
+            for layer, array in tokens.items()
+        }
+        axes = colour_axes(p.patch_pixels, 255.0, max(1, p.r_x // p.cells)) if p.colour else None
+        fit = EncoderFit(p, layouts, axes)
+        cells_m4 = next(iter(layouts.values())).cells_m4
+        counts = {layer: array.shape[1] for layer, array in tokens.items()}
+        return _OneCount(fit, cells_m4, batch.samples[0].images[0].size, counts)
 
     def state(self) -> Mapping[str, np.ndarray]:
         """Return the fitted basis, with the protocol, the layout and the image size that it belongs to.
 
         Raises:
-            VtbenchError: no sample had finite tokens.
+            SampleError: no sample had finite tokens.
         """
-        if self._fit is None or not self._fit.images:
-            raise VtbenchError(
+        most = max(self._fits.values(), key=lambda one: one.fit.images, default=None)  # the first of equals
+        if most is None or not most.fit.images:
+            raise SampleError(
                 "redundancy: none of the first samples has finite visual tokens; is the model's dtype too narrow?"
             )
-        counts = {f"count/{layer}": np.array(count) for layer, count in self._counts.items()}
-        facts = {"cells": self._cells, "picture_size": np.array(self._size), "basis_n": np.array(self._fit.images)}
+        facts = {f"count/{layer}": np.array(count) for layer, count in most.counts.items()}
+        facts |= {"cells": most.cells_m4, "picture_size": np.array(most.size), "basis_n": np.array(most.fit.images)}
         if self.protocol.held_out:
-            facts |= {"basis_samples": np.concatenate(self._fitted_on)}
+            facts["basis_samples"] = np.concatenate(most.samples)
+        if len(self._fits) > 1:
+            facts["images_by_count"] = np.array([(key[0], one.fit.images) for key, one in self._fits.items()])
         facts["protocol"] = np.array(self.protocol.name)
-        return self._fit.encoder().arrays() | counts | facts
+        return most.fit.encoder().arrays() | facts
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore a fitted basis, and the protocol that it was fitted for: a run begun under `rs-v1` stays so."""
@@ -91,7 +129,10 @@ class CoordinateMetric:
             self.protocol = named_protocol(stored, self.protocol.seed)
         self._basis = np.asarray(state.get("basis_samples", self._basis))
         self._basis_n = int(state["basis_n"]) if "basis_n" in state else None
-        self._fit, self._encoder = None, Encoder.of(state)
+        self._fits, self._encoder = {}, Encoder.of(state)
+        self._images_by_count = {}
+        for count, images in state.get("images_by_count", ()):
+            self._images_by_count[int(count)] = self._images_by_count.get(int(count), 0) + int(images)
         self._counts = {layer: int(state[f"count/{layer}"]) for layer in self._encoder.chosen}
         self._cells = np.asarray(state["cells"])
         width, height = (int(side) for side in state["picture_size"])
@@ -109,7 +150,7 @@ class CoordinateMetric:
         for layer, array in tokens.items():
             if array.shape[1] != self._counts.get(layer):
                 raise SampleError(
-                    f"redundancy: {array.shape[1]} visual tokens at {layer} where the first samples had "
+                    f"redundancy: {array.shape[1]} visual tokens at {layer} where most of the first samples had "
                     f"{self._counts.get(layer, 'none')}"
                 )
             for sample, bad in zip(batch.samples, (~array.isfinite()).sum(dim=(1, 2)).tolist(), strict=True):
@@ -133,6 +174,16 @@ class CoordinateMetric:
         d, kept = self._encoder.tokens[layer].axes.shape
         basis = self.protocol.basis if d > kept else "none"
         return {"layer": layer, "N": self._counts[layer], "d": d, "basis": basis, "basis_n": self._basis_n}
+
+    def flagged(self, scores: Mapping[str, Score]) -> dict[str, Score]:
+        """Say of scores that they are of the images of one token count, where the first samples had several."""
+        if not self._images_by_count:
+            return dict(scores)
+        facts = {"first_images_by_token_count": {str(n): images for n, images in self._images_by_count.items()}}
+        return {
+            name: replace(score, flags=(*score.flags, ONE_TOKEN_COUNT), detail={**score.detail, **facts})
+            for name, score in scores.items()
+        }
 
     def measured(self) -> list[str]:
         """Return the layers that the adapter gave, the headline one first."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from vtbench.types import Score
 from vtbench_redundancy.estimators.image_groups import assign_groups, group_means, jackknife_subsets
@@ -20,6 +22,7 @@ def geometry_scores(
     clusters: Sequence[str] | None = None,
     protocol: Protocol = Protocol(),  # noqa: B008
     detail: Mapping[str, Any] | None = None,
+    counts: Sequence[int] | None = None,
 ) -> dict[str, Score]:
     """Average over images, and compare with random tokens: ranks as a ratio, cosine and Gini as a difference.
 
@@ -29,6 +32,7 @@ def geometry_scores(
         clusters: images of one cluster share a scene; by default each its own.
         protocol: its settings.
         detail: further facts to be printed with every score.
+        counts: N of each image where they differ; each is then compared with random tokens of its own N.
 
     Returns:
         `effective_rank_rel`, `participation_rel`, `stable_rank_rel` (1: as random tokens; less: fewer directions) and
@@ -36,15 +40,31 @@ def geometry_scores(
         under 50 images.
     """
     n, facts = len(measured), dict(detail or {}) | {"N": shape[0], "d": shape[1]}
+    images_by_count = Counter(counts or ())
+    mixed = len(images_by_count) > 1
+    if mixed:
+        facts |= {"N": None, "images_by_token_count": {str(count): k for count, k in sorted(images_by_count.items())}}
+    elif images_by_count:
+        shape = (next(iter(images_by_count)), shape[1])
+        facts["N"] = shape[0]
     names = [f"{name}_rel" for name in MEASURES[:3]] + [f"{name}_excess" for name in MEASURES[3:]]
     if n < MIN_IMAGES:
         return {name: Score(None, n=n, flags=("few_images",), detail=facts, percent=False) for name in names}
     groups = assign_groups(n, clusters, protocol.groups, protocol.seed)
-    means_T5 = group_means(measured, groups, jackknife_subsets(groups.sizes, float("inf")))
-    null = random_tokens(*shape, protocol.seed)
+    keep_TG = jackknife_subsets(groups.sizes, float("inf"))
+    means_T5 = group_means(measured, groups, keep_TG)
     write = ScoreWriter(n, protocol, facts, groups.flags)
-    found = {}
-    for i, name in enumerate(names):
-        relative = means_T5[:, i] / max(null[i], 1e-30) if name.endswith("_rel") else means_T5[:, i] - null[i]
-        found[name] = write(relative, raw=float(means_T5[0, i]), null=null[i])
-    return found
+    if mixed:
+        nulls = {count: random_tokens(count, shape[1], protocol.seed) for count in images_by_count}
+        nulls_n5 = np.array([nulls[count] for count in counts or ()])
+        ratios_T5 = group_means(measured / np.maximum(nulls_n5, 1e-30), groups, keep_TG)
+        excess_T5 = group_means(measured - nulls_n5, groups, keep_TG)
+        null = tuple(nulls_n5.mean(axis=0).tolist())
+    else:
+        null = random_tokens(*shape, protocol.seed)
+        ratios_T5 = torch.stack([means_T5[:, i] / max(null[i], 1e-30) for i in range(len(MEASURES))], dim=1)
+        excess_T5 = torch.stack([means_T5[:, i] - null[i] for i in range(len(MEASURES))], dim=1)
+    return {
+        name: write((ratios_T5 if name.endswith("_rel") else excess_T5)[:, i], raw=float(means_T5[0, i]), null=null[i])
+        for i, name in enumerate(names)
+    }

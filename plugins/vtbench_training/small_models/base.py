@@ -16,6 +16,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from vtbench.adapter import PLAIN
 from vtbench_hf.checkpoint.published import save_published
 from vtbench_training.small_models.components import CLIP_MEAN, CLIP_STD
 from vtbench_training.small_models.sizes import Sizes
@@ -154,8 +155,8 @@ class SmallVLM:
             self.model.get_submodule(name).requires_grad_(enabled)
 
     def save(self, directory: Path, dtype: torch.dtype) -> None:
-        """Write the model in the published layout."""
-        save_published(self.model.cpu().eval(), self.processor, directory, dtype)
+        """Write the model in the published layout, as one that was trained on our tasks."""
+        save_published(self.model.cpu().eval(), self.processor, directory, dtype, prompt_format=PLAIN)
 
 
 def normalise(images: Tensor, mean: tuple[float, ...] = CLIP_MEAN, std: tuple[float, ...] = CLIP_STD) -> Tensor:

@@ -3,7 +3,8 @@
 "use strict";
 (() => {
   const step = 50;
-  const [TASK, ID, PROMPT, OUTPUT, TRUE, RESULT, KIND, CUES, SCORES, IMAGES, ERROR] = Array(11).keys();
+  const [TASK, ID, PROMPT, OUTPUT, TRUE, RESULT, KIND, CUES, SCORES, IMAGES, ERROR, REASONING, REASONING_TOKENS, SENT] =
+    Array(14).keys();
   const results = ["failed", "wrong", "right"];
 
   function make(tag, text, attributes = {}) {
@@ -11,6 +12,12 @@
     if (text !== undefined) element.textContent = text;
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     return element;
+  }
+
+  function folded(title, text) {
+    const details = make("details");
+    details.append(make("summary", title), make("pre", text));
+    return details;
   }
 
   function start(section) {
@@ -40,8 +47,13 @@
       }
       const question = make("td", row[PROMPT], { "data-name": "question" });
       question.append(make("small", row[ID]));
+      if (row[SENT]) question.append(folded("the prompt sent", row[SENT]));
       const answer = make("td", undefined, { "data-name": "answer" });
       answer.append(row[ERROR] ? make("span", row[ERROR], { class: "bad" }) : row[OUTPUT] === null ? "–" : row[OUTPUT] || "(nothing)");
+      if (row[REASONING]) {
+        const tokens = row[REASONING_TOKENS] === null ? "" : `, ${row[REASONING_TOKENS].toLocaleString("en")} tokens`;
+        answer.append(folded(`reasoning${tokens}`, row[REASONING]));
+      }
       const result = make("td", undefined, { "data-name": "result" });
       result.append(make("span", results[row[RESULT]], { class: `tag ${results[row[RESULT]]}` }));
       line.append(cell, question, answer, make("td", row[TRUE], { "data-name": "true" }), result,

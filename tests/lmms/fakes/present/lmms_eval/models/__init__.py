@@ -33,6 +33,14 @@ class Model:
         ]
 
 
+class Repeating(Model):
+    """Says what it was sent: roles and parts of the messages, and the settings."""
+
+    def answer(self, doc, messages, settings):
+        shown = [(m["role"], [part.get("text", "<image>") for part in m["content"]]) for m in messages]
+        return f"{shown} {sorted(settings.items())}"
+
+
 class Simple(Model):
     is_simple = True
 
@@ -107,6 +115,7 @@ class Typed(Model):
 MODELS = {
     "dummy": Model,
     "simple": Simple,
+    "repeating": Repeating,
     "mutating": Mutating,
     "swallowing": Swallowing,
     "raising": Raising,
