@@ -33,6 +33,12 @@ TOKEN_SCORES = ("carriers", "uncarried", "unique", "dead", "sink", "effective_ra
                 "stable_rank_rel", "cosine_excess", "norm_gini_excess")  # fmt: skip
 
 
+def protocols_of(models: Sequence[ModelResults]) -> list[str]:
+    """Return the protocols that the models' RS was measured by, in order of appearance."""
+    parts = [part for m in models for part in (m["redundancy"], *m["redundancy_own"].values())]
+    return list(dict.fromkeys(part["protocol"] for part in parts if part.get("protocol")))
+
+
 def finished_run(parent: Path) -> Path | None:
     """Return the finished run in a directory of runs; None if there is none."""
     finished = [run for run in runs(parent) if run.get("finished")]
@@ -45,9 +51,9 @@ def read_model_results(directory: Path, cell: Cell) -> dict[str, Any] | None:
     Returns:
         `name`, `arm`, `kind`, `seed`, and `own`: the families it was trained on; `accuracy`, `ranking` and `blind`
         (image replaced by grey) by family; `redundancy` on the probe set and `redundancy_own` by training family, each
-        with `information` in nats; `layers`: RS by layer; `tokens`: further scores of the token set; `carriers`:
-        information of each token (row) about each patch (column); `drop` by training family; `cues`: rows of the
-        retention matrix; `panel`: t-SNE of the tokens.
+        with `information` in nats and its `protocol`; `layers`: RS by layer; `tokens`: further scores of the token set;
+        `carriers`: information of each token (row) about each patch (column); `drop` by training family; `cues`: rows
+        of the retention matrix; `panel`: t-SNE of the tokens.
     """
     home, panel = directory / "runs" / cell.name, directory / "tokens" / f"{cell.name}.json"
     names = ["answers", "probe", "cues", "own", *(["blind", "drop"] if cell.families else [])]
@@ -102,8 +108,9 @@ def _score(score: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _redundancy(scores: Mapping[str, Any]) -> dict[str, Any]:
-    information, every = scores["rs"]["detail"].get("information_joint"), with_details(scores)
-    return {name: _score(every[name]) for name in REDUNDANCY_SCORES} | {"information": information}
+    detail, every = scores["rs"]["detail"], with_details(scores)
+    facts = {"information": detail.get("information_joint"), "protocol": detail.get("protocol")}
+    return {name: _score(every[name]) for name in REDUNDANCY_SCORES} | facts
 
 
 def _layers(scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,9 +32,10 @@ from vtbench.task.catalog import find_task_files
 from vtbench_hf.checkpoint.config import checked_model_type, is_offline
 from vtbench_hf.checkpoint.loader import choose_device
 from vtbench_llava import SHIPPED
+from vtbench_redundancy.protocol import Protocol
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
-from vtbench_study.model_results import example_image, read_model_results
+from vtbench_study.model_results import example_image, protocols_of, read_model_results
 from vtbench_study.plan import Plan
 from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
@@ -68,8 +69,9 @@ def run_study(
         What `summary.summarise` returns.
 
     Raises:
-        VtbenchError: an unknown family, a base that cannot be trained, or another plan in the directory. If models
-            failed, the first one and its error, after all others are finished and written.
+        VtbenchError: an unknown family, a base that cannot be trained, another plan in the directory, or finished
+            models with RS of another protocol. If models failed, the first one and its error, after all others are
+            finished and written.
     """
     check_families(plan, Registry().task_dirs())
     base_arguments(plan.base)
@@ -77,7 +79,10 @@ def run_study(
         choose_device(device)
         check_base(plan.base)
     facts = _claim_directory(plan, directory)
-    unfinished = [cell for cell in plan.cells() if read_model_results(directory, cell) is None]
+    stored = {cell.name: results for cell in plan.cells() if (results := read_model_results(directory, cell))}
+    unfinished = [cell for cell in plan.cells() if cell.name not in stored]
+    if unfinished:
+        check_protocols([*protocols_of(list(stored.values())), Protocol().name], directory)
     jobs = [
         Job(
             cell.name,
@@ -102,14 +107,33 @@ def run_study(
 
 
 def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Summarise the finished models, write the document as JSON, CSV, Markdown and HTML, and return it."""
+    """Summarise the finished models, write the document as JSON, CSV, Markdown and HTML, and return it.
+
+    Raises:
+        StudyError: RS of the models was measured by several protocols.
+    """
     models = [results for cell in plan.cells() if (results := read_model_results(directory, cell)) is not None]
+    check_protocols(protocols_of(models), directory)
     document: dict[str, Any] = strict(summarise(plan, models, facts))
     write_file(directory / "study.json", json.dumps(document, allow_nan=False) + "\n")
     for name, text in table_files(document).items():
         write_file(directory / name, text)
     write_file(directory / "report.html", study_page(document, example_image(directory)))
     return document
+
+
+def check_protocols(protocols: Iterable[str], directory: Path) -> None:
+    """Check that RS of all models has one protocol, as two do not compare.
+
+    Raises:
+        StudyError: there are several.
+    """
+    names = list(dict.fromkeys(protocols))
+    if len(names) > 1:
+        raise StudyError(
+            f"{directory}: RS of its models would be of {' and '.join(names)}, which do not compare; "
+            "remove its runs/, to measure all models again, or choose another --output"
+        )
 
 
 def check_families(plan: Plan, task_dirs: Iterable[Path]) -> None:

@@ -1,14 +1,16 @@
-"""A base that is missing or broken is refused before the first model is trained."""
+"""What is refused before the first model is trained: a base that is missing or broken, and scores of two protocols."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from fake_models import fake_results
 
 from vtbench.errors import VtbenchError
-from vtbench_study.plan import Plan
-from vtbench_study.study import run_study
+from vtbench_study import study
+from vtbench_study.plan import Cell, Plan
+from vtbench_study.study import run_study, write_study
 
 
 @pytest.mark.parametrize("base", ["no/such/directory", "./nowhere", "empty", "listed"])
@@ -27,3 +29,37 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
         with pytest.raises(VtbenchError, match="device="):
             run_study(Plan(), tmp_path / "study", device=device)
     assert not (tmp_path / "study").exists()
+
+
+def measured_by(protocols: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Make models look finished, each with RS of its protocol."""
+    plan = Plan(seeds=(0,))
+
+    def read(directory: Path, cell: Cell) -> dict | None:
+        if cell.name not in protocols:
+            return None
+        found = fake_results(cell, plan, rs=0.7)
+        of_model = {"protocol": protocols[cell.name]}
+        own = {family: part | of_model for family, part in found["redundancy_own"].items()}
+        return found | {"redundancy": found["redundancy"] | of_model, "redundancy_own": own}
+
+    monkeypatch.setattr(study, "read_model_results", read)
+    return plan
+
+
+def test_a_study_of_rs_v1_is_not_finished_with_another_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = measured_by({"base": "rs-v1", "coarse-0": "rs-v1"}, monkeypatch)
+    monkeypatch.setattr(study.Local, "run", lambda self, jobs: pytest.fail("a job was started"))
+    with pytest.raises(VtbenchError, match="rs-v1 and rs-v2, which do not compare"):
+        run_study(plan, tmp_path)
+
+
+def test_a_finished_study_keeps_its_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [cell.name for cell in Plan(seeds=(0,)).cells()]
+    plan = measured_by(dict.fromkeys(names, "rs-v1"), monkeypatch)
+    assert run_study(plan, tmp_path)["table"]
+    plan = measured_by(dict.fromkeys(names, "rs-v1") | {"base": "rs-v2"}, monkeypatch)
+    with pytest.raises(VtbenchError, match="rs-v2 and rs-v1"):
+        write_study(plan, tmp_path, {})
