@@ -10,7 +10,7 @@ One setting at a time is changed from the protocol's.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +29,7 @@ from vtbench_redundancy.protocol import PROTOCOLS
 IMAGES = (300, 1000, 2000, 4000)
 
 
-def changed(base: Protocol, values: dict[str, tuple]) -> Iterator[tuple[str, int, Protocol]]:
+def changed(base: Protocol, values: Mapping[str, Sequence]) -> Iterator[tuple[str, int, Protocol]]:
     """Name, images and settings of each row, the protocol's own first."""
     yield "as in the protocol", 2000, base
     for name, chosen in values.items():
@@ -80,17 +80,21 @@ def probe_tokens(name: str, images: int) -> tuple[TaskTokens, TaskTokens]:
 
 def model(names: list[str]) -> None:
     """One setting at a time, on the same images of the probe set."""
-    settings = {
-        "r": (2, 4, 16), "floor": (1e-3, 1e-1), "r_x": (64, 128), "m": (16,), "basis": ("pca",),
-        "permutations": (20,), "seed": (1,),
-    }  # fmt: skip
     print("| model | setting | RS | 95 % | N_eff of 16 | discarded | flags |\n|---|---|---|---|---|---|---|")
     for of in names:
         seen, basis = probe_tokens(of, 2000)
+        count = seen.tokens.shape[1]
+        own = Protocol().coordinates(min(count, Protocol().m))
+        settings = {
+            "r": [r for r in (2, 4, 8, 16) if r != own], "m": [m for m in (16, 32) if m < count],
+            "floor": (1e-3, 1e-1), "r_x": (128,), "basis": ("pca",), "permutations": (20,), "seed": (1,),
+        }  # fmt: skip
         rows = [*changed(Protocol(), settings), ("rs-v1", 2000, PROTOCOLS["rs-v1"])]
         for name, n, protocol in rows:
             if n <= 2000:
                 found = score_with_basis(seen, basis, protocol, n)
+                if protocol == Protocol() and n == 2000:
+                    name += f" (m = {found.rs.detail['m']}, r = {own})"
                 print(f"| {of} {_row(name, None, found.rs, found.n_eff_16, found.discarded)}", flush=True)
 
 
