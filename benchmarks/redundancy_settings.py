@@ -25,6 +25,7 @@ from vtbench_redundancy.estimators.ground_truth import GaussianModel
 from vtbench_redundancy.features.patch_layout import choose_layout
 from vtbench_redundancy.metrics.basis_task import BASIS_SEED
 from vtbench_redundancy.protocol import PROTOCOLS
+from vtbench_redundancy.scores.sample_budget import images_needed
 
 IMAGES = (300, 1000, 2000, 4000)
 
@@ -84,10 +85,12 @@ def model(names: list[str]) -> None:
     for of in names:
         seen, basis = probe_tokens(of, 2000)
         count = seen.tokens.shape[1]
-        own = Protocol().coordinates(min(count, Protocol().m))
+        together = min(count, Protocol().m)
+        own = Protocol().coordinates(together)
+        enough = [r for r in (2, 4, 8, 16) if images_needed(together * r + Protocol().r_x, Protocol()) <= 2000]
         settings = {
-            "r": [r for r in (2, 4, 8, 16) if r != own], "m": [m for m in (16, 32) if m < count],
-            "floor": (1e-3, 1e-1), "r_x": (128,), "basis": ("pca",), "permutations": (20,), "seed": (1,),
+            "r": [r for r in enough if r != own], "m": [m for m in (16, 32) if m < together],
+            "floor": (1e-3, 1e-1), "basis": ("pca",),
         }  # fmt: skip
         rows = [*changed(Protocol(), settings), ("rs-v1", 2000, PROTOCOLS["rs-v1"])]
         for name, n, protocol in rows:

@@ -162,7 +162,7 @@ def test_the_comparison_shows_the_table_that_was_measured() -> None:
     assert table in (ROOT / "docs/comparison.md").read_text()
     readme = (ROOT / "README.md").read_text()
     for shown, measured in {
-        "RS at 16 tokens": "probe, rs at equal m",
+        "RS at 16 tokens, `rs-v1`": "probe, rs at equal m",
         "`relational`, accuracy": "relational, accuracy",
     }.items():
         cells = [
