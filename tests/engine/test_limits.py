@@ -119,6 +119,19 @@ def test_a_fitted_budget_is_fitted_again(tmp_path: Path) -> None:
     assert scores[0] == scores[1]
 
 
+@pytest.mark.parametrize(("small", "large"), [(8, 12), (10, 20), (18, 20), (18, 19)])
+def test_what_is_fitted_on_other_samples_is_fitted_again_where_these_are_more(
+    tmp_path: Path, small: int, large: int
+) -> None:
+    """At a limit of 10 the metric has 5 samples of the 9 that it takes."""
+    task = quiz(tmp_path, 20, metrics="[hits, held]")
+    go(task, limit=small)
+    fresh, grown = go(task, "fresh", limit=large), go(task, limit=large, resume=True)
+    assert document(grown) == document(fresh)
+    mine, other = (json.loads((of.path / "run.json").read_text())["states"] for of in (grown, fresh))
+    assert mine == other
+
+
 def test_a_smaller_limit_is_refused_in_one_line(tmp_path: Path) -> None:
     task = quiz(tmp_path, 20)
     first = go(task, limit=8)

@@ -16,7 +16,8 @@ from vtbench.errors import AdapterError, OutOfMemory, SampleError
 from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch
 from vtbench.registry import Registry
-from vtbench.types import Observation, Output, Record, Sample, Score, VisualTokens
+from vtbench.task.prepared import Limited
+from vtbench.types import Observation, Output, Record, Sample, Score, Task, VisualTokens
 from vtbench_budgets import GridKeep, RandomKeep, TokenCount
 
 CHOICES = ("yes", "no")
@@ -182,6 +183,15 @@ class Seen:
         return {"seen": Score(total, n=len(records), flags=("small",), percent=False), "unknown": Score(None)}
 
 
+class Held(Seen):
+    """Fitted on the first half of a task."""
+
+    fit_samples = 9
+
+    def fit_task(self, task: Task) -> Task:
+        return Limited(task, len(task) // 2)
+
+
 class Layers:
     """How many of the layers it would like it gets: it learns that from the first samples."""
 
@@ -268,6 +278,7 @@ class Plugin:
             "hits": Hits,
             "ranked": Ranked,
             "seen": Seen,
+            "held": Held,
             "layers": Layers,
             "deep": Deep,
             "frugal": Frugal,

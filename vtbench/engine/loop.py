@@ -29,7 +29,7 @@ from vtbench.engine.setup import RunPlan, no_metric_left
 from vtbench.engine.worker import BUDGET, RunWork
 from vtbench.errors import AdapterError, ModelUnavailable, plugin_errors
 from vtbench.executor import BatchResult, WorkerPool
-from vtbench.metric import Fittable, Metric, VisualMetric
+from vtbench.metric import Fittable, FittedElsewhere, Metric, VisualMetric
 from vtbench.registry import Registry
 from vtbench.runs import results
 from vtbench.runs.disk import write_file
@@ -38,6 +38,7 @@ from vtbench.runs.publish import publish
 from vtbench.runs.results import RunResult
 from vtbench.runs.secrets import secrets
 from vtbench.runs.writer import Retry, RunWriter, transient
+from vtbench.task.prepared import Limited
 from vtbench.types import Task
 
 
@@ -184,13 +185,24 @@ def _grow(
     """
     for task in plan.tasks:
         repeats = getattr(task, "repeats", 1)
-        before = writer.run["tasks"][task.name]["samples"] // repeats
-        fits = {name: metric.fit_samples for name, metric in metrics[task.name].items() if isinstance(metric, Fittable)}
-        for name, samples in {**fits, BUDGET: FIT_SAMPLES}.items():
-            if before < min(samples, len(task) // repeats):
-                writer.drop_state(task.name, name)
+        before = writer.run["tasks"][task.name]["samples"]
+        if before // repeats < min(FIT_SAMPLES, len(task) // repeats):
+            writer.drop_state(task.name, BUDGET)
+        earlier = Limited(task, before)
+        for name, metric in metrics[task.name].items():
+            if isinstance(metric, Fittable):
+                with plugin_errors(f"metric {name!r}: fit_task"):
+                    more = _fitted_on(metric, earlier) < _fitted_on(metric, task)
+                if more:
+                    writer.drop_state(task.name, name)
     size = plan.config.batch_size
     writer.grow(facts, None if metered or size == "auto" else size)
+
+
+def _fitted_on(metric: Fittable, task: Task) -> int:
+    """Return the number of samples that a metric of a task is fitted on."""
+    source = metric.fit_task(task) if isinstance(metric, FittedElsewhere) else task
+    return min(metric.fit_samples, len(source) // getattr(source, "repeats", 1))
 
 
 class CacheUse:

@@ -50,10 +50,11 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     if not protocol.held_out:
         return task
     repeats = getattr(task, "repeats", 1)  # of each question, one after the other: they show the same image
+    questions = len(task) // repeats
     if shows_scenes(task):
-        count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * len(task) // repeats))
+        count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * questions))
         return _probe(task.config().get("image_size"), count)
-    return _first(task, max(1, min(protocol.basis_images * repeats, len(task) // 3)))  # type: ignore[arg-type]
+    return _first(task, max(1, min(protocol.basis_images, questions // 3)) * repeats)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8)
