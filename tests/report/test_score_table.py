@@ -42,6 +42,20 @@ def test_compared_scores_name_runs_with_other_samples() -> None:
     assert compared_scores("t", own, other_runs([({}, {"scores": {}})])) is None
 
 
+def test_scores_of_two_protocols_are_not_shown_side_by_side() -> None:
+    def document(protocol: str) -> dict[str, object]:
+        task = {"configs": {}, "versions": 1, "n-samples": 9}
+        scores = {"acc": score(), "rs": score(detail={"protocol": protocol}), f"only {protocol}": score()}
+        return {"scores": {"t": scores}} | {key: {"t": one} for key, one in task.items()}
+
+    run: dict[str, object] = {"config": {}}
+    found = compared_scores("t", document("v2"), other_runs([(run, document("v1")), (run, document("v2"))]))
+    assert found is not None
+    assert [s and s["value"] for s in found["rows"]["rs"]] == [0.5, None, 0.5]
+    assert [s and s["value"] for s in found["rows"]["acc"]] == [0.5, 0.5, 0.5]
+    assert found["unlike"] == {"B": ["rs"]}
+
+
 def test_a_run_that_was_asked_in_another_way_asked_the_same_samples() -> None:
     def document(**config: object) -> dict[str, object]:
         task = {"configs": {"seed": 0, **config}, "versions": 1, "n-samples": 9}

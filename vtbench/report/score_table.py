@@ -78,13 +78,23 @@ def compared_scores(task: str, document: Mapping[str, Any], others: Sequence[Oth
     Returns:
         `rows`: score -> a score (or None) for A and each other run; `different`: letters of the runs whose task has
         other settings, another version or another number of samples; `asked`: by letter, how the other runs put its
-        questions. None if no other run has the task.
+        questions; `unlike`: by letter, the scores left out since their `protocol` (in the details) is another than A's.
+        None if no other run has the task.
     """
     own = document["scores"][task]
     having = [other for other in others if other.scores(task)]
     if not having:
         return None
-    rows = {name: [score, *(other.scores(task).get(name) for other in others)] for name, score in own.items()}
+    unlike = {
+        other.letter: [
+            name for name, score in other.scores(task).items() if _protocol(score) != _protocol(own.get(name))
+        ]
+        for other in having
+    }
+    rows = {
+        name: [score, *(None if name in unlike.get(o.letter, ()) else o.scores(task).get(name) for o in others)]
+        for name, score in own.items()
+    }
     shared = {name: scores for name, scores in rows.items() if any(scores[1:])}
     own_samples = _samples_of(document, task)
     asked = {
@@ -94,7 +104,13 @@ def compared_scores(task: str, document: Mapping[str, Any], others: Sequence[Oth
         "rows": {name: [score and {**score, "bar": bar(score)} for score in scores] for name, scores in shared.items()},
         "different": [other.letter for other in having if _samples_of(other.document, task) != own_samples],
         "asked": asked,
+        "unlike": {letter: shown for letter, names in unlike.items() if (shown := [n for n in names if n in own])},
     }
+
+
+def _protocol(score: Mapping[str, Any] | None) -> Any:
+    """Return the protocol that a score was measured by, if it says one."""
+    return ((score or {}).get("detail") or {}).get("protocol")
 
 
 def _samples_of(document: Mapping[str, Any], task: str) -> tuple[Any, ...]:
