@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from vtbench.metric import FittedElsewhere
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
+from vtbench.types import Task
 from vtbench_redundancy.metrics.basis_task import BASIS_SEED, basis_task
 from vtbench_redundancy.metrics.token_metrics import CarriersMetric, RedundancyMetric
 from vtbench_redundancy.protocol import PROTOCOLS, Protocol
@@ -33,6 +35,29 @@ def test_every_task_of_scenes_has_the_same_basis() -> None:
     assert all(isinstance(metric, FittedElsewhere) for metric in metrics)
     assert len({id(metric.fit_task(task)) for metric in metrics for task in tasks}) == 1
     assert len(metrics[0].fit_task(tasks[0])) == 1000
+
+
+def mix(directory: Path, *parts: str) -> Task:
+    names = []
+    for number, settings in enumerate(parts):
+        (directory / f"part{number}.yaml").write_text(f"task: part{number}\n{settings}\n")
+        names.append(f"part{number}")
+    (directory / "mixed.yaml").write_text(f"task: mixed\nmix: [{', '.join(names)}]\nitems: 30\n")
+    return load_task(directory / "mixed.yaml")
+
+
+def test_a_mix_of_scenes_of_one_size_has_a_basis_of_that_size(tmp_path: Path) -> None:
+    basis = basis_task(mix(tmp_path, *["family: coarse\nimage_size: 96"] * 2), Protocol())
+    assert (basis.name, len(basis), basis.sample(0).images[0].size) == ("probe", 120, (96, 96))
+
+
+@pytest.mark.parametrize("other", ["family: coarse\nimage_size: 64", "data: {path: rows.jsonl}"])
+def test_other_mixes_give_their_first_third(tmp_path: Path, other: str) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"image": "0.png", "prompt": "?", "target": "yes"}) + "\n")
+    task = mix(tmp_path, "family: coarse\nimage_size: 96", other)
+    basis = basis_task(task, Protocol())
+    assert [basis.sample(i).id for i in range(len(basis))] == [task.sample(i).id for i in range(10)]
 
 
 def test_a_small_run_fits_on_few_images() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -40,8 +40,9 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     """Return the task whose samples the basis is fitted on.
 
     A task of scenes gets the `train` split of `probe`, with a seed of its own: the same images for every task and every
-    model, of the same kind as what is scored, and in a split that is not. Of a user's own images there are no others,
-    so the first third gives the basis and is not scored. `rs-v1` is fitted on the first images, which it scores too.
+    model, of the same kind and size as what is scored, and in a split that is not. Of a user's own images there are no
+    others, so the first third gives the basis and is not scored; so it is with a mix that has such images, or scenes of
+    several sizes. `rs-v1` is fitted on the first images, which it scores too.
 
     Args:
         task: the task to be scored.
@@ -50,11 +51,18 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     if not protocol.held_out:
         return task
     repeats = getattr(task, "repeats", 1)  # of each question, one after the other: they show the same image
-    questions = len(task) // repeats
-    if shows_scenes(task):
+    questions, parts = len(task) // repeats, _parts(task.config())
+    sizes = {part.get("image_size") for part in parts}
+    if len(sizes) == 1 and not any(part.get("data") for part in parts) and shows_scenes(task):
         count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * questions))
-        return _probe(task.config().get("image_size"), count)
+        return _probe(sizes.pop(), count)
     return _first(task, max(1, min(protocol.basis_images, questions // 3)) * repeats)  # type: ignore[arg-type]
+
+
+def _parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the settings of a task's parts, of which a task that is no mix has one."""
+    parts = config.get("parts")
+    return [each for part in parts for each in _parts(part)] if parts else [config]
 
 
 @lru_cache(maxsize=8)
