@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from vtbench.adapter import INSTRUCT, PLAIN, Traits
+from vtbench.budget import Budget, checked_weights
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf import generation, training, visual_features
@@ -410,6 +411,20 @@ class HFAdapter:
         if key not in self._known_boxes:
             self._known_boxes[key] = self.token_boxes(*key)
         return self._known_boxes[key]
+
+    def _budget_weights(self, samples: Sequence[Sample], tokens_BND: torch.Tensor, budget: Budget) -> list[np.ndarray]:
+        """Return the budget's weights (k, N) of each sample; samples with one image size are asked about together.
+
+        Only these share their tokens' boxes.
+        """
+        sizes = [tuple(image.size for image in sample.images) for sample in samples]
+        found: dict[int, np.ndarray] = {}
+        for size in dict.fromkeys(sizes):
+            rows = [i for i, other in enumerate(sizes) if other == size]
+            alike = [samples[i] for i in rows]
+            tokens = VisualTokens("connector", tokens_BND[rows], self._boxes(alike))
+            found |= zip(rows, checked_weights(budget, tokens, [sample.id for sample in alike]), strict=True)
+        return [found[i] for i in range(len(samples))]
 
     @staticmethod
     def _prompt_lengths(inputs: Inputs) -> list[int]:

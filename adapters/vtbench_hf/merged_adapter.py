@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from vtbench.adapter import IGNORE_INDEX
-from vtbench.budget import Budget, checked_weights
+from vtbench.budget import Budget
 from vtbench.errors import AdapterError
-from vtbench.types import Output, Sample, VisualTokens
+from vtbench.types import Output, Sample
 from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.decoding import Decoding
@@ -188,20 +188,6 @@ class MergedAdapter(HFAdapter):
             tokens_BND,
             self._budget_weights(samples, tokens_BND, budget),
         )
-
-    def _budget_weights(self, samples: Sequence[Sample], tokens_BND: torch.Tensor, budget: Budget) -> list[np.ndarray]:
-        """Return the budget's weights (k, N) of each sample; samples with one image size are asked about together.
-
-        Only these share their tokens' boxes.
-        """
-        sizes = [tuple(image.size for image in sample.images) for sample in samples]
-        found: dict[int, np.ndarray] = {}
-        for size in dict.fromkeys(sizes):
-            rows = [i for i, other in enumerate(sizes) if other == size]
-            alike = [samples[i] for i in rows]
-            tokens = VisualTokens("connector", tokens_BND[rows], self._boxes(alike))
-            found |= zip(rows, checked_weights(budget, tokens, [sample.id for sample in alike]), strict=True)
-        return [found[i] for i in range(len(samples))]
 
     def _prefix(self, inputs: Inputs) -> tuple[PrefixCache, float]:
         """Return the prefilled prompts and the seconds that they took; the last ones are kept for their next use."""

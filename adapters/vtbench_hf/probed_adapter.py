@@ -1,0 +1,274 @@
+"""The adapter of any checkpoint: a probe at load finds out where its visual tokens are (`vtbench_hf.entry`).
+
+What it offers follows from the probe and not from a list of architectures: visual tokens where an image changes the
+embeddings that enter the decoder, the decoder's layers where it returns hidden states, token budgets where a call that
+keeps every token gives the answers of the whole image. Answers are those of the model's own `generate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vtbench.budget import Budget
+from vtbench.errors import AdapterError
+from vtbench.types import Output, Sample
+from vtbench_hf import generation, visual_features
+from vtbench_hf.adapter import HFAdapter, Inputs
+from vtbench_hf.checkpoint.loader import LoadedModel
+from vtbench_hf.decoding import Decoding
+from vtbench_hf.entry.boxes import measured_boxes, stated_grid
+from vtbench_hf.entry.decoder_call import DecoderCall, intercepted, take_call
+from vtbench_hf.entry.parts import parts_of
+from vtbench_hf.entry.prefill import shared_features
+from vtbench_hf.entry.probe import Entry, find_entry, image_sample, probe_sample, reason_of
+from vtbench_hf.entry.reading import Reading
+from vtbench_hf.entry.reduction import Reduction
+from vtbench_hf.model_parts import ModelParts
+from vtbench_hf.token_boxes import grid
+
+PROBE_SIDE = 224
+"""Side in pixels of the probe's images where the model prefers none."""
+LARGEST_PROBE = 448
+
+
+class ProbedAdapter(HFAdapter):
+    """Serves any checkpoint through its own `generate`, with what a probe finds of its visual tokens.
+
+    Attributes:
+        decoder: the module that reads the prompts' embeddings.
+        missing: why the model lacks a capability, by capability.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.decoder = loaded.model.get_decoder()
+        self.missing: dict[str, str] = {}
+        self._entry: Entry | None = None
+        self._depths = self._reducible = False
+        self._first_key = "first"
+        super().__init__(loaded)
+        if self._reducible:
+            self.capabilities |= {"budget"}
+
+    def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
+        """Answer from the visual tokens that the budget leaves; greedily unless `--gen` says otherwise."""
+        with self.batch(samples):
+            inputs = self.batch_inputs(samples)
+            with self._reading(samples, inputs, budget) as reading:
+                outputs = self._answers(inputs, samples, max_new_tokens)
+                if reading is None:
+                    return outputs
+                prefill = reading.prefill_seconds / len(samples)
+                decode = (reading.now() - reading.prefilled_at) / len(samples)
+            outputs = self._counted(outputs, reading, samples)
+            return [replace(output, prefill_seconds=prefill, decode_seconds=decode) for output in outputs]
+
+    def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
+        """Score each sample's choices, from the visual tokens that the budget leaves."""
+        with self.batch(samples):
+            inputs = self.batch_inputs(samples)
+            with self._reading(samples, inputs, budget) as reading:
+                outputs = self._rankings(inputs, samples)
+            return outputs if reading is None else self._counted(outputs, reading, samples)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return which model this is, and why it lacks what it lacks."""
+        return {**super().describe(), **({"missing": dict(self.missing)} if self.missing else {})}
+
+    # What the base class asks for.
+
+    def has_visual_tokens(self) -> bool:
+        """Return whether the probe finds the image among what enters the decoder."""
+        side = min(self.preferred_image_size() or PROBE_SIDE, LARGEST_PROBE)
+        with torch.no_grad(), self._noting("visual_tokens"):
+            self._entry, call = find_entry(self.model, self.decoder, lambda sample: self.model_inputs([sample]), side)
+            with self._noting("decoder layers"):
+                self._depths = self._gives_layers(call)
+            with self._noting("budget"):
+                self._reducible = self._takes_budgets(probe_sample(side, 0))
+        self.cache.clear()
+        return self._entry is not None
+
+    def layer_names(self) -> tuple[str, ...]:
+        """Return `connector`, the rows that enter later layers, and the decoder at four depths."""
+        assert self._entry is not None
+        injected = tuple(name for name in self._entry.paths if name != "embeddings")
+        return ("connector", *injected, *(visual_features.DECODER_DEPTHS if self._depths else ()))
+
+    def model_parts(self) -> ModelParts:
+        """Return the parts that the model's own names tell."""
+        return parts_of(self.model, self.decoder)
+
+    def connector_features(self, inputs: Inputs) -> list[torch.Tensor]:
+        """Return all that enters the decoder at each visual token, the paths side by side: (N, d) for each sample."""
+        return self._rows(inputs, self._found().paths)
+
+    def _layer_features(self, name: str, inputs: Inputs) -> torch.Tensor | list[torch.Tensor]:
+        if name.startswith("deepstack_"):
+            return self._rows(inputs, (name,))
+        return super()._layer_features(name, inputs)
+
+    def visual_token_mask(self, inputs: Inputs) -> torch.Tensor:
+        """Return where the visual tokens are in the prompts, (B, P) bool."""
+        entry, ids_BP = self._found(), inputs["input_ids"]
+        if not len(entry.fixed_FD):
+            return torch.isin(ids_BP, entry.ids.to(ids_BP.device))
+        return self.cache.get_or_compute("visual", lambda: entry.mask(ids_BP, self._call(inputs)).to(ids_BP.device))
+
+    def decoder_hidden_states(self, inputs: Inputs) -> Sequence[torch.Tensor]:
+        """Return the hidden states of one pass of the decoder without a cache."""
+        return self._hidden_states(self._call(inputs))
+
+    def token_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
+        """Return the boxes of the grid that the processor states or that is measured, the same at every layer."""
+        blank = self.model_inputs([image_sample(Image.new("RGB", size))])
+        stated = stated_grid(blank, len(self._rows_of(blank)[0]))
+        return measured_boxes(self._tokens_of, size) if stated is None else grid(*stated)
+
+    def budgeted_answer_logits(
+        self, inputs: Inputs, targets: torch.Tensor, tokens: torch.Tensor, weights: Sequence[np.ndarray]
+    ) -> torch.Tensor:
+        """Return the logits (A, V) at the answers' tokens, from what the budget's weights make of the tokens."""
+        reduction = self._reduction(inputs, weights)
+        with intercepted(self.decoder, lambda forward, arguments: forward(**reduction.first(arguments))):
+            return self.answer_logits(inputs, targets)
+
+    # A batch's queries share one pass of the tower, and one of the decoder under each budget.
+
+    @contextmanager
+    def batch(self, samples: Sequence[Sample]) -> Iterator[None]:
+        """Work on a batch, as the base class does; image features are computed once."""
+        with super().batch(samples):
+            with shared_features(self.model.base_model, self.cache.get_or_compute("shared features", dict)):
+                yield
+
+    def generate_tokens(self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
+        """Return the token ids of the answers, without the id that ends an answer."""
+        generated = generation.generate(self.model, inputs, max_new_tokens, decoding)
+        self.cache.put(self._first_key, generated.first_BV)
+        return generated.tokens
+
+    def score_choices(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+        """Return log p(choice | prompt) in nats of each row's choices."""
+        return generation.score(self.model, inputs, choices, self.cache.get(self._first_key))
+
+    @contextmanager
+    def _reading(self, samples: Sequence[Sample], inputs: Inputs, budget: Budget | None) -> Iterator[Reading | None]:
+        """Work on queries under one budget; None where it is unknown how images enter the decoder.
+
+        Raises:
+            AdapterError: under a budget, something stands before the question.
+        """
+        if budget is not None and any(sample.system or sample.examples for sample in samples):
+            raise AdapterError("a token budget takes bare questions: leave --system and --fewshot out")
+        if self._entry is None:
+            yield None
+            return
+        key = f"{id(budget)} {[sample.id for sample in samples]}" if budget is not None else ""
+        known = self.cache.get("reading")
+        if known is None or known[:2] != (budget, key):
+
+            def reduce(call: DecoderCall) -> Reduction:
+                assert budget is not None
+                tokens_BND = self._layer_tokens("connector", inputs, samples)
+                return self._reduction(inputs, self._budget_weights(samples, tokens_BND, budget))
+
+            reading = Reading(
+                inputs["input_ids"].shape[1],
+                self.model.device,
+                None if budget is None or "pixel_values" not in inputs else reduce,
+                lambda call: self.cache.put("call", call),
+            )
+            known = (budget, key, reading)
+            self.cache.put("reading", known)
+        self._first_key = f"first {key}"
+        with intercepted(self.decoder, known[2].handle):
+            yield known[2]
+
+    def _reduction(self, inputs: Inputs, weights: Sequence[np.ndarray]) -> Reduction:
+        visual_BP = self.visual_token_mask(inputs)
+        return Reduction(inputs["attention_mask"], visual_BP, weights, self._found().paths, self.decoder)
+
+    def _counted(self, outputs: Sequence[Output], reading: Reading, samples: Sequence[Sample]) -> list[Output]:
+        """Return the outputs with the numbers of tokens that the decoder read."""
+        if reading.reduction is None:
+            return list(outputs)
+        full = self._prompt_lengths(self.batch_inputs(samples))
+        read = reading.reduction.mask_BT.sum(1).tolist()
+        return [
+            replace(output, tokens_in=n, visual_tokens_in=(output.visual_tokens_in or 0) - before + n)
+            for output, before, n in zip(outputs, full, read, strict=True)
+        ]
+
+    # What the probe asks, and what it found.
+
+    def _found(self) -> Entry:
+        if self._entry is None:
+            raise AdapterError(f"{self.loaded.checkpoint} gives no visual tokens: {self.missing['visual_tokens']}")
+        return self._entry
+
+    @contextmanager
+    def _noting(self, capability: str) -> Iterator[None]:
+        """Note why the model lacks a capability, whatever a strange model raises: its answers can still be had."""
+        try:
+            yield
+        except Exception as error:
+            self.missing[capability] = reason_of(error)
+
+    def _gives_layers(self, call: DecoderCall) -> bool:
+        states = self._hidden_states(call)
+        shape = call.embeds.shape[:2]
+        if len(states) < 2 or any(state.shape[:2] != shape or state.ndim != 3 for state in states[1:]):
+            raise AdapterError(f"the decoder's hidden states are not one vector a token: {tuple(states[-1].shape)}")
+        return True
+
+    def _takes_budgets(self, sample: Sample) -> bool:
+        """Return whether a call that keeps every token gives the log-probabilities of the whole prompt."""
+        inputs, choice = self.model_inputs([sample]), [[[3, 4]]]
+
+        def keep_every(call: DecoderCall) -> Reduction:
+            count = int(self._found().mask(inputs["input_ids"], call).sum())
+            return self._reduction(inputs, [np.eye(count, dtype=np.float32)])
+
+        whole = generation.score(self.model, inputs, choice)[0][0]
+        reading = Reading(inputs["input_ids"].shape[1], self.model.device, keep_every, lambda call: None)
+        with intercepted(self.decoder, reading.handle):
+            kept = generation.score(self.model, inputs, choice)[0][0]
+        near = 1e-3 if self.model.dtype == torch.float32 else 0.2
+        if not abs(whole - kept) <= near:
+            raise AdapterError(f"a budget that keeps every token moves a log-probability by {abs(whole - kept):.2g}")
+        return True
+
+    def _hidden_states(self, call: DecoderCall) -> Sequence[torch.Tensor]:
+        """Return the hidden states (B, P, d) of the decoder, the embeddings first."""
+        output = self.decoder(**{**call.arguments, "use_cache": False, "output_hidden_states": True})
+        states: Sequence[torch.Tensor] | None = getattr(output, "hidden_states", None)
+        if states is None:
+            raise AdapterError(f"{type(self.decoder).__name__} returns no hidden states")
+        return states
+
+    def _call(self, inputs: Inputs) -> DecoderCall:
+        """Return the decoder's call for the current batch."""
+        return self.cache.get_or_compute("call", lambda: take_call(self.model, self.decoder, inputs))
+
+    def _rows(self, inputs: Inputs, paths: tuple[str, ...]) -> list[torch.Tensor]:
+        rows_BPd, visual_BP = self._call(inputs).joint(paths), self.visual_token_mask(inputs)
+        return [row[visual.to(row.device)] for row, visual in zip(rows_BPd, visual_BP, strict=True)]
+
+    def _rows_of(self, inputs: Inputs) -> list[torch.Tensor]:
+        """Return the connector's tokens of inputs that are not the current batch's, (N, d) for each row."""
+        entry, call = self._found(), take_call(self.model, self.decoder, inputs)
+        mask_BP = entry.mask(inputs["input_ids"], call)
+        return [row[visual] for row, visual in zip(call.joint(entry.paths), mask_BP, strict=True)]
+
+    def _tokens_of(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Return the connector's tokens (images, N, d) of images of one size."""
+        with torch.no_grad():
+            rows = self._rows_of(self.model_inputs([image_sample(image) for image in images]))
+        return torch.stack(rows).float().cpu().numpy()
