@@ -6,6 +6,7 @@ vocabulary.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +41,10 @@ from vtbench_hf.prompts import (
     without_context,
 )
 
-ONE_IMAGE = frozenset({"blip-2", "fuyu", "instructblip", "kosmos-2", "paligemma"})
+ONE_IMAGE = frozenset({"blip-2", "fuyu", "got_ocr2", "instructblip", "kosmos-2", "paligemma"})
 """Model types that take one image in a prompt, whatever their processors accept."""
+FLAT_IMAGES = frozenset({"got_ocr2"})
+"""Model types whose processors take a batch's images in one list."""
 Inputs = Mapping[str, Any]
 """Keyword arguments of the model's forward pass: `input_ids` (B, P), `attention_mask` (B, P), `pixel_values`, ..."""
 
@@ -86,6 +89,8 @@ class HFAdapter:
         self.cache = BatchCache()
         self.choice_tokenizer = ChoiceTokenizer(self.tokenizer)
         self._known_boxes: dict[tuple[tuple[int, int], str], np.ndarray | None] = {}
+        if "mm_token_type_ids" in inspect.signature(self.model.forward).parameters:
+            self.processor.return_mm_token_type_ids = True  # some processors leave out what positions need
         can_see = self.has_visual_tokens()
         capabilities: tuple[Capability, ...] = ("generate", "rank", "context", "visual_tokens")
         self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:3])
@@ -215,6 +220,11 @@ class HFAdapter:
         except (ValueError, OSError, ZeroDivisionError) as error:
             raise SampleError(f"the processor refuses an image or prompt: {first_line(error)}") from error
         batch.pop("labels", None)  # PaliGemma's processor adds them, for training
+        if (mask := batch.get("qformer_attention_mask")) is not None:
+            # InstructBLIP's Q-Former counts positions from the row's start: its padding has to stand behind the text.
+            order = mask.argsort(dim=1, descending=True, stable=True)
+            for name in ("qformer_input_ids", "qformer_attention_mask"):
+                batch[name] = batch[name].gather(1, order)
         return batch
 
     def model_inputs(self, samples: Sequence[Sample]) -> Inputs:
@@ -254,7 +264,9 @@ class HFAdapter:
         texts = [self.prompt_text(sample) for sample in samples]
         options = {} if adds_special_tokens(self.tokenizer, texts[0]) else {"add_special_tokens": False}
         images = [prompt_images(sample) for sample in samples]
-        shown = images if any(images) else None
+        shown: Any = images if any(images) else None
+        if shown and self.model.config.model_type in FLAT_IMAGES:
+            shown = [image for some in images for image in some]
         return self.processor(images=shown, text=texts, padding=True, return_tensors="pt", **options)
 
     def preferred_image_size(self) -> int | None:

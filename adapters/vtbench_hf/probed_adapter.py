@@ -24,14 +24,14 @@ from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.decoding import Decoding
 from vtbench_hf.entry.boxes import measured_boxes, stated_grid
-from vtbench_hf.entry.decoder_call import DecoderCall, intercepted, take_call
+from vtbench_hf.entry.decoder_call import DecoderCall, intercepted, prompt_reader, take_call
 from vtbench_hf.entry.parts import parts_of
 from vtbench_hf.entry.prefill import shared_features
-from vtbench_hf.entry.probe import Entry, find_entry, image_sample, probe_sample, reason_of
+from vtbench_hf.entry.probe import Entry, ImageNotReadError, find_entry, image_sample, probe_images, reason_of
 from vtbench_hf.entry.reading import Reading
 from vtbench_hf.entry.reduction import Reduction
 from vtbench_hf.model_parts import ModelParts
-from vtbench_hf.token_boxes import grid
+from vtbench_hf.token_boxes import grid, patch_boxes
 
 PROBE_SIDE = 224
 """Side in pixels of the probe's images where the model prefers none."""
@@ -47,7 +47,7 @@ class ProbedAdapter(HFAdapter):
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        self.decoder = loaded.model.get_decoder()
+        self.decoder = prompt_reader(loaded.model)
         self.missing: dict[str, str] = {}
         self._entry: Entry | None = None
         self._depths = self._reducible = False
@@ -91,7 +91,7 @@ class ProbedAdapter(HFAdapter):
             with self._noting("decoder layers"):
                 self._depths = self._gives_layers(call)
             with self._noting("budget"):
-                self._reducible = self._takes_budgets(probe_sample(side, 0))
+                self._reducible = self._takes_budgets(image_sample(probe_images(side)[0]))
         self.cache.clear()
         return self._entry is not None
 
@@ -128,8 +128,16 @@ class ProbedAdapter(HFAdapter):
     def token_boxes(self, size: tuple[int, int], layer: str) -> np.ndarray | None:
         """Return the boxes of the grid that the processor states or that is measured, the same at every layer."""
         blank = self.model_inputs([image_sample(Image.new("RGB", size))])
-        stated = stated_grid(blank, len(self._rows_of(blank)[0]))
-        return measured_boxes(self._tokens_of, size) if stated is None else grid(*stated)
+        count = len(self._rows_of(blank)[0])
+        if (stated := stated_grid(blank, count)) is not None:
+            return grid(*stated)
+        vision = getattr(self.model.config, "vision_config", None)
+        side, patch = self.preferred_image_size(), getattr(vision, "patch_size", None)
+        if isinstance(patch, int) and side:
+            patches = patch_boxes(self.processor.image_processor, size, side, patch)
+            if patches is not None and len(patches) == count:
+                return patches
+        return measured_boxes(self._tokens_of, size)
 
     def budgeted_answer_logits(
         self, inputs: Inputs, targets: torch.Tensor, tokens: torch.Tensor, weights: Sequence[np.ndarray]
@@ -174,15 +182,17 @@ class ProbedAdapter(HFAdapter):
         known = self.cache.get("reading")
         if known is None or known[:2] != (budget, key):
 
-            def reduce(call: DecoderCall) -> Reduction:
+            def reduce(call: DecoderCall) -> Reduction | None:
                 assert budget is not None
+                if not self.visual_token_mask(inputs).any():
+                    return None
                 tokens_BND = self._layer_tokens("connector", inputs, samples)
                 return self._reduction(inputs, self._budget_weights(samples, tokens_BND, budget))
 
             reading = Reading(
                 inputs["input_ids"].shape[1],
                 self.model.device,
-                None if budget is None or "pixel_values" not in inputs else reduce,
+                None if budget is None else reduce,
                 lambda call: self.cache.put("call", call),
             )
             known = (budget, key, reading)
@@ -218,6 +228,8 @@ class ProbedAdapter(HFAdapter):
         """Note why the model lacks a capability, whatever a strange model raises: its answers can still be had."""
         try:
             yield
+        except ImageNotReadError as error:
+            raise AdapterError(f"{self.loaded.checkpoint}: {error}") from error
         except Exception as error:
             self.missing[capability] = reason_of(error)
 
@@ -230,6 +242,8 @@ class ProbedAdapter(HFAdapter):
 
     def _takes_budgets(self, sample: Sample) -> bool:
         """Return whether a call that keeps every token gives the log-probabilities of the whole prompt."""
+        if self.model.config.is_encoder_decoder:
+            raise AdapterError("the decoder attends to an encoder, whose prompt cannot be shortened")
         inputs, choice = self.model_inputs([sample]), [[[3, 4]]]
 
         def keep_every(call: DecoderCall) -> Reduction:
@@ -251,7 +265,8 @@ class ProbedAdapter(HFAdapter):
         states: Sequence[torch.Tensor] | None = getattr(output, "hidden_states", None)
         if states is None:
             raise AdapterError(f"{type(self.decoder).__name__} returns no hidden states")
-        return states
+        # Gemma 3n has several streams side by side; the first one is what leaves the decoder.
+        return [state[0] if state.ndim == 4 else state for state in states]
 
     def _call(self, inputs: Inputs) -> DecoderCall:
         """Return the decoder's call for the current batch."""

@@ -6,6 +6,7 @@ an injected path, N visual tokens of a sample.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +53,15 @@ class DecoderCall:
         return self.paths[names[0]] if len(names) == 1 else torch.cat([self.paths[name] for name in names], -1)
 
 
+def prompt_reader(model: Any) -> nn.Module:
+    """Return the module that reads the prompt's embeddings: the decoder, or the text encoder in front of it."""
+    reader: nn.Module = model.get_decoder()
+    if model.config.is_encoder_decoder:
+        encoder = model.get_encoder()
+        reader = getattr(encoder, "text_model", encoder)
+    return reader
+
+
 def take_call(model: Any, decoder: nn.Module, inputs: Mapping[str, Any]) -> DecoderCall:
     """Return the decoder's first call for a batch. The decoder itself does not run.
 
@@ -89,6 +99,7 @@ def intercepted(module: nn.Module, handle: Callable[[Forward, Arguments], Any]) 
     signature = inspect.signature(forward)
     rest = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), "")
 
+    @functools.wraps(forward)
     def replaced(*args: Any, **kwargs: Any) -> Any:
         arguments = dict(signature.bind_partial(*args, **kwargs).arguments)
         return handle(forward, arguments | arguments.pop(rest, {}))

@@ -7,6 +7,7 @@ the decoder: its first call is answered from the first time, with a copy of the 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ def shared_features(owner: Any, known: dict[Any, Any]) -> Iterator[None]:
         yield
         return
 
+    @functools.wraps(compute)  # `generate` reads its signature
     def remembered(*args: Any, **kwargs: Any) -> Any:
         key = (tuple(map(_identity, args)), tuple((name, _identity(value)) for name, value in sorted(kwargs.items())))
         if key not in known:

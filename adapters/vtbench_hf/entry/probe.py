@@ -1,7 +1,7 @@
 """The probe: which embeddings of a prompt change with its image.
 
-A prompt is made with two images of noise. Embeddings that differ between the two are visual tokens. The rule that finds
-them in later batches without a second image: their token ids are those of the probe's visual tokens, and their vector is
+A prompt is made with three images. Embeddings that differ between them are visual tokens. The rule that finds
+them in later batches: their token ids are those of the probe's visual tokens, and their vector is
 none of the fixed ones (row marks, separators) that stand among them.
 """
 
@@ -21,6 +21,10 @@ from vtbench.types import Sample
 from vtbench_hf.entry.decoder_call import DecoderCall, take_call
 
 QUESTION = "What is in the image?"
+
+
+class ImageNotReadError(AdapterError):
+    """Two images make the same call of the decoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,12 @@ def image_sample(image: Image.Image) -> Sample:
     return Sample("probe", 0, (image,), QUESTION, "")
 
 
-def probe_sample(side: int, seed: int) -> Sample:
-    """Return a question about an image of noise, whose pixels all depend on the seed."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    return image_sample(Image.fromarray(pixels))
+def probe_images(side: int) -> list[Image.Image]:
+    """Return two images of noise and one of a slope, which differ at every pixel."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    y, x = np.mgrid[:side, :side]
+    slope = np.stack([x, y, x + y], -1) * 255 // max(2 * side, 1)
+    return [Image.fromarray(pixels.astype(np.uint8)) for pixels in (*noise, slope)]
 
 
 def find_entry(
@@ -71,31 +77,39 @@ def find_entry(
         side: of the probe's images in pixels.
 
     Returns:
-        How they enter, and the decoder's call for the first of the two images.
+        How they enter, and the decoder's call for the first of the images.
 
     Raises:
+        ImageNotReadError: nothing that the decoder is given depends on the image.
         AdapterError: the image does not reach the decoder in a way that is known.
     """
-    inputs = [inputs_of(probe_sample(side, seed)) for seed in (0, 1)]
-    if inputs[0]["input_ids"].shape != inputs[1]["input_ids"].shape:
-        raise AdapterError("two images of one size make prompts of unequal lengths")
-    first, second = (take_call(model, decoder, some) for some in inputs)
+    inputs = [inputs_of(image_sample(image)) for image in probe_images(side)]
     ids_BP = inputs[0]["input_ids"]
+    if any(some["input_ids"].shape != ids_BP.shape for some in inputs):
+        raise AdapterError("images of one size make prompts of unequal lengths")
+    first, *others = calls = [take_call(model, decoder, some) for some in inputs]
     if first.embeds.shape[:2] != ids_BP.shape:
         raise AdapterError("the decoder's prompt has other tokens than the processor's")
-    moved = {name: (first.paths[name] != second.paths[name]).any(-1) for name in first.paths}
+    moved = {
+        name: torch.stack([(first.paths[name] != other.paths[name]).any(-1) for other in others]).any(0)
+        for name in first.paths
+    }
     paths = tuple(name for name, mask_BP in moved.items() if mask_BP.any())
-    unread = _unread(first, second)
+    unread = _unread(first, others[0])
+    if not paths and not unread:
+        raise ImageNotReadError("the image does not reach the language model: its answers would not depend on it")
     if not paths:
         raise AdapterError(
             f"the image does not change the embeddings that enter the decoder ({type(decoder).__name__})"
-            + (f"; it changes {', '.join(unread)}" if unread else "")
+            f"; it changes {', '.join(unread)}"
         )
     visual_BP = torch.stack([moved[name] for name in paths]).any(0)
-    ids = ids_BP.to(visual_BP.device)[visual_BP].unique()
-    marks_BP = torch.isin(ids_BP.to(visual_BP.device), ids) & ~visual_BP
-    fixed_FD = first.joint(paths)[marks_BP].unique(dim=0)
-    return Entry(paths, ids, fixed_FD, unread), first
+    ids_BP = ids_BP.to(visual_BP.device)
+    ids = ids_BP[visual_BP].unique()
+    fixed_FD = first.joint(paths)[torch.isin(ids_BP, ids) & ~visual_BP].unique(dim=0)
+    shown_VD = torch.cat([call.joint(paths)[visual_BP] for call in calls])
+    by_chance_F = (fixed_FD[:, None] == shown_VD).all(-1).any(1)  # codes of a codebook, the same in all images
+    return Entry(paths, ids, fixed_FD[~by_chance_F], unread), first
 
 
 def _unread(first: DecoderCall, second: DecoderCall) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ class Reading:
     Args:
         length: tokens of the full prompts with their padding: the first call has as many.
         device: of the model.
-        reduce: makes the reduction from the decoder's call; None without a budget.
+        reduce: makes the reduction from the decoder's call, or None without visual tokens; None without a budget.
         seen: is given the first call of the batch, before it is shortened.
     """
 
@@ -26,7 +26,7 @@ class Reading:
         self,
         length: int,
         device: torch.device,
-        reduce: Callable[[DecoderCall], Reduction] | None,
+        reduce: Callable[[DecoderCall], Reduction | None] | None,
         seen: Callable[[DecoderCall], None],
     ) -> None:
         self.prefill_seconds = 0.0
@@ -59,6 +59,7 @@ class Reading:
         start = self.now()
         if self._reduce is not None:
             self.reduction = self._reduce(call)
+        if self.reduction is not None:
             arguments = self.reduction.first(arguments)
         output = forward(**arguments)
         self.prefill_seconds = self.now() - start
