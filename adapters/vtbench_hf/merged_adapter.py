@@ -8,7 +8,6 @@ the same steps, so it takes token budgets too.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,11 +22,8 @@ from vtbench.types import Output, Sample
 from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.decoding import Decoding
-from vtbench_hf.prefix_cache import PrefixCache
+from vtbench_hf.prefix_cache import PrefixCache, device_time
 from vtbench_hf.token_reduction import reduce_prompts
-
-MERGED_MODEL_TYPES = frozenset({"llava", "idefics3", "internvl"})
-"""Model types that `MergedAdapter` is tested to serve as their own `generate` does, without a subclass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,15 +212,3 @@ class MergedAdapter(HFAdapter):
         counts = self.visual_token_mask(full).sum(1).tolist()
         lengths = zip(counts, self._prompt_lengths(full), self._prompt_lengths(inputs), strict=True)
         return [count - before + after for count, before, after in lengths]
-
-
-def device_time(device: torch.device) -> float:
-    """Return the wall time in seconds once the device has finished its queued work."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
-    return time.perf_counter()
-
-
-def adapter_class(model_type: str) -> type[HFAdapter]:
-    """Return the fastest adapter class that gives exactly the model's own answers, for a model type."""
-    return MergedAdapter if model_type in MERGED_MODEL_TYPES else HFAdapter

@@ -6,6 +6,7 @@ the first new token comes from the prefill's last logits.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,3 +133,10 @@ class PrefixCache:
         """Crop the cache back to the prompts."""
         if extra := self.cache.get_seq_length() - self.mask_BP.shape[1]:
             self.cache.crop(-extra)
+
+
+def device_time(device: torch.device) -> float:
+    """Return the wall time in seconds once the device has finished its queued work."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter()

@@ -7,7 +7,7 @@ keeps every token gives the answers of the whole image. Answers are those of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,20 +17,21 @@ import torch
 from PIL import Image
 
 from vtbench.budget import Budget
-from vtbench.errors import AdapterError
+from vtbench.errors import AdapterError, SampleError
 from vtbench.types import Output, Sample
 from vtbench_hf import generation, visual_features
 from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.decoding import Decoding
 from vtbench_hf.entry.boxes import measured_boxes, stated_grid
-from vtbench_hf.entry.decoder_call import DecoderCall, intercepted, prompt_reader, take_call
+from vtbench_hf.entry.decoder_call import DecoderCall, first_arguments, intercepted, prompt_reader, take_call
 from vtbench_hf.entry.parts import parts_of
-from vtbench_hf.entry.prefill import shared_features
-from vtbench_hf.entry.probe import Entry, ImageNotReadError, find_entry, image_sample, probe_images, reason_of
-from vtbench_hf.entry.reading import Reading
+from vtbench_hf.entry.probe import QUESTION, Entry, ImageNotReadError, find_entry, image_sample, probe_images, reason_of
+from vtbench_hf.entry.reading import ReadPrompts, read_prompts
 from vtbench_hf.entry.reduction import Reduction
+from vtbench_hf.entry.shared_features import shared_features
 from vtbench_hf.model_parts import ModelParts
+from vtbench_hf.prefix_cache import device_time
 from vtbench_hf.token_boxes import grid, patch_boxes
 
 PROBE_SIDE = 224
@@ -50,32 +51,26 @@ class ProbedAdapter(HFAdapter):
         self.decoder = prompt_reader(loaded.model)
         self.missing: dict[str, str] = {}
         self._entry: Entry | None = None
-        self._depths = self._reducible = False
-        self._first_key = "first"
+        self._probed = self._depths = self._continues = self._reducible = False
+        self._asked: tuple[Budget | None, tuple[Sample, ...]] = (None, ())
         super().__init__(loaded)
         if self._reducible:
             self.capabilities |= {"budget"}
 
     def generate(self, samples: Sequence[Sample], max_new_tokens: int, budget: Budget | None = None) -> list[Output]:
         """Answer from the visual tokens that the budget leaves; greedily unless `--gen` says otherwise."""
-        with self.batch(samples):
-            inputs = self.batch_inputs(samples)
-            with self._reading(samples, inputs, budget) as reading:
-                outputs = self._answers(inputs, samples, max_new_tokens)
-                if reading is None:
-                    return outputs
-                prefill = reading.prefill_seconds / len(samples)
-                decode = (reading.now() - reading.prefilled_at) / len(samples)
-            outputs = self._counted(outputs, reading, samples)
+        with self.batch(samples), self._under(budget, samples):
+            outputs = self._answers(self.batch_inputs(samples), samples, max_new_tokens)
+            if (seconds := self.cache.get("seconds")) is None:
+                return outputs
+            prefill, decode = (value / len(samples) for value in seconds)
+            outputs = self._counted(outputs, samples)
             return [replace(output, prefill_seconds=prefill, decode_seconds=decode) for output in outputs]
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
         """Score each sample's choices, from the visual tokens that the budget leaves."""
-        with self.batch(samples):
-            inputs = self.batch_inputs(samples)
-            with self._reading(samples, inputs, budget) as reading:
-                outputs = self._rankings(inputs, samples)
-            return outputs if reading is None else self._counted(outputs, reading, samples)
+        with self.batch(samples), self._under(budget, samples):
+            return self._counted(self._rankings(self.batch_inputs(samples), samples), samples)
 
     def describe(self) -> Mapping[str, Any]:
         """Return which model this is, and why it lacks what it lacks."""
@@ -85,15 +80,20 @@ class ProbedAdapter(HFAdapter):
 
     def has_visual_tokens(self) -> bool:
         """Return whether the probe finds the image among what enters the decoder."""
+        if not self._probed:
+            self._probed = True
+            self._probe()
+        return self._entry is not None
+
+    def _probe(self) -> None:
         side = min(self.preferred_image_size() or PROBE_SIDE, LARGEST_PROBE)
         with torch.no_grad(), self._noting("visual_tokens"):
             self._entry, call = find_entry(self.model, self.decoder, lambda sample: self.model_inputs([sample]), side)
             with self._noting("decoder layers"):
                 self._depths = self._gives_layers(call)
             with self._noting("budget"):
-                self._reducible = self._takes_budgets(image_sample(probe_images(side)[0]))
+                self._probe_answers(probe_images(side)[0])
         self.cache.clear()
-        return self._entry is not None
 
     def layer_names(self) -> tuple[str, ...]:
         """Return `connector`, the rows that enter later layers, and the decoder at four depths."""
@@ -121,6 +121,17 @@ class ProbedAdapter(HFAdapter):
             return torch.isin(ids_BP, entry.ids.to(ids_BP.device))
         return self.cache.get_or_compute("visual", lambda: entry.mask(ids_BP, self._call(inputs)).to(ids_BP.device))
 
+    def visual_token_counts(self, inputs: Inputs) -> Sequence[int | None]:
+        """Return the number of visual tokens that the decoder reads of each sample; None where it is unknown.
+
+        Raises:
+            SampleError: a sample's image has none.
+        """
+        counts = super().visual_token_counts(inputs)
+        if any(count == 0 for count in counts) and any(name.startswith("pixel_values") for name in inputs):
+            raise SampleError("an image of this batch has no visual token in the model's prompt")
+        return counts
+
     def decoder_hidden_states(self, inputs: Inputs) -> Sequence[torch.Tensor]:
         """Return the hidden states of one pass of the decoder without a cache."""
         return self._hidden_states(self._call(inputs))
@@ -143,7 +154,7 @@ class ProbedAdapter(HFAdapter):
         self, inputs: Inputs, targets: torch.Tensor, tokens: torch.Tensor, weights: Sequence[np.ndarray]
     ) -> torch.Tensor:
         """Return the logits (A, V) at the answers' tokens, from what the budget's weights make of the tokens."""
-        reduction = self._reduction(inputs, weights)
+        reduction = self._reduction_to(inputs, weights)
         with intercepted(self.decoder, lambda forward, arguments: forward(**reduction.first(arguments))):
             return self.answer_logits(inputs, targets)
 
@@ -152,68 +163,81 @@ class ProbedAdapter(HFAdapter):
     @contextmanager
     def batch(self, samples: Sequence[Sample]) -> Iterator[None]:
         """Work on a batch, as the base class does; image features are computed once."""
-        with super().batch(samples):
-            with shared_features(self.model.base_model, self.cache.get_or_compute("shared features", dict)):
-                yield
+        with (
+            super().batch(samples),
+            shared_features(self.model.base_model, self.cache.get_or_compute("shared features", dict)),
+        ):
+            yield
 
     def generate_tokens(self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
         """Return the token ids of the answers, without the id that ends an answer."""
-        generated = generation.generate(self.model, inputs, max_new_tokens, decoding)
-        self.cache.put(self._first_key, generated.first_BV)
-        return generated.tokens
+        if not self._continues:
+            return super().generate_tokens(inputs, max_new_tokens, decoding)
+        read = self._read(inputs)
+        start = device_time(self.model.device)
+        tokens = read.decode(max_new_tokens, decoding)
+        self.cache.put("seconds", (read.seconds, device_time(self.model.device) - start))
+        return tokens
 
     def score_choices(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         """Return log p(choice | prompt) in nats of each row's choices."""
-        return generation.score(self.model, inputs, choices, self.cache.get(self._first_key))
+        return self._read(inputs).score(choices) if self._continues else super().score_choices(inputs, choices)
 
     @contextmanager
-    def _reading(self, samples: Sequence[Sample], inputs: Inputs, budget: Budget | None) -> Iterator[Reading | None]:
-        """Work on queries under one budget; None where it is unknown how images enter the decoder.
+    def _under(self, budget: Budget | None, samples: Sequence[Sample]) -> Iterator[None]:
+        """Ask under a token budget.
 
         Raises:
-            AdapterError: under a budget, something stands before the question.
+            AdapterError: something stands before the question.
         """
         if budget is not None and any(sample.system or sample.examples for sample in samples):
             raise AdapterError("a token budget takes bare questions: leave --system and --fewshot out")
-        if self._entry is None:
-            yield None
-            return
-        key = f"{id(budget)} {[sample.id for sample in samples]}" if budget is not None else ""
-        known = self.cache.get("reading")
-        if known is None or known[:2] != (budget, key):
+        self._asked = (budget, tuple(samples))
+        try:
+            yield
+        finally:
+            self._asked = (None, ())
 
-            def reduce(call: DecoderCall) -> Reduction | None:
-                assert budget is not None
-                if not self.visual_token_mask(inputs).any():
-                    return None
-                tokens_BND = self._layer_tokens("connector", inputs, samples)
-                return self._reduction(inputs, self._budget_weights(samples, tokens_BND, budget))
+    def _read(self, inputs: Inputs) -> ReadPrompts:
+        """Return the batch's prompts as they were read under the budget; the last ones are kept for their next use."""
+        budget, samples = self._asked
+        key = (budget, [sample.id for sample in samples] if budget else None)
+        known = self.cache.get("read")
+        if known is None or known[0] != key:
+            first = self.cache.get_or_compute("first", lambda: first_arguments(self.model, self.model, inputs))
+            known = (key, self._read_prompts(inputs, first, lambda call: self._reduction(inputs)))
+            self.cache.put("read", known)
+        read: ReadPrompts = known[1]
+        return read
 
-            reading = Reading(
-                inputs["input_ids"].shape[1],
-                self.model.device,
-                None if budget is None else reduce,
-                lambda call: self.cache.put("call", call),
-            )
-            known = (budget, key, reading)
-            self.cache.put("reading", known)
-        self._first_key = f"first {key}"
-        with intercepted(self.decoder, known[2].handle):
-            yield known[2]
+    def _read_prompts(
+        self, inputs: Inputs, first: Mapping[str, Any], reduce: Callable[[DecoderCall], Reduction | None]
+    ) -> ReadPrompts:
+        return read_prompts(
+            self.model, self.decoder, first, inputs["attention_mask"], reduce, lambda call: self.cache.put("call", call)
+        )
 
-    def _reduction(self, inputs: Inputs, weights: Sequence[np.ndarray]) -> Reduction:
+    def _reduction(self, inputs: Inputs) -> Reduction | None:
+        """Return how the current batch's prompts are shortened under the budget; None for the full ones."""
+        budget, samples = self._asked
+        if budget is None or not self.visual_token_mask(inputs).any():
+            return None
+        tokens_BND = self._layer_tokens("connector", inputs, samples)
+        return self._reduction_to(inputs, self._budget_weights(samples, tokens_BND, budget))
+
+    def _reduction_to(self, inputs: Inputs, weights: Sequence[np.ndarray]) -> Reduction:
         visual_BP = self.visual_token_mask(inputs)
         return Reduction(inputs["attention_mask"], visual_BP, weights, self._found().paths, self.decoder)
 
-    def _counted(self, outputs: Sequence[Output], reading: Reading, samples: Sequence[Sample]) -> list[Output]:
-        """Return the outputs with the numbers of tokens that the decoder read."""
-        if reading.reduction is None:
+    def _counted(self, outputs: Sequence[Output], samples: Sequence[Sample]) -> list[Output]:
+        """Return the outputs with the numbers of tokens that the decoder read under the budget."""
+        if self._asked[0] is None:
             return list(outputs)
-        full = self._prompt_lengths(self.batch_inputs(samples))
-        read = reading.reduction.mask_BT.sum(1).tolist()
+        inputs = self.batch_inputs(samples)
+        read = self._read(inputs).mask_BP.sum(1).tolist()
         return [
             replace(output, tokens_in=n, visual_tokens_in=(output.visual_tokens_in or 0) - before + n)
-            for output, before, n in zip(outputs, full, read, strict=True)
+            for output, before, n in zip(outputs, self._prompt_lengths(inputs), read, strict=True)
         ]
 
     # What the probe asks, and what it found.
@@ -240,24 +264,30 @@ class ProbedAdapter(HFAdapter):
             raise AdapterError(f"the decoder's hidden states are not one vector a token: {tuple(states[-1].shape)}")
         return True
 
-    def _takes_budgets(self, sample: Sample) -> bool:
-        """Return whether a call that keeps every token gives the log-probabilities of the whole prompt."""
+    def _probe_answers(self, image: Image.Image) -> None:
+        """Find out whether answers can continue from prompts that were read once, and whether these can be shortened.
+
+        Raises:
+            AdapterError: log-probabilities are not those of the model's `generate`.
+        """
         if self.model.config.is_encoder_decoder:
             raise AdapterError("the decoder attends to an encoder, whose prompt cannot be shortened")
-        inputs, choice = self.model_inputs([sample]), [[[3, 4]]]
+        samples = [image_sample(image), replace(image_sample(image), prompt=f"{QUESTION} Answer with one word.")]
+        inputs, choices = self.model_inputs(samples), [[[3, 4], [5, 6, 7]]] * 2
+        expected = generation.score(self.model, inputs, choices)
+        first = first_arguments(self.model, self.model, inputs)
 
-        def keep_every(call: DecoderCall) -> Reduction:
-            count = int(self._found().mask(inputs["input_ids"], call).sum())
-            return self._reduction(inputs, [np.eye(count, dtype=np.float32)])
+        def every(call: DecoderCall) -> Reduction:
+            counts = self._found().mask(inputs["input_ids"], call).sum(1).tolist()
+            return self._reduction_to(inputs, [np.eye(count, dtype=np.float32) for count in counts])
 
-        whole = generation.score(self.model, inputs, choice)[0][0]
-        reading = Reading(inputs["input_ids"].shape[1], self.model.device, keep_every, lambda call: None)
-        with intercepted(self.decoder, reading.handle):
-            kept = generation.score(self.model, inputs, choice)[0][0]
         near = 1e-3 if self.model.dtype == torch.float32 else 0.2
-        if not abs(whole - kept) <= near:
-            raise AdapterError(f"a budget that keeps every token moves a log-probability by {abs(whole - kept):.2g}")
-        return True
+        for reduce in (lambda call: None, every):
+            scored = self._read_prompts(inputs, first, reduce).score(choices)
+            off = float(np.abs(np.array(scored) - np.array(expected)).max())
+            if not off <= near:
+                raise AdapterError(f"log-probabilities from prompts that are read once are off by {off:.2g} nats")
+            self._continues, self._reducible = True, reduce is every
 
     def _hidden_states(self, call: DecoderCall) -> Sequence[torch.Tensor]:
         """Return the hidden states (B, P, d) of the decoder, the embeddings first."""

@@ -50,6 +50,8 @@ FAMILIES: dict[str, Callable[..., tuple[Any, Any]]] = {
 """By model type and, after a comma, variant: builders of a model and its processor."""
 BUILDERS = ("llava", "idefics3", "qwen2_vl", "paligemma", "blip-2", "internvl", "mllama")
 """Those that `hf` is tested on."""
+MERGED = ("idefics3", "internvl", "llava")
+"""Those that `MergedAdapter` serves without a subclass."""
 
 
 ADAPTERS = {kind: adapter for adapter, entry in ADAPTED.items() for kind in entry.model_types}

@@ -93,7 +93,7 @@ def stated_grid(inputs: Any, count: int) -> tuple[int, int] | None:
     frames, rows, columns = (int(side) for side in stated[0])
     if frames != 1 or rows * columns % count:
         return None
-    side = int(round((rows * columns / count) ** 0.5))
+    side = round((rows * columns / count) ** 0.5)
     if side * side * count != rows * columns or rows % side or columns % side:
         return None
     return rows // side, columns // side

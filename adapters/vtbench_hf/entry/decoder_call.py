@@ -26,8 +26,8 @@ Arguments = dict[str, Any]
 Forward = Callable[..., Any]
 
 
-class _Stop(Exception):  # noqa: N818 - ends a forward pass before the decoder; no error
-    """The decoder was called."""
+class _Stop(Exception):
+    """The module was called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +73,32 @@ def take_call(model: Any, decoder: nn.Module, inputs: Mapping[str, Any]) -> Deco
     Raises:
         AdapterError: the decoder is not called, or not with embeddings.
     """
+    taken = first_arguments(model, decoder, inputs)
+    if not torch.is_tensor(taken.get("inputs_embeds")):
+        raise AdapterError(f"{type(model).__name__} does not give its decoder embeddings of the prompt")
+    return DecoderCall(taken)
+
+
+def first_arguments(model: Any, module: nn.Module, inputs: Mapping[str, Any]) -> Arguments:
+    """Return the arguments by name of the first call of a module in `generate`; empty where it is not called.
+
+    The module does not run. With gradients, which `generate` has not, the model's forward pass calls the module.
+    """
     taken: Arguments = {}
 
     def stop(forward: Forward, arguments: Arguments) -> Any:
         taken.update(arguments)
         raise _Stop
 
-    with intercepted(decoder, stop):
+    with intercepted(module, stop):
         try:
-            if torch.is_grad_enabled():  # `generate` has no gradients
+            if torch.is_grad_enabled():
                 model(**inputs, use_cache=False)
             else:
                 run_generate(model, inputs, max_new_tokens=1, do_sample=False)
         except _Stop:
             pass
-    if not torch.is_tensor(taken.get("inputs_embeds")):
-        raise AdapterError(f"{type(model).__name__} does not give its decoder embeddings of the prompt")
-    return DecoderCall(taken)
+    return taken
 
 
 @contextmanager
@@ -157,6 +166,7 @@ def injection_mask_name(arguments: Arguments, rows: int) -> str | None:
     shape = arguments["inputs_embeds"].shape[:2]
     for name, value in arguments.items():
         if torch.is_tensor(value) and value.dtype == torch.bool and value.shape[:2] == shape:
-            if value.numel() == shape.numel() and int(value.sum()) == rows:
+            one_each = value.numel() == shape.numel()
+            if one_each and int(value.sum()) == rows:
                 return name
     return None

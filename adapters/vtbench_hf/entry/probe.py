@@ -133,6 +133,8 @@ def _differ(one: Any, other: Any) -> bool:
 def reason_of(error: Exception) -> str:
     """Return why the probe failed, in one line."""
     text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__) if isinstance(error, VtbenchError) else (
-        f"{type(error).__name__}: {text[0] if text else ''}"[:200]
+    return (
+        (text[0] if text else type(error).__name__)
+        if isinstance(error, VtbenchError)
+        else (f"{type(error).__name__}: {text[0] if text else ''}"[:200])
     )

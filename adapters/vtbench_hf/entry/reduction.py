@@ -1,4 +1,4 @@
-"""The decoder's calls under a token budget: fewer tokens at the first call, and later calls that fit it.
+"""The decoder's call under a token budget: fewer tokens, which keep their places.
 
 Everything that goes token by token is cut alike: embeddings, positions on one or several axes, masks of two or four
 dimensions, inputs of single layers, rows that are added to hidden states. The remaining tokens keep their positions in
@@ -56,8 +56,8 @@ class Reduction:
         self._paths = tuple(paths)
         self._full_mask_BP = mask_BP
         self._takes_positions = "position_ids" in inspect.signature(decoder.forward).parameters
-        self._last_position: torch.Tensor | None = None
-        self._steps = 0
+        self.positions: torch.Tensor | None = None
+        """Positions of the remaining tokens, (..., B, T), after `first`; None where the decoder takes none."""
 
     def gather(self, values: torch.Tensor) -> torch.Tensor:
         """Return values (B, P, ...) of the prompts' tokens at the remaining tokens' places, (B, T, ...)."""
@@ -76,25 +76,10 @@ class Reduction:
             positions = arguments.get("position_ids")
             if positions is None:
                 positions = (self._full_mask_BP.cumsum(1) - 1).clamp(min=0)
-            cut["position_ids"] = self._cut_positions(positions, shape)
-            self._last_position = positions[..., -1:].expand(*positions.shape[:-2], len(self.mask_BT), 1)
+            self.positions = cut["position_ids"] = self._cut_positions(positions, shape)
         for name, rows in injections(arguments).items():
             cut |= self._cut_injections(name, rows, call, arguments)
-        self.begin()
         return cut
-
-    def begin(self) -> None:
-        """Begin a query: no token follows the prompts yet."""
-        self._steps = 0
-
-    def later(self, arguments: Arguments) -> Arguments:
-        """Return the arguments of a call for one more token of the answers, which follows the shortened prompts."""
-        self._steps += 1
-        ones = self.mask_BT.new_ones((len(self.mask_BT), self._steps))
-        later = arguments | {"attention_mask": torch.cat([self.mask_BT, ones], 1)}
-        if self._last_position is not None:
-            later["position_ids"] = self._last_position + self._steps
-        return later
 
     def _path(self, call: DecoderCall, name: str) -> torch.Tensor:
         """Return what enters at the remaining tokens on a path, (B, T, d)."""
