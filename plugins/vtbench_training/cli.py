@@ -32,7 +32,7 @@ def pretrain(**given: Any) -> None:
     options = checked(PretrainOptions, _given(given), option_name)
     try:
         from vtbench.engine.allocator import keep_freed_memory
-        from vtbench_hf.checkpoint.loader import choose_device
+        from vtbench_hf.checkpoint.placement import choose_device
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
         from vtbench_training.pretrain.recipe import RECIPES

@@ -30,7 +30,7 @@ from vtbench.runs.disk import disk, write_file
 from vtbench.runs.git_commit import git_commit
 from vtbench.runs.json_file import read_object
 from vtbench.runs.provenance import differing, strict, versions
-from vtbench_hf.checkpoint.loader import choose_device
+from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
 from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, image_side
