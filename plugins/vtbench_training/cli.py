@@ -114,7 +114,16 @@ def train(
         return
     if measured:
         say("\n".join(_check_summary(measured)))
-    say(f"{finished}: finished; `vtbench run --model {config.model} --model-args pretrained={finished}` uses it")
+    arguments = _arguments(config, finished)
+    say(f"{finished}: finished; `vtbench run --model {config.model} --model-args {arguments}` uses it")
+
+
+def _arguments(config: FineTune, finished: Path) -> str:
+    """Return the model arguments that load what was trained."""
+    if config.quantization is None:
+        return f"pretrained={finished}"
+    base = "" if config.base == OWN_BASE else f"pretrained={config.base},"
+    return f"{base}quantization={config.quantization},peft={finished}"
 
 
 def _config(task: str | None, given: dict[str, Any]) -> FineTune:

@@ -126,7 +126,15 @@ def with_load_arguments(
         def factory(**given: Any) -> Any:
             signature.bind(**given)
             arguments = LoadArguments(**{name: value for name, value in given.items() if name in names})
-            return make(arguments, **{name: value for name, value in given.items() if name not in names})
+            try:
+                return make(arguments, **{name: value for name, value in given.items() if name not in names})
+            except RuntimeError as error:
+                if "torchvision::" not in str(error):
+                    raise
+                raise AdapterError(
+                    f"torchvision was built for another torch than the one here ({str(error).splitlines()[0]}); install"
+                    " the two together, or remove torchvision"
+                ) from error
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [inspect.Parameter(f.name, keyword, default=f.default, annotation=f.type) for f in shared]

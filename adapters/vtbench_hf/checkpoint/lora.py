@@ -10,7 +10,7 @@ from typing import Any
 from vtbench.errors import AdapterError
 from vtbench.runs.json_file import read_object
 from vtbench_hf.checkpoint.files import fingerprint
-from vtbench_hf.checkpoint.packages import require
+from vtbench_hf.checkpoint.packages import hush_bitsandbytes, require
 from vtbench_hf.errors import first_line
 
 SETTINGS = "adapter_config.json"
@@ -32,6 +32,7 @@ def check_lora(directory: str | None, base: str, weights: Path) -> Path | None:
     if directory is None:
         return None
     require("peft", "peft", "accelerate")
+    hush_bitsandbytes()
     path = Path(directory).expanduser()
     if not (path / SETTINGS).is_file():
         raise AdapterError(f"peft={directory} is no LoRA directory: it has no {SETTINGS}")

@@ -5,6 +5,7 @@ Importing this imports no backend.
 
 from __future__ import annotations
 
+import logging
 import re
 from importlib.util import find_spec
 
@@ -42,6 +43,11 @@ def require(argument: str, *packages: str) -> None:
     """
     if missing := [name for name in packages if not _installed(name)]:
         raise AdapterError(f"{argument} needs {' and '.join(missing)}: pip install 'vtbench[{LARGE}]'")
+
+
+def hush_bitsandbytes() -> None:
+    """Keep bitsandbytes, which peft imports too, from saying that faster kernels for CPUs are not installed."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def missing_packages(error: BaseException) -> list[str]:

@@ -6,14 +6,13 @@ arXiv 2305.14314).
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import torch
 import transformers
 
 from vtbench.errors import AdapterError, nearest
-from vtbench_hf.checkpoint.packages import require
+from vtbench_hf.checkpoint.packages import hush_bitsandbytes, require
 
 CHOICES = ("8bit", "4bit")
 
@@ -53,8 +52,7 @@ def quantisation_options(quantization: str | None, source: str, config: Any, dty
             f"{source} is stored quantised ({getattr(method, 'value', method) or 'some method'});"
             f" leave quantization={quantization} out"
         )
-    # It says on import that faster kernels for CPUs are not installed.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    hush_bitsandbytes()
     if quantization == "8bit":
         return {"quantization_config": transformers.BitsAndBytesConfig(load_in_8bit=True)}
     return {
