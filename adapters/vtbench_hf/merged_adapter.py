@@ -22,7 +22,8 @@ from vtbench.types import Output, Sample
 from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.decoding import Decoding
-from vtbench_hf.prefix_cache import PrefixCache, device_time
+from vtbench_hf.devices import device_time, input_device
+from vtbench_hf.prefix_cache import PrefixCache
 from vtbench_hf.token_reduction import reduce_prompts
 
 
@@ -124,14 +125,14 @@ class MergedAdapter(HFAdapter):
                 f"{self.loaded.checkpoint}: its processor makes {int(placeholder_BP.sum())} placeholders for"
                 f" {rows.numel() // embeds_BPD.shape[-1]} visual tokens: they do not belong together"
             )
-        return embeds_BPD.masked_scatter(placeholder_BP[..., None], rows.to(embeds_BPD.dtype))
+        return embeds_BPD.masked_scatter(placeholder_BP[..., None], rows.to(embeds_BPD))
 
     def generate_tokens(self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
         """Return the token ids of the answers; the prefill's and the decoding's seconds go to the cache."""
         prefix, prefill_seconds = self._prefix(inputs)
-        start = device_time(self.model.device)
+        start = device_time(input_device(self.model))
         tokens = prefix.decode(max_new_tokens, decoding)
-        self.cache.put("seconds", (prefill_seconds, device_time(self.model.device) - start))
+        self.cache.put("seconds", (prefill_seconds, device_time(input_device(self.model)) - start))
         return tokens
 
     def score_choices(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
@@ -150,8 +151,9 @@ class MergedAdapter(HFAdapter):
             )
             .last_hidden_state
         )
-        logits_AV: torch.Tensor = self.model.get_output_embeddings()(states_BLD[targets_BL != IGNORE_INDEX])
-        return logits_AV
+        answer_BL = (targets_BL != IGNORE_INDEX).to(states_BLD.device)
+        logits_AV: torch.Tensor = self.model.get_output_embeddings()(states_BLD[answer_BL])
+        return logits_AV.to(targets_BL.device)
 
     def _budgeted_inputs(self, samples: Sequence[Sample], budget: Budget | None) -> Inputs:
         """Return the batch's inputs; under a budget those of the shorter prompts, with `inputs_embeds`.
@@ -168,9 +170,9 @@ class MergedAdapter(HFAdapter):
         tokens_BND = self._layer_tokens("connector", inputs, samples)
         reduced, key = self.cache.get("reduced"), (budget, tuple(sample.id for sample in samples))
         if reduced is None or reduced.key != key:
-            start = device_time(self.model.device)
+            start = device_time(input_device(self.model))
             shorter = self._reduce(samples, inputs, tokens_BND, budget)
-            reduced = ReducedPrompts(key, shorter, device_time(self.model.device) - start)
+            reduced = ReducedPrompts(key, shorter, device_time(input_device(self.model)) - start)
             self.cache.put("reduced", reduced)
         reduced_inputs: Inputs = reduced.inputs
         return reduced_inputs
@@ -197,14 +199,14 @@ class MergedAdapter(HFAdapter):
         """Prefill the prompts; return the cache and the seconds from visual tokens to logits, the budget's included."""
         if "pixel_values" in inputs:
             self.image_features(inputs)  # before the clock starts: the tower's work is the same under every budget
-        start = device_time(self.model.device)
+        start = device_time(input_device(self.model))
         embeds_BPD = self.inputs_embeds(inputs)
         prefix = PrefixCache.prefill(
             self.language_model(), embeds_BPD, inputs["attention_mask"], self.position_ids(inputs)
         )
         reduced = self.cache.get("reduced")
         reduction = reduced.seconds if reduced is not None and reduced.inputs is inputs else 0.0
-        return prefix, reduction + device_time(self.model.device) - start
+        return prefix, reduction + device_time(input_device(self.model)) - start
 
     def _kept_counts(self, inputs: Inputs, samples: Sequence[Sample]) -> list[int]:
         """Return each prompt's number of visual tokens: all, less what the prompt is shorter than the full one."""

@@ -6,7 +6,6 @@ the first new token comes from the prefill's last logits.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +53,7 @@ class PrefixCache:
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
-        ).logits
+        ).logits.to(mask_BP.device)
         next_B = positions.reshape(-1, *mask_BP.shape).amax((0, 2)) + 1
         return cls(model, cache, logits_B1V[:, -1], mask_BP, next_B)
 
@@ -126,17 +125,10 @@ class PrefixCache:
             position_ids=position_BT,
             past_key_values=self.cache,
             use_cache=True,
-        ).logits
+        ).logits.to(self.mask_BP.device)
         return logits
 
     def _crop(self) -> None:
         """Crop the cache back to the prompts."""
         if extra := self.cache.get_seq_length() - self.mask_BP.shape[1]:
             self.cache.crop(-extra)
-
-
-def device_time(device: torch.device) -> float:
-    """Return the wall time in seconds once the device has finished its queued work."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
-    return time.perf_counter()

@@ -23,6 +23,7 @@ from vtbench_hf import generation, visual_features
 from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.decoding import Decoding
+from vtbench_hf.devices import device_time, input_device
 from vtbench_hf.entry.boxes import measured_boxes, stated_grid
 from vtbench_hf.entry.decoder_call import DecoderCall, first_arguments, intercepted, prompt_reader, take_call
 from vtbench_hf.entry.parts import parts_of
@@ -31,7 +32,6 @@ from vtbench_hf.entry.reading import ReadPrompts, read_prompts
 from vtbench_hf.entry.reduction import Reduction
 from vtbench_hf.entry.shared_features import shared_features
 from vtbench_hf.model_parts import ModelParts
-from vtbench_hf.prefix_cache import device_time
 from vtbench_hf.token_boxes import grid, patch_boxes
 
 PROBE_SIDE = 224
@@ -174,9 +174,9 @@ class ProbedAdapter(HFAdapter):
         if not self._continues:
             return super().generate_tokens(inputs, max_new_tokens, decoding)
         read = self._read(inputs)
-        start = device_time(self.model.device)
+        start = device_time(input_device(self.model))
         tokens = read.decode(max_new_tokens, decoding)
-        self.cache.put("seconds", (read.seconds, device_time(self.model.device) - start))
+        self.cache.put("seconds", (read.seconds, device_time(input_device(self.model)) - start))
         return tokens
 
     def score_choices(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:

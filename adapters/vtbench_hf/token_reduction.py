@@ -45,7 +45,7 @@ def reduce_prompts(
         its largest weight; rows with one position keep their order.
     """
     weights_BKN = pad_sequence([torch.from_numpy(rows) for rows in weights], batch_first=True)
-    made_BKD = (weights_BKN.to(tokens_BND.device) @ tokens_BND.float()).to(embeds_BPD.dtype)
+    made_BKD = (weights_BKN.to(tokens_BND.device) @ tokens_BND.float()).to(embeds_BPD)
     source_BSD = torch.cat([embeds_BPD, made_BKD], dim=1)
     rows = zip(mask_BP.bool().cpu().numpy(), visual_BP.cpu().numpy(), weights, strict=True)
     order = [token_order(mask, visual, some) for mask, visual, some in rows]

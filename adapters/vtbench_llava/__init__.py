@@ -33,8 +33,10 @@ def llava(arguments: LoadArguments) -> Adapter:
     from vtbench_llava.adapter import LlavaAdapter
 
     name = "embedded" if arguments.pretrained is None else arguments.pretrained
-    shipped = replace(arguments, pretrained=str(SHIPPED.get(name, name)))
-    return LlavaAdapter(load("llava", shipped, label=name, only="llava"))
+    if name in SHIPPED:  # their figures are those of Pillow, whatever else is installed
+        use_fast = False if arguments.use_fast is None else arguments.use_fast
+        arguments = replace(arguments, pretrained=str(SHIPPED[name]), use_fast=use_fast)
+    return LlavaAdapter(load("llava", arguments, label=name, only="llava"))
 
 
 @hookimpl

@@ -14,7 +14,7 @@ import transformers as tf
 
 from vtbench.errors import AdapterError
 from vtbench_hf import hf
-from vtbench_hf.checkpoint import config, loader
+from vtbench_hf.checkpoint import config, loader, packages
 from vtbench_hf.checkpoint.published import save_published
 from vtbench_hf.merged_adapter import MergedAdapter
 from vtbench_llava import llava
@@ -218,5 +218,7 @@ def test_a_processor_that_needs_torchvision_says_so(copy, monkeypatch):
     def absent(*args, **kwargs):
         raise ImportError("X requires the Torchvision library but it was not found in your environment.")
 
+    found = packages.find_spec
+    monkeypatch.setattr(packages, "find_spec", lambda name: None if name == "torchvision" else found(name))
     monkeypatch.setattr(tf.AutoProcessor, "from_pretrained", absent)
-    assert "needs torchvision" in refusal(hf, pretrained=str(copy))
+    assert "its processor needs torchvision, built for your torch; install:" in refusal(hf, pretrained=str(copy))

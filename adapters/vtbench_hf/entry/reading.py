@@ -18,9 +18,10 @@ from torch import nn
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from vtbench.errors import AdapterError
+from vtbench_hf.devices import device_time, input_device
 from vtbench_hf.entry.decoder_call import Arguments, DecoderCall, Forward, intercepted
 from vtbench_hf.entry.reduction import Reduction
-from vtbench_hf.prefix_cache import PrefixCache, device_time
+from vtbench_hf.prefix_cache import PrefixCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class ReadPrompts(PrefixCache):
         with intercepted(self.decoder, later):
             logits: torch.Tensor = self.model(
                 input_ids=tokens_BT, attention_mask=mask_BL, past_key_values=self.cache, use_cache=True
-            ).logits
+            ).logits.to(self.mask_BP.device)
         return logits
 
     def _crop(self) -> None:
@@ -85,7 +86,7 @@ def read_prompts(
     def read(forward: Forward, arguments: Arguments) -> Any:
         call = DecoderCall({name: value for name, value in arguments.items() if name != "past_key_values"})
         seen(call)
-        start = device_time(model.device)
+        start = device_time(input_device(model))
         reduction = reduce(call)
         positions = arguments.get("position_ids")
         if reduction is not None:
@@ -94,7 +95,7 @@ def read_prompts(
         if positions is not None and "position_ids" in inspect.signature(forward).parameters:
             found["last"] = positions[..., -1:].expand(*positions.shape[:-2], len(mask_BP), 1)
         output = forward(**arguments)
-        found["seconds"] = device_time(model.device) - start
+        found["seconds"] = device_time(input_device(model)) - start
         return output
 
     cache = copy.deepcopy(first.get("past_key_values"))
@@ -107,5 +108,5 @@ def read_prompts(
     plain = type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
     empty = None if plain else copy.deepcopy(cache)
     next_B = torch.zeros(len(mask_BP), dtype=torch.long, device=mask_BP.device)
-    logits_BV = output.logits[:, -1]
+    logits_BV = output.logits[:, -1].to(mask_BP.device)
     return ReadPrompts(model, cache, logits_BV, found["mask"], next_B, decoder, found["last"], empty, found["seconds"])
