@@ -2,7 +2,8 @@
 
 The Linux wheel of torchvision on PyPI is compiled against CUDA. Without CUDA's libraries its operators are missing.
 torchvision tolerates that except in one place: it registers fake implementations of two operators, and torch refuses
-these for operators that were never declared. vLLM uses torchvision for image transforms, which need no operator.
+these for operators that were never declared. vLLM and transformers' processors use torchvision for image transforms,
+which need no operator. The suites `vllm` and `architectures` run this.
 If torchvision has its operators, this changes nothing.
 """
 
