@@ -9,6 +9,7 @@ from tiny_checkpoints.recipe import Part, Recipe, Token
 from tiny_checkpoints.sizes import (
     CHATML,
     EXPERTS,
+    LATENT,
     LLAVA_CHAT,
     MIXED,
     TOWER,
@@ -27,8 +28,6 @@ IMAGE = {"image_token": "<image>"}
 VIDEO = {"image_token": "<image>", "video_token": "<video>"}
 PINPOINTS = [[28, 56], [56, 28], [56, 56], [28, 84]]
 PATCHES = {"patch_size": 14, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
-LATENT = {"kv_lora_rank": 16, "q_lora_rank": 16, "qk_rope_head_dim": 8, "v_head_dim": 16, "qk_nope_head_dim": 8}
-"""Attention from a compressed cache."""
 
 _MISTRAL = ("[IMG]", "[IMG_BREAK]", "[IMG_END]", "[INST]", "[/INST]")
 _TURNS = ("<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>")

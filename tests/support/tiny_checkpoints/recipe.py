@@ -9,6 +9,7 @@ A recipe's model has the class that transformers' own mappings give its config.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,11 @@ class Token:
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """The ids of all tokens of the recipe's tokenizer, by their text."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondTokenizer:
+    """A copy of the recipe's tokenizer that pads on the right, as a Q-Former has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,10 @@ def _made(value: Any, tokenizer: Any) -> Any:
         return found
     if isinstance(value, Vocabulary):
         return tokenizer.get_vocab()
+    if isinstance(value, SecondTokenizer):
+        copy = deepcopy(tokenizer)
+        copy.padding_side = "right"
+        return copy
     if isinstance(value, Mapping):
         return {name: _made(one, tokenizer) for name, one in value.items()}
     if isinstance(value, list):

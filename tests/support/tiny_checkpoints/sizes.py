@@ -27,6 +27,8 @@ LINEAR = {
 """A decoder whose every second layer is a recurrence (gated delta rule)."""
 EXPERTS = {"moe_intermediate_size": 32, "num_experts_per_tok": 2}
 """A mixture of experts; how many there are has a different name in each config."""
+LATENT = {"kv_lora_rank": 16, "q_lora_rank": 16, "qk_rope_head_dim": 8, "v_head_dim": 16, "qk_nope_head_dim": 8}
+"""Attention from a compressed cache."""
 SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 """Ids of the tokenizer's first tokens."""
 
