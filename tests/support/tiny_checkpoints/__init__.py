@@ -1,0 +1,58 @@
+"""Tiny checkpoints with random weights of the model types that transformers maps to image and text, without a network.
+
+`save` writes one as transformers does: the model's own class, its own processor, a small tokenizer. `RECIPES` says what
+each is made of, `NOT_BUILT` why some types have none. `python -m tiny_checkpoints build TYPE DIRECTORY` writes one from
+the command line, with this package's parent on the path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tiny_checkpoints import recipe
+from tiny_checkpoints.not_built import NOT_BUILT
+from tiny_checkpoints.recipe import Recipe, auto_class
+from tiny_checkpoints.shipped import SHIPPED
+
+MODULES = ("deepseek", "documents", "encoders", "gemma", "glm", "llava", "qwen", "recent", "tiles")
+
+RECIPES: Mapping[str, Recipe] = {
+    model_type: one
+    for module in MODULES
+    for model_type, one in import_module(f"tiny_checkpoints.{module}").RECIPES.items()
+}
+MODEL_TYPES = (*sorted({*RECIPES, *SHIPPED}),)
+"""Those that can be built."""
+
+__all__ = ["MODEL_TYPES", "NOT_BUILT", "RECIPES", "SHIPPED", "Recipe", "auto_class", "build", "prompt_format", "save"]
+
+
+def build(model_type: str, seed: int = 0) -> tuple[Any, Any]:
+    """Return a model of a type with random weights, and its processor.
+
+    Raises:
+        KeyError: there is none of that type.
+    """
+    if model_type in RECIPES:
+        return recipe.build(model_type, RECIPES[model_type], seed)
+    if model_type not in SHIPPED:
+        raise KeyError(f"{model_type}: {NOT_BUILT.get(model_type, 'there is no recipe of this model type')}")
+    model, processor = SHIPPED[model_type](seed=seed)
+    recipe.spread(model)
+    return model.eval(), processor
+
+
+def save(model_type: str, directory: Path, seed: int = 0) -> Path:
+    """Write a checkpoint as plain transformers writes it."""
+    model, processor = build(model_type, seed)
+    model.save_pretrained(directory)
+    processor.save_pretrained(directory)
+    return directory
+
+
+def prompt_format(model_type: str) -> str:
+    """Return the prompt of a processor without a chat template: a text with `{question}`."""
+    return RECIPES[model_type].prompt if model_type in RECIPES else "{question}"
