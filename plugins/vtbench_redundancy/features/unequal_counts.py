@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,9 @@ from torch import Tensor
 
 from vtbench.errors import SampleError
 from vtbench.metric import Batch
-from vtbench.types import Score, VisualTokens
+from vtbench.types import VisualTokens
 from vtbench_redundancy.features.common_grid import LEAST_CELLS, Grid, common_grid, finest_grid, pooling_weights
 
-POOLED = "pooled"
-"""Flag of a score of tokens that were pooled to a common grid."""
-ONE_TOKEN_COUNT = "one_token_count"
-"""Flag of a score of the images of one token count, where there are others."""
 _KEPT_WEIGHTS = 32
 """Pooling weights that are kept: a batch has images of few sizes."""
 
@@ -36,8 +31,6 @@ class FirstTokens:
     def __init__(self) -> None:
         self._arrangements: dict[str, Counter[tuple[int, Grid | None]]] = {}
         self._finest: dict[str, Counter[Grid | None]] = {}
-        self._widths: list[int] = []
-        self._heights: list[int] = []
         self._known: dict[bytes, tuple[Grid | None, Grid | None]] = {}
 
     def add(self, samples: Batch, layers: Sequence[str]) -> None:
@@ -51,10 +44,6 @@ class FirstTokens:
                 finest, arranged = (None, None) if boxes is None else self._grids(boxes)
                 self._finest.setdefault(layer, Counter())[finest] += 1
                 self._arrangements.setdefault(layer, Counter())[visual.tokens.shape[1], arranged] += 1
-        for sample in samples.samples:
-            width, height = sample.images[0].size
-            self._widths.append(width)
-            self._heights.append(height)
 
     def _grids(self, boxes: np.ndarray) -> tuple[Grid | None, Grid | None]:
         """Return the finest grid of the image, and of the part of it that the tokens cover: a crop has the same."""
@@ -90,8 +79,7 @@ class FirstTokens:
         images_by_count: Counter[int] = Counter()
         for (count, _), images in self._arrangements[headline].items():
             images_by_count[count] += images
-        size = median_low(self._widths), median_low(self._heights)
-        return CommonGrids(headline, grids, left_out, dict(sorted(images_by_count.items())), size)
+        return CommonGrids(headline, grids, left_out, dict(sorted(images_by_count.items())))
 
 
 @dataclass(frozen=True)
@@ -106,8 +94,6 @@ class CommonGrids:
     """By layer, why its tokens cannot be pooled."""
     images_by_count: Mapping[int, int]
     """Number of the first images by their number of tokens at the main layer."""
-    size: tuple[int, int] = (0, 0)
-    """Median width and height of the first images."""
     _weights: dict[tuple[Grid, bytes], Tensor | None] = field(default_factory=dict, compare=False, repr=False)
 
     def without_grid(self, why: str = "the first images were seen once only") -> CommonGrids:
@@ -205,21 +191,3 @@ def _cell_means(tokens_nNd: Tensor, rows: Sequence[int], weights: Sequence[Tenso
         assert weight_CN is not None
         found.append(weight_CN.to(tokens) @ tokens[row])
     return torch.stack(found)
-
-
-def flagged(scores: Mapping[str, Score], grids: CommonGrids | None) -> dict[str, Score]:
-    """Say of scores that their tokens were pooled, or that they are of the images of one token count.
-
-    Args:
-        scores: by name, with the facts of their layers in their details.
-        grids: what was found in the first images, if their tokens differ.
-    """
-    if grids is None or (not grids.usable and len(grids.images_by_count) == 1):
-        return dict(scores)
-    flag, facts = (POOLED, {}) if grids.usable else (ONE_TOKEN_COUNT, grids.facts(grids.headline))
-    return {
-        name: replace(score, flags=(*score.flags, flag), detail={**score.detail, **facts})
-        if "grid" in score.detail or not grids.usable
-        else score
-        for name, score in scores.items()
-    }

@@ -86,7 +86,7 @@ class TokenUseMetric(CoordinateMetric):
         visual = batch.visual[self.layers[0]]
         lengths_bN1 = torch.as_tensor(visual.tokens).float().norm(dim=2, keepdim=True)
         of_lengths = replace(batch, visual={visual.layer: replace(visual, tokens=lengths_bN1)})
-        return torch.as_tensor(self._pooled(of_lengths).visual[visual.layer].tokens)[..., 0]
+        return torch.as_tensor(self._form.pooled(of_lengths).visual[visual.layer].tokens)[..., 0]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Score the first choice of tokens where an image has more than the protocol measures together."""
