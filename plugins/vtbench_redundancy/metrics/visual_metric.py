@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,12 +15,8 @@ from vtbench.metric import Batch
 from vtbench.types import Capability, Observation, Record, Sample, Score
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
+from vtbench_redundancy.metrics.token_form import MOST_COUNTS, TokenForm
 from vtbench_redundancy.protocol import Protocol
-
-ONE_TOKEN_COUNT = "one_token_count"
-"""Flag of a score of the images of one token count, where there are others."""
-MOST_COUNTS = 8
-"""Token counts for which components are fitted side by side, in the order in which they turn up."""
 
 
 @dataclass(slots=True)
@@ -31,7 +27,7 @@ class _OneCount:
     cells_m4: np.ndarray
     """Parts of the image that the measured tokens stand for."""
     size: tuple[int, int]
-    """Width and height to which images are brought."""
+    """Width and height to which images are brought; 0, 0: parts are cut from each image as it is."""
     counts: Mapping[str, int]
     """Tokens of an image, by layer."""
     images: int = 0
@@ -40,8 +36,9 @@ class _OneCount:
 class CoordinateMetric:
     """Fits principal components on the first samples, and reduces every sample to its coordinates.
 
-    Where images have unequal numbers of tokens, those of the most frequent number among the first samples are measured
-    and the others are not; the scores are then flagged `one_token_count`.
+    Where images have unequal numbers of tokens, they are pooled to a grid that the first images share, on which the
+    components are then fitted; the scores are flagged `pooled`. Without such a grid those of the most frequent number
+    among the first samples are measured and the others are not, flagged `one_token_count`.
 
     An observation holds, as float32, the coordinates of the sample's tokens `tokens/<layer>` (S, m, r) at each layer
     that the adapter gives, of the patches that the first layer's stand for, `patches` (m, r), and of the image,
@@ -55,12 +52,13 @@ class CoordinateMetric:
         self.protocol = protocol
         self.fit_samples = protocol.warmup
         self._fits: dict[tuple[int, ...], _OneCount] = {}
-        self._images_by_count: dict[int, int] = {}
+        self._form = TokenForm()
         self._encoder: Encoder | None = None
         self._counts: dict[str, int] = {}
 
     def partial_fit(self, batch: Batch) -> None:
         """Fit the principal components; the first batch of a token count fixes its measured tokens and image size."""
+        batch = self._form.of_first(batch, self.layers)
         tokens = self._tokens(batch)
         key = tuple(array.shape[1] for array in tokens.values())
         if key not in self._fits:
@@ -71,22 +69,28 @@ class CoordinateMetric:
         good = torch.stack([array.isfinite().flatten(1).all(dim=1) for array in tokens.values()]).all(dim=0)
         rows = good.nonzero().flatten().tolist()  # the others fail in `observe`, with a message
         if rows:
-            images = _images([batch.samples[i] for i in rows], one.size, good.device)
-            own, whole = cut_token_and_grid_patches(images, one.cells_m4, self.protocol)
+            own, whole = self._patches([batch.samples[i] for i in rows], one.cells_m4, one.size, good.device)
             one.fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
             one.images += len(rows)
+
+    def fit_again(self) -> bool:
+        """Return whether the first images are to be seen once more, pooled to the grid that they share."""
+        again = self._form.choose()
+        if again:
+            self._fits = {}
+        return again
 
     def _begun(self, batch: Batch, tokens: Mapping[str, Tensor]) -> _OneCount:
         """Return the fit of a token count before its first batch."""
         p = self.protocol
         layouts = {
-            layer: choose_layout(array.shape[1], batch.visual[layer].boxes, p.m, p.subsets, p.seed)
+            layer: choose_layout(array.shape[1], batch.visual[layer].boxes_of(0), p.m, p.subsets, p.seed)
             for layer, array in tokens.items()
         }
         fit = EncoderFit(p, {layer: layout.chosen_Sm for layer, layout in layouts.items()})
         cells_m4 = next(iter(layouts.values())).cells_m4
         counts = {layer: array.shape[1] for layer, array in tokens.items()}
-        return _OneCount(fit, cells_m4, batch.samples[0].images[0].size, counts)
+        return _OneCount(fit, cells_m4, (0, 0) if self._form.pools else batch.samples[0].images[0].size, counts)
 
     def state(self) -> Mapping[str, np.ndarray]:
         """Return the fitted components, with the layout and the image size that they belong to.
@@ -100,16 +104,16 @@ class CoordinateMetric:
                 "redundancy: none of the first samples has finite visual tokens; is the model's dtype too narrow?"
             )
         counts = {f"count/{layer}": np.array(count) for layer, count in most.counts.items()}
-        if len(self._fits) > 1:
-            counts["images_by_count"] = np.array([(key[0], one.images) for key, one in self._fits.items()])
-        return most.fit.encoder().arrays() | counts | {"cells": most.cells_m4, "picture_size": np.array(most.size)}
+        return (
+            most.fit.encoder().arrays()
+            | counts
+            | self._form.arrays()
+            | {"cells": most.cells_m4, "picture_size": np.array(most.size)}
+        )
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore fitted components."""
-        self._fits, self._encoder = {}, Encoder.of(state)
-        self._images_by_count = {}
-        for count, images in state.get("images_by_count", ()):
-            self._images_by_count[int(count)] = self._images_by_count.get(int(count), 0) + int(images)
+        self._fits, self._form, self._encoder = {}, TokenForm.of(state), Encoder.of(state)
         self._counts = {layer: int(state[f"count/{layer}"]) for layer in self._encoder.chosen}
         self._cells = np.asarray(state["cells"])
         width, height = (int(side) for side in state["picture_size"])
@@ -119,10 +123,12 @@ class CoordinateMetric:
         """Reduce each sample to its coordinates.
 
         Raises:
-            SampleError: tokens that are not finite, or not as many as in the first samples.
+            SampleError: tokens that are not finite, or not as many as in the first samples, or that do not fill the
+                grid.
         """
         if self._encoder is None:
             raise RuntimeError("restore() comes before observe()")
+        batch = self._form.pooled(batch)
         tokens = self._tokens(batch)
         for layer, array in tokens.items():
             if array.shape[1] != self._counts.get(layer):
@@ -136,25 +142,20 @@ class CoordinateMetric:
                         f"redundancy: {bad} values of the visual tokens of {sample.id} at {layer} are NaN or infinite"
                     )
         device = next(iter(tokens.values())).device
-        found = self._encoder.encode(tokens, *self._patches(batch.samples, device))
+        found = self._encoder.encode(tokens, *self._patches(batch.samples, self._cells, self._size, device))
         return [{name: array[i] for name, array in found.items()} for i in range(len(batch.samples))]
 
     def facts(self, layer: str) -> dict[str, object]:
         """Return the details of a score of `layer`."""
         known = self._encoder is not None and layer in self._counts
-        return {"layer": layer} | (
-            {"N": self._counts[layer], "d": len(self._encoder.tokens[layer].mean)} if known and self._encoder else {}
-        )
+        if not known or self._encoder is None:
+            return {"layer": layer}
+        shape = {"N": self._counts[layer], "d": len(self._encoder.tokens[layer].mean)}
+        return {"layer": layer, **shape, **self._form.facts(layer)}
 
     def flagged(self, scores: Mapping[str, Score]) -> dict[str, Score]:
-        """Say of scores that they are of the images of one token count, where the first samples had several."""
-        if not self._images_by_count:
-            return dict(scores)
-        facts = {"first_images_by_token_count": {str(n): images for n, images in self._images_by_count.items()}}
-        return {
-            name: replace(score, flags=(*score.flags, ONE_TOKEN_COUNT), detail={**score.detail, **facts})
-            for name, score in scores.items()
-        }
+        """Say of scores that tokens were pooled, or that they are of the images of one token count."""
+        return self._form.flagged(scores)
 
     def measured(self) -> list[str]:
         """Return the layers that the adapter gave, the headline one first."""
@@ -163,8 +164,17 @@ class CoordinateMetric:
     def _tokens(self, batch: Batch) -> dict[str, Tensor]:
         return {layer: torch.as_tensor(batch.visual[layer].tokens) for layer in self.layers if layer in batch.visual}
 
-    def _patches(self, samples: Sequence[Sample], device: torch.device) -> tuple[Tensor, Tensor]:
-        return cut_token_and_grid_patches(_images(samples, self._size, device), self._cells, self.protocol)
+    def _patches(
+        self, samples: Sequence[Sample], cells_m4: np.ndarray, size: tuple[int, int], device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Return the patches that stand for the measured tokens, and those of the whole image, of each sample."""
+        if all(size):
+            return cut_token_and_grid_patches(_images(samples, size, device), cells_m4, self.protocol)
+        cut = [
+            cut_token_and_grid_patches(_images([one], one.images[0].size, device), cells_m4, self.protocol)
+            for one in samples
+        ]
+        return torch.cat([own for own, _ in cut]), torch.cat([whole for _, whole in cut])
 
 
 def unique_images(
