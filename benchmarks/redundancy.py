@@ -52,15 +52,20 @@ def measure_score(images: int, count: int, width: int, device: str) -> dict[str,
         return found
 
     tokens = Rows((images, count, width), np.dtype(np.float16), read)
-    redundancy_score(np.ones((60, 4, 8), np.float32), patches=patches[:60, :4])  # what is loaded once
+    some = generator.standard_normal((400, 4, 8)).astype(np.float32)
+    redundancy_score(some, patches=some, device=device)  # what is loaded once
     before, reading, began = process_peak_gib(), 0.0, time.perf_counter()
     found = redundancy_score(tokens, patches=patches, device=device)
     seconds = time.perf_counter() - began - reading
     return {
-        "seconds": seconds, "reading": reading, "peak_gib": process_peak_gib(), "before_gib": before, "rs": found.rs.value,
-        "interval": found.rs.interval,
+        "seconds": seconds,
+        "reading": reading,
+        "peak_gib": process_peak_gib(),
         "device_peak_gib": torch.cuda.max_memory_allocated() / 2**30 if device.startswith("cuda") else None,
-    }  # fmt: skip
+        "before_gib": before,
+        "rs": found.rs.value,
+        "interval": found.rs.interval,
+    }
 
 
 def measure_ksg(images: int, pairs: int = 12) -> dict[str, float]:
@@ -99,9 +104,17 @@ def _wait(device: str) -> None:
 
 
 def apart(*arguments: object) -> dict[str, Any]:
-    """Measure in a process of its own: `score IMAGES TOKENS WIDTH DEVICE`, `ksg IMAGES` or `encoder DEVICE`."""
+    """Measure in a process of its own: `score IMAGES TOKENS WIDTH DEVICE`, `ksg IMAGES` or `encoder DEVICE`.
+
+    Raises:
+        RuntimeError: it failed; the last line that it wrote.
+    """
     command = [sys.executable, __file__, "--measure", *map(str, arguments)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise RuntimeError(f"measuring {arguments[0]}: {said[-1]}")
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

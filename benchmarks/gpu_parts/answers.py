@@ -1,8 +1,8 @@
 """Answers and rankings of a model: samples a second, and whether greedy answers are those of plain transformers.
 
 Plain transformers is what its documentation shows: chat template, processor, `model.generate`, in the same batches. In
-bfloat16 two tokens may have the same logit, and then the last digits decide; so where an answer differs, the gap says by
-how many nats plain transformers preferred its own token at the first difference. A gap of some hundredths is rounding.
+bfloat16 two tokens may have the same logit, and then rounding decides; so where an answer differs, the gap says by how
+many nats plain transformers preferred its own token at the first difference. A gap of some hundredths is rounding.
 """
 
 from __future__ import annotations

@@ -47,9 +47,7 @@ def measure(name: str, load: Workload) -> Figures:
     yield "last_loss", float(losses[-1])
 
 
-def _step(
-    trainable: TrainableVLM, optimizer: torch.optim.Optimizer, batch: dict[str, torch.Tensor]
-) -> torch.Tensor:
+def _step(trainable: TrainableVLM, optimizer: torch.optim.Optimizer, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     loss, _ = trainable(batch)
     loss.backward()
     optimizer.step()
