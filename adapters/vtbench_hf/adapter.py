@@ -130,7 +130,7 @@ class HFAdapter:
         with self.batch(samples):
             inputs = self.batch_inputs(samples)
             return [
-                VisualTokens(name, self._layer_tokens(name, inputs, samples), self._boxes(samples, name))
+                VisualTokens(name, self._visual_rows(name, inputs, samples), self._boxes(samples, name))
                 for name in layers
             ]
 
@@ -406,6 +406,10 @@ class HFAdapter:
     def _rendered_prompts(self, samples: Sequence[Sample]) -> list[str]:
         return self.cache.get_or_compute("rendered", lambda: [self.rendered_prompt(sample) for sample in samples])
 
+    def _visual_rows(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor | list[torch.Tensor]:
+        """Return the visual tokens at a layer as `VisualTokens` holds them."""
+        return self._layer_tokens(name, inputs, samples)
+
     def _layer_tokens(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor:
         """Return the visual tokens at a layer, (samples, N, d)."""
         counts = self.visual_token_mask(inputs).sum(1).tolist()
@@ -424,12 +428,20 @@ class HFAdapter:
 
         return self.cache.get_or_compute("decoder_layers", compute)
 
-    def _boxes(self, samples: Sequence[Sample], layer: str = "connector") -> np.ndarray | None:
-        """Return the tokens' boxes; None where the images of the batch have several sizes."""
-        sizes = {image.size for sample in samples for image in sample.images}
-        if len(sizes) != 1 or any(len(sample.images) != 1 for sample in samples):
+    def _boxes(
+        self, samples: Sequence[Sample], layer: str = "connector"
+    ) -> np.ndarray | list[np.ndarray | None] | None:
+        """Return the tokens' boxes as `VisualTokens` holds them: one for each sample where images differ in size."""
+        sizes = {tuple(image.size for image in sample.images) for sample in samples}
+        if len(sizes) > 1:
+            return [self._boxes_of(sample, layer) for sample in samples]
+        return self._boxes_of(samples[0], layer)
+
+    def _boxes_of(self, sample: Sample, layer: str) -> np.ndarray | None:
+        """Return the boxes of a sample's tokens, (N, 4); None where it has not one image."""
+        if len(sample.images) != 1:
             return None
-        key = (sizes.pop(), layer)
+        key = (sample.images[0].size, layer)
         if key not in self._known_boxes:
             self._known_boxes[key] = self.token_boxes(*key)
         return self._known_boxes[key]

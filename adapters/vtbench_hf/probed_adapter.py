@@ -114,6 +114,10 @@ class ProbedAdapter(HFAdapter):
             return self._rows(inputs, (name,))
         return super()._layer_features(name, inputs)
 
+    def _visual_rows(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor | list[torch.Tensor]:
+        rows = list(self._layer_features(name, inputs))
+        return torch.stack(rows) if len({len(row) for row in rows}) == 1 else rows
+
     def visual_token_mask(self, inputs: Inputs) -> torch.Tensor:
         """Return where the visual tokens are in the prompts, (B, P) bool."""
         entry, ids_BP = self._found(), inputs["input_ids"]
