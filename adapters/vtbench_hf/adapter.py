@@ -86,6 +86,9 @@ class HFAdapter:
         self.model = loaded.model
         self.processor = loaded.processor
         self.tokenizer = loaded.processor.tokenizer
+        if self.model.config.is_encoder_decoder:
+            # The encoder may count positions from the row's start; nothing has to follow the prompt there.
+            self.tokenizer.padding_side = "right"
         self.loaded = loaded
         self.cache = BatchCache()
         self.choice_tokenizer = ChoiceTokenizer(self.tokenizer)

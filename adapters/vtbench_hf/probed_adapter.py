@@ -52,6 +52,7 @@ class ProbedAdapter(HFAdapter):
         self.missing: dict[str, str] = {}
         self._entry: Entry | None = None
         self._probed = self._depths = self._continues = self._reducible = False
+        self._speaker = loaded.model
         self._asked: tuple[Budget | None, tuple[Sample, ...]] = (None, ())
         super().__init__(loaded)
         if self._reducible:
@@ -208,17 +209,20 @@ class ProbedAdapter(HFAdapter):
         key = (budget, [sample.id for sample in samples] if budget else None)
         known = self.cache.get("read")
         if known is None or known[0] != key:
-            first = self.cache.get_or_compute("first", lambda: first_arguments(self.model, self.model, inputs))
+            first = self.cache.get_or_compute("first", lambda: self._first_arguments(inputs))
             known = (key, self._read_prompts(inputs, first, lambda call: self._reduction(inputs)))
             self.cache.put("read", known)
         read: ReadPrompts = known[1]
         return read
 
+    def _first_arguments(self, inputs: Inputs) -> Mapping[str, Any]:
+        return first_arguments(self.model, self._speaker, inputs)
+
     def _read_prompts(
         self, inputs: Inputs, first: Mapping[str, Any], reduce: Callable[[DecoderCall], Reduction | None]
     ) -> ReadPrompts:
         return read_prompts(
-            self.model, self.decoder, first, inputs["attention_mask"], reduce, lambda call: self.cache.put("call", call)
+            self._speaker, self.decoder, first, inputs["attention_mask"], reduce, lambda call: self.cache.put("call", call)
         )
 
     def _reduction(self, inputs: Inputs) -> Reduction | None:
@@ -279,7 +283,12 @@ class ProbedAdapter(HFAdapter):
         samples = [image_sample(image), replace(image_sample(image), prompt=f"{QUESTION} Answer with one word.")]
         inputs, choices = self.model_inputs(samples), [[[3, 4], [5, 6, 7]]] * 2
         expected = generation.score(self.model, inputs, choices)
-        first = first_arguments(self.model, self.model, inputs)
+        first = self._first_arguments(inputs)
+        if not first and isinstance(getattr(self.model, "language_model", None), torch.nn.Module):
+            # Its `generate` hands embeddings to the language model's own (InstructBLIP).
+            self._speaker = self.model.language_model
+            self._speaker.generation_config = self.model.generation_config
+            first = self._first_arguments(inputs)
 
         def every(call: DecoderCall) -> Reduction:
             counts = self._found().mask(inputs["input_ids"], call).sum(1).tolist()

@@ -27,12 +27,12 @@ def parts_of(model: Any, decoder: nn.Module) -> ModelParts:
     names = {id(module): name for name, module in model.named_modules()}
     if tower is model or tower is decoder or not names.get(id(tower)) or not names.get(id(decoder)):
         return {}
-    vision, text = names[id(tower)], names[id(decoder)]
-    head = model.get_output_embeddings()
-    heads = [names[id(head)]] if head is not None and id(head) in names else []
+    vision = names[id(tower)]
+    readers = (decoder, model.get_decoder(), model.get_output_embeddings())
+    text = [names[id(module)] for module in readers if module is not None and names.get(id(module))]
     parts: dict[str, set[str]] = {"vision": set(), "connector": set(), "text": set()}
     for name, _ in model.named_parameters():
-        parts[_part(name, vision, [text, *heads])].add(name)
+        parts[_part(name, vision, text)].add(name)
     if not all(parts.values()):
         return {}
     return {part: tuple(_shortest(model, members)) for part, members in parts.items()}

@@ -52,7 +52,7 @@ class Reduction:
         )
         self.mask_BT = kept_BT.to(mask_BP.dtype)
         self._visual_BP = visual_BP
-        self._weights = [torch.from_numpy(some) for some in weights]
+        self._weights = [torch.from_numpy(np.ascontiguousarray(some)) for some in weights]
         self._paths = tuple(paths)
         self._full_mask_BP = mask_BP
         self._takes_positions = "position_ids" in inspect.signature(decoder.forward).parameters
