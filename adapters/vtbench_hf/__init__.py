@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
 from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
+from vtbench_hf.named_models import NAMED, named_factory
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
@@ -33,5 +34,5 @@ def hf(arguments: LoadArguments) -> Adapter:
 
 @hookimpl
 def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:
-    """Offer `hf`."""
-    return {"hf": hf}
+    """Offer `hf`, and the names of models that it serves."""
+    return {"hf": hf, **{name: named_factory(name, entry) for name, entry in NAMED.items()}}

@@ -222,7 +222,12 @@ class ProbedAdapter(HFAdapter):
         self, inputs: Inputs, first: Mapping[str, Any], reduce: Callable[[DecoderCall], Reduction | None]
     ) -> ReadPrompts:
         return read_prompts(
-            self._speaker, self.decoder, first, inputs["attention_mask"], reduce, lambda call: self.cache.put("call", call)
+            self._speaker,
+            self.decoder,
+            first,
+            inputs["attention_mask"],
+            reduce,
+            lambda call: self.cache.put("call", call),
         )
 
     def _reduction(self, inputs: Inputs) -> Reduction | None:

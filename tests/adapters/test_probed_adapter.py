@@ -71,7 +71,9 @@ def test_a_ranking_is_one_forward_pass(model_type):
         for choice, logprob in zip(sample.choices, output.logprobs, strict=True):
             ids = made.choice_tokenizer(alone["input_ids"][0].tolist(), choice)
             grown = {
-                name: torch.cat([value, torch.tensor([ids]) if name == "input_ids" else value[:, -1:].repeat(1, len(ids))], 1)
+                name: torch.cat(
+                    [value, torch.tensor([ids]) if name == "input_ids" else value[:, -1:].repeat(1, len(ids))], 1
+                )
                 if value.shape == alone["input_ids"].shape and not name.startswith("qformer")
                 else value
                 for name, value in alone.items()

@@ -22,10 +22,12 @@ from vtbench_budgets import Complexity, DownSample, FarthestPoint, GridKeep, Mer
 from vtbench_families import FAMILIES
 from vtbench_hf.checkpoint.loader import make_greedy
 from vtbench_hf.checkpoint.published import save_published
+from vtbench_hf.named_models import NAMED
 from vtbench_training.small_models.llava import build_llava, build_processor
 from vtbench_training.small_models.sizes import Sizes
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("adapters", "openai", "vtbench_echo")]
+import tiny_checkpoints
 import tiny_models
 from endpoint_fakes import FakeEndpoint, serve
 
@@ -115,6 +117,8 @@ def test_a_registered_adapter(name: str, request: pytest.FixtureRequest, tmp_pat
         arguments = {"pretrained": str(save_tiny(tmp_path / name))}
     elif name in FAMILIES:
         arguments = {"pretrained": str(tiny_models.save(FAMILIES[name].model_types[0], tmp_path / name))}
+    elif name in NAMED:
+        arguments = {"pretrained": str(tiny_checkpoints.save(NAMED[name].model_types[0], tmp_path / name))}
     assert_checks(adapter_checks(maker(name, **arguments), budgets=BUDGETS, drawing=drawing(name, **arguments)))
 
 
