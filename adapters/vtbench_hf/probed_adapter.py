@@ -221,14 +221,10 @@ class ProbedAdapter(HFAdapter):
     def _read_prompts(
         self, inputs: Inputs, first: Mapping[str, Any], reduce: Callable[[DecoderCall], Reduction | None]
     ) -> ReadPrompts:
-        return read_prompts(
-            self._speaker,
-            self.decoder,
-            first,
-            inputs["attention_mask"],
-            reduce,
-            lambda call: self.cache.put("call", call),
-        )
+        def seen(call: DecoderCall) -> None:
+            self.cache.put("call", call)
+
+        return read_prompts(self._speaker, self.decoder, first, inputs["attention_mask"], reduce, seen)
 
     def _reduction(self, inputs: Inputs) -> Reduction | None:
         """Return how the current batch's prompts are shortened under the budget; None for the full ones."""

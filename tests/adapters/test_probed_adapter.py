@@ -70,14 +70,11 @@ def test_a_ranking_is_one_forward_pass(model_type):
         length = alone["input_ids"].shape[1]
         for choice, logprob in zip(sample.choices, output.logprobs, strict=True):
             ids = made.choice_tokenizer(alone["input_ids"][0].tolist(), choice)
-            grown = {
-                name: torch.cat(
-                    [value, torch.tensor([ids]) if name == "input_ids" else value[:, -1:].repeat(1, len(ids))], 1
-                )
-                if value.shape == alone["input_ids"].shape and not name.startswith("qformer")
-                else value
-                for name, value in alone.items()
-            }
+            grown = dict(alone)
+            for name, value in alone.items():
+                if value.shape == alone["input_ids"].shape and not name.startswith("qformer"):
+                    more = torch.tensor([ids]) if name == "input_ids" else value[:, -1:].repeat(1, len(ids))
+                    grown[name] = torch.cat([value, more], 1)
             with torch.no_grad():
                 logits = made.model(**grown).logits.float().log_softmax(-1)[0]
             start = len(logits) - len(ids) - 1

@@ -95,6 +95,30 @@ def test_a_dropped_token_is_as_if_masked(model_type):
     np.testing.assert_allclose(cut.logprobs, _masked(made, sample, visual[1::2]), atol=5e-6)
 
 
+class Twins:
+    """Makes the same token two or three times, from one place."""
+
+    name = "twins"
+
+    def __init__(self, *counts: int) -> None:
+        self.counts = counts
+
+    def weights(self, visual, keys):
+        made = np.zeros(visual.tokens.shape[1], dtype=np.float32)
+        made[:2] = 0.6, 0.4
+        return [np.stack([made] * count) for count in self.counts]
+
+
+@pytest.mark.parametrize("model_type", ["gemma3", "gemma4", "molmo2", "qwen2_5_vl"])
+def test_tokens_that_were_made_at_one_place_do_not_depend_on_the_batch(model_type):
+    made = probed.adapter(model_type)
+    asked = probed.samples(made)
+    together = made.rank(asked, Twins(2, 3))
+    assert [output.visual_tokens_in for output in together] == [2, 3]
+    for sample, output, count in zip(asked, together, (2, 3), strict=True):
+        np.testing.assert_allclose(made.rank([sample], Twins(count))[0].logprobs, output.logprobs, atol=5e-6)
+
+
 def test_merged_tokens_are_their_mean(made):
     asked = probed.samples(made)
     two = made.rank(asked, Halves())
@@ -106,7 +130,7 @@ def test_merged_tokens_are_their_mean(made):
 @pytest.mark.parametrize("model_type", ["qwen2_5_vl", "granite4_vision", "gemma3"])
 def test_training_under_a_budget_that_keeps_all_is_training(model_type):
     made = probed.adapter(model_type)
-    asked = [s for s in probed.samples(made)]
+    asked = probed.samples(made)
     made.cache.clear()
     batch = made.encode_training(asked)
     targets = batch.pop("targets")

@@ -131,9 +131,16 @@ class Reduction:
         heads, length = full.shape[1], place_BT.shape[1]
         rows = full.gather(2, place_BT[:, None, :, None].expand(-1, heads, -1, full.shape[3]))
         cut = rows.gather(3, place_BT[:, None, None, :].expand(-1, heads, length, -1))
+        # Tokens that were made at one place see one another only where the model's image tokens do: else in their order.
+        ahead = torch.ones(length, length, dtype=torch.bool, device=full.device).triu(1)
+        twins_BTT = (place_BT[:, :, None] == place_BT[:, None, :]) & ahead
+        seen = full if full.dtype == torch.bool else full == 0
+        beyond_BHP = (seen & torch.ones_like(seen[0, 0]).triu(1)).any(3)
+        both_ways_BHT = beyond_BHP.gather(2, place_BT[:, None].expand(-1, heads, -1))
         pad_BT = self.mask_BT.to(full.device) == 0
         never = False if cut.dtype == torch.bool else torch.finfo(cut.dtype).min
         always = True if cut.dtype == torch.bool else 0.0
+        cut = cut.masked_fill(twins_BTT[:, None] & ~both_ways_BHT[..., None], never)
         cut = cut.masked_fill(pad_BT[:, None, None, :], never)
         # A row of padding must see something, or its softmax is NaN.
         own = torch.eye(length, dtype=torch.bool, device=full.device) & pad_BT[:, None, :, None]

@@ -172,7 +172,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "phi4_multimodal": Recipe(
         config={
-            **text(max_position_embeddings=1024, original_max_position_embeddings=1024),
+            **text(max_position_embeddings=4096, original_max_position_embeddings=4096),
             "vision_config": {
                 **TOWER,
                 "image_size": 448,
