@@ -152,6 +152,9 @@ def print_redundancy(monitors: Mapping[str, RedundancyMonitor], path: str | None
             continue
         print_table(monitor.scores(), f"redundancy of the visual tokens · {task}")
         if monitor.skipped:
-            say(f"vtbench: {monitor.skipped} samples of {task} are not in it: their number of tokens differs", err=True)
+            say(
+                f"vtbench: {monitor.skipped} samples of {task} are not in it: their tokens could not be measured",
+                err=True,
+            )
     if path:
         write_file(Path(path), json.dumps(to_document(monitors), indent=2, allow_nan=False))

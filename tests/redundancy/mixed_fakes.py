@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from image_fakes import DIM, image, record
@@ -74,24 +75,33 @@ def mixed_batches(
     return found
 
 
+def fit(metric: VisualMetric, first: Sequence[Batch]) -> dict[str, np.ndarray]:
+    """Fit as the engine does, twice if the metric asks for it, and return the state, which is loaded.
+
+    Batches that the metric refuses are left out.
+    """
+    for again in (True, False):
+        for batch in first:
+            with suppress(SampleError):
+                metric.partial_fit(Batch(batch.samples, (), batch.visual))
+        if not (again and metric.fit_again()):
+            break
+    state = dict(metric.state())
+    metric.load_state(state)
+    return state
+
+
 def run(metric: VisualMetric, first: Sequence[Batch], parts: Sequence[Batch]) -> tuple[dict[str, Score], list[int]]:
-    """Fit, twice if the metric asks for it, and observe; samples that it refuses are left out.
+    """Fit and observe; samples that the metric refuses are left out.
 
     Returns:
         The scores, and the indices of the samples that were observed.
     """
-    for again in (True, False):
-        for batch in first:
-            metric.partial_fit(Batch(batch.samples, (), batch.visual))
-        if not (again and metric.fit_again()):
-            break
-    metric.load_state(dict(metric.state()))
+    fit(metric, first)
     seen = {}
     for batch in parts:
-        try:
+        with suppress(SampleError):
             observations = metric.observe(batch)
-        except SampleError:
-            continue
-        seen |= {sample.index: o for sample, o in zip(batch.samples, observations, strict=True)}
+            seen |= {sample.index: o for sample, o in zip(batch.samples, observations, strict=True)}
     indices = sorted(seen)
     return metric.compute([record(i) for i in indices], [seen[i] for i in indices]), indices

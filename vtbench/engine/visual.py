@@ -97,13 +97,16 @@ def _of_one_shape(rows: Sequence[int], visual: Mapping[str, VisualTokens]) -> li
 def _part(visual: VisualTokens, places: Sequence[int]) -> VisualTokens:
     """Return the tokens (k, N, d) of k samples that have equally many; of boxes that they share, one array."""
     boxes = [visual.boxes_of(place) for place in places]
-    shared = all(one is boxes[0] or (one is not None and np.array_equal(one, boxes[0])) for one in boxes)
+    first = boxes[0]
+    shared = all(
+        one is first or (one is not None and first is not None and np.array_equal(one, first)) for one in boxes
+    )
     if isinstance(visual.tokens, Sequence):
         tokens = _stacked([visual.tokens[place] for place in places])
     else:
         whole = list(places) == list(range(len(visual.tokens)))
         tokens = visual.tokens if whole else visual.tokens[list(places)]
-    return replace(visual, tokens=tokens, boxes=boxes[0] if shared else boxes)
+    return replace(visual, tokens=tokens, boxes=first if shared else boxes)
 
 
 def _stacked(tokens: Sequence[Any]) -> Any:

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST_SIDE = 24
-"""Rows and columns of a grid at most: as many tokens as an image has in LLaVA-1.5."""
+MOST_SIDE = 8
+"""Rows and columns of a grid at most: those of the grid that the image itself is looked at on, X of the protocol."""
 LEAST_CELLS = 4
 """A coarser grid says too little about the tokens: it is not used."""
 SHARE = 0.95
 """Part of the first images whose tokens must fill the grid. The few that are coarser than the others are left out."""
-_WIDER = 1.03
+_WIDER = 1.05
 """A token may be that much wider or higher than a cell, by rounding of patches at the image's edges."""
 _COVERED = 0.5
 """Part of each cell that the tokens must cover: padding may cut the last row or column."""

@@ -42,8 +42,9 @@ class TokenForm:
 
     def choose(self) -> bool:
         """Choose the form after the first round; return whether the first images are to be seen once more, pooled."""
-        grids = None if self._first is None else self._first.common_grids()
-        self._first = None
+        if self._first is None:
+            return False
+        grids, self._first = self._first.common_grids(), None
         self._grids = grids if grids is None or grids.usable else grids.without_grid()
         return self.pools
 
