@@ -48,7 +48,8 @@ def measure(name: str, load: Workload) -> Figures:
 
 
 def _step(trainable: TrainableVLM, optimizer: torch.optim.Optimizer, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    loss, _ = trainable(batch)
+    with torch.autocast(batch["targets"].device.type, torch.bfloat16):
+        loss, _ = trainable(batch)
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()

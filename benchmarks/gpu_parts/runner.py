@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -73,8 +74,9 @@ def run(
         )  # fmt: skip
 
     def stop() -> None:
-        stopped.set()
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.killpg(process.pid, signal.SIGKILL)
+            stopped.set()
 
     timer = threading.Timer(limit, stop)
     timer.start()

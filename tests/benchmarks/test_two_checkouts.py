@@ -28,7 +28,7 @@ def checkout(directory: Path, before: str = "", more: str = "", package: str = "
 
 
 def compared(old: Path, new: Path, rounds: int = 1) -> subprocess.CompletedProcess[str]:
-    run = "--model majority --tasks relational --limit 8 --no-report"
+    run = "--model majority --tasks relational --limit 8 --metrics accuracy --no-report"
     command = [sys.executable, SCRIPT, old, new, "--rounds", str(rounds), "--run", run]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
