@@ -48,6 +48,7 @@ _METAVARS = {
     "batch_size": "N|auto",
     "budget": "NAME",
     "cache": "DIR",
+    "data_parallel": "N",
     "executor": "NAME",
     "limit": "N",
     "max_new_tokens": "N",
