@@ -133,7 +133,9 @@ class HFAdapter:
         with self.batch(samples):
             inputs = self.batch_inputs(samples)
             return [
-                VisualTokens(name, self._visual_rows(name, inputs, samples), self._boxes(samples, name))
+                VisualTokens(
+                    name, self._visual_rows(name, inputs, samples), self._boxes(samples, name), self.shows_a_part(name)
+                )
                 for name in layers
             ]
 
@@ -298,6 +300,10 @@ class HFAdapter:
     def layer_names(self) -> tuple[str, ...]:
         """Return the names of the layers, the headline one first: `connector`, `encoder`, `decoder_25`, ..."""
         return ("connector",)
+
+    def shows_a_part(self, layer: str) -> bool:
+        """Return whether the image enters the decoder by a further path beside a layer's tokens."""
+        return False
 
     def image_features(self, inputs: Inputs) -> Any:
         """Return the output of the model's `get_image_features`, computed once for each batch."""

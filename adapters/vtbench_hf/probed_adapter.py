@@ -102,6 +102,10 @@ class ProbedAdapter(HFAdapter):
         injected = tuple(name for name in self._entry.paths if name != "embeddings")
         return ("connector", *injected, *(visual_features.DECODER_DEPTHS if self._depths else ()))
 
+    def shows_a_part(self, layer: str) -> bool:
+        """Return whether it is one path of several, or the decoder is given something else of the image."""
+        return bool(self._found().unread) or layer.startswith("deepstack_")
+
     def model_parts(self) -> ModelParts:
         """Return the parts that the model's own names tell."""
         return parts_of(self.model, self.decoder)
