@@ -63,7 +63,7 @@ def _installed(name: str) -> bool:
 
 
 ELSEWHERE = {"lmms", "vllm", *NAMED} - {"gemma4", "qwen3_vl"}
-"""Those of lmms-eval and vLLM need engines, and most of `hf`'s names differ in nothing but the checkpoint; the suites in
+"""Those of lmms-eval and vLLM need engines, and most names of `hf` differ in nothing but the checkpoint; the suites in
 integration/ and tests/lmms ask them."""
 REGISTERED = [name for name in sorted(REGISTRY.named("model")) if name not in ELSEWHERE and _installed(name)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ class ReadPrompts(PrefixCache):
 def read_prompts(
     model: Any,
     decoder: nn.Module,
-    first: Arguments,
+    first: Mapping[str, Any],
     mask_BP: torch.Tensor,
     reduce: Callable[[DecoderCall], Reduction | None],
     seen: Callable[[DecoderCall], None],

@@ -131,7 +131,7 @@ class Reduction:
         heads, length = full.shape[1], place_BT.shape[1]
         rows = full.gather(2, place_BT[:, None, :, None].expand(-1, heads, -1, full.shape[3]))
         cut = rows.gather(3, place_BT[:, None, None, :].expand(-1, heads, length, -1))
-        # Tokens that were made at one place see one another only where the model's image tokens do: else in their order.
+        # Tokens made at one place see one another only where the model's image tokens do; else in their order.
         ahead = torch.ones(length, length, dtype=torch.bool, device=full.device).triu(1)
         twins_BTT = (place_BT[:, :, None] == place_BT[:, None, :]) & ahead
         seen = full if full.dtype == torch.bool else full == 0
