@@ -1,6 +1,6 @@
 """RS of images with unequal token counts, pooled to a common grid, against what is known and against one size.
 
-    python benchmarks/unequal_counts.py [--images 1000]
+    python benchmarks/unequal_counts.py [--images 500]
 
 Images are 8 x 8 cells of independent colours; a token is a random linear code of the mean colour within its box, with
 noise of standard deviation 0.01. Each token of `copies` is the code of the first cell.
@@ -89,7 +89,7 @@ def measure(parts: Sequence[Batch]) -> tuple[float, float, float, list[int] | No
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=500)
     images = parser.parse_args().images
     torch.set_num_threads(1)
     print("| images | grid | m | RS, independent patches | interval | RS, copies |")
