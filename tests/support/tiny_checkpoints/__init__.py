@@ -14,8 +14,8 @@ from typing import Any
 
 from tiny_checkpoints import recipe
 from tiny_checkpoints.not_built import NOT_BUILT
-from tiny_checkpoints.recipe import Recipe, auto_class
-from tiny_checkpoints.shipped import SHIPPED
+from tiny_checkpoints.recipe import PromptFacts, Recipe, auto_class
+from tiny_checkpoints.shipped import FACTS, SHIPPED
 
 MODULES = ("deepseek", "documents", "encoders", "gemma", "glm", "llava", "qwen", "recent", "tiles")
 
@@ -27,7 +27,7 @@ RECIPES: Mapping[str, Recipe] = {
 MODEL_TYPES = (*sorted({*RECIPES, *SHIPPED}),)
 """Those that can be built."""
 
-__all__ = ["MODEL_TYPES", "NOT_BUILT", "RECIPES", "SHIPPED", "Recipe", "auto_class", "build", "prompt_format", "save"]
+__all__ = ["MODEL_TYPES", "NOT_BUILT", "RECIPES", "SHIPPED", "Recipe", "auto_class", "build", "prompt_facts", "save"]
 
 
 def build(model_type: str, seed: int = 0) -> tuple[Any, Any]:
@@ -53,6 +53,6 @@ def save(model_type: str, directory: Path, seed: int = 0) -> Path:
     return directory
 
 
-def prompt_format(model_type: str) -> str:
-    """Return the prompt of a processor without a chat template: a text with `{question}`."""
-    return RECIPES[model_type].prompt if model_type in RECIPES else "{question}"
+def prompt_facts(model_type: str) -> PromptFacts:
+    """Return how transformers' documentation asks a model of a type."""
+    return RECIPES[model_type].facts if model_type in RECIPES else FACTS.get(model_type, PromptFacts())

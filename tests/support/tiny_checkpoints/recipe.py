@@ -46,6 +46,20 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFacts:
+    """How the documentation of transformers asks a model about an image."""
+
+    prompt: str = "{question}"
+    """The prompt of a processor without a chat template, with its placeholder."""
+    interleaved: bool = False
+    """Whether the processor takes images and texts in one list."""
+    processor_call: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the processor's call."""
+    answer_values: Mapping[str, int] = field(default_factory=dict)
+    """Inputs with a value for each token, and their value at an answer's tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Of one model type: tokenizer, config and processor."""
 
@@ -61,8 +75,7 @@ class Recipe:
     """Special tokens that are attributes of the tokenizer: `image_token`."""
     chat: str | None = None
     """The chat template; None for a processor that has none."""
-    prompt: str = "{question}"
-    """The prompt of a processor without a chat template, with its placeholder."""
+    facts: PromptFacts = PromptFacts()
     config_class: str | None = None
     """Class of the config; by default the one that transformers has for the model type."""
     tokenizer: Mapping[str, Any] = field(default_factory=dict)
