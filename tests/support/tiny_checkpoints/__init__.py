@@ -17,7 +17,7 @@ from tiny_checkpoints.not_built import NOT_BUILT
 from tiny_checkpoints.recipe import PromptFacts, Recipe, auto_class
 from tiny_checkpoints.shipped import FACTS, SHIPPED
 
-MODULES = ("deepseek", "documents", "encoders", "gemma", "glm", "llava", "qwen", "recent", "tiles")
+MODULES = ("deepseek", "documents", "encoders", "gemma", "glm", "llava", "more", "qwen", "recent", "tiles")
 
 RECIPES: Mapping[str, Recipe] = {
     model_type: one

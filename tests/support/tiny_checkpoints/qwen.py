@@ -115,23 +115,27 @@ _MINICPM_NAMED = {
 }
 
 
-def _minicpm(processor: str, **more: Any) -> Recipe:
-    """Return the recipe of a MiniCPM-V: SigLIP slices, merged inside the tower, before a Qwen3.5."""
+def minicpm(line: str, **more: Any) -> Recipe:
+    """Return the recipe of a MiniCPM-V: SigLIP slices, merged inside the tower, before a Qwen3.5.
+
+    Args:
+        line: what its classes' names begin with.
+        **more: further arguments of its config.
+    """
     tower = {**TOWER, "num_hidden_layers": 4, "image_size": 112, "patch_size": 14, "insert_layer_id": 1}
+    image = "MiniCPMV4_6" if line == "MiniCPMV4_7" else line
     return Recipe(
         config={
             "vision_config": tower,
             "text_config": language("Qwen3_5TextConfig", **HYBRID),
-            "insert_layer_id": 1,
-            "image_size": 112,
             "image_token_id": Token("<unk_img>"),
             "video_token_id": Token("<unk_vid>"),
             **more,
         },
-        processor=processor,
+        processor=f"{line}Processor",
         parts={
-            "image_processor": Part("MiniCPMV4_6ImageProcessor", {"scale_resolution": 112, "max_slice_nums": 4}),
-            "video_processor": Part("MiniCPMV4_6VideoProcessor", {"scale_resolution": 112}),
+            "image_processor": Part(f"{image}ImageProcessor", {"scale_resolution": 112, "max_slice_nums": 4}),
+            "video_processor": Part(f"{image}VideoProcessor", {"scale_resolution": 112}),
         },
         chat=chatml("<unk_img>\n"),
         tokens=TOKENS,
@@ -264,6 +268,6 @@ RECIPES: Mapping[str, Recipe] = {
         tokens=TOKENS,
         named=NAMED,
     ),
-    "minicpmv4_6": _minicpm("MiniCPMV4_6Processor"),
-    "minicpmv4_7": _minicpm("MiniCPMV4_7Processor", **_MINICPM_IDS),
+    "minicpmv4_6": minicpm("MiniCPMV4_6", insert_layer_id=1, image_size=112),
+    "minicpmv4_7": minicpm("MiniCPMV4_7", insert_layer_id=1, image_size=112, **_MINICPM_IDS),
 }
