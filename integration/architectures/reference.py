@@ -36,7 +36,7 @@ class Reference:
 
     def __init__(self, model_type: str, directory: Path) -> None:
         self.facts = prompt_facts(model_type)
-        self.model = auto_class(model_type).from_pretrained(directory).eval()
+        self.model = auto_class(model_type).from_pretrained(directory, dtype=torch.float32).eval()
         self.processor = transformers.AutoProcessor.from_pretrained(directory)
         self.encodes = bool(getattr(self.model.config.get_text_config(), "is_encoder_decoder", False)) or bool(
             self.model.config.is_encoder_decoder
@@ -52,6 +52,7 @@ class Reference:
             made = self.processor(
                 images=[*sample.images], text=text, return_tensors="pt", **options, **self.facts.processor_call
             )
+        made.to(self.model.dtype)  # some processors make bfloat16
         return {name: value for name, value in made.items() if name != "labels"}
 
     def _text(self, question: str) -> str:

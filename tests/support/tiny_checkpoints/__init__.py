@@ -24,10 +24,24 @@ RECIPES: Mapping[str, Recipe] = {
     for module in MODULES
     for model_type, one in import_module(f"tiny_checkpoints.{module}").RECIPES.items()
 }
+MULTIMODAL = ("phi4_multimodal", "qwen2_5_omni", "qwen3_omni_moe")
+"""Types that take images and that only `AutoModelForMultimodalLM` knows."""
 MODEL_TYPES = (*sorted({*RECIPES, *SHIPPED}),)
 """Those that can be built."""
 
-__all__ = ["MODEL_TYPES", "NOT_BUILT", "RECIPES", "SHIPPED", "Recipe", "auto_class", "build", "prompt_facts", "save"]
+__all__ = [
+    "MODEL_TYPES",
+    "MULTIMODAL",
+    "NOT_BUILT",
+    "RECIPES",
+    "SHIPPED",
+    "Recipe",
+    "auto_class",
+    "build",
+    "mapped_types",
+    "prompt_facts",
+    "save",
+]
 
 
 def build(model_type: str, seed: int = 0) -> tuple[Any, Any]:
@@ -45,11 +59,20 @@ def build(model_type: str, seed: int = 0) -> tuple[Any, Any]:
     return model.eval(), processor
 
 
+def mapped_types() -> list[str]:
+    """Return the model types of the installed transformers that answer questions about images, by name."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as IMAGE_TEXT
+
+    return sorted({*IMAGE_TEXT, *MULTIMODAL})
+
+
 def save(model_type: str, directory: Path, seed: int = 0) -> Path:
     """Write a checkpoint as plain transformers writes it."""
     model, processor = build(model_type, seed)
     model.save_pretrained(directory)
     processor.save_pretrained(directory)
+    if model_type in RECIPES:
+        recipe.save_files(RECIPES[model_type], directory)
     return directory
 
 

@@ -161,7 +161,7 @@ RECIPES: Mapping[str, Recipe] = {
         facts=PromptFacts(prompt="<image>{question}"),
         tokens=_CHAMELEON_CODES,
         named={"image_token": "<image>", "boi_token": "<racm3:break>", "eoi_token": "<eoss>"},
-        tokenizer={"sep_token": "<image>"},
+        tokenizer={"sep_token": "</s>"},
     ),
     "emu3": Recipe(
         config={

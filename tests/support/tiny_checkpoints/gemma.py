@@ -142,7 +142,7 @@ RECIPES: Mapping[str, Recipe] = {
         processor="Gemma3nProcessor",
         parts={
             "feature_extractor": Part("Gemma3nAudioFeatureExtractor"),
-            "image_processor": exact(768, "SiglipImageProcessor", do_normalize=False),
+            "image_processor": exact(256, "SiglipImageProcessor", do_normalize=False),
         },
         chat=_chat("<image_soft_token>"),
         tokens=TOKENS,

@@ -6,9 +6,24 @@ from collections.abc import Mapping
 
 from tiny_checkpoints.qwen import IDS, INTERLEAVED, STACKED, minicpm, qwen
 from tiny_checkpoints.recipe import VOCABULARY, Part, Recipe, Token
-from tiny_checkpoints.sizes import CHATML, EXPERTS, LATENT, SPECIAL, TOWER, bounded, chat, chatml, exact, sam, text
+from tiny_checkpoints.sizes import (
+    CHATML,
+    EXPERTS,
+    LATENT,
+    MIXED,
+    SPECIAL,
+    TOWER,
+    bounded,
+    chat,
+    chatml,
+    exact,
+    rope,
+    sam,
+    text,
+)
 
 _COHERE_IMAGE = "<|VISION_START|><|IMAGE_PAD|><|VISION_END|>"
+_ROPE = rope(2, 3, 3)
 
 RECIPES: Mapping[str, Recipe] = {
     "cosmos3_omni": qwen(
@@ -20,7 +35,7 @@ RECIPES: Mapping[str, Recipe] = {
     "cohere_compass": Recipe(
         config={
             "vision_config": STACKED,
-            "text_config": text(sliding_window=1024, layer_types=["sliding_attention", "full_attention"] * 2),
+            "text_config": text(rope_parameters=dict.fromkeys(("sliding_attention", "full_attention"), _ROPE), **MIXED),
             "image_token_id": Token("<|IMAGE_PAD|>"),
             "video_token_id": Token("<|VIDEO_PAD|>"),
             "vision_start_token_id": Token("<|VISION_START|>"),
@@ -88,7 +103,6 @@ RECIPES: Mapping[str, Recipe] = {
                     **sam(128),
                     "window_size": 4,
                     "downsample_channels": [16, 32],
-                    "initializer_range": 0.02,
                 },
                 "encoder_config": {**TOWER, "image_size": 28, "patch_size": 14},
             },
@@ -109,14 +123,14 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "pp_chart2table": Recipe(
         config={
-            "vision_config": {**sam(), "initializer_range": 0.02},
+            "vision_config": sam(),
             "text_config": text("qwen2"),
             "image_token_index": Token("<imgpad>"),
             "image_seq_length": 4,
         },
         processor="PPChart2TableProcessor",
         parts={"image_processor": exact(128, "PPChart2TableImageProcessor")},
-        chat=chatml("<img>" + "<imgpad>" * 4 + "</img>"),
+        chat=chatml("<img><imgpad></img>"),
         tokens=("<img>", "</img>", "<imgpad>", *CHATML),
     ),
     "kosmos-2.5": Recipe(

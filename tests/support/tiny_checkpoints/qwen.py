@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tiny_checkpoints.recipe import Part, Recipe, Token
@@ -103,6 +104,11 @@ def _omni(config: Mapping[str, Any], processor: str, patch_size: int) -> Recipe:
     )
 
 
+def _silent(thinker: Recipe, **files: Any) -> Recipe:
+    """Return the recipe of a whole Qwen omni model that does not speak."""
+    return replace(thinker, config={"thinker_config": thinker.config, "enable_audio_output": False}, files=files)
+
+
 _MINICPM_NAMED = {
     "image_token": "<unk_img>",
     "video_token": "<unk_vid>",
@@ -151,6 +157,21 @@ _MINICPM_IDS = {
     "newline_id": 14,
 }
 
+_THINKER2_5 = {
+    "vision_config": WINDOWED,
+    "text_config": text(rope_parameters=rope(2, 3, 3)),
+    "image_token_index": Token("<|image_pad|>"),
+    "video_token_index": Token("<|video_pad|>"),
+    "audio_token_index": Token("<|AUDIO|>"),
+}
+_THINKER3 = {
+    "vision_config": STACKED,
+    "audio_config": {"downsample_hidden_size": 16},
+    "text_config": text(head_dim=16, rope_parameters=INTERLEAVED, **FOUR_EXPERTS),
+    "audio_token_id": Token("<|AUDIO|>"),
+    **MEDIA,
+}
+
 RECIPES: Mapping[str, Recipe] = {
     "qwen2_vl": qwen(
         {
@@ -186,28 +207,10 @@ RECIPES: Mapping[str, Recipe] = {
             indexer_compress_ratio=4,
         ),
     ),
-    "qwen2_5_omni_thinker": _omni(
-        {
-            "vision_config": WINDOWED,
-            "text_config": text(rope_parameters=rope(2, 3, 3)),
-            "image_token_index": Token("<|image_pad|>"),
-            "video_token_index": Token("<|video_pad|>"),
-            "audio_token_index": Token("<|AUDIO|>"),
-        },
-        "Qwen2_5OmniProcessor",
-        14,
-    ),
-    "qwen3_omni_moe_thinker": _omni(
-        {
-            "vision_config": STACKED,
-            "audio_config": {"downsample_hidden_size": 16},
-            "text_config": text(head_dim=16, rope_parameters=INTERLEAVED, **FOUR_EXPERTS),
-            "audio_token_id": Token("<|AUDIO|>"),
-            **MEDIA,
-        },
-        "Qwen3OmniMoeProcessor",
-        16,
-    ),
+    "qwen2_5_omni_thinker": _omni(_THINKER2_5, "Qwen2_5OmniProcessor", 14),
+    "qwen2_5_omni": _silent(_omni(_THINKER2_5, "Qwen2_5OmniProcessor", 14), **{"spk_dict.pt": {}}),
+    "qwen3_omni_moe_thinker": _omni(_THINKER3, "Qwen3OmniMoeProcessor", 16),
+    "qwen3_omni_moe": _silent(_omni(_THINKER3, "Qwen3OmniMoeProcessor", 16)),
     "exaone4_5": qwen(
         {
             "vision_config": {**WINDOWED, "num_key_value_heads": 2},

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 VOCABULARY = 768
@@ -82,6 +83,8 @@ class Recipe:
     """Attributes that are set on the tokenizer."""
     generation: Mapping[str, Any] = field(default_factory=dict)
     """Values of the model's generation config."""
+    files: Mapping[str, Any] = field(default_factory=dict)
+    """Further files of the checkpoint, by name: what `torch.load` reads from each."""
 
 
 def build(model_type: str, recipe: Recipe, seed: int = 0) -> tuple[Any, Any]:
@@ -107,10 +110,18 @@ def build(model_type: str, recipe: Recipe, seed: int = 0) -> tuple[Any, Any]:
     processor = getattr(transformers, recipe.processor)(tokenizer=tokenizer, **parts)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = auto_class(model_type).from_config(config).eval()
+        model = auto_class(model_type).from_config(config, dtype=torch.float32).eval()
         spread(model)
     model.generation_config.update(**recipe.generation)
     return model, processor
+
+
+def save_files(recipe: Recipe, directory: Path) -> None:
+    """Write the files of a checkpoint that neither its model nor its processor writes."""
+    import torch
+
+    for name, value in recipe.files.items():
+        torch.save(value, directory / name)
 
 
 def auto_class(model_type: str) -> Any:

@@ -92,6 +92,7 @@ def sam(image_size: int = 128) -> dict[str, Any]:
         "mlp_dim": 64,
         "window_size": 4,
         "global_attn_indexes": [1],
+        "initializer_range": 0.02,
     }
 
 
