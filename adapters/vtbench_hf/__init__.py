@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
 from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
+from vtbench_hf.matrix import listing
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
@@ -29,6 +30,9 @@ def hf(arguments: LoadArguments) -> Adapter:
 
     loaded = load("hf", arguments, never=CUSTOM_PROMPTS)
     return adapter_class(loaded.model.config.model_type)(loaded)
+
+
+vars(hf)["matrix"] = listing
 
 
 @hookimpl

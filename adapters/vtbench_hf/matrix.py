@@ -87,8 +87,14 @@ def listing() -> tuple[list[dict[str, str]], str]:
     return [dict(zip(COLUMNS, cells(row), strict=True)) for row in rows], totals(rows)
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Return the table of docs/architectures.md."""
+def with_table(page: str, rows: Sequence[Row]) -> str:
+    """Return a page of Markdown with the table of the rows between its two marks."""
+    before, start, rest = page.partition("<!-- matrix -->\n")
+    _, end, after = rest.partition("<!-- end of matrix -->")
+    return f"{before}{start}{_markdown(rows)}\n{end}{after}"
+
+
+def _markdown(rows: Sequence[Row]) -> str:
     table = [COLUMNS, ["---"] * len(COLUMNS), *map(cells, rows)]
     lines = ["| " + " | ".join(text.replace("|", r"\|") for text in line) + " |" for line in table]
     total = totals(rows)

@@ -44,7 +44,7 @@ class EveryOther:
 
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> list[np.ndarray]:
         """Return one-hot rows."""
-        return [np.eye(visual.tokens.shape[1], dtype=np.float32)[::2] for _ in keys]
+        return [np.eye(len(tokens_ND), dtype=np.float32)[::2] for tokens_ND in visual.tokens]
 
 
 class Probe:
@@ -92,17 +92,13 @@ class Probe:
     def tokens(self) -> str:
         """Check that the connector's tokens are as many as the embeddings that an image changes; return how many."""
         self._offers("visual_tokens")
-        (visual,) = self.adapter.visual_tokens(self.samples[:1], ["connector"])
-        (other,) = self.adapter.visual_tokens([self.other], ["connector"])
-        count = visual.tokens.shape[1]
-        if not torch.isfinite(torch.as_tensor(visual.tokens)).all():
-            raise Wrong("they are not finite")
-        if torch.equal(torch.as_tensor(visual.tokens), torch.as_tensor(other.tokens)):
+        tokens_ND, other_ND = (self._seen(sample, "connector")[0] for sample in (self.samples[0], self.other))
+        if torch.equal(tokens_ND, other_ND):
             raise Wrong("the image does not change them")
         moved = self._moved()
-        if moved is not None and moved.any() and int(moved.sum()) != count:
-            raise Wrong(f"{count} of them, where an image changes {int(moved.sum())} of the embeddings")
-        return str(count)
+        if moved is not None and moved.any() and int(moved.sum()) != len(tokens_ND):
+            raise Wrong(f"{len(tokens_ND)} of them, where an image changes {int(moved.sum())} of the embeddings")
+        return str(len(tokens_ND))
 
     def layers(self) -> str:
         """Check the visual tokens in the decoder's layers; return how many layers there are."""
@@ -110,25 +106,21 @@ class Probe:
         names = [name for name in self.adapter.layers if name.startswith("decoder_")]
         if not names:
             raise Wrong(self._missing("decoder layers"))
-        found = self.adapter.visual_tokens(self.samples[:1], ["connector", *names])
-        for visual in found[1:]:
-            if visual.tokens.shape[1] != found[0].tokens.shape[1]:
-                raise Wrong(f"{visual.layer} has {visual.tokens.shape[1]} tokens for {found[0].tokens.shape[1]}")
-            if not torch.isfinite(torch.as_tensor(visual.tokens)).all():
-                raise Wrong(f"{visual.layer} is not finite")
+        count = len(self._seen(self.samples[0], "connector")[0])
+        for name in names:
+            if (found := len(self._seen(self.samples[0], name)[0])) != count:
+                raise Wrong(f"{name} has {found} tokens for {count}")
         return str(len(names))
 
     def boxes(self) -> str:
         """Check the connector's boxes; return where they come from."""
         self._offers("visual_tokens")
-        (visual,) = self.adapter.visual_tokens(self.samples[:1], ["connector"])
-        if visual.boxes is None:
+        tokens_ND, boxes = self._seen(self.samples[0], "connector")
+        if boxes is None:
             raise Wrong(self._missing("boxes"))
-        boxes = np.asarray(visual.boxes)
-        if boxes.shape != (visual.tokens.shape[1], 4) or boxes.min() < 0 or boxes.max() > 1:
-            raise Wrong(f"{boxes.shape} for {visual.tokens.shape[1]} tokens, from {boxes.min()} to {boxes.max()}")
-        after = self.adapter.describe()
-        return str(after.get("boxes", "family" if self.name != "hf" else "adapter"))
+        if boxes.shape != (len(tokens_ND), 4) or boxes.min() < 0 or boxes.max() > 1:
+            raise Wrong(f"{boxes.shape} for {len(tokens_ND)} tokens, from {boxes.min()} to {boxes.max()}")
+        return str(self.adapter.describe().get("boxes", "family" if self.name != "hf" else "adapter"))
 
     def budgets(self) -> str:
         """Check that keeping all tokens is the whole image, and that dropping some is masking them."""
@@ -172,6 +164,15 @@ class Probe:
                 raise Wrong(f"a gradient of the part {part!r} is not finite")
         self.adapter.forget()
         return "yes"
+
+    def _seen(self, sample: Sample, layer: str) -> tuple[torch.Tensor, np.ndarray | None]:
+        """Return a sample's visual tokens (N, d) at a layer and their boxes (N, 4)."""
+        (visual,) = self.adapter.visual_tokens([sample], [layer])
+        tokens_ND = torch.as_tensor(visual.tokens[0])
+        if not torch.isfinite(tokens_ND).all():
+            raise Wrong(f"those of {layer} are not finite")
+        boxes = visual.boxes[0] if isinstance(visual.boxes, list) else visual.boxes
+        return tokens_ND, None if boxes is None else np.asarray(boxes)
 
     def _ids(self, inputs: dict[str, Any], choice: str) -> list[int]:
         ids: list[int] = self.adapter.choice_tokenizer(inputs["input_ids"][0].tolist(), choice)

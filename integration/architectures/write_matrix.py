@@ -1,4 +1,7 @@
-"""Writes the matrix from fresh probes, and prints its totals: `make matrix`, or with model types, their rows alone."""
+"""Writes the matrix and its page from fresh probes, and prints the totals: `make matrix`.
+
+With model types as arguments it writes their rows alone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from pathlib import Path
 import click
 
 from vtbench_hf import matrix
+
+PAGE = Path(__file__).parents[2] / "docs" / "architectures.md"
 
 
 def fresh(model_type: str) -> matrix.Row:
@@ -38,6 +43,7 @@ def main(model_types: tuple[str, ...], workers: int) -> None:
             rows[row.model_type] = row
             click.echo("  ".join(matrix.cells(row)))
             matrix.write(row for name, row in rows.items() if name in known)
+    PAGE.write_text(matrix.with_table(PAGE.read_text(encoding="utf-8"), matrix.read()), encoding="utf-8")
     click.echo(matrix.totals(matrix.read()))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tiny_checkpoints.recipe import Part, Recipe, Token
+from tiny_checkpoints.recipe import Part, PromptFacts, Recipe, Token
 from tiny_checkpoints.sizes import EXPERTS, LINEAR, MIXED, TOWER, bounded, chatml, language, rope, text
 
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -259,6 +259,7 @@ RECIPES: Mapping[str, Recipe] = {
         chat=chatml(IMAGE),
         tokens=TOKENS,
         named=NAMED,
+        facts=PromptFacts(processor_call={"return_mm_token_type_ids": True}),
     ),
     "video_llama_3": Recipe(
         config={"vision_config": {**TOWER, "patch_size": 14}, "text_config": text("qwen2"), **MEDIA},
