@@ -13,6 +13,7 @@ from pathlib import Path
 
 PATH = Path(__file__).with_name("matrix.csv")
 NO = "no"
+FAMILY, ANY, REFUSED, UNTRIED = "family", "any", "refused", "untried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Row:
     model_type: str
     adapter: str
     """The `--model` that takes it; empty where there is no tiny checkpoint of the type."""
+    served: str = UNTRIED
+    """`family`: by code of its own; `any`: as any checkpoint; `refused`; `untried`: there is no tiny checkpoint."""
     loads: str = NO
     generates: str = NO
     """Greedy answers are those of plain transformers, token for token."""
@@ -42,7 +45,7 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
-TRIED = tuple(name for name in COLUMNS if name not in ("model_type", "adapter", "why"))
+TRIED = tuple(name for name in COLUMNS if name not in ("model_type", "adapter", "served", "why"))
 """The columns that a probe fills."""
 
 

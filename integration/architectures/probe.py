@@ -21,7 +21,7 @@ from reference import Reference
 from vtbench.registry import Registry
 from vtbench.types import Sample, VisualTokens
 from vtbench_hf.checkpoint.model_types import adapter_for
-from vtbench_hf.matrix import Row
+from vtbench_hf.matrix import ANY, FAMILY, NO, REFUSED, Row
 
 NEAR = 2e-6
 """Nats by which two ways to compute a log-probability may differ, for each nat of it and at least for one."""
@@ -67,6 +67,10 @@ class Probe:
         self.other = _sample(2, self.samples[0].prompt, self.samples[0].choices, side)
         self.inputs = [self.reference.inputs(sample) for sample in self.samples]
         self.described = dict(self.adapter.describe())
+
+    def served(self) -> str:
+        """Return whether the adapter has code of the family's own."""
+        return ANY if type(self.adapter).__module__.startswith("vtbench_hf.") else FAMILY
 
     def generates(self) -> str:
         """Check that greedy answers are those of plain `generate`, token for token."""
@@ -120,7 +124,7 @@ class Probe:
             raise Wrong(self._missing("boxes"))
         if boxes.shape != (len(tokens_ND), 4) or boxes.min() < 0 or boxes.max() > 1:
             raise Wrong(f"{boxes.shape} for {len(tokens_ND)} tokens, from {boxes.min()} to {boxes.max()}")
-        return str(self.adapter.describe().get("boxes", "family" if self.name != "hf" else "adapter"))
+        return str(self.adapter.describe().get("boxes", "yes"))
 
     def budgets(self) -> str:
         """Check that keeping all tokens is the whole image, and that dropping some is masking them."""
@@ -215,11 +219,11 @@ def probe(model_type: str, directory: Path) -> Row:
     tiny_checkpoints.save(model_type, directory)
     made = tried("loads", lambda: Probe(model_type, directory))
     if made is None:
-        return Row(model_type, adapter_for(model_type), why=f"loads: {reasons['loads']}")
+        return Row(model_type, adapter_for(model_type), REFUSED, why=f"loads: {reasons['loads']}")
     columns = ("generates", "ranks", "tokens", "layers", "boxes", "budgets", "trains")
-    values = {column: tried(column, getattr(made, column)) or "no" for column in columns}
+    values = {column: tried(column, getattr(made, column)) or NO for column in columns}
     why = "; ".join(f"{column}: {reasons[column]}" for column in columns if column in reasons)
-    return Row(model_type, made.name, loads="yes", why=why, **values)
+    return Row(model_type, made.name, made.served(), loads="yes", why=why, **values)
 
 
 def _sample(index: int, prompt: str, choices: tuple[str, ...], side: int) -> Sample:

@@ -7,7 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_checkpoints import MODEL_TYPES, NOT_BUILT, mapped_types
+import torch
+from click.testing import CliRunner
+from tiny_checkpoints import MODEL_TYPES, NOT_BUILT, build, mapped_types
+from tiny_checkpoints.__main__ import main
+from transformers import AutoModelForImageTextToText
 
 from vtbench.cli import status
 from vtbench_hf import matrix
@@ -68,3 +72,12 @@ def test_the_command_prints_json(capsys):
     found = json.loads(capsys.readouterr().out)
     assert [one["model_type"] for one in found] == [row.model_type for row in ROWS]
     assert {*found[0]} == {*matrix.COLUMNS}
+
+
+def test_a_tiny_checkpoint_is_written_from_the_command_line(tmp_path):
+    done = CliRunner().invoke(main, ["build", "llava", str(tmp_path)])
+    assert done.output.strip() == str(tmp_path)
+    written = AutoModelForImageTextToText.from_pretrained(tmp_path).state_dict()
+    expected = build("llava")[0].state_dict()
+    assert written.keys() == expected.keys()
+    assert all(torch.equal(written[name], weight) for name, weight in expected.items())
