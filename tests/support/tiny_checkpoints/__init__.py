@@ -8,22 +8,29 @@ the command line, with this package's parent on the path.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tiny_checkpoints import recipe
+from tiny_checkpoints import (
+    deepseek,
+    documents,
+    encoders,
+    gemma,
+    glm,
+    llava,
+    pixtral,
+    qwen,
+    recent,
+    recipe,
+    relatives,
+    tiles,
+)
 from tiny_checkpoints.not_built import NOT_BUILT
 from tiny_checkpoints.recipe import PromptFacts, Recipe, auto_class
 from tiny_checkpoints.shipped import FACTS, SHIPPED
 
-MODULES = ("deepseek", "documents", "encoders", "gemma", "glm", "llava", "more", "qwen", "recent", "tiles")
-
-RECIPES: Mapping[str, Recipe] = {
-    model_type: one
-    for module in MODULES
-    for model_type, one in import_module(f"tiny_checkpoints.{module}").RECIPES.items()
-}
+_MODULES = (deepseek, documents, encoders, gemma, glm, llava, pixtral, qwen, recent, relatives, tiles)
+RECIPES: Mapping[str, Recipe] = {name: one for module in _MODULES for name, one in module.RECIPES.items()}
 MULTIMODAL = ("phi4_multimodal", "qwen2_5_omni", "qwen3_omni_moe")
 """Types that take images and that only `AutoModelForMultimodalLM` knows."""
 MODEL_TYPES = (*sorted({*RECIPES, *SHIPPED}),)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tiny_checkpoints.recipe import Part, PromptFacts, Recipe, Token
-from tiny_checkpoints.sizes import EXPERTS, LINEAR, MIXED, TOWER, bounded, chatml, language, rope, text
+from tiny_checkpoints.sizes import EXPERTS, LINEAR, MIXED, TOWER, bounded, chatml, rope, text
 
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 TOKENS = ("<|im_start|>", "<|im_end|>")
@@ -108,54 +108,6 @@ def _silent(thinker: Recipe, **files: Any) -> Recipe:
     """Return the recipe of a whole Qwen omni model that does not speak."""
     return replace(thinker, config={"thinker_config": thinker.config, "enable_audio_output": False}, files=files)
 
-
-_MINICPM_NAMED = {
-    "image_token": "<unk_img>",
-    "video_token": "<unk_vid>",
-    "image_start_token": "<image>",
-    "image_end_token": "</image>",
-    "slice_start_token": "<slice>",
-    "slice_end_token": "</slice>",
-    "image_id_start_token": "<image_id>",
-    "image_id_end_token": "</image_id>",
-}
-
-
-def minicpm(line: str, **more: Any) -> Recipe:
-    """Return the recipe of a MiniCPM-V: SigLIP slices, merged inside the tower, before a Qwen3.5.
-
-    Args:
-        line: what its classes' names begin with.
-        **more: further arguments of its config.
-    """
-    tower = {**TOWER, "num_hidden_layers": 4, "image_size": 112, "patch_size": 14, "insert_layer_id": 1}
-    image = "MiniCPMV4_6" if line == "MiniCPMV4_7" else line
-    return Recipe(
-        config={
-            "vision_config": tower,
-            "text_config": language("Qwen3_5TextConfig", **HYBRID),
-            "image_token_id": Token("<unk_img>"),
-            "video_token_id": Token("<unk_vid>"),
-            **more,
-        },
-        processor=f"{line}Processor",
-        parts={
-            "image_processor": Part(f"{image}ImageProcessor", {"scale_resolution": 112, "max_slice_nums": 4}),
-            "video_processor": Part(f"{image}VideoProcessor", {"scale_resolution": 112}),
-        },
-        chat=chatml("<unk_img>\n"),
-        tokens=TOKENS,
-        named=_MINICPM_NAMED,
-    )
-
-
-_MINICPM_IDS = {
-    "image_start_id": Token("<image>"),
-    "image_end_id": Token("</image>"),
-    "slice_start_id": Token("<slice>"),
-    "slice_end_id": Token("</slice>"),
-    "newline_id": 14,
-}
 
 _THINKER2_5 = {
     "vision_config": WINDOWED,
@@ -272,6 +224,4 @@ RECIPES: Mapping[str, Recipe] = {
         tokens=TOKENS,
         named=NAMED,
     ),
-    "minicpmv4_6": minicpm("MiniCPMV4_6", insert_layer_id=1, image_size=112),
-    "minicpmv4_7": minicpm("MiniCPMV4_7", insert_layer_id=1, image_size=112, **_MINICPM_IDS),
 }

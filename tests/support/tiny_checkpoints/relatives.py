@@ -1,10 +1,11 @@
-"""Further models of 2026: relatives of GLM, Qwen3-VL and DeepSeek-OCR with decoders or towers of their own."""
+"""Relatives of Qwen3-VL, MiniCPM-V, GOT-OCR, DeepSeek-OCR and Kosmos-2, and mixtures of experts of 2026."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from tiny_checkpoints.qwen import IDS, INTERLEAVED, STACKED, minicpm, qwen
+from tiny_checkpoints.qwen import HYBRID, IDS, INTERLEAVED, STACKED, TOKENS, qwen
 from tiny_checkpoints.recipe import VOCABULARY, Part, Recipe, Token
 from tiny_checkpoints.sizes import (
     CHATML,
@@ -17,6 +18,7 @@ from tiny_checkpoints.sizes import (
     chat,
     chatml,
     exact,
+    language,
     rope,
     sam,
     text,
@@ -24,6 +26,54 @@ from tiny_checkpoints.sizes import (
 
 _COHERE_IMAGE = "<|VISION_START|><|IMAGE_PAD|><|VISION_END|>"
 _ROPE = rope(2, 3, 3)
+
+_MINICPM_NAMED = {
+    "image_token": "<unk_img>",
+    "video_token": "<unk_vid>",
+    "image_start_token": "<image>",
+    "image_end_token": "</image>",
+    "slice_start_token": "<slice>",
+    "slice_end_token": "</slice>",
+    "image_id_start_token": "<image_id>",
+    "image_id_end_token": "</image_id>",
+}
+
+
+def _minicpm(line: str, **more: Any) -> Recipe:
+    """Return the recipe of a MiniCPM-V: SigLIP slices, merged inside the tower, before a Qwen3.5.
+
+    Args:
+        line: what its classes' names begin with.
+        **more: further arguments of its config.
+    """
+    tower = {**TOWER, "num_hidden_layers": 4, "image_size": 112, "patch_size": 14, "insert_layer_id": 1}
+    image = "MiniCPMV4_6" if line == "MiniCPMV4_7" else line
+    return Recipe(
+        config={
+            "vision_config": tower,
+            "text_config": language("Qwen3_5TextConfig", **HYBRID),
+            "image_token_id": Token("<unk_img>"),
+            "video_token_id": Token("<unk_vid>"),
+            **more,
+        },
+        processor=f"{line}Processor",
+        parts={
+            "image_processor": Part(f"{image}ImageProcessor", {"scale_resolution": 112, "max_slice_nums": 4}),
+            "video_processor": Part(f"{image}VideoProcessor", {"scale_resolution": 112}),
+        },
+        chat=chatml("<unk_img>\n"),
+        tokens=TOKENS,
+        named=_MINICPM_NAMED,
+    )
+
+
+_MINICPM_IDS = {
+    "image_start_id": Token("<image>"),
+    "image_end_id": Token("</image>"),
+    "slice_start_id": Token("<slice>"),
+    "slice_end_id": Token("</slice>"),
+    "newline_id": 14,
+}
 
 RECIPES: Mapping[str, Recipe] = {
     "cosmos3_omni": qwen(
@@ -95,7 +145,9 @@ RECIPES: Mapping[str, Recipe] = {
         chat=chatml("<|img|><|imgpad|><|endofimg|>"),
         tokens=(*CHATML, "<|img|>", "<|imgpad|>", "<|endofimg|>", "<|video_pad|>", "<|audio_comp_pad|>"),
     ),
-    "minicpm_ocr": minicpm("MiniCPMOcr"),
+    "minicpmv4_6": _minicpm("MiniCPMV4_6", insert_layer_id=1, image_size=112),
+    "minicpmv4_7": _minicpm("MiniCPMV4_7", insert_layer_id=1, image_size=112, **_MINICPM_IDS),
+    "minicpm_ocr": _minicpm("MiniCPMOcr"),
     "unlimited_ocr": Recipe(
         config={
             "vision_config": {
