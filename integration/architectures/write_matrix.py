@@ -20,7 +20,7 @@ def fresh(model_type: str) -> matrix.Row:
     """Return the row of a type, from a checkpoint that is thrown away."""
     import torch
     import transformers
-    from probe import probe
+    from checkpoint_probe import probe
 
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import tiny_checkpoints
 import torch
-from probe import Probe, Wrong
+from checkpoint_probe import Probe, Wrong
 
 
 @pytest.fixture(scope="module")
