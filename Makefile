@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language architectures lint format schema clean
+.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language architectures matrix lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -69,6 +69,10 @@ language: $(LANGUAGE)/stamp
 # A tiny checkpoint of every image-text model type of transformers, in an environment of its own (docs/architectures.md).
 architectures: $(ARCHITECTURES)/stamp
 	$(ARCHITECTURES)/bin/python -m pytest -n 2 integration/architectures
+
+# The matrix of docs/architectures.md from fresh probes of all types.
+matrix: $(ARCHITECTURES)/stamp
+	PYTHONPATH=tests/support OMP_NUM_THREADS=1 $(ARCHITECTURES)/bin/python integration/architectures/write_matrix.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

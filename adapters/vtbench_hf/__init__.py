@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
 from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
+from vtbench_hf.matrix import listing
 from vtbench_hf.named_models import NAMED, named_factory
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def hf(arguments: LoadArguments) -> Adapter:
     from vtbench_hf.probed_adapter import ProbedAdapter
 
     return ProbedAdapter(load("hf", arguments, never=CUSTOM_PROMPTS))
+
+
+vars(hf)["matrix"] = listing
 
 
 @hookimpl

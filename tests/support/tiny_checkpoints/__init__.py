@@ -8,26 +8,47 @@ the command line, with this package's parent on the path.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tiny_checkpoints import recipe
+from tiny_checkpoints import (
+    deepseek,
+    documents,
+    encoders,
+    gemma,
+    glm,
+    llava,
+    pixtral,
+    qwen,
+    recent,
+    recipe,
+    relatives,
+    tiles,
+)
 from tiny_checkpoints.not_built import NOT_BUILT
-from tiny_checkpoints.recipe import Recipe, auto_class
-from tiny_checkpoints.shipped import SHIPPED
+from tiny_checkpoints.recipe import PromptFacts, Recipe, auto_class
+from tiny_checkpoints.shipped import FACTS, SHIPPED
 
-MODULES = ("deepseek", "documents", "encoders", "gemma", "glm", "llava", "qwen", "recent", "tiles")
-
-RECIPES: Mapping[str, Recipe] = {
-    model_type: one
-    for module in MODULES
-    for model_type, one in import_module(f"tiny_checkpoints.{module}").RECIPES.items()
-}
+_MODULES = (deepseek, documents, encoders, gemma, glm, llava, pixtral, qwen, recent, relatives, tiles)
+RECIPES: Mapping[str, Recipe] = {name: one for module in _MODULES for name, one in module.RECIPES.items()}
+MULTIMODAL = ("phi4_multimodal", "qwen2_5_omni", "qwen3_omni_moe")
+"""Types that take images and that only `AutoModelForMultimodalLM` knows."""
 MODEL_TYPES = (*sorted({*RECIPES, *SHIPPED}),)
 """Those that can be built."""
 
-__all__ = ["MODEL_TYPES", "NOT_BUILT", "RECIPES", "SHIPPED", "Recipe", "auto_class", "build", "prompt_format", "save"]
+__all__ = [
+    "MODEL_TYPES",
+    "MULTIMODAL",
+    "NOT_BUILT",
+    "RECIPES",
+    "SHIPPED",
+    "Recipe",
+    "auto_class",
+    "build",
+    "mapped_types",
+    "prompt_facts",
+    "save",
+]
 
 
 def build(model_type: str, seed: int = 0) -> tuple[Any, Any]:
@@ -45,14 +66,23 @@ def build(model_type: str, seed: int = 0) -> tuple[Any, Any]:
     return model.eval(), processor
 
 
+def mapped_types() -> list[str]:
+    """Return the model types of the installed transformers that answer questions about images, by name."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as IMAGE_TEXT
+
+    return sorted({*IMAGE_TEXT, *MULTIMODAL})
+
+
 def save(model_type: str, directory: Path, seed: int = 0) -> Path:
     """Write a checkpoint as plain transformers writes it."""
     model, processor = build(model_type, seed)
     model.save_pretrained(directory)
     processor.save_pretrained(directory)
+    if model_type in RECIPES:
+        recipe.save_files(RECIPES[model_type], directory)
     return directory
 
 
-def prompt_format(model_type: str) -> str:
-    """Return the prompt of a processor without a chat template: a text with `{question}`."""
-    return RECIPES[model_type].prompt if model_type in RECIPES else "{question}"
+def prompt_facts(model_type: str) -> PromptFacts:
+    """Return how transformers' documentation asks a model of a type."""
+    return RECIPES[model_type].facts if model_type in RECIPES else FACTS.get(model_type, PromptFacts())

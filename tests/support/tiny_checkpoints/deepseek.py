@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tiny_checkpoints.recipe import Part, Recipe, Token, Vocabulary
+from tiny_checkpoints.recipe import Part, PromptFacts, Recipe, Token, Vocabulary
 from tiny_checkpoints.sizes import EXPERTS, LATENT, TOWER, chat, exact, language, sam, siglip, square, text
 
 PLACEHOLDER = {"image_token": "<image_placeholder>"}
@@ -158,10 +158,10 @@ RECIPES: Mapping[str, Recipe] = {
             "image_seq_length": 256,
             "image_token": "<image>",
         },
-        prompt="<image>{question}",
+        facts=PromptFacts(prompt="<image>{question}"),
         tokens=_CHAMELEON_CODES,
         named={"image_token": "<image>", "boi_token": "<racm3:break>", "eoi_token": "<eoss>"},
-        tokenizer={"sep_token": "<image>"},
+        tokenizer={"sep_token": "</s>"},
     ),
     "emu3": Recipe(
         config={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tiny_checkpoints.recipe import Part, Recipe, Token
+from tiny_checkpoints.recipe import Part, PromptFacts, Recipe, Token
 from tiny_checkpoints.sizes import CHATML, TOWER, bounded, chat, chatml, exact, rope, sam, text
 
 _ERNIE_IMAGE = "<|IMAGE_START|><|IMAGE_PLACEHOLDER|><|IMAGE_END|>"
@@ -13,13 +13,14 @@ _ERNIE_TURNS = {"user": "User: ", "end": "\n", "answer": "Assistant: "}
 RECIPES: Mapping[str, Recipe] = {
     "got_ocr2": Recipe(
         config={
-            "vision_config": {**sam(), "initializer_range": 0.02},
+            "vision_config": sam(),
             "text_config": text("qwen2"),
             "image_token_index": Token("<imgpad>"),
             "image_seq_length": 4,
         },
         processor="GotOcr2Processor",
         parts={"image_processor": exact(128, "GotOcr2ImageProcessor")},
+        facts=PromptFacts(prompt="<img><imgpad></img>{question}"),
         tokens=("<img>", "</img>", "<imgpad>", *CHATML),
     ),
     "paddleocr_vl": Recipe(
@@ -86,7 +87,6 @@ RECIPES: Mapping[str, Recipe] = {
                     "num_classes": 1000,
                     "num_features": 32,
                     "global_pool": "map",
-                    "initializer_range": 0.02,
                     "model_args": {
                         "embed_dim": 32,
                         "img_size": [28, 28],

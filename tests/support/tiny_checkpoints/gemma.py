@@ -32,6 +32,14 @@ AUDIO_IDS: Mapping[str, Any] = {
 }
 POOLED = {"mm_tokens_per_image": 16, **IMAGE_IDS}
 DECODER = {"head_dim": 16, **MIXED}
+_GEMMA4_TOWER = {
+    **TOWER,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "pooling_kernel_size": 3,
+    "patch_size": 16,
+    "position_embedding_size": 64,
+}
 PER_LAYER = {"vocab_size_per_layer_input": VOCABULARY, "hidden_size_per_layer_input": 8}
 
 
@@ -50,6 +58,16 @@ def _gemma3(config: Mapping[str, Any], template: str) -> Recipe:
     )
 
 
+def _gemma4_parts(prefix: str) -> dict[str, Any]:
+    values = {"patch_size": 16, "pooling_kernel_size": 3, "max_soft_tokens": 70}
+    return {
+        "feature_extractor": Part(f"{prefix}AudioFeatureExtractor"),
+        "image_processor": Part(f"{prefix}ImageProcessor", values),
+        "video_processor": Part(f"{prefix}VideoProcessor"),
+        "image_seq_length": 70,
+    }
+
+
 def _gemma4(prefix: str, vision: Mapping[str, Any], audio: Mapping[str, Any] | None, **decoder: Any) -> Recipe:
     return Recipe(
         config={
@@ -61,14 +79,7 @@ def _gemma4(prefix: str, vision: Mapping[str, Any], audio: Mapping[str, Any] | N
             **AUDIO_IDS,
         },
         processor=f"{prefix}Processor",
-        parts={
-            "feature_extractor": Part(f"{prefix}AudioFeatureExtractor"),
-            "image_processor": Part(
-                f"{prefix}ImageProcessor", {"patch_size": 16, "pooling_kernel_size": 3, "max_soft_tokens": 70}
-            ),
-            "video_processor": Part(f"{prefix}VideoProcessor"),
-            "image_seq_length": 70,
-        },
+        parts=_gemma4_parts(prefix),
         chat=_chat("<image_soft_token>"),
         tokens=TOKENS,
         named=NAMED,
@@ -131,7 +142,7 @@ RECIPES: Mapping[str, Recipe] = {
         processor="Gemma3nProcessor",
         parts={
             "feature_extractor": Part("Gemma3nAudioFeatureExtractor"),
-            "image_processor": exact(768, "SiglipImageProcessor", do_normalize=False),
+            "image_processor": exact(256, "SiglipImageProcessor", do_normalize=False),
         },
         chat=_chat("<image_soft_token>"),
         tokens=TOKENS,
@@ -139,16 +150,30 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "gemma4": _gemma4(
         "Gemma4",
-        {
-            **TOWER,
-            "num_key_value_heads": 2,
-            "head_dim": 16,
-            "pooling_kernel_size": 3,
-            "patch_size": 16,
-            "position_embedding_size": 64,
-        },
+        _GEMMA4_TOWER,
         None,
         **PER_LAYER,
+    ),
+    "diffusion_gemma": Recipe(
+        config={
+            "text_config": text(
+                **DECODER,
+                global_head_dim=16,
+                num_experts=4,
+                top_k_experts=2,
+                moe_intermediate_size=32,
+            ),
+            "vision_config": _GEMMA4_TOWER,
+            "canvas_length": 16,
+            "image_token_id": Token("<image_soft_token>"),
+            "boi_token_id": Token("<start_of_image>"),
+            "eoi_token_id": Token("<end_of_image>"),
+        },
+        processor="Gemma4Processor",
+        parts=_gemma4_parts("Gemma4"),
+        chat=_chat("<image_soft_token>"),
+        tokens=TOKENS,
+        named=NAMED,
     ),
     "gemma4_unified": _gemma4(
         "Gemma4Unified",

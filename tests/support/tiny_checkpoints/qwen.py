@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from tiny_checkpoints.recipe import Part, Recipe, Token
-from tiny_checkpoints.sizes import EXPERTS, LINEAR, MIXED, TOWER, bounded, chatml, language, rope, text
+from tiny_checkpoints.recipe import Part, PromptFacts, Recipe, Token
+from tiny_checkpoints.sizes import EXPERTS, LINEAR, MIXED, TOWER, bounded, chatml, rope, text
 
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 TOKENS = ("<|im_start|>", "<|im_end|>")
@@ -103,48 +104,24 @@ def _omni(config: Mapping[str, Any], processor: str, patch_size: int) -> Recipe:
     )
 
 
-_MINICPM_NAMED = {
-    "image_token": "<unk_img>",
-    "video_token": "<unk_vid>",
-    "image_start_token": "<image>",
-    "image_end_token": "</image>",
-    "slice_start_token": "<slice>",
-    "slice_end_token": "</slice>",
-    "image_id_start_token": "<image_id>",
-    "image_id_end_token": "</image_id>",
+def _silent(thinker: Recipe, **files: Any) -> Recipe:
+    """Return the recipe of a whole Qwen omni model that does not speak."""
+    return replace(thinker, config={"thinker_config": thinker.config, "enable_audio_output": False}, files=files)
+
+
+_THINKER2_5 = {
+    "vision_config": WINDOWED,
+    "text_config": text(rope_parameters=rope(2, 3, 3)),
+    "image_token_index": Token("<|image_pad|>"),
+    "video_token_index": Token("<|video_pad|>"),
+    "audio_token_index": Token("<|AUDIO|>"),
 }
-
-
-def _minicpm(processor: str, **more: Any) -> Recipe:
-    """Return the recipe of a MiniCPM-V: SigLIP slices, merged inside the tower, before a Qwen3.5."""
-    tower = {**TOWER, "num_hidden_layers": 4, "image_size": 112, "patch_size": 14, "insert_layer_id": 1}
-    return Recipe(
-        config={
-            "vision_config": tower,
-            "text_config": language("Qwen3_5TextConfig", **HYBRID),
-            "insert_layer_id": 1,
-            "image_size": 112,
-            "image_token_id": Token("<unk_img>"),
-            "video_token_id": Token("<unk_vid>"),
-            **more,
-        },
-        processor=processor,
-        parts={
-            "image_processor": Part("MiniCPMV4_6ImageProcessor", {"scale_resolution": 112, "max_slice_nums": 4}),
-            "video_processor": Part("MiniCPMV4_6VideoProcessor", {"scale_resolution": 112}),
-        },
-        chat=chatml("<unk_img>\n"),
-        tokens=TOKENS,
-        named=_MINICPM_NAMED,
-    )
-
-
-_MINICPM_IDS = {
-    "image_start_id": Token("<image>"),
-    "image_end_id": Token("</image>"),
-    "slice_start_id": Token("<slice>"),
-    "slice_end_id": Token("</slice>"),
-    "newline_id": 14,
+_THINKER3 = {
+    "vision_config": STACKED,
+    "audio_config": {"downsample_hidden_size": 16},
+    "text_config": text(head_dim=16, rope_parameters=INTERLEAVED, **FOUR_EXPERTS),
+    "audio_token_id": Token("<|AUDIO|>"),
+    **MEDIA,
 }
 
 RECIPES: Mapping[str, Recipe] = {
@@ -182,28 +159,10 @@ RECIPES: Mapping[str, Recipe] = {
             indexer_compress_ratio=4,
         ),
     ),
-    "qwen2_5_omni_thinker": _omni(
-        {
-            "vision_config": WINDOWED,
-            "text_config": text(rope_parameters=rope(2, 3, 3)),
-            "image_token_index": Token("<|image_pad|>"),
-            "video_token_index": Token("<|video_pad|>"),
-            "audio_token_index": Token("<|AUDIO|>"),
-        },
-        "Qwen2_5OmniProcessor",
-        14,
-    ),
-    "qwen3_omni_moe_thinker": _omni(
-        {
-            "vision_config": STACKED,
-            "audio_config": {"downsample_hidden_size": 16},
-            "text_config": text(head_dim=16, rope_parameters=INTERLEAVED, **FOUR_EXPERTS),
-            "audio_token_id": Token("<|AUDIO|>"),
-            **MEDIA,
-        },
-        "Qwen3OmniMoeProcessor",
-        16,
-    ),
+    "qwen2_5_omni_thinker": _omni(_THINKER2_5, "Qwen2_5OmniProcessor", 14),
+    "qwen2_5_omni": _silent(_omni(_THINKER2_5, "Qwen2_5OmniProcessor", 14), **{"spk_dict.pt": {}}),
+    "qwen3_omni_moe_thinker": _omni(_THINKER3, "Qwen3OmniMoeProcessor", 16),
+    "qwen3_omni_moe": _silent(_omni(_THINKER3, "Qwen3OmniMoeProcessor", 16)),
     "exaone4_5": qwen(
         {
             "vision_config": {**WINDOWED, "num_key_value_heads": 2},
@@ -252,6 +211,7 @@ RECIPES: Mapping[str, Recipe] = {
         chat=chatml(IMAGE),
         tokens=TOKENS,
         named=NAMED,
+        facts=PromptFacts(processor_call={"return_mm_token_type_ids": True}),
     ),
     "video_llama_3": Recipe(
         config={"vision_config": {**TOWER, "patch_size": 14}, "text_config": text("qwen2"), **MEDIA},
@@ -264,6 +224,4 @@ RECIPES: Mapping[str, Recipe] = {
         tokens=TOKENS,
         named=NAMED,
     ),
-    "minicpmv4_6": _minicpm("MiniCPMV4_6Processor"),
-    "minicpmv4_7": _minicpm("MiniCPMV4_7Processor", **_MINICPM_IDS),
 }

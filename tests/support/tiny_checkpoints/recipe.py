@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 VOCABULARY = 768
@@ -46,6 +47,20 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFacts:
+    """How the documentation of transformers asks a model about an image."""
+
+    prompt: str = "{question}"
+    """The prompt of a processor without a chat template, with its placeholder."""
+    interleaved: bool = False
+    """Whether the processor takes images and texts in one list."""
+    processor_call: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the processor's call."""
+    answer_values: Mapping[str, int] = field(default_factory=dict)
+    """Inputs with a value for each token, and their value at an answer's tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Of one model type: tokenizer, config and processor."""
 
@@ -61,14 +76,15 @@ class Recipe:
     """Special tokens that are attributes of the tokenizer: `image_token`."""
     chat: str | None = None
     """The chat template; None for a processor that has none."""
-    prompt: str = "{question}"
-    """The prompt of a processor without a chat template, with its placeholder."""
+    facts: PromptFacts = PromptFacts()
     config_class: str | None = None
     """Class of the config; by default the one that transformers has for the model type."""
     tokenizer: Mapping[str, Any] = field(default_factory=dict)
     """Attributes that are set on the tokenizer."""
     generation: Mapping[str, Any] = field(default_factory=dict)
     """Values of the model's generation config."""
+    files: Mapping[str, Any] = field(default_factory=dict)
+    """Further files of the checkpoint, by name: what `torch.load` reads from each."""
 
 
 def build(model_type: str, recipe: Recipe, seed: int = 0) -> tuple[Any, Any]:
@@ -94,10 +110,18 @@ def build(model_type: str, recipe: Recipe, seed: int = 0) -> tuple[Any, Any]:
     processor = getattr(transformers, recipe.processor)(tokenizer=tokenizer, **parts)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = auto_class(model_type).from_config(config).eval()
+        model = auto_class(model_type).from_config(config, dtype=torch.float32).eval()
         spread(model)
     model.generation_config.update(**recipe.generation)
     return model, processor
+
+
+def save_files(recipe: Recipe, directory: Path) -> None:
+    """Write the files of a checkpoint that neither its model nor its processor writes."""
+    import torch
+
+    for name, value in recipe.files.items():
+        torch.save(value, directory / name)
 
 
 def auto_class(model_type: str) -> Any:

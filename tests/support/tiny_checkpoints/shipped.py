@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from tiny_checkpoints.recipe import PromptFacts
 from vtbench_training.small_models import random_model
 from vtbench_training.small_models.sizes import QuerySizes, Sizes
 
@@ -34,3 +35,10 @@ SHIPPED: Mapping[str, Callable[..., tuple[Any, Any]]] = {
     "smolvlm": partial(random_model, "smolvlm", _TILE, tied=False, longest_edge=56),
 }
 """By model type: builders of a model and its processor, which take a `seed`."""
+FACTS: Mapping[str, PromptFacts] = {
+    "idefics": PromptFacts(interleaved=True),
+    "paligemma": PromptFacts(prompt="<image>{question}", answer_values={"token_type_ids": 1}),
+    "gemma3": PromptFacts(prompt="<start>{question}"),
+    "mllama": PromptFacts(prompt="<|image|>{question}"),
+}
+"""How to ask those that are not asked by a chat template."""

@@ -14,8 +14,8 @@ TOWER: Mapping[str, Any] = {
     "intermediate_size": 64,
 }
 """Sizes of a vision tower, under the names of most configs."""
-MIXED = {"layer_types": ["sliding_attention", "full_attention"] * 2, "sliding_window": 64}
-"""A decoder with two kinds of attention."""
+MIXED = {"layer_types": ["sliding_attention", "full_attention"] * 2, "sliding_window": 1024}
+"""A decoder with two kinds of attention; prompts fit into the window, as one image does at full size."""
 LINEAR = {
     "linear_conv_kernel_dim": 4,
     "linear_key_head_dim": 16,
@@ -92,6 +92,7 @@ def sam(image_size: int = 128) -> dict[str, Any]:
         "mlp_dim": 64,
         "window_size": 4,
         "global_attn_indexes": [1],
+        "initializer_range": 0.02,
     }
 
 

@@ -87,10 +87,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
         processor="GraniteDoclingProcessor",
         parts={
-            "image_processor": Part(
-                "GraniteDoclingImageProcessor",
-                {"size": {"longest_edge": 56}, "max_image_size": {"longest_edge": 28}, "do_image_splitting": True},
-            ),
+            "image_processor": exact(28, "GraniteDoclingImageProcessor", max_patches=4),
             "image_seq_len": 4,
         },
         chat=_IDEFICS_CHAT,
