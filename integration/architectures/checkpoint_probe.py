@@ -1,19 +1,17 @@
-"""A row of the matrix: what the adapter that vtbench takes for a checkpoint can do, each point tried out.
+"""What the adapter that vtbench takes for a checkpoint can do, each point tried out against plain transformers.
 
-In: a model type with a tiny checkpoint. Out: a `Row`. Whatever goes wrong is a "no" with its reason, and no exception:
-the matrix is to say what a type lacks.
+In: a model type and the directory of a checkpoint. Out: what each column of the matrix says of it; a check that fails
+raises.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tiny_checkpoints
 import torch
 from PIL import Image
 from reference import Reference
@@ -21,13 +19,15 @@ from reference import Reference
 from vtbench.registry import Registry
 from vtbench.types import Sample, VisualTokens
 from vtbench_hf.checkpoint.model_types import adapter_for
-from vtbench_hf.matrix import ANY, FAMILY, NO, REFUSED, Row
+from vtbench_hf.matrix import ANY, FAMILY
 
 NEAR = 2e-6
 """Nats by which two ways to compute a log-probability may differ, for each nat of it and at least for one."""
 SIDE = 112
 """Side in pixels of the images where the adapter prefers none."""
 NEW_TOKENS = 6
+OTHERS = 3
+"""How many other images the first question is asked about."""
 RECURRENT = {"linear_attention", "conv", "mamba"}
 """Kinds of layers in which a masked token still takes a place."""
 
@@ -64,7 +64,9 @@ class Probe:
             _sample(0, "is the red circle left of the blue square?", ("yes", "no"), side),
             _sample(1, "where?", ("left", "right", "far below it"), side),
         ]
-        self.other = _sample(2, self.samples[0].prompt, self.samples[0].choices, side)
+        asked = self.samples[0]
+        self.others = [_sample(index, asked.prompt, asked.choices, side) for index in range(2, 2 + OTHERS)]
+        self._known_moved: torch.Tensor | None = None
         self.inputs = [self.reference.inputs(sample) for sample in self.samples]
         self.described = dict(self.adapter.describe())
 
@@ -88,7 +90,7 @@ class Probe:
             (output,) = self.adapter.rank([sample])
             for choice, logprob in zip(sample.choices, output.logprobs, strict=True):
                 _same(logprob, self.reference.likelihood(inputs, self._ids(inputs, choice)), "one forward pass")
-        first, other = (self.adapter.rank([sample])[0].logprobs for sample in (self.samples[0], self.other))
+        first, other = (self.adapter.rank([sample])[0].logprobs for sample in (self.samples[0], self.others[0]))
         if first == other:
             raise Wrong("the image does not change an answer's log-probability")
         return "yes"
@@ -96,7 +98,7 @@ class Probe:
     def tokens(self) -> str:
         """Check that the connector's tokens are as many as the embeddings that an image changes; return how many."""
         self._offers("visual_tokens")
-        tokens_ND, other_ND = (self._seen(sample, "connector")[0] for sample in (self.samples[0], self.other))
+        tokens_ND, other_ND = (self._seen(sample, "connector")[0] for sample in (self.samples[0], self.others[0]))
         if torch.equal(tokens_ND, other_ND):
             raise Wrong("the image does not change them")
         moved = self._moved()
@@ -183,12 +185,17 @@ class Probe:
         return ids
 
     def _moved(self) -> torch.Tensor | None:
-        """Return which embeddings an image changes in the first prompt, (P,) bool; None where none are known."""
-        one, other = (self.reference.embeddings(inputs) for inputs in (self.inputs[0], self._other_inputs()))
-        return None if one is None or other is None or one.shape != other.shape else (one != other).any(-1)
+        """Return which embeddings of the first prompt change with the image, (P,) bool; None where none are known.
 
-    def _other_inputs(self) -> dict[str, Any]:
-        return self.reference.inputs(self.other)
+        Several images are shown: one word of a codebook may stand for a part of two of them.
+        """
+        if self._known_moved is None:
+            seen = [
+                self.reference.embeddings(self.reference.inputs(image)) for image in (*self.others, self.samples[0])
+            ]
+            alike = len({None if one is None else one.shape for one in seen}) == 1 and seen[0] is not None
+            self._known_moved = (torch.stack(seen) != seen[0]).any(0).any(-1) if alike else None
+        return self._known_moved
 
     def _recurrent(self) -> bool:
         config = self.reference.model.config.get_text_config()
@@ -203,29 +210,6 @@ class Probe:
         return str(self.described.get("missing", {}).get(what, "the adapter offers none"))
 
 
-def probe(model_type: str, directory: Path) -> Row:
-    """Return the row of a model type, whose checkpoint is written to `directory`."""
-    if model_type not in tiny_checkpoints.MODEL_TYPES:
-        return Row(model_type, "", why=f"no checkpoint: {tiny_checkpoints.NOT_BUILT[model_type]}")
-    reasons: dict[str, str] = {}
-
-    def tried(column: str, check: Callable[[], Any]) -> Any:
-        try:
-            return check()
-        except Exception as error:  # whatever an architecture raises is what the matrix reports
-            reasons[column] = _reason(error, directory)
-            return None
-
-    tiny_checkpoints.save(model_type, directory)
-    made = tried("loads", lambda: Probe(model_type, directory))
-    if made is None:
-        return Row(model_type, adapter_for(model_type), REFUSED, why=f"loads: {reasons['loads']}")
-    columns = ("generates", "ranks", "tokens", "layers", "boxes", "budgets", "trains")
-    values = {column: tried(column, getattr(made, column)) or NO for column in columns}
-    why = "; ".join(f"{column}: {reasons[column]}" for column in columns if column in reasons)
-    return Row(model_type, made.name, made.served(), loads="yes", why=why, **values)
-
-
 def _sample(index: int, prompt: str, choices: tuple[str, ...], side: int) -> Sample:
     pixels = np.random.default_rng(index).integers(0, 256, (side, side, 3), dtype=np.uint8)
     return Sample(str(index), index, (Image.fromarray(pixels),), prompt, choices[0], choices)
@@ -238,12 +222,3 @@ def _same(one: float, other: float, what: str) -> None:
 
 def _within(name: str, parts: Sequence[str]) -> bool:
     return any(name == part or name.startswith(f"{part}.") for part in parts)
-
-
-def _reason(error: Exception, directory: Path) -> str:
-    """Return the first line of an error, the same on every machine."""
-    text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-    text = text.replace(str(directory), "the checkpoint")
-    text = re.sub(r"0x[0-9a-f]+", "0x", text)
-    kind = "" if isinstance(error, Wrong) or "vtbench" in type(error).__module__ else f"{type(error).__name__}: "
-    return f"{kind}{text}"[:160].replace(";", ",")

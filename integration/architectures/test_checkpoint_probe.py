@@ -48,8 +48,8 @@ def test_a_log_probability_that_is_off_is_found(probe, monkeypatch):
         probe.ranks()
 
 
-def test_an_image_that_is_not_read_is_found(probe, monkeypatch):
-    probe.other = probe.samples[0]
+def test_an_image_that_is_not_read_is_found(probe):
+    probe.others = probe.samples[:1]
     with pytest.raises(Wrong, match="does not change"):
         probe.ranks()
     with pytest.raises(Wrong, match="does not change"):

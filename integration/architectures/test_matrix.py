@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from matrix_row import fresh_row
 from tiny_checkpoints import mapped_types
-from write_matrix import fresh
 
 from vtbench_hf import matrix
 
@@ -17,6 +17,6 @@ REWRITE = "`make matrix` writes the matrix anew, where the change is meant"
 @pytest.mark.parametrize("model_type", mapped_types())
 def test_the_row_of_a_type_is_that_of_a_fresh_probe(model_type):
     assert model_type in COMMITTED, f"transformers has a new type: it needs a recipe, or a reason; {REWRITE}"
-    row = fresh(model_type)
+    row = fresh_row(model_type)
     known = COMMITTED[model_type]
     assert replace(row, why="") == replace(known, why=""), f"{row.why}\n{REWRITE}"
