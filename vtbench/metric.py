@@ -122,6 +122,21 @@ class FittedElsewhere(Protocol):
 
 
 @runtime_checkable
+class FittedTwice(Fittable, Protocol):
+    """A fittable object that may want to see the same first samples once more.
+
+    What it is fitted on may depend on all of them: a grid, for example, that every image's tokens can be pooled to.
+    """
+
+    def fit_again(self) -> bool:
+        """Return whether `partial_fit` is to get the same batches once more; asked once, after the first round.
+
+        Without a second round `state` must be that of the first.
+        """
+        ...
+
+
+@runtime_checkable
 class VisualMetric(Metric, Fittable, Protocol):
     """A metric over visual tokens: it is fitted on the task's first samples, then reduces the tokens of every batch.
 

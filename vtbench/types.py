@@ -8,9 +8,9 @@ an `Observation`, and reduces all observations of a task to `Score`s. A `Record`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,10 +146,20 @@ class VisualTokens:
 
     layer: str
     tokens: Any
-    """(n, N, d) floats: a numpy array, or a torch tensor on the model's device; n in the order of the batch."""
-    boxes: np.ndarray | None = None
-    """(N, 4) float: left, top, right, bottom of the image region of token i, as fractions of the image. None if tokens
-    have no position (resampler queries)."""
+    """(n, N, d) floats: a numpy array, or a torch tensor on the model's device; n in the order of the batch. An adapter
+    may return n arrays (N_i, d) where the samples have unequal numbers; metrics are shown those of one number
+    together."""
+    boxes: np.ndarray | Sequence[np.ndarray | None] | None = None
+    """(N, 4) float: left, top, right, bottom of the image region of token i, as fractions of the image. Where images of
+    several sizes are in a batch: one such array, or None, for each sample. None if tokens have no position (resampler
+    queries)."""
+    partial: bool = False
+    """Whether the image enters the decoder by a further path too, which these tokens do not show."""
+
+    def boxes_of(self, row: int) -> np.ndarray | None:
+        """Return the boxes (N, 4) of one sample's tokens."""
+        shared = self.boxes is None or getattr(self.boxes, "ndim", 0) == 2
+        return cast("np.ndarray | None", self.boxes if shared else self.boxes[row])  # type: ignore[index]
 
 
 @dataclass(frozen=True, slots=True)

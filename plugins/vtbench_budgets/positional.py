@@ -70,7 +70,7 @@ class DownSample:
     def weights(self, visual: VisualTokens, keys: Sequence[str]) -> Sequence[np.ndarray]:
         """Average each token into the cell of its centre; a cell without a token takes the nearest one."""
         total = visual.tokens.shape[1]
-        return _by_count(self.amount, total, keys, lambda k: _cell_means(visual.boxes, total, k))
+        return _by_count(self.amount, total, keys, lambda k: _cell_means(visual.boxes_of(0), total, k))
 
 
 def _by_count(
@@ -93,9 +93,10 @@ def on_grid(visual: VisualTokens, k: int) -> np.ndarray:
     """Choose k tokens spread evenly: the assignment to grid cells with the least sum of squared distances."""
     from scipy.optimize import linear_sum_assignment
 
-    if visual.boxes is None:
+    boxes = visual.boxes_of(0)  # those whose tokens a budget sees together share them
+    if boxes is None:
         return ((np.arange(k) + 0.5) * visual.tokens.shape[1] / max(k, 1)).astype(int)
-    away = np.square(_centres(_cells(visual.boxes, k))[:, None] - _centres(visual.boxes)).sum(axis=2)
+    away = np.square(_centres(_cells(boxes, k))[:, None] - _centres(boxes)).sum(axis=2)
     chosen: np.ndarray = linear_sum_assignment(away)[1]
     return chosen
 

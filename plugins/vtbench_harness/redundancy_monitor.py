@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from vtbench.adapter import Adapter
 from vtbench.console.terminal import say
 from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, PreparedSample, run_with_backoff
 from vtbench.engine.fitting import fit_on_first
-from vtbench.errors import VtbenchError
+from vtbench.engine.visual import take_visual_tokens
+from vtbench.errors import SampleError, VtbenchError
 from vtbench.metric import Batch
 from vtbench.runs.disk import write_file
 from vtbench.runs.provenance import strict
@@ -59,7 +61,7 @@ class RedundancyMonitor:
             source = self._metric.fit_task(task)
             first = range(min(len(source), self._metric.fit_samples))
             fits = {"metric 'redundancy'": self._metric}
-            found = fit_on_first(fits, Prefetcher(source, first, None, pool), adapter, size, "the model")
+            found = fit_on_first(fits, partial(Prefetcher, source, first, None, pool), adapter, size, "the model")
             self.problem = next(iter(found.unfitted.values()), None)
             if self.problem is None:
                 self._metric.load_state(self._metric.state())
@@ -75,9 +77,14 @@ class RedundancyMonitor:
         made = {id(m.sample): m for m in batch}
 
         def look(part: Sequence[Sample]) -> Sequence[Observation]:
-            visual = dict(zip(self._layers, adapter.visual_tokens(part, self._layers), strict=True))
-            found: Sequence[Observation] = self._metric.observe(Batch(part, (), visual))
-            return found
+            shown, why = take_visual_tokens(part, range(len(part)), adapter, self._layers, "the model")
+            if why:
+                raise SampleError(next(iter(why.values())))
+            found: dict[int, Observation] = {}
+            for group in shown:
+                seen = self._metric.observe(Batch([part[row] for row in group.rows], (), group.visual))
+                found |= dict(zip(group.rows, seen, strict=True))
+            return [found[row] for row in range(len(part))]
 
         for sample, got in run_with_backoff(
             [m.sample for m in batch if isinstance(m.sample, Sample)], look, out_of_memory
@@ -146,6 +153,9 @@ def print_redundancy(monitors: Mapping[str, RedundancyMonitor], path: str | None
             continue
         print_table(monitor.scores(), f"redundancy of the visual tokens · {task}")
         if monitor.skipped:
-            say(f"vtbench: {monitor.skipped} samples of {task} are not in it: their number of tokens differs", err=True)
+            say(
+                f"vtbench: {monitor.skipped} samples of {task} are not in it: their tokens could not be measured",
+                err=True,
+            )
     if path:
         write_file(Path(path), json.dumps(to_document(monitors), indent=2, allow_nan=False))

@@ -101,19 +101,12 @@ class StageFit:
     """Fits a `Stage` on a stream of batches; memory does not grow with their number."""
 
     def __init__(self, count: int, boxes: np.ndarray | None) -> None:
-        self.count = count
-        """Tokens of an image."""
         self._weights, self._places = pooling(count, boxes)
         self._components = StreamingPCA(COMPONENTS, SKETCH, SEED)
 
     def update(self, tokens_bNd: Tensor) -> None:
         """Update with a batch, in float64: in single precision the last, weak components depend on batch size."""
         self._components.update(tokens_bNd.double())
-
-    @property
-    def empty(self) -> bool:
-        """Whether there was no batch yet."""
-        return self._components.empty
 
     def stage(self) -> Stage:
         """Return the stage fitted on all batches so far."""

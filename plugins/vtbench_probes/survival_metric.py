@@ -9,6 +9,7 @@ alone, without the model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,32 +24,61 @@ from vtbench_probes.embedding import token_contents
 from vtbench_probes.probe_data import MIN_SAMPLES, Problem, Tokens, build_problem
 from vtbench_probes.stage_features import IMAGE_STAGES, Stage, StageFit, image_tokens
 from vtbench_probes.survival import REFERENCE, Reading, answer_readings, count_cues, probe_readings
+from vtbench_redundancy.metrics.token_form import MOST_COUNTS, TokenForm
 
 HEADLINE_PROBE = "attention"
+STAGE_ARRAYS = ("mean", "axes", "weights", "places")
 DEPTH = ("encoder", "connector", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
 
 
+@dataclass(slots=True)
+class _OneCount:
+    """What is fitted on the images of one token count."""
+
+    stages: dict[str, StageFit]
+    images: int = 0
+
+
 class CuesMetric:
-    """Accuracy of small probes for each cue, on the tokens of each stage."""
+    """Accuracy of small probes for each cue, on the tokens of each stage.
+
+    Tokens of images with unequal counts are pooled to a grid (`vtbench_redundancy.metrics.token_form`); without
+    one, the most frequent count is probed.
+    """
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
     layers: tuple[str, ...] = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
     fit_samples = 512
 
     def __init__(self) -> None:
-        self._fits: dict[str, StageFit] = {}
+        self._fits: dict[tuple[int, ...], _OneCount] = {}
         self._stages: dict[str, Stage] = {}
+        self._form = TokenForm()
 
     def partial_fit(self, batch: Batch) -> None:
         """Fit the principal components of every stage. Samples whose tokens are broken fail in `observe`."""
+        batch = self._form.of_first(batch, self.layers)
         tokens = self._tokens(batch)
+        key = tuple(x_bNd.shape[1] for x_bNd in tokens.values())
+        if key not in self._fits:
+            if len(self._fits) == MOST_COUNTS:
+                raise SampleError(f"cues: images of more than {MOST_COUNTS} numbers of visual tokens")
+            boxes = {stage: batch.visual[stage].boxes_of(0) for stage in tokens if stage in batch.visual}
+            fits = {stage: StageFit(x_bNd.shape[1], boxes.get(stage)) for stage, x_bNd in tokens.items()}
+            self._fits[key] = _OneCount(fits)
+        one = self._fits[key]
         good = torch.stack([x.isfinite().flatten(1).all(dim=1).cpu() for x in tokens.values()]).all(dim=0)
-        for stage, x_bNd in tokens.items():
-            if stage not in self._fits:
-                boxes = batch.visual[stage].boxes if stage in batch.visual else None
-                self._fits[stage] = StageFit(x_bNd.shape[1], boxes)
-            if good.any() and x_bNd.shape[1] == self._fits[stage].count:
-                self._fits[stage].update(x_bNd[good.to(x_bNd.device)])
+        if good.any():
+            one.images += int(good.sum())
+            for stage, x_bNd in tokens.items():
+                one.stages[stage].update(x_bNd[good.to(x_bNd.device)])
+
+    def fit_again(self) -> bool:
+        """Return whether the first images are to be seen once more, pooled to the grid that they share."""
+        again = self._form.choose()
+        if again:
+            self._fits = {}
+        return again
 
     def state(self) -> Mapping[str, np.ndarray]:
         """Return the fitted components, with the tokens that they belong to.
@@ -56,28 +86,33 @@ class CuesMetric:
         Raises:
             SampleError: no sample had finite tokens.
         """
-        if not self._fits or any(fit.empty for fit in self._fits.values()):
+        most = max(self._fits.values(), key=lambda one: one.images, default=None)  # the first of equals
+        if most is None or not most.images:
             raise SampleError(
                 "cues: none of the first samples has finite visual tokens; is the model's dtype too narrow?"
             )
-        stages = {stage: fit.stage().arrays() for stage, fit in self._fits.items()}
-        return {f"{stage}/{name}": array for stage, arrays in stages.items() for name, array in arrays.items()}
+        stages = {stage: fit.stage().arrays() for stage, fit in most.stages.items()}
+        fitted = {f"{stage}/{name}": array for stage, arrays in stages.items() for name, array in arrays.items()}
+        return fitted | self._form.arrays()
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore fitted components."""
-        self._fits = {}
+        self._fits, self._form = {}, TokenForm.of(state)
         found: dict[str, dict[str, np.ndarray]] = {}
         for key, array in state.items():
             stage, _, name = key.partition("/")
-            found.setdefault(stage, {})[name] = array
+            if name in STAGE_ARRAYS:
+                found.setdefault(stage, {})[name] = array
         self._stages = {stage: Stage.of(arrays) for stage, arrays in found.items()}
 
     def observe(self, batch: Batch) -> list[Observation]:
         """Reduce each sample to its coordinates and labels.
 
         Raises:
-            SampleError: tokens that are not finite, or not as many as in the first samples.
+            SampleError: tokens that are not finite, or not as many as in the first samples, or that do not fill the
+                grid.
         """
+        batch = self._form.pooled(batch)
         tokens = self._tokens(batch)
         self._check(tokens, batch.samples)
         return [self._observe_one(i, tokens, batch.samples[i], batch.outputs[i]) for i in range(len(batch.samples))]
@@ -100,7 +135,8 @@ class CuesMetric:
                 arrays = np.stack([pairs[i][1][f"tokens/{stage}"] for i in rows])
                 stages[stage] = Tokens.of(arrays, self._stages[stage].places)
         readings = probe_readings(stages, problems, [clusters[i] for i in rows], self.layers[0])
-        return {f"cue_{cue}": self._score(cue, found, [*readings, *answers]) for cue, found in posed.items()}
+        scores = {f"cue_{cue}": self._score(cue, found, [*readings, *answers]) for cue, found in posed.items()}
+        return self._form.flagged(scores)
 
     def _score(self, cue: str, found: Problem | str, readings: Sequence[Reading]) -> Score:
         mine = [reading for reading in readings if reading.cue == cue]
@@ -111,6 +147,7 @@ class CuesMetric:
             "reference": REFERENCE,
             "retention": {r.stage: r.retention for r in mine if r.probe == HEADLINE_PROBE and not r.control},
             "readings": [reading.as_dict() for reading in mine],
+            **self._form.facts(self.layers[0]),
         }
         if isinstance(found, str):
             return Score(None, flags=(found,), detail=facts | {"samples_needed": MIN_SAMPLES})

@@ -20,9 +20,9 @@ import vtbench
 from vtbench.budget import Budget
 from vtbench.console.tables import show_scores
 from vtbench.engine.fitting import TRIED
-from vtbench.engine.observing import take_visual_tokens
 from vtbench.engine.rescore import rescore
-from vtbench.errors import AdapterError, OutOfMemory, SampleError
+from vtbench.engine.visual import take_visual_tokens
+from vtbench.errors import AdapterError, ModelUnavailable, OutOfMemory, SampleError
 from vtbench.hookspecs import hookimpl
 from vtbench.metric import Batch
 from vtbench.registry import Registry
@@ -230,14 +230,116 @@ def test_what_could_not_be_fitted_stays_so_until_failed_samples_are_asked_again(
     assert found.document["left_out"]["quiz"] == {}
 
 
-def test_the_faults_of_an_adapter_still_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Troubled,
-        "visual_tokens",
-        lambda self, samples, layers: [VisualTokens(layer, np.zeros((1, 2))) for layer in layers],
-    )
-    with pytest.raises(AdapterError, match="tokens of shape"):
+SHAPELESS = "model 'troubled': visual_tokens returned tokens of shape (1, 2) at layer 'connector' for 1 samples"
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (AdapterError("its tiles have no tokens"), "its tiles have no tokens"),
+        ([VisualTokens("connector", np.zeros((1, 2)))], SHAPELESS),
+    ],
+)
+def test_a_model_whose_visual_tokens_are_wrong_keeps_its_answers(
+    fault: Any, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def visual_tokens(self: Troubled, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
+        if isinstance(fault, Exception):
+            raise fault
+        return fault
+
+    monkeypatch.setattr(Troubled, "visual_tokens", visual_tokens)
+    result = go(Trouble({}), quiz(tmp_path, N))
+    assert result.exit_status == 0
+    assert result.scores["quiz"]["acc"].n == N
+    assert result.document["left_out"]["quiz"]["choosy"].startswith(f"no visual tokens: {why}")
+
+
+def test_what_a_metric_cannot_read_of_an_answer_is_no_error_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def observe(self: Frugal, batch: Batch) -> list[Observation]:
+        raise AdapterError("the model does not report how many tokens it read")
+
+    monkeypatch.setattr(Frugal, "observe", observe)
+    result = go(Trouble({}), quiz(tmp_path, N), ["hits", "frugal"])
+    assert result.exit_status == 0
+    reason = result.document["left_out"]["quiz"]["frugal"]
+    assert reason == "no sample could be observed: the model does not report how many tokens it read"
+
+
+def test_a_model_that_goes_away_while_it_shows_tokens_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def visual_tokens(self: Troubled, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
+        raise ModelUnavailable("no connection")
+
+    monkeypatch.setattr(Troubled, "visual_tokens", visual_tokens)
+    with pytest.raises(ModelUnavailable, match="no connection"):
         go(Trouble({}), quiz(tmp_path, N))
+
+
+def test_samples_with_unequal_counts_may_come_in_one_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = go(Trouble({}, counts={1: 5, 3: 5}), quiz(tmp_path, N), batch_size=1)
+
+    def visual_tokens(self: Troubled, samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
+        alone = [shown(self, [sample], layers)[0].tokens[0] for sample in samples]
+        return [VisualTokens(layer, alone) for layer in layers]
+
+    shown = Troubled.visual_tokens
+    monkeypatch.setattr(Troubled, "visual_tokens", visual_tokens)
+    together = go(Trouble({}, counts={1: 5, 3: 5}), quiz(tmp_path, N), batch_size=5)
+    assert together.scores == apart.scores
+
+
+def test_tokens_of_unequal_counts_are_grouped_with_their_own_boxes() -> None:
+    def visual_tokens(samples: Sequence[Sample], layers: Sequence[str]) -> list[VisualTokens]:
+        boxes = [np.linspace(0, 1, s.index + 1)[:, None] * np.ones(4) if s.index else None for s in samples]
+        return [VisualTokens(layer, [np.full((s.index + 1, 2), s.index) for s in samples], boxes) for layer in layers]
+
+    model = Troubled(Trouble({}))
+    model.visual_tokens = visual_tokens  # type: ignore[method-assign]
+    samples = [Sample(str(i), index, (Image.new("RGB", (4, 4)),), "q", "yes") for i, index in enumerate((2, 0, 2, 1))]
+    found, why = take_visual_tokens(samples, range(4), model, ["connector"], "the model")
+    assert [group.rows for group in found] == [(0, 2), (1,), (3,)]
+    assert [group.visual["connector"].tokens.tolist() for group in found[1:]] == [[[[0, 0]]], [[[1, 1], [1, 1]]]]
+    assert [np.shape(group.visual["connector"].boxes) for group in found] == [(3, 4), (), (2, 4)]
+    assert why == {}
+
+
+@pytest.mark.parametrize("kind", [*ERRORS, "fault"])
+def test_a_ranking_that_fails_costs_no_generated_answer(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked = Troubled.rank
+
+    def rank(self: Troubled, samples: Sequence[Sample], *more: Any) -> list[Output]:
+        if any(sample.index in (2, 5) for sample in samples):
+            raise ERRORS[kind]() if kind in ERRORS else AdapterError("no logits")
+        return ranked(self, samples, *more)
+
+    monkeypatch.setattr(Troubled, "rank", rank)
+    result = go(Trouble({}), quiz(tmp_path, N), ["accuracy", "rank_accuracy"], batch_size=4)
+    assert result.exit_status == 0
+    assert result.scores["quiz"]["acc"].n == N
+    assert result.scores["quiz"]["rank_acc"].n == N - 2
+    for line in lines(result):
+        assert line["error"] is None
+        assert line["output"]
+        assert (line["logprobs"] is None) == (line["index"] in (2, 5))
+        assert ("no ranking: " in line["unobserved"].get("rank_accuracy", "")) == (line["index"] in (2, 5))
+
+
+def test_a_ranking_that_may_come_next_time_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rank(self: Troubled, samples: Sequence[Sample], *more: Any) -> list[Output]:
+        raise SampleError("busy", transient=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Troubled, "rank", rank)
+        result = go(Trouble({}), quiz(tmp_path, 4), ["accuracy", "rank_accuracy"], max_failed=1.0)
+        assert all(line["transient"] for line in lines(result))
+    again = go(Trouble({}), quiz(tmp_path, 4), ["accuracy", "rank_accuracy"], max_failed=1.0, resume=True)
+    assert again.scores["quiz"]["rank_acc"].n == 4
 
 
 def test_rescoring_keeps_what_was_not_observed(tmp_path: Path) -> None:

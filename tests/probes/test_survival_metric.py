@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from vtbench_probes.cues import CUES
 from vtbench_probes.report import token_space
 from vtbench_probes.retention_table import STAGES, retention_matrix
 from vtbench_probes.survival_metric import CuesMetric
+from vtbench_redundancy.features.common_grid import Grid
 
 RUN = {"model": "scenes", "tasks": ["attribute"], "metrics": ["accuracy", "cues"]}
 
@@ -177,3 +179,58 @@ def test_a_run_without_probes_has_no_token_space(fakes: Plugin, tmp_path: Path) 
     plain = {**RUN, "metrics": ["accuracy"]}
     run = vtbench.run(**plain, limit=4, output=str(tmp_path), report=False, registry=registry(fakes))
     assert token_space(run.path) is None
+
+
+def in_two_sizes(n: int, placed: bool = True, every: int = 2) -> list[Batch]:
+    """Images with a token a cell; every so many, the first among them, with four tokens a cell that say the same."""
+    model, task, found = SceneModel(), load_task(find_task_files()["attribute"]), list[Batch]()
+    for i in range(n):
+        sample = task.sample(i, 32)
+        (visual, *_) = model.visual_tokens([sample], ["connector"])
+        if i % every == 0:
+            cells = visual.tokens.reshape(8, 8, -1).repeat(2, axis=0).repeat(2, axis=1)
+            visual = VisualTokens("connector", cells.reshape(1, 256, -1), Grid(16, 16).boxes())
+        found.append(Batch([sample], [Output()], {"connector": visual if placed else replace(visual, boxes=None)}))
+    return found
+
+
+def fitted(batches: Sequence[Batch]) -> tuple[CuesMetric, bool]:
+    metric = CuesMetric()
+    for batch in batches:
+        metric.partial_fit(batch)
+    again = metric.fit_again()
+    for batch in batches if again else ():
+        metric.partial_fit(batch)
+    metric.load_state(metric.state())
+    return metric, again
+
+
+def test_images_of_several_token_counts_are_pooled_to_one_grid() -> None:
+    batches = in_two_sizes(24)
+    metric, again = fitted(batches)
+    assert again
+    (plain, *_), sample = SceneModel().visual_tokens(batches[0].samples, ["connector"]), batches[0].samples[0]
+    (coarse,) = metric.observe(Batch([sample], [Output()], {"connector": plain}))
+    (fine,) = metric.observe(batches[0])
+    assert fine["tokens/connector"].shape == (64, 16)
+    np.testing.assert_allclose(fine["tokens/connector"], coarse["tokens/connector"], atol=1e-3)
+    assert fine["shows"].tolist() == coarse["shows"].tolist()
+    seen = [metric.observe(batch)[0] for batch in batches]
+    records = [Record("t", str(i), i, "What?", "yes") for i in range(24)]
+    for score in metric.compute(records, seen).values():
+        assert score.detail["grid"] == [8, 8]
+        assert score.detail["first_images_by_token_count"] == {"64": 12, "256": 12}
+        assert "pooled" in score.flags
+
+
+def test_without_boxes_the_most_frequent_count_is_probed_and_not_the_first() -> None:
+    batches = in_two_sizes(24, placed=False, every=3)
+    metric, again = fitted(batches)
+    assert not again
+    with pytest.raises(SampleError, match="256 visual tokens at connector where the first samples had 64"):
+        metric.observe(batches[0])
+    seen = [metric.observe(batch)[0] for i, batch in enumerate(batches) if i % 3]
+    records = [Record("t", str(i), i, "What?", "yes") for i in range(16)]
+    for score in metric.compute(records, seen).values():
+        assert "one_token_count" in score.flags
+        assert score.detail["no_grid"].startswith("the tokens of 24 of the first 24 images have no boxes")

@@ -13,6 +13,7 @@ from image_fakes import batches, record, sample
 from vtbench.errors import SampleError
 from vtbench.metric import Batch, VisualMetric
 from vtbench.types import Output, VisualTokens
+from vtbench_redundancy.metrics.token_form import MOST_COUNTS
 from vtbench_redundancy.metrics.token_metrics import (
     CarriersMetric,
     GeometryMetric,
@@ -20,7 +21,6 @@ from vtbench_redundancy.metrics.token_metrics import (
     RedundancyMetric,
     TokenUseMetric,
 )
-from vtbench_redundancy.metrics.visual_metric import MOST_COUNTS
 
 torch.set_num_threads(1)
 N, FEW = 120, 9

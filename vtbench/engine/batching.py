@@ -126,7 +126,7 @@ class Failure:
         return isinstance(self.error, SampleError) and self.error.transient
 
     def __str__(self) -> str:
-        if isinstance(self.error, SampleError):
+        if isinstance(self.error, VtbenchError):
             return str(self.error)
         if isinstance(self.error, OutOfMemory):
             return f"out of memory at batch size 1: {self.error}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from vtbench.adapter import Adapter
 from vtbench.engine.batching import AutoBatchSize, Failure, Prefetcher, run_with_backoff
-from vtbench.engine.observing import layers_of, take_visual_tokens
 from vtbench.engine.validation import check_unchanged
+from vtbench.engine.visual import layers_of, take_visual_tokens
 from vtbench.errors import SampleError, plugin_errors
-from vtbench.metric import Batch, Fittable
+from vtbench.metric import Batch, Fittable, FittedTwice
 from vtbench.types import Sample
 
 TRIED = 64
@@ -28,24 +28,43 @@ class FirstSamples:
 
 
 def fit_on_first(
-    metrics: Mapping[str, Fittable], prefetcher: Prefetcher, adapter: Adapter, size: AutoBatchSize, model: str
+    metrics: Mapping[str, Fittable],
+    first: Callable[[], Prefetcher],
+    adapter: Adapter,
+    size: AutoBatchSize,
+    model: str,
 ) -> FirstSamples:
     """Encode a task's first samples once and fit all metrics on them; samples that fail are left out.
 
-    Batches are as large as memory allows, and end where a metric has received its `fit_samples`. Samples whose visual
-    tokens have another shape make a batch of their own.
+    Those that ask for it (`FittedTwice`) see them once more. Batches are as large as memory allows, and end where a
+    metric has received its `fit_samples`. Samples whose visual tokens have another shape make a batch of their own.
 
     Args:
         metrics: what is fitted, by name.
-        prefetcher: yields the first samples: at least `TRIED`, if there are so many.
+        first: makes what yields the first samples: at least `TRIED`, if there are so many.
         adapter: gives their visual tokens.
         size: of the parts.
         model: what an error calls the adapter.
 
     Raises:
-        AdapterError: the adapter returned what it may not, or changed an image.
+        AdapterError: the adapter changed an image.
         PluginError: what is fitted raised an error.
     """
+    found = _fit_once(metrics, first(), adapter, size, model)
+    again = dict[str, Fittable]()
+    for name, metric in metrics.items():
+        if isinstance(metric, FittedTwice) and name not in found.unfitted:
+            with plugin_errors(f"{name}: fit_again"):
+                again |= {name: metric} if metric.fit_again() else {}
+    if not again:
+        return found
+    more = _fit_once(again, first(), adapter, size, model)
+    return FirstSamples(found.out_of_memory + more.out_of_memory, {**found.unfitted, **more.unfitted})
+
+
+def _fit_once(
+    metrics: Mapping[str, Fittable], prefetcher: Prefetcher, adapter: Adapter, size: AutoBatchSize, model: str
+) -> FirstSamples:
     why = "no sample"
     halved: list[int] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from vtbench.adapter import Adapter
 from vtbench.engine.batching import Failure, PreparedSample, run_with_backoff
 from vtbench.engine.observing import Answer, Needs, observe_answers
+from vtbench.engine.parts import in_parts
 from vtbench.engine.validation import checked_outputs
 from vtbench.errors import VtbenchError
 from vtbench.metric import Metric
@@ -41,14 +42,14 @@ def query(
         hashes: by the sample's id, `image_hashes` of samples that neither the adapter nor a metric may change.
 
     Raises:
-        AdapterError: the adapter returned what it may not, or changed an image.
+        AdapterError: the adapter's answers are what they may not be, or it changed an image.
         PluginError: a metric did.
         SampleError: the answer to a sample is not a number.
         OutOfMemory: of a batch of several samples.
     """
     samples = tuple(samples)  # whoever sorts its batch in place would misplace the answers
-    outputs = query_outputs(samples, adapter, Needs.of(metrics), task.max_new_tokens, model)
-    return observe_answers(samples, outputs, adapter, metrics, task.max_new_tokens, model, hashes)
+    outputs, unranked = _ask(samples, adapter, Needs.of(metrics), task.max_new_tokens, model)
+    return observe_answers(samples, outputs, adapter, metrics, task.max_new_tokens, model, hashes, unranked)
 
 
 def query_outputs(
@@ -56,28 +57,51 @@ def query_outputs(
 ) -> list[Output]:
     """Query the model for texts, for log-probabilities of the choices, or for both in one output a sample.
 
+    A sample that has a text and cannot be ranked keeps the text.
+
     Raises:
         AdapterError: the adapter returned what it may not.
-        SampleError: a log-probability is not a number.
+        SampleError: a log-probability is not a number, and there is no text.
     """
-    outputs = [Output()] * len(samples)
-    if "generate" in needs.of_questions:
+    return _ask(samples, adapter, needs, max_new_tokens, model)[0]
+
+
+def _ask(
+    samples: Sequence[Sample], adapter: Adapter, needs: Needs, max_new_tokens: int, model: str
+) -> tuple[list[Output], dict[int, str]]:
+    """Return the outputs of a batch, and by place in the batch why a sample with a text has no ranking."""
+    outputs, unranked = [Output()] * len(samples), dict[int, str]()
+    texts = "generate" in needs.of_questions
+    if texts:
         outputs = checked_outputs(adapter.generate(samples, max_new_tokens), samples, "generate", model)
     if "rank" in needs.of_questions:
         again = "rank" in needs.of_repeats
         closed = [i for i, sample in enumerate(samples) if sample.choices and (again or not sample.repeat)]
-        with_choices = tuple(samples[i] for i in closed)
-        asked = tuple(replace(s, choices=s.labels, labels=()) if s.labels else s for s in with_choices)
-        ranked = checked_outputs(adapter.rank(asked), asked, "rank", model) if asked else []
-        for i, rank in zip(closed, ranked, strict=True):
-            outputs[i] = replace(
-                outputs[i],
-                logprobs=rank.logprobs,
-                logprob_tokens=rank.logprob_tokens,
-                cost=_sum(outputs[i].cost, rank.cost),
-                **{name: getattr(rank, name) for name in _PROMPT_FIELDS if getattr(outputs[i], name) is None},
+
+        def rank(part: Sequence[int]) -> list[Output]:
+            asked = tuple(
+                replace(s, choices=s.labels, labels=()) if s.labels else s for s in (samples[i] for i in part)
             )
-    return outputs
+            return checked_outputs(adapter.rank(asked), asked, "rank", model)
+
+        ranked: Iterable[tuple[Sequence[int], list[Output] | Failure]] = ()
+        if closed:
+            ranked = in_parts(closed, rank, len(samples) == 1) if texts else [(closed, rank(closed))]
+        for part, got in ranked:
+            if isinstance(got, Failure):
+                if got.transient:  # whoever asks again gets text and ranking
+                    raise got.error
+                unranked[part[0]] = f"no ranking: {got}"
+                continue
+            for i, each in zip(part, got, strict=True):
+                outputs[i] = replace(
+                    outputs[i],
+                    logprobs=each.logprobs,
+                    logprob_tokens=each.logprob_tokens,
+                    cost=_sum(outputs[i].cost, each.cost),
+                    **{name: getattr(each, name) for name in _PROMPT_FIELDS if getattr(outputs[i], name) is None},
+                )
+    return outputs, unranked
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

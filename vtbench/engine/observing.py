@@ -6,19 +6,20 @@ never the answer: the record says why. Samples whose visual tokens have one shap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, cast
 
 from vtbench.adapter import Adapter, BudgetAdapter
 from vtbench.budget import Budget
 from vtbench.engine.batching import Failure
-from vtbench.engine.validation import check_unchanged, checked_observations, checked_outputs, checked_visual
+from vtbench.engine.parts import in_parts
+from vtbench.engine.validation import check_unchanged, checked_observations, checked_outputs
+from vtbench.engine.visual import Shown, layers_of, take_visual_tokens
 from vtbench.errors import OutOfMemory, SampleError, VtbenchError, one_line
-from vtbench.metric import Batch, BudgetMetric, Fittable, Metric, reads_texts
-from vtbench.types import Observation, Output, Sample, VisualTokens
-
-T = TypeVar("T")
+from vtbench.metric import Batch, BudgetMetric, Metric, reads_texts
+from vtbench.types import Observation, Output, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,117 +50,6 @@ class Needs:
         return cls(frozenset[str]().union(*everything), frozenset[str]().union(*again))
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Samples of a batch whose visual tokens have one shape at each layer."""
-
-    rows: tuple[int, ...]
-    """Their places in the batch."""
-    visual: Mapping[str, VisualTokens]
-    """By layer, in the order of `rows`."""
-
-    def part(self, rows: Sequence[int]) -> Mapping[str, VisualTokens]:
-        """Return the tokens of some of the rows."""
-        if tuple(rows) == self.rows:
-            return self.visual
-        places = [self.rows.index(row) for row in rows]
-        return {layer: replace(visual, tokens=visual.tokens[places]) for layer, visual in self.visual.items()}
-
-
-def in_parts(
-    rows: Sequence[int], ask: Callable[[Sequence[int]], T], alone: bool, kind: Callable[[int], Hashable] = lambda row: 0
-) -> Iterator[tuple[Sequence[int], T | Failure]]:
-    """Ask about samples of a batch together; if that fails, about those of each kind; and if that fails, about each.
-
-    Args:
-        rows: places of the samples in the batch.
-        ask: about some of them.
-        alone: whether the batch is of one sample, so that no smaller one could be tried.
-        kind: of a sample.
-
-    Yields:
-        Rows with what `ask` returned; of a single row, possibly why it failed.
-
-    Raises:
-        OutOfMemory: of a batch of several samples.
-        VtbenchError: an error of the whole run (other than a `SampleError`).
-    """
-    if not rows:
-        return
-    try:
-        found = ask(rows)
-    except OutOfMemory as error:
-        if not alone:
-            raise
-        failed = Failure(error)
-    except VtbenchError as error:
-        if not isinstance(error, SampleError):
-            raise
-        failed = Failure(error)
-    except Exception as error:  # an adapter or a metric may fail on a sample in any way; the record has the error
-        failed = Failure(error)
-    else:
-        yield rows, found
-        return
-    if len(rows) == 1:
-        yield rows, failed
-        return
-    kinds: dict[Hashable, list[int]] = {}
-    for row in rows:
-        kinds.setdefault(kind(row), []).append(row)
-    for part in kinds.values() if len(kinds) > 1 else [[row] for row in rows]:
-        yield from in_parts(part, ask, alone, kind)
-
-
-def layers_of(metrics: Iterable[Metric | Fittable], adapter: Adapter) -> list[str]:
-    """Return the layers that visual metrics prefer and the adapter gives, in the adapter's order."""
-    wanted = {layer for metric in metrics if isinstance(metric, Fittable) for layer in metric.layers}
-    return [layer for layer in adapter.layers if layer in wanted]
-
-
-def take_visual_tokens(
-    samples: Sequence[Sample], rows: Sequence[int], adapter: Adapter, layers: Sequence[str], model: str
-) -> tuple[list[Shown], dict[int, str]]:
-    """Take the visual tokens of a batch's own images, together where their numbers are equal.
-
-    Args:
-        samples: the batch.
-        rows: places of the samples to take them of.
-        adapter: gives them.
-        layers: to take them at.
-        model: what an error calls the adapter.
-
-    Returns:
-        What was taken, and by row why there is nothing of the others.
-
-    Raises:
-        AdapterError: the adapter returned what it may not.
-        OutOfMemory: of a batch of several samples.
-    """
-
-    def take(part: Sequence[int]) -> Mapping[str, VisualTokens]:
-        given = _without_context(tuple(samples[row] for row in part))
-        return checked_visual(adapter.visual_tokens(given, layers), given, layers, model)
-
-    def sizes(row: int) -> Hashable:
-        return tuple(image.size for image in samples[row].images)
-
-    shown, why = list[Shown](), dict[int, str]()
-    for part, found in in_parts(rows, take, len(samples) == 1, sizes):
-        if isinstance(found, Failure):
-            why[part[0]] = f"no visual tokens: {found}"
-        else:
-            shown.append(Shown(tuple(part), found))
-    return shown, why
-
-
-def _without_context(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Return samples without what stands before the question: visual tokens are those of its own images."""
-    if any(sample.examples or sample.system for sample in samples):
-        return tuple(replace(sample, examples=(), system="") for sample in samples)
-    return samples
-
-
 def observe_answers(
     samples: Sequence[Sample],
     outputs: Sequence[Output],
@@ -168,11 +58,23 @@ def observe_answers(
     max_new_tokens: int,
     model: str,
     hashes: Mapping[str, tuple[str, ...]],
+    unranked: Mapping[int, str] = MappingProxyType({}),
 ) -> list[Answer]:
     """Take what the metrics need beside the outputs, and let each of them observe what it can.
 
+    Args:
+        samples: a batch.
+        outputs: its answers.
+        adapter: gives the rest.
+        metrics: by name.
+        max_new_tokens: most tokens of an answer under a budget.
+        model: what an error calls the adapter.
+        hashes: by the sample's id, `image_hashes` of samples that neither the adapter nor a metric may change.
+        unranked: why a sample that was answered has no ranking, by its place in the batch.
+
     Raises:
-        AdapterError: the adapter returned what it may not, or an image was changed.
+        AdapterError: an image was changed.
+        ModelUnavailable: the model is gone.
         PluginError: a metric returned what it may not.
         OutOfMemory: of a batch of several samples.
     """
@@ -193,7 +95,8 @@ def observe_answers(
         wanted = set(every if reads_texts(metric) else first)
         mine = dict(metric.budgets) if isinstance(metric, BudgetMetric) else {}
         looks = "visual_tokens" in metric.needs
-        why = {row: reason for row, reason in unshown.items() if looks and row in wanted}
+        lacking = (unshown if looks else {}) | (dict(unranked) if "rank" in metric.needs else {})
+        why = {row: reason for row, reason in lacking.items() if row in wanted}
         for budget in mine.values():
             failed = {row: got for row, got in said[budget].items() if isinstance(got, Failure)}
             why = {row: f"no answer under {budget.name!r}: {got}" for row, got in failed.items()} | why

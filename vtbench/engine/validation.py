@@ -108,11 +108,11 @@ def _check_ranking(output: Output, sample: Sample, what: str, model: str) -> Non
 def checked_visual(
     tokens: Any, samples: Sequence[Sample], layers: Sequence[str], model: str
 ) -> dict[str, VisualTokens]:
-    """Return the visual tokens of a batch by layer.
+    """Return the visual tokens of a batch by layer, as (samples, tokens, width) or, for each sample, (tokens, width).
 
     Raises:
-        AdapterError: other layers than were asked for, or in another order; tokens that are not (samples, tokens,
-            width); boxes that are not (tokens, 4), or outside of the image.
+        AdapterError: other layers than were asked for, or in another order; tokens or widths of another shape; boxes
+            that are not (tokens, 4), for all samples or for each, or outside of the image.
         SampleError: a value is NaN or infinite.
     """
     what = f"{model}: visual_tokens returned"
@@ -123,25 +123,48 @@ def checked_visual(
         wanted = ", ".join(map(repr, layers))
         raise AdapterError(f"{what} the layers {got or 'none'}; expected {wanted}, as asked for and in that order")
     for each in tokens:
-        shape = tuple(getattr(each.tokens, "shape", ()))
-        if len(shape) != 3 or shape[0] != len(samples) or 0 in shape:
-            raise AdapterError(
-                f"{what} tokens of shape {shape} at layer {each.layer!r} for {len(samples)} samples; expected "
-                f"({len(samples)}, tokens, width)"
-            )
+        counts = _token_counts(each, len(samples), what)
         if each.boxes is not None:
-            _check_boxes(each, shape[1], what)
-        finite = each.tokens.isfinite() if hasattr(each.tokens, "isfinite") else np.isfinite(each.tokens)
-        if not bool(finite.all()):
+            shared = len(set(counts)) == 1 and getattr(each.boxes, "ndim", 0) == 2
+            if not shared and len(each.boxes) != len(samples):
+                raise AdapterError(
+                    f"{what} {len(each.boxes)} arrays of boxes at layer {each.layer!r} for {len(samples)} samples; "
+                    "expected (tokens, 4), or one such array for each sample"
+                )
+            for row, count in enumerate(counts[:1] if shared else counts):
+                _check_boxes(each.boxes_of(row), count, f"at layer {each.layer!r}", what)
+        parts = each.tokens if isinstance(each.tokens, list | tuple) else [each.tokens]
+        if not all(bool((x.isfinite() if hasattr(x, "isfinite") else np.isfinite(x)).all()) for x in parts):
             raise SampleError(
                 f"{model}: visual tokens at layer {each.layer!r} are NaN or infinite; try --dtype float32"
             )
     return dict(zip(layers, tokens, strict=True))
 
 
-def _check_boxes(visual: VisualTokens, count: int, what: str) -> None:
-    boxes = np.asarray(visual.boxes)
-    place = f"at layer {visual.layer!r}"
+def _token_counts(visual: VisualTokens, samples: int, what: str) -> list[int]:
+    """Return each sample's number of tokens.
+
+    Raises:
+        AdapterError: tokens of another shape than (samples, tokens, width), or (tokens, width) for each.
+    """
+    place = f"at layer {visual.layer!r} for {samples} samples"
+    if isinstance(visual.tokens, list | tuple):
+        shapes = [tuple(getattr(tokens, "shape", ())) for tokens in visual.tokens]
+        wrong = [shape for shape in shapes if len(shape) != 2 or 0 in shape or shape[1] != shapes[0][-1]]
+        if wrong or len(shapes) != samples:
+            told = f"tokens of shape {wrong[0]}" if wrong else f"{len(shapes)} arrays of tokens"
+            raise AdapterError(f"{what} {told} {place}; expected (tokens, width) for each sample, of one width")
+        return [count for count, _ in shapes]
+    shape = tuple(getattr(visual.tokens, "shape", ()))
+    if len(shape) != 3 or shape[0] != samples or 0 in shape:
+        raise AdapterError(f"{what} tokens of shape {shape} {place}; expected ({samples}, tokens, width)")
+    return [shape[1]] * samples
+
+
+def _check_boxes(given: np.ndarray | None, count: int, place: str, what: str) -> None:
+    if given is None:
+        return
+    boxes = np.asarray(given)
     if boxes.shape != (count, 4):
         raise AdapterError(f"{what} boxes of shape {boxes.shape} for {count} tokens {place}; expected ({count}, 4)")
     low, high = float(boxes.min()), float(boxes.max())

@@ -78,8 +78,8 @@ class Worker:
             first = range(0, len(source), getattr(source, "repeats", 1))[: max(most, TRIED)]
             named = {_label(name): fit for name, fit in fits.items()}
             with one_thread() as pool:
-                prefetcher = Prefetcher(source, first, self._adapter.image_size, pool)
-                found = fit_on_first(named, prefetcher, self._adapter, AutoBatchSize(size), self._model)
+                begin = partial(Prefetcher, source, first, self._adapter.image_size, pool)
+                found = fit_on_first(named, begin, self._adapter, AutoBatchSize(size), self._model)
             halved += found.out_of_memory
             unfitted |= {name: found.unfitted[_label(name)] for name in fits if _label(name) in found.unfitted}
             for name, fit in fits.items():

@@ -14,11 +14,10 @@ from vtbench.stats import wilson
 from vtbench.types import Capability, Observation, Record, Sample, Score, VisualTokens
 
 
-def _patch_percent(visual: VisualTokens) -> float | None:
-    """Return the median width of a visual token's box, in % of the image."""
-    if visual.boxes is None:
-        return None
-    return float(100 * median(visual.boxes[:, 2] - visual.boxes[:, 0]))
+def _patch_percent(visual: VisualTokens, row: int) -> float | None:
+    """Return the median width of the boxes of a sample's visual tokens, in % of the image."""
+    boxes = visual.boxes_of(row)
+    return None if boxes is None else float(100 * median(boxes[:, 2] - boxes[:, 0]))
 
 
 class Psychometric:
@@ -28,8 +27,11 @@ class Psychometric:
 
     def observe(self, batch: Batch) -> list[Observation]:
         """Record whether each answer is the right one for a positive offset; an unparsed answer counts as wrong."""
-        patch = next((_patch_percent(visual) for visual in batch.visual.values() if visual.boxes is not None), None)
-        return [self._note(s, output.text, patch) for s, output in zip(batch.samples, batch.outputs, strict=True)]
+        placed = next((visual for visual in batch.visual.values() if visual.boxes is not None), None)
+        return [
+            self._note(sample, output.text, None if placed is None else _patch_percent(placed, row))
+            for row, (sample, output) in enumerate(zip(batch.samples, batch.outputs, strict=True))
+        ]
 
     def _note(self, sample: Sample, text: str | None, patch: float | None) -> Observation:
         if "offset_percent" not in sample.meta:

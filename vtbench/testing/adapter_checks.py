@@ -230,7 +230,8 @@ class _Session:
         """Fail where tokens are not floats of three axes, or layers come in another order than they were asked for."""
         layers = [*self.adapter.layers][::-1]
         for visual in self._visual_tokens(fresh(self._samples), layers).values():
-            kind = str(getattr(visual.tokens, "dtype", type(visual.tokens).__name__))
+            tokens = visual.tokens[0] if isinstance(visual.tokens, list | tuple) else visual.tokens
+            kind = str(getattr(tokens, "dtype", type(tokens).__name__))
             expect("float" in kind, f"visual_tokens: tokens at {visual.layer!r} are of type {kind}; expected floats")
         for layer in layers:
             self._visual_tokens(fresh(self._samples)[:2], [layer])
@@ -238,10 +239,13 @@ class _Session:
     def check_boxes(self) -> None:
         """Fail where a token's part of the image is not within it, or has no area."""
         for visual in self._visual_tokens(fresh(self._samples), self.adapter.layers).values():
-            if visual.boxes is None:
+            each = [visual.boxes_of(row) for row in range(len(self._samples))]
+            placed = [np.asarray(boxes) for boxes in each if boxes is not None]
+            if not placed:
                 continue
-            left, top, right, bottom = np.asarray(visual.boxes).T
-            low, high = float(np.min(visual.boxes)), float(np.max(visual.boxes))
+            boxes = np.concatenate(placed)
+            left, top, right, bottom = boxes.T
+            low, high = float(boxes.min()), float(boxes.max())
             where = f"boxes at {visual.layer!r}"
             within = low >= 0 and high <= 1
             expect(within, f"visual_tokens: {where} reach from {low:.4g} to {high:.4g}; expected 0 to 1")

@@ -47,8 +47,10 @@ def facts(sample: Sample) -> dict[str, Any]:
 
 
 def array_of(visual: VisualTokens) -> np.ndarray:
-    """Return visual tokens as an array, from a tensor on any device."""
+    """Return visual tokens as an array, from a tensor on any device, or from one for each sample."""
     tokens = visual.tokens
+    if isinstance(tokens, list | tuple):
+        return np.stack([array_of(replace(visual, tokens=each)) for each in tokens])
     return np.asarray(tokens.detach().float().cpu() if hasattr(tokens, "detach") else tokens)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import Any, cast, get_args
@@ -17,7 +17,7 @@ import numpy as np
 
 from vtbench.engine.validation import checked_observations
 from vtbench.errors import SampleError
-from vtbench.metric import Batch, BudgetMetric, Metric, VisualMetric
+from vtbench.metric import Batch, BudgetMetric, FittedTwice, Metric, VisualMetric
 from vtbench.plugin import KINDS
 from vtbench.runs.results import compute_scores
 from vtbench.testing.checks import Check, CheckFailed, expect, nearly_equal
@@ -105,9 +105,17 @@ class _Session:
         """Return the state after the first samples, `size` at a time."""
         metric = cast(VisualMetric, self._make())
         first = self._samples[: metric.fit_samples]
-        for start in range(0, len(first), size):
-            metric.partial_fit(replace(example_batch(first[start : start + size], metric.layers), outputs=()))
+        for _ in self._rounds(metric):
+            for start in range(0, len(first), size):
+                metric.partial_fit(replace(example_batch(first[start : start + size], metric.layers), outputs=()))
         return metric.state()
+
+    @staticmethod
+    def _rounds(metric: VisualMetric) -> Iterator[None]:
+        """Yield once for each time that the metric wants to see the first samples."""
+        yield
+        if isinstance(metric, FittedTwice) and metric.fit_again():
+            yield
 
     def _batch(self, metric: Metric, samples: Sequence[Sample]) -> Batch:
         return with_budgets(metric, example_batch(samples, getattr(metric, "layers", ("connector",))))
@@ -164,8 +172,9 @@ class _Session:
         metric, (half, samples) = cast(VisualMetric, self._make()), (len(self._samples) // 2, self._samples)
         few = example_batch(samples[:half], metric.layers, side=OTHER_SIDE)
         many = example_batch(samples[half:], metric.layers)
-        for batch in (few, many):
-            self._at_most_refused("partial_fit", partial(metric.partial_fit, replace(batch, outputs=())))
+        for _ in self._rounds(metric):
+            for batch in (few, many):
+                self._at_most_refused("partial_fit", partial(metric.partial_fit, replace(batch, outputs=())))
         metric.load_state(metric.state())
         observed = 0
         for batch in (few, many):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -77,10 +78,16 @@ class TokenUseMetric(CoordinateMetric):
     """What is unique to single tokens, and the shares that are dead or sinks."""
 
     def observe(self, batch: Batch) -> list[Observation]:
-        """Add the norms of all tokens, `norms` (N,)."""
-        norms = self._tokens(batch)[self.layers[0]].float().norm(dim=2).cpu().numpy()
+        """Add the norms of all tokens, `norms` (N,); on a grid the mean norm of each cell's tokens."""
         seen = super().observe(batch)
+        norms = self._norms(batch).cpu().numpy()
         return [o if BASIS in o else {**o, "norms": norms[i]} for i, o in enumerate(seen)]
+
+    def _norms(self, batch: Batch) -> torch.Tensor:
+        visual = batch.visual[self.layers[0]]
+        lengths_bN1 = torch.as_tensor(visual.tokens).float().norm(dim=2, keepdim=True)
+        of_lengths = replace(batch, visual={visual.layer: replace(visual, tokens=lengths_bN1)})
+        return torch.as_tensor(self._form.pooled(of_lengths).visual[visual.layer].tokens)[..., 0]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Score the first choice of tokens where an image has more than the protocol measures together."""

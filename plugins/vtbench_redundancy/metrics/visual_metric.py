@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,15 +17,11 @@ from vtbench_redundancy.features.colour_axes import colour_axes
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
 from vtbench_redundancy.metrics.basis_task import basis_task, sample_numbers
+from vtbench_redundancy.metrics.token_form import MOST_COUNTS, TokenForm
 from vtbench_redundancy.protocol import Protocol, named_protocol
 
 BASIS = "basis"
 """The only entry of the observation of a sample that the basis was fitted on, and that is therefore not scored."""
-
-ONE_TOKEN_COUNT = "one_token_count"
-"""Flag of a score of the images of one token count, where there are others."""
-MOST_COUNTS = 8
-"""Token counts for which components are fitted side by side, in the order in which they turn up."""
 
 
 @dataclass(slots=True)
@@ -36,7 +32,7 @@ class _OneCount:
     cells_m4: np.ndarray
     """Parts of the image that the measured tokens stand for."""
     size: tuple[int, int]
-    """Width and height to which images are brought."""
+    """Width and height to which images are brought; 0, 0: parts are cut from each image as it is."""
     counts: Mapping[str, int]
     """Tokens of an image, by layer."""
     samples: list[np.ndarray] = field(default_factory=list)
@@ -46,8 +42,9 @@ class _OneCount:
 class CoordinateMetric:
     """Fits a basis on images that are not scored (`basis_task`), and reduces every sample to its coordinates.
 
-    Where images have unequal numbers of tokens, those of the most frequent number among the first samples are measured
-    and the others are not; the scores are then flagged `one_token_count`.
+    Where the basis images have unequal numbers of tokens, these are pooled to a grid that the images share, and the
+    basis is fitted in a second round on the pooled tokens; the scores are flagged `pooled`. Without such a grid the
+    images of the most frequent number are measured and the others are not, flagged `one_token_count`.
 
     An observation holds, as float32, the coordinates of the sample's tokens `tokens/<layer>` (S, m, r) at each layer
     that the adapter gives, of the patches that the first layer's stand for, `patches` (m, r), and of the image,
@@ -61,7 +58,7 @@ class CoordinateMetric:
         self.protocol = protocol
         self.fit_samples = protocol.basis_images
         self._fits: dict[tuple[int, ...], _OneCount] = {}
-        self._images_by_count: dict[int, int] = {}
+        self._form = TokenForm()
         self._encoder: Encoder | None = None
         self._counts: dict[str, int] = {}
         self._basis = np.empty(0, np.int64)
@@ -73,6 +70,7 @@ class CoordinateMetric:
 
     def partial_fit(self, batch: Batch) -> None:
         """Fit the basis; the first batch of a token count fixes its measured tokens and image size."""
+        batch = self._form.of_first(batch, self.layers)
         tokens = self._tokens(batch)
         key = tuple(array.shape[1] for array in tokens.values())
         if key not in self._fits:
@@ -84,22 +82,28 @@ class CoordinateMetric:
         good = torch.stack([array.isfinite().flatten(1).all(dim=1) for array in tokens.values()]).all(dim=0)
         rows = good.nonzero().flatten().tolist()  # the others fail in `observe`, with a message
         if rows:
-            images = _images([batch.samples[i] for i in rows], one.size, good.device)
-            own, whole = cut_token_and_grid_patches(images, one.cells_m4, self.protocol)
+            own, whole = self._patches([batch.samples[i] for i in rows], one.cells_m4, one.size, good.device)
             one.fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
+
+    def fit_again(self) -> bool:
+        """Return whether the basis images are to be seen once more, pooled to the grid that they share."""
+        again = self._form.choose()
+        if again:
+            self._fits = {}
+        return again
 
     def _begun(self, batch: Batch, tokens: Mapping[str, Tensor]) -> _OneCount:
         """Return the fit of a token count before its first batch."""
         p = self.protocol
         layouts = {
-            layer: choose_layout(array.shape[1], batch.visual[layer].boxes, p.m, p.subsets, p.seed)
+            layer: choose_layout(array.shape[1], batch.visual[layer].boxes_of(0), p.m, p.subsets, p.seed)
             for layer, array in tokens.items()
         }
         axes = colour_axes(p.patch_pixels, 255.0, max(1, p.r_x // p.cells)) if p.colour else None
         fit = EncoderFit(p, layouts, axes)
         cells_m4 = next(iter(layouts.values())).cells_m4
         counts = {layer: array.shape[1] for layer, array in tokens.items()}
-        return _OneCount(fit, cells_m4, batch.samples[0].images[0].size, counts)
+        return _OneCount(fit, cells_m4, (0, 0) if self._form.pools else batch.samples[0].images[0].size, counts)
 
     def state(self) -> Mapping[str, np.ndarray]:
         """Return the fitted basis, with the protocol, the layout and the image size that it belongs to.
@@ -116,10 +120,8 @@ class CoordinateMetric:
         facts |= {"cells": most.cells_m4, "picture_size": np.array(most.size), "basis_n": np.array(most.fit.images)}
         if self.protocol.held_out:
             facts["basis_samples"] = np.concatenate(most.samples)
-        if len(self._fits) > 1:
-            facts["images_by_count"] = np.array([(key[0], one.fit.images) for key, one in self._fits.items()])
         facts["protocol"] = np.array(self.protocol.name)
-        return most.fit.encoder().arrays() | facts
+        return most.fit.encoder().arrays() | facts | self._form.arrays()
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore a fitted basis, and the protocol that it was fitted for: a run begun under `rs-v1` stays so."""
@@ -129,10 +131,7 @@ class CoordinateMetric:
             self.protocol = named_protocol(stored, self.protocol.seed)
         self._basis = np.asarray(state.get("basis_samples", self._basis))
         self._basis_n = int(state["basis_n"]) if "basis_n" in state else None
-        self._fits, self._encoder = {}, Encoder.of(state)
-        self._images_by_count = {}
-        for count, images in state.get("images_by_count", ()):
-            self._images_by_count[int(count)] = self._images_by_count.get(int(count), 0) + int(images)
+        self._fits, self._form, self._encoder = {}, TokenForm.of(state), Encoder.of(state)
         self._counts = {layer: int(state[f"count/{layer}"]) for layer in self._encoder.chosen}
         self._cells = np.asarray(state["cells"])
         width, height = (int(side) for side in state["picture_size"])
@@ -142,10 +141,12 @@ class CoordinateMetric:
         """Reduce each sample to its coordinates.
 
         Raises:
-            SampleError: tokens that are not finite, or not as many as in the first samples.
+            SampleError: tokens that are not finite, or not as many as in the first samples, or that do not fill the
+                grid.
         """
         if self._encoder is None:
             raise RuntimeError("load_state() comes before observe()")
+        batch = self._form.pooled(batch)
         tokens = self._tokens(batch)
         for layer, array in tokens.items():
             if array.shape[1] != self._counts.get(layer):
@@ -159,7 +160,7 @@ class CoordinateMetric:
                         f"redundancy: {bad} values of the visual tokens of {sample.id} at {layer} are NaN or infinite"
                     )
         device = next(iter(tokens.values())).device
-        found = self._encoder.encode(tokens, *self._patches(batch.samples, device))
+        found = self._encoder.encode(tokens, *self._patches(batch.samples, self._cells, self._size, device))
         seen = np.isin(sample_numbers(batch.samples), self._basis)
         return [
             {BASIS: True} if seen[i] else {name: array[i] for name, array in found.items()}
@@ -173,17 +174,12 @@ class CoordinateMetric:
             return {"layer": layer}
         d, kept = self._encoder.tokens[layer].axes.shape
         basis = self.protocol.basis if d > kept else "none"
-        return {"layer": layer, "N": self._counts[layer], "d": d, "basis": basis, "basis_n": self._basis_n}
+        facts = {"layer": layer, "N": self._counts[layer], "d": d, "basis": basis, "basis_n": self._basis_n}
+        return facts | self._form.facts(layer)
 
     def flagged(self, scores: Mapping[str, Score]) -> dict[str, Score]:
-        """Say of scores that they are of the images of one token count, where the first samples had several."""
-        if not self._images_by_count:
-            return dict(scores)
-        facts = {"first_images_by_token_count": {str(n): images for n, images in self._images_by_count.items()}}
-        return {
-            name: replace(score, flags=(*score.flags, ONE_TOKEN_COUNT), detail={**score.detail, **facts})
-            for name, score in scores.items()
-        }
+        """Say of scores that tokens were pooled, or that they are of the images of one token count."""
+        return self._form.flagged(scores)
 
     def measured(self) -> list[str]:
         """Return the layers that the adapter gave, the headline one first."""
@@ -192,8 +188,17 @@ class CoordinateMetric:
     def _tokens(self, batch: Batch) -> dict[str, Tensor]:
         return {layer: torch.as_tensor(batch.visual[layer].tokens) for layer in self.layers if layer in batch.visual}
 
-    def _patches(self, samples: Sequence[Sample], device: torch.device) -> tuple[Tensor, Tensor]:
-        return cut_token_and_grid_patches(_images(samples, self._size, device), self._cells, self.protocol)
+    def _patches(
+        self, samples: Sequence[Sample], cells_m4: np.ndarray, size: tuple[int, int], device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Return the patches that stand for the measured tokens, and those of the whole image, of each sample."""
+        if all(size):
+            return cut_token_and_grid_patches(_images(samples, size, device), cells_m4, self.protocol)
+        cut = [
+            cut_token_and_grid_patches(_images([one], one.images[0].size, device), cells_m4, self.protocol)
+            for one in samples
+        ]
+        return torch.cat([own for own, _ in cut]), torch.cat([whole for _, whole in cut])
 
 
 def unique_images(
