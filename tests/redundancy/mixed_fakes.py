@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import numpy as np
-from image_fakes import DIM, image, record
+from image_fakes import DIM, OTHERS, image, record
 from PIL import Image
 
 from vtbench.errors import SampleError
@@ -18,6 +18,8 @@ CELLS = Grid(4, 4)
 """The images' cells of one colour each (`image_fakes`)."""
 CODE = np.random.default_rng(0).standard_normal((3, DIM))
 NOISE = 0.01
+MOST_OTHERS = 200
+"""Images that a basis is fitted on, at most: the tokens here are narrow and need none."""
 
 Tokens = Callable[[int, np.ndarray], np.ndarray]
 """Tokens (N, d) of an image, by its index and the tokens' boxes (N, 4)."""
@@ -73,6 +75,17 @@ def mixed_batches(
             visual = VisualTokens("connector", tokens.astype(np.float32), boxes if placed else None)
             found.append(Batch(samples, [Output()] * len(part), {"connector": visual}))
     return found
+
+
+def with_basis(
+    layouts: Sequence[np.ndarray], order: Sequence[int], size: int, made: Tokens = patches, placed: bool = True
+) -> tuple[list[Batch], list[Batch]]:
+    """Batches of other images, to fit a basis on, and the batches to score; see `mixed_batches`."""
+    others = [OTHERS * len(layouts) + i for i in order[:MOST_OTHERS]]  # each with the boxes of its counterpart
+    return (
+        mixed_batches(layouts, others, size, made, placed),
+        mixed_batches(layouts, order, size, made, placed),
+    )
 
 
 def fit(metric: VisualMetric, first: Sequence[Batch]) -> dict[str, np.ndarray]:

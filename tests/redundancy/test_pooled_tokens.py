@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from mixed_fakes import copies, fit, mixed_batches, patches, run
+from mixed_fakes import MOST_OTHERS, copies, fit, patches, run, with_basis
 
 from vtbench.errors import SampleError
 from vtbench.metric import Batch
@@ -19,6 +19,8 @@ from vtbench_redundancy.metrics.token_metrics import CarriersMetric, LayersMetri
 
 torch.set_num_threads(1)
 N = 150
+IMAGES = 1200
+"""As many as known truth of one size takes (`test_coordinate_metric`): with fewer, RS is biased for any size."""
 EQUAL = (Grid(4, 4).boxes(),)
 SETS = {
     "more tokens": (Grid(4, 4).boxes(), Grid(8, 8).boxes(), Grid(12, 4).boxes(), Grid(4, 8).boxes()),
@@ -31,9 +33,8 @@ MADE = {"patches": patches, "copies": copies}
 
 
 @cache
-def scores(metric: type, name: str, made: str, n: int = N) -> dict[str, Score]:
-    parts = mixed_batches(SETS.get(name, EQUAL), range(n), 32, MADE[made])
-    found, indices = run(metric(), parts, parts)
+def scores(metric: type, name: str, made: str, n: int = IMAGES) -> dict[str, Score]:
+    found, indices = run(metric(), *with_basis(SETS.get(name, EQUAL), range(n), 32, MADE[made]))
     assert len(indices) == n, "every image is measured"
     return found
 
@@ -44,23 +45,24 @@ def test_several_sizes_have_the_redundancy_of_one(name: str, made: str) -> None:
     found, equal = scores(RedundancyMetric, name, made), scores(RedundancyMetric, "equal", made)
     truth = 1 - 1 / found["rs"].detail["m"] if made == "copies" else 0
     assert found["rs"].value == pytest.approx(truth, abs=0.02)
-    for key, tolerance in {"rs": 0, "n_eff": 0, "r_pix": 1e-3, "discarded": 0.01}.items():
+    for key, tolerance in {"rs": 0, "n_eff_16": 0, "discarded": 0.01}.items():
         one, other = found[key], equal[key]
         apart = abs(one.value - other.value)
         assert apart <= tolerance + np.hypot(*(s.interval[1] - s.value for s in (one, other))), key
-        assert one.n == other.n == N
+        assert one.n == other.n == IMAGES
         assert one.detail["grid"] == [4, 4]
         assert one.detail["N"] == 16
         assert one.flags == (*other.flags, "pooled")
         assert "grid" not in other.detail
-    assert sum(found["rs"].detail["first_images_by_token_count"].values()) == N
+    of_images, of_equal = (each["rs"].detail["r_pix"]["value"] for each in (found, equal))
+    assert of_images == pytest.approx(of_equal, abs=1e-3)
+    assert sum(found["rs"].detail["first_images_by_token_count"].values()) == MOST_OTHERS
 
 
 @pytest.mark.parametrize("metric", [CarriersMetric, TokenUseMetric, LayersMetric])
 def test_the_kin_of_rs_are_pooled_alike(metric: type) -> None:
-    n = 400 if metric is TokenUseMetric else N
     for made in MADE:
-        found, equal = (scores(metric, name, made, n) for name in ("more tokens", "equal"))
+        found, equal = (scores(metric, name, made) for name in ("more tokens", "equal"))
         for key, score in found.items():
             assert score.value == pytest.approx(equal[key].value, abs=0.35 if key == "carriers" else 0.02), key
             assert score.detail["grid"] == [4, 4]
@@ -74,16 +76,14 @@ def test_a_sink_is_a_place_whose_tokens_are_long() -> None:
         found[inside] = 100.0 * np.where(np.arange(len(inside)) % 2, -1, 1)[:, None]
         return found
 
-    parts = mixed_batches(SETS["more tokens"], range(100), 32, spiked)
-    found, _ = run(TokenUseMetric(), parts, parts)
+    found, _ = run(TokenUseMetric(), *with_basis(SETS["more tokens"], range(100), 32, spiked))
     assert found["sink"].detail["tokens"] == [0]
 
 
 def test_neither_order_nor_batches_matter() -> None:
     order = np.random.default_rng(0).permutation(N).tolist()
-    parts = mixed_batches(SETS["more tokens"], order, 50)
-    found, _ = run(RedundancyMetric(), parts, parts)
-    for key, score in scores(RedundancyMetric, "more tokens", "patches").items():
+    found, _ = run(RedundancyMetric(), *with_basis(SETS["more tokens"], order, 50))
+    for key, score in scores(RedundancyMetric, "more tokens", "patches", N).items():
         assert found[key].value == pytest.approx(score.value, abs=1e-4)
         assert found[key].flags == score.flags
 
@@ -91,18 +91,17 @@ def test_neither_order_nor_batches_matter() -> None:
 def test_images_of_one_count_are_measured_as_before() -> None:
     """Of one number in one arrangement, wherever in the image it stands: a crop has its own boxes for each size."""
     crops = (Grid(4, 4).boxes(), 0.1 + 0.8 * Grid(4, 4).boxes())
-    plain = mixed_batches(EQUAL * 2, range(N), 32, placed=False)
-    known = mixed_batches(crops, range(N), 32, lambda index, boxes: patches(index, *EQUAL))
-    (one, _), (other, _) = (run(RedundancyMetric(), parts, parts) for parts in (plain, known))
+    plain = with_basis(EQUAL * 2, range(N), 32, placed=False)
+    known = with_basis(crops, range(N), 32, lambda index, boxes: patches(index, *EQUAL))
+    (one, _), (other, _) = (run(RedundancyMetric(), *parts) for parts in (plain, known))
     assert {key: score.value for key, score in one.items()} == {key: score.value for key, score in other.items()}
     assert not any("pooled" in score.flags or "grid" in score.detail for score in other.values())
-    for key, array in fit(RedundancyMetric(), plain).items():
-        np.testing.assert_array_equal(array, fit(RedundancyMetric(), known)[key])
+    for key, array in fit(RedundancyMetric(), plain[0]).items():
+        np.testing.assert_array_equal(array, fit(RedundancyMetric(), known[0])[key])
 
 
 def test_without_boxes_the_most_frequent_count_is_measured_and_the_reason_is_told() -> None:
-    parts = mixed_batches(SETS["more tokens"][:2], range(N), 32, placed=False)
-    found, indices = run(RedundancyMetric(), parts, parts)
+    found, indices = run(RedundancyMetric(), *with_basis(SETS["more tokens"][:2], range(N), 32, placed=False))
     assert len(indices) == N / 2
     assert "one_token_count" in found["rs"].flags
     assert found["rs"].detail["no_grid"] == "the tokens of 150 of the first 150 images have no boxes that fill a grid"
@@ -114,12 +113,12 @@ ODD = [Grid(1, 1), Grid(1, 7), Grid(37, 3)]
 
 def test_few_odd_sizes_are_left_out_and_the_others_measured() -> None:
     layouts = [*SETS["turned"] * 30, *(grid.boxes() for grid in ODD)]
-    parts = mixed_batches(layouts, range(126), 16)
-    found, indices = run(RedundancyMetric(), parts, parts)
+    basis, parts = with_basis(layouts, range(126), 16)
+    found, indices = run(RedundancyMetric(), basis, parts)
     assert found["rs"].detail["grid"] == [4, 4]
     assert set(range(126)) - set(indices) == {60, 61, 62, 123, 124, 125}
     metric = RedundancyMetric()
-    fit(metric, parts)
+    fit(metric, basis)
     odd = next(batch for batch in parts if batch.samples[0].index == 60)
     with pytest.raises(SampleError, match="no boxes, or are coarser than the grid of 4 x 4 cells that the first"):
         metric.observe(odd)
@@ -128,8 +127,7 @@ def test_few_odd_sizes_are_left_out_and_the_others_measured() -> None:
 @pytest.mark.parametrize("grids", [ODD, [Grid(1, 1), Grid(1, 2)], [Grid(1, 7), Grid(1, 9)], [Grid(37, 3), Grid(3, 37)]])
 def test_sizes_that_nobody_would_give(grids: Sequence[Grid]) -> None:
     """They have a score, or say why not."""
-    parts = mixed_batches([grid.boxes() for grid in grids], range(60), 8)
-    found, indices = run(RedundancyMetric(), parts, parts)
+    found, indices = run(RedundancyMetric(), *with_basis([grid.boxes() for grid in grids], range(60), 8))
     for score in found.values():
         told = score.detail
         assert "few_images" in score.flags or score.value is not None
@@ -140,8 +138,7 @@ def test_sizes_that_nobody_would_give(grids: Sequence[Grid]) -> None:
 
 
 def test_two_samples_only() -> None:
-    parts = mixed_batches(SETS["turned"], range(2), 2)
-    found, indices = run(RedundancyMetric(), parts, parts)
+    found, indices = run(RedundancyMetric(), *with_basis(SETS["turned"], range(2), 2))
     assert indices == [0, 1]
     assert found["rs"].value is None
     assert "few_images" in found["rs"].flags
@@ -153,11 +150,11 @@ def test_a_layer_without_boxes_is_left_out_where_the_main_one_has_them() -> None
         encoder = replace(batch.visual["connector"], layer="encoder", boxes=None)
         return replace(batch, visual={**batch.visual, "encoder": encoder})
 
-    parts = [with_encoder(batch) for batch in mixed_batches(SETS["more tokens"], range(N), 32)]
-    found, indices = run(LayersMetric(), parts, parts)
+    basis, parts = ([with_encoder(b) for b in part] for part in with_basis(SETS["more tokens"], range(N), 32))
+    found, indices = run(LayersMetric(), basis, parts)
     assert set(found) == {"rs_connector", "discarded_connector"}
     assert len(indices) == N
-    assert found["rs_connector"].value == scores(RedundancyMetric, "more tokens", "patches")["rs"].value
+    assert found["rs_connector"].value == scores(RedundancyMetric, "more tokens", "patches", N)["rs"].value
     told = found["rs_connector"].detail["layers_without_grid"]["encoder"]
     assert told == "the tokens of 150 of the first 150 images have no boxes that fill a grid"
 
@@ -170,8 +167,8 @@ def test_a_layer_of_one_count_stays_as_it_is_beside_one_that_is_pooled() -> None
             batch, visual={"connector": VisualTokens("connector", queries), "encoder": replace(many, layer="encoder")}
         )
 
-    parts = [with_queries(batch) for batch in mixed_batches(SETS["more tokens"], range(N), 32)]
-    found, _ = run(LayersMetric(), parts, parts)
+    basis, parts = ([with_queries(b) for b in part] for part in with_basis(SETS["more tokens"], range(N), 32))
+    found, _ = run(LayersMetric(), basis, parts)
     assert found["rs_encoder"].detail["grid"] == [4, 4]
     assert "grid" not in found["rs_connector"].detail
     assert "pooled" not in found["rs_connector"].flags
@@ -179,9 +176,9 @@ def test_a_layer_of_one_count_stays_as_it_is_beside_one_that_is_pooled() -> None
 
 
 def test_what_is_stored_is_enough(tmp_path) -> None:
-    parts = mixed_batches(SETS["more tokens"], range(64), 32)
+    basis, parts = with_basis(SETS["more tokens"], range(64), 32)
     first, second = RedundancyMetric(), RedundancyMetric()
-    np.savez(tmp_path / "basis.npz", **fit(first, parts))
+    np.savez(tmp_path / "basis.npz", **fit(first, basis))
     assert not first.fit_again(), "a third round makes no sense"
     with np.load(tmp_path / "basis.npz", allow_pickle=False) as stored:
         second.load_state(dict(stored))
