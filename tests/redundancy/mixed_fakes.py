@@ -78,10 +78,15 @@ def mixed_batches(
 
 
 def with_basis(
-    layouts: Sequence[np.ndarray], order: Sequence[int], size: int, made: Tokens = patches, placed: bool = True
+    layouts: Sequence[np.ndarray],
+    order: Sequence[int],
+    size: int,
+    made: Tokens = patches,
+    placed: bool = True,
+    most: int = MOST_OTHERS,
 ) -> tuple[list[Batch], list[Batch]]:
-    """Batches of other images, to fit a basis on, and the batches to score; see `mixed_batches`."""
-    others = [OTHERS * len(layouts) + i for i in order[:MOST_OTHERS]]  # each with the boxes of its counterpart
+    """Batches of other images, `most` at most, to fit a basis on, and the batches to score; see `mixed_batches`."""
+    others = [OTHERS * len(layouts) + i for i in order[:most]]  # each with the boxes of its counterpart
     return (
         mixed_batches(layouts, others, size, made, placed),
         mixed_batches(layouts, order, size, made, placed),

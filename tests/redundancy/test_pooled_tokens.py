@@ -69,6 +69,20 @@ def test_the_kin_of_rs_are_pooled_alike(metric: type) -> None:
             assert "pooled" in score.flags
 
 
+def test_the_basis_of_pooled_tokens_finds_what_they_say_about_the_image() -> None:
+    """Forty louder dimensions say nothing about it: principal components would keep these alone."""
+
+    def loud(index: int, boxes: np.ndarray) -> np.ndarray:
+        noise = np.random.default_rng(index + 2).standard_normal((len(boxes), 40))
+        return np.concatenate([patches(index, boxes), 20 * noise], axis=1)
+
+    found, _ = run(RedundancyMetric(), *with_basis(SETS["turned"], range(IMAGES), 32, loud, most=IMAGES))
+    plain = scores(RedundancyMetric, "turned", "patches")
+    assert (found["rs"].detail["basis"], plain["rs"].detail["basis"]) == ("supervised", "none")
+    assert found["rs"].value == pytest.approx(0, abs=0.02)
+    assert found["discarded"].value == pytest.approx(plain["discarded"].value, abs=0.05)
+
+
 def test_a_sink_is_a_place_whose_tokens_are_long() -> None:
     def spiked(index: int, boxes: np.ndarray) -> np.ndarray:
         """The four tokens within the first cell point in opposite directions: their mean is short."""
