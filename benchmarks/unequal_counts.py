@@ -1,6 +1,6 @@
 """RS of images with unequal token counts, pooled to a common grid, against what is known and against one size.
 
-    python benchmarks/unequal_counts.py [--images 500]
+    python benchmarks/unequal_counts.py [--images 1000]
 
 Images are 8 x 8 cells of independent colours; a token is a random linear code of the mean colour within its box, with
 noise of standard deviation 0.01. Each token of `copies` is the code of the first cell.
@@ -19,6 +19,7 @@ from vtbench.metric import Batch
 from vtbench.types import Observation, Record, Sample, VisualTokens
 from vtbench_redundancy.features.common_grid import Grid
 from vtbench_redundancy.metrics.token_metrics import RedundancyMetric
+from vtbench_redundancy.protocol import Protocol
 
 SETS = {
     "one size": [Grid(8, 8)],
@@ -29,13 +30,15 @@ SETS = {
     "overview of 8 x 8, and tiles": [Grid(16, 16), Grid(16, 8), Grid(8, 16)],
 }
 CELLS, WIDTH, NOISE, BATCH = Grid(8, 8), 12, 0.01, 50
+BASIS = Protocol().basis_images
+"""Images that the basis is fitted on, which are not scored."""
 
 
-def batches(name: str, images: int, copies: bool) -> Iterator[Batch]:
-    """Yield the images of a set, in batches of one size."""
+def batches(name: str, images: int, copies: bool, first: int = 0) -> Iterator[Batch]:
+    """Yield the images of a set from number `first` on, in batches of one size."""
     grids, code = SETS[name], np.random.default_rng(0).standard_normal((3, WIDTH))
-    for start in range(0, images, BATCH * len(grids)):
-        indices = range(start, min(images, start + BATCH * len(grids)))
+    for start in range(first, first + images, BATCH * len(grids)):
+        indices = range(start, min(first + images, start + BATCH * len(grids)))
         for kind, grid in enumerate(grids):
             mine = [i for i in indices if i % len(grids) == kind]
             boxes = np.concatenate([CELLS.boxes(), grid.boxes()]) if "overview" in name else grid.boxes()
@@ -64,15 +67,12 @@ def _shares(boxes: np.ndarray) -> np.ndarray:
     return across * down / area[:, None]
 
 
-def measure(parts: Sequence[Batch]) -> tuple[float, float, float, list[int] | None, int]:
+def measure(basis: Sequence[Batch], parts: Sequence[Batch]) -> tuple[float, float, float, list[int] | None, int]:
     """Return RS, its interval, the grid, and the number of tokens that were measured together."""
     metric = RedundancyMetric()
     for again in (True, False):
-        left = metric.fit_samples
-        for batch in parts:
-            if left > 0:
-                metric.partial_fit(batch)
-                left -= len(batch.samples)
+        for batch in basis:
+            metric.partial_fit(batch)
         if not (again and metric.fit_again()):
             break
     metric.load_state(dict(metric.state()))
@@ -89,14 +89,17 @@ def measure(parts: Sequence[Batch]) -> tuple[float, float, float, list[int] | No
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--images", type=int, default=1000)
     images = parser.parse_args().images
     torch.set_num_threads(1)
     print("| images | grid | m | RS, independent patches | interval | RS, copies |")
     print("|---|---|---|---|---|---|")
     for name in SETS:
-        value, low, high, grid, m = measure(list(batches(name, images, copies=False)))
-        same = measure(list(batches(name, images, copies=True)))[0]
+        found = []
+        for copies in (False, True):
+            basis = list(batches(name, BASIS, copies, first=images))
+            found.append(measure(basis, list(batches(name, images, copies))))
+        (value, low, high, grid, m), (same, *_) = found
         cells = "as they are" if grid is None else f"{grid[0]} x {grid[1]}"
         print(f"| {name} | {cells} | {m} | {value:.3f} | {low:.3f} to {high:.3f} | {same:.3f} |", flush=True)
 

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from image_fakes import record
 from mixed_fakes import MOST_OTHERS, copies, fit, patches, run, with_basis
 
 from vtbench.errors import SampleError
@@ -201,3 +202,16 @@ def test_what_is_stored_is_enough(tmp_path) -> None:
             assert {k: v.tolist() for k, v in one.items()} == {k: v.tolist() for k, v in other.items()}
     assert second.facts("connector") == first.facts("connector")
     assert second.facts("connector")["grid"] == [4, 4]
+
+
+def test_a_run_begun_before_tokens_were_pooled_still_says_that_it_is_of_one_count() -> None:
+    basis, parts = with_basis(SETS["more tokens"][:2], range(N), 32, placed=False)
+    state = fit(RedundancyMetric(), basis)
+    before = {key: value for key, value in state.items() if "grid" not in key}
+    metric = RedundancyMetric()
+    metric.load_state(before)
+    (batch,) = (batch for batch in parts[:2] if batch.visual["connector"].tokens.shape[1] == state["count/connector"])
+    score = metric.compute([record(s.index) for s in batch.samples], metric.observe(batch))["rs"]
+    assert "one_token_count" in score.flags
+    assert score.detail["first_images_by_token_count"] == {"16": 75, "64": 75}
+    assert score.detail["no_grid"] == "the run was begun before tokens were pooled"

@@ -168,8 +168,11 @@ class CommonGrids:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> CommonGrids | None:
-        """Restore from what `arrays` returned; None if it is not among them."""
-        if "grid_headline" not in arrays:
+        """Restore from what `arrays` returned; None if it is not among them.
+
+        Runs that were begun before tokens were pooled have stored no more than the number of images by count.
+        """
+        if "images_by_count" not in arrays:
             return None
         grids, left_out = dict[str, Grid](), dict[str, str]()
         for key, value in arrays.items():
@@ -178,7 +181,11 @@ class CommonGrids:
                 grids[layer] = Grid(*(int(side) for side in value))
             elif kind == "no_grid":
                 left_out[layer] = str(value)
-        counts = {int(count): int(images) for count, images in arrays["images_by_count"]}
+        counts: Counter[int] = Counter()
+        for count, images in arrays["images_by_count"]:
+            counts[int(count)] += int(images)
+        if "grid_headline" not in arrays:
+            return cls("connector", {}, {"connector": "the run was begun before tokens were pooled"}, counts)
         return cls(str(arrays["grid_headline"]), grids, left_out, counts)
 
 
