@@ -107,8 +107,8 @@ class ProbedAdapter(HFAdapter):
         return bool(self._found().unread) or layer.startswith("deepstack_")
 
     def model_parts(self) -> ModelParts:
-        """Return the parts that the model's own names tell."""
-        return parts_of(self.model, self.decoder)
+        """Return the parts that the model's own names tell; none where it is unknown how its images are read."""
+        return parts_of(self.model, self.decoder) if self._entry is not None else {}
 
     def connector_features(self, inputs: Inputs) -> list[torch.Tensor]:
         """Return all that enters the decoder at each visual token, the paths side by side: (N, d) for each sample."""
@@ -313,8 +313,7 @@ class ProbedAdapter(HFAdapter):
         states: Sequence[torch.Tensor] | None = getattr(output, "hidden_states", None)
         if states is None:
             raise AdapterError(f"{type(self.decoder).__name__} returns no hidden states")
-        # Gemma 3n has several streams side by side; the first one is what leaves the decoder.
-        return [state[0] if state.ndim == 4 else state for state in states]
+        return [_one_vector(state, call.embeds.shape[:2]) for state in states]
 
     def _call(self, inputs: Inputs) -> DecoderCall:
         """Return the decoder's call for the current batch."""
@@ -335,3 +334,14 @@ class ProbedAdapter(HFAdapter):
         with torch.no_grad():
             rows = self._rows_of(self.model_inputs([image_sample(image) for image in images]))
         return torch.stack(rows).float().cpu().numpy()
+
+
+def _one_vector(state: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Return a layer's states with one vector a token, (B, P, d), where the layer has several streams.
+
+    Hyper-connections have them behind the token, (B, P, streams, d): side by side. Gemma 3n has them in front, of which
+    the first one leaves the decoder.
+    """
+    if state.ndim == 4 and state.shape[:2] == shape:
+        return state.flatten(2)
+    return state[0] if state.ndim == 4 and state.shape[1:3] == shape else state

@@ -16,7 +16,7 @@ from vtbench.errors import AdapterError
 from vtbench_hf import hf
 from vtbench_hf.checkpoint import config, loader, packages
 from vtbench_hf.checkpoint.published import save_published
-from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.probed_adapter import ProbedAdapter
 from vtbench_llava import llava
 from vtbench_llava.adapter import LlavaAdapter
 
@@ -45,7 +45,7 @@ def refusal(factory, **arguments) -> str:
 @pytest.mark.parametrize("factory", [hf, llava])
 def test_a_directory_is_served_as_the_model_in_memory(factory, whole):
     adapter = factory(pretrained=str(whole), device="cpu")
-    assert type(adapter) is {hf: MergedAdapter, llava: LlavaAdapter}[factory]
+    assert type(adapter) is {hf: ProbedAdapter, llava: LlavaAdapter}[factory]
     samples = tiny_models.batch()
     expected = LlavaAdapter(tiny_models.loaded("llava"))
     assert adapter.generate(samples, 5) == expected.generate(samples, 5)

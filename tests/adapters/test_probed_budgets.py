@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import probed
 import pytest
@@ -117,6 +119,24 @@ def test_tokens_that_were_made_at_one_place_do_not_depend_on_the_batch(model_typ
     assert [output.visual_tokens_in for output in together] == [2, 3]
     for sample, output, count in zip(asked, together, (2, 3), strict=True):
         np.testing.assert_allclose(made.rank([sample], Twins(count))[0].logprobs, output.logprobs, atol=5e-6)
+
+
+@pytest.mark.parametrize("model_type", ["gemma3", "gemma4", "molmo2", "qwen2_5_vl"])
+def test_prompts_of_one_length_may_become_unequally_long(model_type):
+    made = probed.adapter(model_type)
+    asked = [replace(sample, prompt="What is red?") for sample in probed.samples(made)]
+
+    class Uneven:
+        name = "one and three"
+
+        def weights(self, visual, keys):
+            counts = [1 if key == "q0" else 3 for key in keys]
+            return [np.eye(visual.tokens.shape[1], dtype=np.float32)[:count] for count in counts]
+
+    together = made.rank(asked, Uneven())
+    assert together[0].tokens_in != together[1].tokens_in
+    alone = [made.rank([sample], Uneven())[0] for sample in asked]
+    np.testing.assert_allclose(probed.logprobs(together), probed.logprobs(alone), atol=5e-6)
 
 
 def test_merged_tokens_are_their_mean(made):

@@ -66,6 +66,8 @@ def loaded(name: str, seed: int = 2, loud: bool = True) -> LoadedModel:
         for weight in model.parameters():  # initial weights are too small to tell one answer from another
             if weight.ndim > 1 and loud:
                 weight.mul_(4)
+            if weight.ndim > 1 and not weight.any():  # of Gemma 3's connector, which would hide the image
+                weight.normal_(std=0.1, generator=torch.Generator().manual_seed(seed))
     make_greedy(model.generation_config, processor.tokenizer)
     return LoadedModel(model.eval(), processor, f"tiny {name}")
 

@@ -70,8 +70,7 @@ class Reduction:
         shape = call.embeds.shape[:2]
         cut = {name: self._cut(value, shape) for name, value in arguments.items()}
         cut["inputs_embeds"] = self._path(call, EMBEDDINGS)
-        if not isinstance(cut.get("attention_mask"), dict) and getattr(cut.get("attention_mask"), "ndim", 0) != 4:
-            cut["attention_mask"] = self.mask_BT
+        cut["attention_mask"] = self._attention(cut.get("attention_mask"))
         if self._takes_positions:
             positions = arguments.get("position_ids")
             if positions is None:
@@ -80,6 +79,28 @@ class Reduction:
         for name, rows in injections(arguments).items():
             cut |= self._cut_injections(name, rows, call, arguments)
         return cut
+
+    def _attention(self, cut: Any) -> Any:
+        """Return the attention mask of the remaining tokens: as it was cut, or the two-dimensional one."""
+        made = cut if isinstance(cut, dict) else {"": cut}
+        four = [value for value in made.values() if torch.is_tensor(value) and value.ndim == 4]
+        if not four:
+            return self.mask_BT
+        if isinstance(cut, dict) and bool((self.mask_BT == 0).any()):
+            # None stands for plain causal attention without padding; the prompts may have become unequally long.
+            return {name: self._causal(four[0]) if value is None else value for name, value in cut.items()}
+        return cut
+
+    def _causal(self, like: torch.Tensor) -> torch.Tensor:
+        """Return the mask of causal attention to the remaining tokens, bool or added as another one is."""
+        real_BT = self.mask_BT.bool().to(like.device)
+        length = real_BT.shape[1]
+        below = torch.ones(length, length, dtype=torch.bool, device=like.device).tril()
+        own = torch.eye(length, dtype=torch.bool, device=like.device)  # padding sees itself, or its softmax is NaN
+        seen_B1TT = ((below & real_BT[:, None, :]) | own)[:, None]
+        if like.dtype == torch.bool:
+            return seen_B1TT
+        return torch.zeros_like(seen_B1TT, dtype=like.dtype).masked_fill(~seen_B1TT, torch.finfo(like.dtype).min)
 
     def _path(self, call: DecoderCall, name: str) -> torch.Tensor:
         """Return what enters at the remaining tokens on a path, (B, T, d)."""
