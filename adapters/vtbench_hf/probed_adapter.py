@@ -62,10 +62,10 @@ class ProbedAdapter(HFAdapter):
         """Answer from the visual tokens that the budget leaves; greedily unless `--gen` says otherwise."""
         with self.batch(samples), self._under(budget, samples):
             outputs = self._answers(self.batch_inputs(samples), samples, max_new_tokens)
+            outputs = self._counted(outputs, samples)
             if (seconds := self.cache.get("seconds")) is None:
                 return outputs
             prefill, decode = (value / len(samples) for value in seconds)
-            outputs = self._counted(outputs, samples)
             return [replace(output, prefill_seconds=prefill, decode_seconds=decode) for output in outputs]
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
@@ -107,8 +107,8 @@ class ProbedAdapter(HFAdapter):
         return bool(self._found().unread) or layer.startswith("deepstack_")
 
     def model_parts(self) -> ModelParts:
-        """Return the parts that the model's own names tell."""
-        return parts_of(self.model, self.decoder)
+        """Return the parts that the model's own names tell; none where it is unknown how its images are read."""
+        return parts_of(self.model, self.decoder) if self._entry is not None else {}
 
     def connector_features(self, inputs: Inputs) -> list[torch.Tensor]:
         """Return all that enters the decoder at each visual token, the paths side by side: (N, d) for each sample."""
@@ -129,17 +129,6 @@ class ProbedAdapter(HFAdapter):
         if not len(entry.fixed_FD):
             return torch.isin(ids_BP, entry.ids.to(ids_BP.device))
         return self.cache.get_or_compute("visual", lambda: entry.mask(ids_BP, self._call(inputs)).to(ids_BP.device))
-
-    def visual_token_counts(self, inputs: Inputs) -> Sequence[int | None]:
-        """Return the number of visual tokens that the decoder reads of each sample; None where it is unknown.
-
-        Raises:
-            SampleError: a sample's image has none.
-        """
-        counts = super().visual_token_counts(inputs)
-        if any(count == 0 for count in counts) and any(name.startswith("pixel_values") for name in inputs):
-            raise SampleError("an image of this batch has no visual token in the model's prompt")
-        return counts
 
     def decoder_hidden_states(self, inputs: Inputs) -> Sequence[torch.Tensor]:
         """Return the hidden states of one pass of the decoder without a cache."""
@@ -243,7 +232,14 @@ class ProbedAdapter(HFAdapter):
         return Reduction(inputs["attention_mask"], visual_BP, weights, self._found().paths, self.decoder)
 
     def _counted(self, outputs: Sequence[Output], samples: Sequence[Sample]) -> list[Output]:
-        """Return the outputs with the numbers of tokens that the decoder read under the budget."""
+        """Return the outputs with the numbers of tokens that the decoder read under the budget.
+
+        Raises:
+            SampleError: the image of a sample has no visual token in its prompt.
+        """
+        for sample, output in zip(samples, outputs, strict=True):
+            if sample.images and output.visual_tokens_in == 0:
+                raise SampleError(f"{sample.id}: its image has no visual token in the model's prompt")
         if self._asked[0] is None:
             return list(outputs)
         inputs = self.batch_inputs(samples)
@@ -313,8 +309,7 @@ class ProbedAdapter(HFAdapter):
         states: Sequence[torch.Tensor] | None = getattr(output, "hidden_states", None)
         if states is None:
             raise AdapterError(f"{type(self.decoder).__name__} returns no hidden states")
-        # Gemma 3n has several streams side by side; the first one is what leaves the decoder.
-        return [state[0] if state.ndim == 4 else state for state in states]
+        return [_one_vector(state, call.embeds.shape[:2]) for state in states]
 
     def _call(self, inputs: Inputs) -> DecoderCall:
         """Return the decoder's call for the current batch."""
@@ -335,3 +330,14 @@ class ProbedAdapter(HFAdapter):
         with torch.no_grad():
             rows = self._rows_of(self.model_inputs([image_sample(image) for image in images]))
         return torch.stack(rows).float().cpu().numpy()
+
+
+def _one_vector(state: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Return a layer's states with one vector a token, (B, P, d), where the layer has several streams.
+
+    Hyper-connections have them behind the token, (B, P, streams, d): side by side. Gemma 3n has them in front, of which
+    the first one leaves the decoder.
+    """
+    if state.ndim == 4 and state.shape[:2] == shape:
+        return state.flatten(2)
+    return state[0] if state.ndim == 4 and state.shape[1:3] == shape else state

@@ -74,7 +74,7 @@ def append_answers(
     """
     ids, real = prompts["input_ids"], prompts["attention_mask"].bool()
     length = max(int(row.sum()) + len(answer) for row, answer in zip(real, answers, strict=True))
-    grown = {name: value for name, value in prompts.items() if value.shape[:2] != ids.shape}
+    grown = {name: value for name, value in prompts.items() if getattr(value, "shape", ())[:2] != ids.shape}
     for name in prompts.keys() - grown.keys():
         value = prompts[name]
         rows = value.new_full((len(ids), length, *value.shape[2:]), pad if name == "input_ids" else 0)

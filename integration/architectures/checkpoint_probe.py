@@ -28,8 +28,8 @@ SIDE = 112
 NEW_TOKENS = 6
 OTHERS = 3
 """How many other images the first question is asked about."""
-RECURRENT = {"linear_attention", "conv", "mamba"}
-"""Kinds of layers in which a masked token still takes a place."""
+RECURRENT = {"linear_attention", "conv", "mamba", "hybrid", "hybrid_sliding"}
+"""Kinds of layers with a recurrence or a convolution, in which a masked token still takes a place."""
 
 
 class Wrong(Exception):
@@ -142,8 +142,8 @@ class Probe:
         if self._recurrent():
             return "yes"
         visual = self._moved()
-        if visual is None or not visual.any():
-            visual = inputs["input_ids"][0] == getattr(self.reference.model.config, "image_token_id", -1)
+        if visual is None:
+            raise Wrong("it is unknown which tokens were dropped")
         hidden = visual & (visual.cumsum(0) % 2 == 0)
         for choice, logprob in zip(sample.choices, dropped.logprobs, strict=True):
             _same(logprob, self.reference.masked(inputs, self._ids(inputs, choice), hidden), "masking what is dropped")

@@ -56,11 +56,13 @@ class Reference:
         return {name: value for name, value in made.items() if name != "labels"}
 
     def _text(self, question: str) -> str:
-        if not getattr(self.processor, "chat_template", None):
+        owners = (self.processor, self.processor.tokenizer)
+        owner = next((one for one in owners if getattr(one, "chat_template", None)), None)
+        if owner is None:
             return self.facts.prompt.format(question=question)
         content = [{"type": "image"}, {"type": "text", "text": question}]
         chat = [{"role": "user", "content": content}]
-        text: str = self.processor.apply_chat_template(chat, add_generation_prompt=True)
+        text: str = owner.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
         return text
 
     def greedy(self, inputs: Inputs, count: int) -> list[int]:
@@ -87,12 +89,12 @@ class Reference:
         return float(logits_AV.log_softmax(-1).gather(1, added[0][:, None]).sum())
 
     def embeddings(self, inputs: Inputs) -> torch.Tensor | None:
-        """Return the embeddings (P, d) that enter the decoder; None where it is given none."""
+        """Return what enters the decoder at each token of the prompt, (P, D); None where it is given no embeddings."""
         seen: list[torch.Tensor] = []
 
         def note(arguments: Inputs) -> Inputs:
             if arguments.get("inputs_embeds") is not None:
-                seen.append(arguments["inputs_embeds"][0])
+                seen.append(_entering(arguments))
             return arguments
 
         with self.decoder_arguments(note):
@@ -134,6 +136,18 @@ def _grown(name: str, value: Any, ids: torch.Tensor, added: torch.Tensor, values
     return torch.cat([value, torch.full_like(more, values[name]) if name in values else more], 1)
 
 
+def _entering(arguments: Inputs) -> torch.Tensor:
+    """Return the first row's embeddings and beside them what is added at its visual tokens in later layers."""
+    embeds_PD = arguments["inputs_embeds"][0]
+    paths = [embeds_PD]
+    masks = [v[0] for v in arguments.values() if torch.is_tensor(v) and v.dtype == torch.bool and v.ndim == 2]
+    for name, value in arguments.items():
+        if name.startswith("deepstack") and value and masks:
+            added = value.values() if isinstance(value, Mapping) else value
+            paths += [torch.zeros_like(embeds_PD).masked_scatter(masks[0][:, None], rows_VD) for rows_VD in added]
+    return torch.cat(paths, -1)
+
+
 def _without(arguments: Inputs, hidden: torch.Tensor) -> Inputs:
     """Return a decoder's arguments with the `hidden` tokens, (L,) bool, masked."""
     embeds = arguments["inputs_embeds"]
@@ -144,11 +158,12 @@ def _without(arguments: Inputs, hidden: torch.Tensor) -> Inputs:
 
 
 def _mask(mask: Any, hidden: torch.Tensor, rows: int) -> Any:
-    if isinstance(mask, Mapping):
-        return {name: _mask(one, hidden, rows) for name, one in mask.items()}
-    if mask is None:
-        mask = torch.ones(rows, len(hidden), dtype=torch.long)
-    mask = mask.clone()
+    """Return a mask, or a mapping of masks, without the columns of the `hidden` tokens."""
+    if isinstance(mask, Mapping):  # in which None stands for a causal mask
+        count = len(hidden)
+        causal = torch.ones(count, count, dtype=torch.bool).tril().expand(rows, 1, count, count)
+        return {name: _mask(causal if one is None else one, hidden, rows) for name, one in mask.items()}
+    mask = torch.ones(rows, len(hidden), dtype=torch.long) if mask is None else mask.clone()
     if mask.ndim == 2:
         mask[:, hidden] = 0
     else:

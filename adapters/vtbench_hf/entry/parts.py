@@ -21,27 +21,27 @@ def parts_of(model: Any, decoder: nn.Module) -> ModelParts:
         decoder: the module of it that reads the prompt's embeddings.
 
     Returns:
-        Empty where the model names no vision tower, or has no gradients (quantised weights).
+        Without `vision` where the model names no vision tower; empty where nothing joins it to the language model.
     """
     tower = model.get_encoder(modality="image")
     names = {id(module): name for name, module in model.named_modules()}
-    if tower is model or tower is decoder or not names.get(id(tower)) or not names.get(id(decoder)):
+    if not names.get(id(decoder)):
         return {}
-    vision = names[id(tower)]
+    vision = "" if tower is model or tower is decoder else names.get(id(tower), "")
     readers = (decoder, model.get_decoder(), model.get_output_embeddings())
     text = [names[id(module)] for module in readers if module is not None and names.get(id(module))]
     parts: dict[str, set[str]] = {"vision": set(), "connector": set(), "text": set()}
     for name, _ in model.named_parameters():
         parts[_part(name, vision, text)].add(name)
-    if not all(parts.values()):
+    if not parts["text"] or not parts["connector"]:
         return {}
-    return {part: tuple(_shortest(model, members)) for part, members in parts.items()}
+    return {part: tuple(_shortest(model, members)) for part, members in parts.items() if members}
 
 
 def _part(name: str, vision: str, text: list[str]) -> str:
     if any(_within(name, prefix) for prefix in text):
         return "text"
-    if _within(name, vision):
+    if vision and _within(name, vision):
         own = name.removeprefix(vision + ".").split(".")
         return "connector" if own and _JOINS.search(own[0]) else "vision"
     return "connector"

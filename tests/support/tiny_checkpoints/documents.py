@@ -13,13 +13,13 @@ _ERNIE_TURNS = {"user": "User: ", "end": "\n", "answer": "Assistant: "}
 RECIPES: Mapping[str, Recipe] = {
     "got_ocr2": Recipe(
         config={
-            "vision_config": sam(),
+            "vision_config": {**sam(1024), "global_attn_indexes": []},
             "text_config": text("qwen2"),
             "image_token_index": Token("<imgpad>"),
-            "image_seq_length": 4,
+            "image_seq_length": 256,
         },
         processor="GotOcr2Processor",
-        parts={"image_processor": exact(128, "GotOcr2ImageProcessor")},
+        parts={"image_processor": exact(1024, "GotOcr2ImageProcessor")},
         facts=PromptFacts(prompt="<img><imgpad></img>{question}"),
         tokens=("<img>", "</img>", "<imgpad>", *CHATML),
     ),
@@ -197,7 +197,7 @@ RECIPES: Mapping[str, Recipe] = {
             "image_processor": Part("Phi4MultimodalImageProcessor", {"dynamic_hd": 1}),
             "audio_processor": Part("Phi4MultimodalFeatureExtractor"),
         },
-        chat=chat("<|image|>"),
+        tokenizer={"chat_template": chat("<|image|>")},
         named={"image_token": "<|image|>", "audio_token": "<|audio|>"},
     ),
 }

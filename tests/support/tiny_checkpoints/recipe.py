@@ -180,4 +180,5 @@ def spread(model: Any) -> None:
                 continue
             if weight.numel() > 1 and bool((weight == weight.flatten()[0]).all()):
                 weight.normal_(0, 0.1)
-            weight.mul_(4)
+            if weight.ndim < 4:  # a tower of many convolutions would overflow
+                weight.mul_(4)

@@ -182,7 +182,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
         processor="PPChart2TableProcessor",
         parts={"image_processor": exact(128, "PPChart2TableImageProcessor")},
-        chat=chatml("<img><imgpad></img>"),
+        chat=chatml("<img>" + "<imgpad>" * 4 + "</img>"),
         tokens=("<img>", "</img>", "<imgpad>", *CHATML),
     ),
     "kosmos-2.5": Recipe(
@@ -191,7 +191,7 @@ RECIPES: Mapping[str, Recipe] = {
                 **TOWER,
                 "patch_embed_hidden_size": 768,
                 "head_dim": 16,
-                "max_num_patches": 64,
+                "max_num_patches": 4096,
             },
             "text_config": {
                 "vocab_size": VOCABULARY,
@@ -206,7 +206,7 @@ RECIPES: Mapping[str, Recipe] = {
             "latent_query_num": 8,
         },
         processor="Kosmos2_5Processor",
-        parts={"image_processor": Part("Kosmos2_5ImageProcessor", {"max_patches": 64}), "num_image_tokens": 8},
+        parts={"image_processor": Part("Kosmos2_5ImageProcessor"), "num_image_tokens": 8},
         named={"boi_token": "<image>", "eoi_token": "</image>", "image_token": "<patch>"},
     ),
 }
