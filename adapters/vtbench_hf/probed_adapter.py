@@ -62,10 +62,10 @@ class ProbedAdapter(HFAdapter):
         """Answer from the visual tokens that the budget leaves; greedily unless `--gen` says otherwise."""
         with self.batch(samples), self._under(budget, samples):
             outputs = self._answers(self.batch_inputs(samples), samples, max_new_tokens)
+            outputs = self._counted(outputs, samples)
             if (seconds := self.cache.get("seconds")) is None:
                 return outputs
             prefill, decode = (value / len(samples) for value in seconds)
-            outputs = self._counted(outputs, samples)
             return [replace(output, prefill_seconds=prefill, decode_seconds=decode) for output in outputs]
 
     def rank(self, samples: Sequence[Sample], budget: Budget | None = None) -> list[Output]:
@@ -129,17 +129,6 @@ class ProbedAdapter(HFAdapter):
         if not len(entry.fixed_FD):
             return torch.isin(ids_BP, entry.ids.to(ids_BP.device))
         return self.cache.get_or_compute("visual", lambda: entry.mask(ids_BP, self._call(inputs)).to(ids_BP.device))
-
-    def visual_token_counts(self, inputs: Inputs) -> Sequence[int | None]:
-        """Return the number of visual tokens that the decoder reads of each sample; None where it is unknown.
-
-        Raises:
-            SampleError: a sample's image has none.
-        """
-        counts = super().visual_token_counts(inputs)
-        if any(count == 0 for count in counts) and any(name.startswith("pixel_values") for name in inputs):
-            raise SampleError("an image of this batch has no visual token in the model's prompt")
-        return counts
 
     def decoder_hidden_states(self, inputs: Inputs) -> Sequence[torch.Tensor]:
         """Return the hidden states of one pass of the decoder without a cache."""
@@ -243,7 +232,14 @@ class ProbedAdapter(HFAdapter):
         return Reduction(inputs["attention_mask"], visual_BP, weights, self._found().paths, self.decoder)
 
     def _counted(self, outputs: Sequence[Output], samples: Sequence[Sample]) -> list[Output]:
-        """Return the outputs with the numbers of tokens that the decoder read under the budget."""
+        """Return the outputs with the numbers of tokens that the decoder read under the budget.
+
+        Raises:
+            SampleError: the image of a sample has no visual token in its prompt.
+        """
+        for sample, output in zip(samples, outputs, strict=True):
+            if sample.images and output.visual_tokens_in == 0:
+                raise SampleError(f"{sample.id}: its image has no visual token in the model's prompt")
         if self._asked[0] is None:
             return list(outputs)
         inputs = self.batch_inputs(samples)

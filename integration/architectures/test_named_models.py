@@ -1,4 +1,4 @@
-"""Names that `hf` serves do what an adapter must: one of each way in which they differ, beside those of the core suite."""
+"""Names that `hf` serves do what an adapter must: one of each way in which they differ, beside the core suite's."""
 
 from __future__ import annotations
 

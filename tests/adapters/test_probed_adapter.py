@@ -195,5 +195,9 @@ def test_a_model_whose_decoder_takes_no_embeddings_still_answers():
 
 def test_samples_without_an_image_are_answered():
     made = probed.adapter("qwen2_5_vl")
-    (output,) = made.generate([Sample("text", 0, (), "What is red?", "")], 3)
-    assert output.visual_tokens_in == 0
+    text = Sample("text", 0, (), "What is red?", "", choices=probed.CHOICES)
+    (shown, _) = probed.samples(made)
+    alone, seen = made.generate([text], 3)[0], made.generate([shown], 3)[0]
+    both = made.generate([text, shown], 3)
+    assert [output.text for output in both] == [alone.text, seen.text]
+    assert [output.visual_tokens_in for output in both] == [0, seen.visual_tokens_in]
