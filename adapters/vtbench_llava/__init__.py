@@ -14,7 +14,7 @@ from vtbench_hf.checkpoint.model_types import serves
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).resolve().parent / "weights"
 """Directory of the embedded checkpoint, in the published layout, with its card."""
 NEUTRAL = WEIGHTS.parent / "neutral"
 """Directory of the same model trained on captions alone, where a study of fine-tuning starts. With its card."""
@@ -34,9 +34,10 @@ def llava(arguments: LoadArguments) -> Adapter:
     from vtbench_llava.adapter import LlavaAdapter
 
     name = "embedded" if arguments.pretrained is None else arguments.pretrained
-    if name in SHIPPED:  # their figures are those of Pillow, whatever else is installed
+    path = str(SHIPPED.get(name, name))
+    if Path(path).resolve() in SHIPPED.values():  # their figures are those of Pillow, whatever else is installed
         use_fast = False if arguments.use_fast is None else arguments.use_fast
-        arguments = replace(arguments, pretrained=str(SHIPPED[name]), use_fast=use_fast)
+        arguments = replace(arguments, pretrained=path, use_fast=use_fast)
     loaded = load("llava", arguments, label=name, only="llava")
     # Pixtral's checkpoints have the model type of LLaVA, and a tower that takes images of any size.
     pixtral = loaded.model.config.vision_config.model_type == "pixtral"

@@ -26,8 +26,8 @@ NEAR = 2e-6
 SIDE = 112
 """Side in pixels of the images where the adapter prefers none."""
 NEW_TOKENS = 6
-OTHERS = 3
-"""How many other images the first question is asked about."""
+OTHERS = 12
+"""About how many other images the first question is asked at most."""
 RECURRENT = {"linear_attention", "conv", "mamba", "hybrid", "hybrid_sliding"}
 """Kinds of layers with a recurrence or a convolution, in which a masked token still takes a place."""
 
@@ -101,7 +101,7 @@ class Probe:
         tokens_ND, other_ND = (self._seen(sample, "connector")[0] for sample in (self.samples[0], self.others[0]))
         if torch.equal(tokens_ND, other_ND):
             raise Wrong("the image does not change them")
-        moved = self._moved()
+        moved = self._moved(len(tokens_ND))
         if moved is not None and moved.any() and int(moved.sum()) != len(tokens_ND):
             raise Wrong(f"{len(tokens_ND)} of them, where an image changes {int(moved.sum())} of the embeddings")
         return str(len(tokens_ND))
@@ -141,7 +141,7 @@ class Probe:
             raise Wrong("dropping every other token changes nothing")
         if self._recurrent():
             return "yes"
-        visual = self._moved()
+        visual = self._moved(len(self._seen(sample, "connector")[0]))
         if visual is None:
             raise Wrong("it is unknown which tokens were dropped")
         hidden = visual & (visual.cumsum(0) % 2 == 0)
@@ -184,17 +184,23 @@ class Probe:
         ids: list[int] = self.adapter.choice_tokenizer(inputs["input_ids"][0].tolist(), choice)
         return ids
 
-    def _moved(self) -> torch.Tensor | None:
+    def _moved(self, count: int) -> torch.Tensor | None:
         """Return which embeddings of the first prompt change with the image, (P,) bool; None where none are known.
 
-        Several images are shown: one word of a codebook may stand for a part of two of them.
+        Further images are shown until there are `count`: one word of a codebook may stand for a part of two of them.
         """
         if self._known_moved is None:
-            seen = [
-                self.reference.embeddings(self.reference.inputs(image)) for image in (*self.others, self.samples[0])
-            ]
-            alike = len({None if one is None else one.shape for one in seen}) == 1 and seen[0] is not None
-            self._known_moved = (torch.stack(seen) != seen[0]).any(0).any(-1) if alike else None
+            first = self.reference.embeddings(self.inputs[0])
+            if first is None:
+                return None
+            self._known_moved = torch.zeros(len(first), dtype=torch.bool)
+            for image in self.others:
+                other = self.reference.embeddings(self.reference.inputs(image))
+                if other is None or other.shape != first.shape:
+                    return None
+                self._known_moved |= (other != first).any(-1)
+                if int(self._known_moved.sum()) >= count:
+                    break
         return self._known_moved
 
     def _recurrent(self) -> bool:

@@ -76,7 +76,7 @@ def test_the_command_prints_json(capsys):
 
 def test_a_tiny_checkpoint_is_written_from_the_command_line(tmp_path):
     done = CliRunner().invoke(main, ["build", "llava", str(tmp_path)])
-    assert done.output.strip() == str(tmp_path)
+    assert done.stdout.strip() == str(tmp_path)
     written = AutoModelForImageTextToText.from_pretrained(tmp_path).state_dict()
     expected = build("llava")[0].state_dict()
     assert written.keys() == expected.keys()

@@ -176,7 +176,6 @@ def _train(
         log_every,
         trainable.rate_factor,
     )
-    accelerator.end_training()
     if accelerator.is_main_process:
         if config.lora:
             _write(
@@ -186,6 +185,7 @@ def _train(
             trainable.merge_lora().cpu().eval()
             _write(directory / "model", "the finished model", lambda path: adapter.save(path, _name(precision)))
     accelerator.wait_for_everyone()
+    accelerator.end_training()
 
 
 def finished_in(directory: Path, config: FineTune) -> Path:
