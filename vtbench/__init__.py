@@ -161,6 +161,7 @@ def run(
     max_failed: float | None = None,
     json: bool | None = None,
     executor: str | None = None,
+    data_parallel: int | None = None,
     check_batching: bool | None = None,
     report: bool | None = None,
     registry: Registry | None = None,
@@ -203,6 +204,7 @@ def run(
         max_failed: fraction of samples that may fail before `exit_status` is 1.
         json: used by the command line only.
         executor: where the model runs.
+        data_parallel: copies of the model on this machine, one a GPU.
         check_batching: used by the command line only.
         report: whether to write report.html.
         registry: plugins to use; the installed ones by default.
@@ -224,7 +226,7 @@ _FIELDS = (
     "model", "tasks", "model_args", "limit", "batch_size", "device", "dtype", "split", "metrics", "seed",
     "prompt_format", "max_new_tokens", "system", "gen", "chat_template_args", "fewshot", "fewshot_seed",
     "fewshot_as_multiturn", "cache", "predict_only", "budget", "budget_sweep", "allow_code", "track", "output",
-    "resume", "retry_failed", "max_failed", "json", "executor", "check_batching", "report",
+    "resume", "retry_failed", "max_failed", "json", "executor", "data_parallel", "check_batching", "report",
 )  # fmt: skip
 """Parameters of `run` that are fields of `RunConfig`; a test compares the two."""
 

@@ -75,7 +75,7 @@ def checked_weights(budget: Budget, visual: VisualTokens, keys: Sequence[str]) -
         PluginError: a matrix is not (k, N) with k <= N, is not finite, or has a row that does not sum to 1.
     """
     count = visual.tokens.shape[1]
-    found = [np.asarray(weights, dtype=np.float32) for weights in budget.weights(visual, keys)]
+    found = [np.ascontiguousarray(weights, dtype=np.float32) for weights in budget.weights(visual, keys)]
     if len(found) != len(keys):
         raise PluginError(f"budget {budget.name!r} gave weights for {len(found)} of {len(keys)} samples")
     for key, weights in zip(keys, found, strict=True):

@@ -48,6 +48,7 @@ _METAVARS = {
     "batch_size": "N|auto",
     "budget": "NAME",
     "cache": "DIR",
+    "data_parallel": "N",
     "executor": "NAME",
     "limit": "N",
     "max_new_tokens": "N",
@@ -174,18 +175,41 @@ def ls() -> None:
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 
 
+def _list_kind(kind: str, registry: Registry, as_json: bool) -> None:
+    found = registry.named(kind).items()
+    show_listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+
+
 def _kind_command(kind: Kind) -> click.Command:
     """Return the command `vtbench ls` uses for a kind of plugin object."""
 
     def show(registry: Registry, as_json: bool) -> None:
-        found = registry.named(kind.name).items()
-        show_listing([{"name": name, "plugin": n.plugin.name, "about": n.summary} for name, n in found], as_json)
+        _list_kind(kind.name, registry, as_json)
 
     return click.command(kind.listing, help=kind.about)(_as_json(click.pass_obj(show)))
 
 
 for _kind in KINDS.values():
     ls.add_command(_kind_command(_kind))
+
+
+@ls.command("models", help=f"{KINDS['model'].about} With --matrix: what was tried with every model type.")
+@click.option("--matrix", is_flag=True, help="Print what each model type of a backend can do, as it was tried out.")
+@_as_json
+@click.pass_obj
+def ls_models(registry: Registry, matrix: bool, as_json: bool) -> None:
+    """Models, or the model types that were tried."""
+    if not matrix:
+        _list_kind("model", registry, as_json)
+        return
+    factories = (named.factory for named in registry.named("model").values())
+    listings = [factory.matrix() for factory in factories if hasattr(factory, "matrix")]
+    if as_json:
+        show_listing([row for rows, _ in listings for row in rows], as_json)
+        return
+    for rows, totals in listings:
+        show_listing([{name: name for name in rows[0]}, *rows], as_json)
+        say(totals)
 
 
 @ls.command("tasks")

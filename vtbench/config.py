@@ -104,6 +104,9 @@ class RunConfig:
     ] = 0.0
     json: Annotated[bool, "Print one JSON document on standard output, everything else on standard error."] = False
     executor: Annotated[str, "Where the model runs, NAME:setting=value; `vtbench ls executors`."] = "local"
+    data_parallel: Annotated[
+        int, "Copies of the model on this machine, one a GPU, among which the questions are divided.", Ge(1)
+    ] = 1
     check_batching: Annotated[bool, "Only compare answers at batch size 1 and N on some samples of each task."] = False
     report: Annotated[bool, "Write report.html at the end."] = True
 
@@ -117,6 +120,15 @@ def model_names(model: Any) -> list[Any]:
     parts = model.split(",") if isinstance(model, str) else model or []
     parts = parts if isinstance(parts, (list, tuple)) else [parts]
     return [part for name in parts if (part := name.strip() if isinstance(name, str) else name)]
+
+
+def executor_spec(config: RunConfig) -> str:
+    """Return the executor of a run, `NAME:setting=value`: `data_parallel` is a short way to write `local`'s workers.
+
+    >>> executor_spec(RunConfig(model="echo", tasks=["coarse"], data_parallel=4))
+    'local:workers=4'
+    """
+    return f"local:workers={config.data_parallel}" if config.data_parallel > 1 else config.executor
 
 
 def load(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -171,7 +183,12 @@ def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) 
     if len(model_names(values["model"])) > 1:
         raise VtbenchError(f"{name_of('model')}: one run has one model; `vtbench.run_many` runs several")
     config = settings.checked(RunConfig, values, name_of)
-    if config.check_batching and config.executor != "local":
+    if config.data_parallel > 1 and config.executor != "local":
+        raise VtbenchError(
+            f"{name_of('data_parallel')}: the copies run on this machine, and {name_of('executor')} says another place;"
+            " leave one of them out"
+        )
+    if config.check_batching and executor_spec(config) != "local":
         raise VtbenchError(f"{name_of('check_batching')}: answers are compared here; leave {name_of('executor')} out")
     if config.budget and config.budget_sweep:
         raise VtbenchError(

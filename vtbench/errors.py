@@ -36,6 +36,10 @@ class ExecutorError(VtbenchError):
     """An executor cannot be used by any model: it is not reachable, or has no resources for a worker."""
 
 
+class WorkerError(VtbenchError):
+    """The workers of a model die, or hold different models or tasks."""
+
+
 class ModelUnavailable(AdapterError):
     """The model went away during a run: its endpoint is down. The run stops with what it has; `--resume` goes on.
 

@@ -37,6 +37,8 @@ def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:  # type: ignore[emp
     default) if its signature has them. `vtbench ls models` shows the first line of its docstring. It raises
     `AdapterError` for a checkpoint that cannot be used. It imports its backend when it is called; an optional attribute
     `requires` names the packages that it will import, so that vtbench reports a missing one before any work.
+    Another, `matrix`, is a function that returns what was tried with each of its model types, as rows of equal columns,
+    and a line of totals: `vtbench ls models --matrix` prints them.
     """
 
 

@@ -153,6 +153,8 @@ class VisualTokens:
     """(N, 4) float: left, top, right, bottom of the image region of token i, as fractions of the image. Where images of
     several sizes are in a batch: one such array, or None, for each sample. None if tokens have no position (resampler
     queries)."""
+    partial: bool = False
+    """Whether the image enters the decoder by a further path too, which these tokens do not show."""
 
     def boxes_of(self, row: int) -> np.ndarray | None:
         """Return the boxes (N, 4) of one sample's tokens."""

@@ -6,6 +6,7 @@ vocabulary.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 import transformers
 
 from vtbench.adapter import INSTRUCT, PLAIN, Traits
+from vtbench.budget import Budget, checked_weights
 from vtbench.errors import AdapterError, OutOfMemory, SampleError, nearest
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_hf import generation, training, visual_features
@@ -27,6 +29,7 @@ from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.checkpoint.published import PROMPT_FORMAT, save_published
 from vtbench_hf.context_length import answer_room, check_prompt_lengths, context_length
 from vtbench_hf.decoding import Decoding
+from vtbench_hf.devices import input_device
 from vtbench_hf.errors import first_line, out_of_memory_as
 from vtbench_hf.model_parts import ModelParts
 from vtbench_hf.prompts import (
@@ -39,8 +42,10 @@ from vtbench_hf.prompts import (
     without_context,
 )
 
-ONE_IMAGE = frozenset({"blip-2", "fuyu", "instructblip", "kosmos-2", "paligemma"})
+ONE_IMAGE = frozenset({"blip-2", "fuyu", "got_ocr2", "instructblip", "kosmos-2", "paligemma"})
 """Model types that take one image in a prompt, whatever their processors accept."""
+FLAT_IMAGES = frozenset({"got_ocr2"})
+"""Model types whose processors take a batch's images in one list."""
 Inputs = Mapping[str, Any]
 """Keyword arguments of the model's forward pass: `input_ids` (B, P), `attention_mask` (B, P), `pixel_values`, ..."""
 
@@ -81,10 +86,15 @@ class HFAdapter:
         self.model = loaded.model
         self.processor = loaded.processor
         self.tokenizer = loaded.processor.tokenizer
+        if self.model.config.is_encoder_decoder:
+            # The encoder may count positions from the row's start; nothing has to follow the prompt there.
+            self.tokenizer.padding_side = "right"
         self.loaded = loaded
         self.cache = BatchCache()
         self.choice_tokenizer = ChoiceTokenizer(self.tokenizer)
         self._known_boxes: dict[tuple[tuple[int, int], str], np.ndarray | None] = {}
+        if "mm_token_type_ids" in inspect.signature(self.model.forward).parameters:
+            self.processor.return_mm_token_type_ids = True  # some processors leave out what positions need
         can_see = self.has_visual_tokens()
         capabilities: tuple[Capability, ...] = ("generate", "rank", "context", "visual_tokens")
         self.capabilities: frozenset[Capability] = frozenset(capabilities if can_see else capabilities[:3])
@@ -123,7 +133,9 @@ class HFAdapter:
         with self.batch(samples):
             inputs = self.batch_inputs(samples)
             return [
-                VisualTokens(name, self._layer_tokens(name, inputs, samples), self._boxes(samples, name))
+                VisualTokens(
+                    name, self._visual_rows(name, inputs, samples), self._boxes(samples, name), self.shows_a_part(name)
+                )
                 for name in layers
             ]
 
@@ -135,10 +147,11 @@ class HFAdapter:
             "fingerprint": self.loaded.fingerprint(),
             "architecture": type(self.model).__name__,
             "parameters": self.model.num_parameters(),
-            "device": str(self.model.device),
+            "device": str(input_device(self.model)),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "chat_template": template_digest(self.processor),
             "attn_implementation": getattr(self.model.config, "_attn_implementation", None),
+            **self.loaded.described(),
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         }
 
@@ -182,6 +195,7 @@ class HFAdapter:
 
         Raises:
             OutOfMemory: the backend ran out of memory; the cache is then empty.
+            AdapterError: the model cannot be run with its device map.
         """
         self.cache.enter(samples)
         try:
@@ -192,6 +206,13 @@ class HFAdapter:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             raise
+        except NotImplementedError as error:
+            if "meta tensor" not in str(error):
+                raise
+            raise AdapterError(
+                f"{self.loaded.checkpoint}: its code reads a weight that device_map leaves on the disk before the"
+                " module of that weight is called; give this part a device, a vision tower most often"
+            ) from error
 
     def batch_inputs(self, samples: Sequence[Sample]) -> Inputs:
         """Return the current batch's inputs on the model's device, made once for each batch.
@@ -214,11 +235,16 @@ class HFAdapter:
         except (ValueError, OSError, ZeroDivisionError) as error:
             raise SampleError(f"the processor refuses an image or prompt: {first_line(error)}") from error
         batch.pop("labels", None)  # PaliGemma's processor adds them, for training
+        if (mask := batch.get("qformer_attention_mask")) is not None:
+            # InstructBLIP's Q-Former counts positions from the row's start: its padding has to stand behind the text.
+            order = mask.argsort(dim=1, descending=True, stable=True)
+            for name in ("qformer_input_ids", "qformer_attention_mask"):
+                batch[name] = batch[name].gather(1, order)
         return batch
 
     def model_inputs(self, samples: Sequence[Sample]) -> Inputs:
         """Return what `encode` does, on the model's device and in its dtype."""
-        moved: Inputs = self.encode(samples).to(self.model.device, self.model.dtype)
+        moved: Inputs = self.encode(samples).to(input_device(self.model), self.model.dtype)
         return moved
 
     def placeholder_mask(self, inputs: Inputs) -> torch.Tensor:
@@ -253,7 +279,9 @@ class HFAdapter:
         texts = [self.prompt_text(sample) for sample in samples]
         options = {} if adds_special_tokens(self.tokenizer, texts[0]) else {"add_special_tokens": False}
         images = [prompt_images(sample) for sample in samples]
-        shown = images if any(images) else None
+        shown: Any = images if any(images) else None
+        if shown and self.model.config.model_type in FLAT_IMAGES:
+            shown = [image for some in images for image in some]
         return self.processor(images=shown, text=texts, padding=True, return_tensors="pt", **options)
 
     def preferred_image_size(self) -> int | None:
@@ -272,6 +300,10 @@ class HFAdapter:
     def layer_names(self) -> tuple[str, ...]:
         """Return the names of the layers, the headline one first: `connector`, `encoder`, `decoder_25`, ..."""
         return ("connector",)
+
+    def shows_a_part(self, layer: str) -> bool:
+        """Return whether the image enters the decoder by a further path beside a layer's tokens."""
+        return False
 
     def image_features(self, inputs: Inputs) -> Any:
         """Return the output of the model's `get_image_features`, computed once for each batch."""
@@ -383,6 +415,10 @@ class HFAdapter:
     def _rendered_prompts(self, samples: Sequence[Sample]) -> list[str]:
         return self.cache.get_or_compute("rendered", lambda: [self.rendered_prompt(sample) for sample in samples])
 
+    def _visual_rows(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor | list[torch.Tensor]:
+        """Return the visual tokens at a layer as `VisualTokens` holds them."""
+        return self._layer_tokens(name, inputs, samples)
+
     def _layer_tokens(self, name: str, inputs: Inputs, samples: Sequence[Sample]) -> torch.Tensor:
         """Return the visual tokens at a layer, (samples, N, d)."""
         counts = self.visual_token_mask(inputs).sum(1).tolist()
@@ -401,15 +437,37 @@ class HFAdapter:
 
         return self.cache.get_or_compute("decoder_layers", compute)
 
-    def _boxes(self, samples: Sequence[Sample], layer: str = "connector") -> np.ndarray | None:
-        """Return the tokens' boxes; None where the images of the batch have several sizes."""
-        sizes = {image.size for sample in samples for image in sample.images}
-        if len(sizes) != 1 or any(len(sample.images) != 1 for sample in samples):
+    def _boxes(
+        self, samples: Sequence[Sample], layer: str = "connector"
+    ) -> np.ndarray | list[np.ndarray | None] | None:
+        """Return the tokens' boxes as `VisualTokens` holds them: one for each sample where images differ in size."""
+        sizes = {tuple(image.size for image in sample.images) for sample in samples}
+        if len(sizes) > 1:
+            return [self._boxes_of(sample, layer) for sample in samples]
+        return self._boxes_of(samples[0], layer)
+
+    def _boxes_of(self, sample: Sample, layer: str) -> np.ndarray | None:
+        """Return the boxes of a sample's tokens, (N, 4); None where it has not one image."""
+        if len(sample.images) != 1:
             return None
-        key = (sizes.pop(), layer)
+        key = (sample.images[0].size, layer)
         if key not in self._known_boxes:
             self._known_boxes[key] = self.token_boxes(*key)
         return self._known_boxes[key]
+
+    def _budget_weights(self, samples: Sequence[Sample], tokens_BND: torch.Tensor, budget: Budget) -> list[np.ndarray]:
+        """Return the budget's weights (k, N) of each sample; samples with one image size are asked about together.
+
+        Only these share their tokens' boxes.
+        """
+        sizes = [tuple(image.size for image in sample.images) for sample in samples]
+        found: dict[int, np.ndarray] = {}
+        for size in dict.fromkeys(sizes):
+            rows = [i for i, other in enumerate(sizes) if other == size]
+            alike = [samples[i] for i in rows]
+            tokens = VisualTokens("connector", tokens_BND[rows], self._boxes(alike))
+            found |= zip(rows, checked_weights(budget, tokens, [sample.id for sample in alike]), strict=True)
+        return [found[i] for i in range(len(samples))]
 
     @staticmethod
     def _prompt_lengths(inputs: Inputs) -> list[int]:

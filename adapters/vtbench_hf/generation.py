@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
+from transformers import GenerationMixin, LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
 
 from vtbench_hf.decoding import Decoding, DrawnTokens, StopTexts
+
+_DROPS_ARGUMENTS = frozenset({"janus"})
+"""Model types whose own `generate` drops arguments (logits processors) on its way to that of transformers."""
 
 
 class _LogprobRecorder(LogitsProcessor):
@@ -105,7 +108,7 @@ def _forced(
     length = max(map(len, tokens))
     filler = (stop_ids(model) or [0])[0]
     padded = [[*row, *[filler] * (length - len(row))] for row in tokens]
-    recorder = _LogprobRecorder(torch.tensor(padded, device=model.device))
+    recorder = _LogprobRecorder(torch.tensor(padded, device=inputs["input_ids"].device))
     _run(model, inputs, length, recorder)
     assert recorder.first_BV is not None
     steps_TB = torch.stack(recorder.forced)
@@ -126,7 +129,14 @@ def _run(
         processors.append(DrawnTokens(decoding))
         more = {"stopping_criteria": StoppingCriteriaList([StopTexts(decoding)])}
     # Drawn tokens are forced, so that each row has its own random numbers: generate() draws a batch from one stream.
-    sequences: torch.Tensor = model.generate(
-        **inputs, max_new_tokens=max_new_tokens, do_sample=False, logits_processor=processors, **more
+    sequences: torch.Tensor = run_generate(
+        model, inputs, max_new_tokens=max_new_tokens, do_sample=False, logits_processor=processors, **more
     )
     return sequences
+
+
+def run_generate(model: Any, inputs: Mapping[str, Any], **options: Any) -> Any:
+    """Run `model.generate`."""
+    if model.config.model_type in _DROPS_ARGUMENTS:
+        return GenerationMixin.generate(model, **inputs, **options)
+    return model.generate(**inputs, **options)

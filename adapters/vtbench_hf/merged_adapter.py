@@ -8,7 +8,6 @@ the same steps, so it takes token budgets too.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,17 +16,15 @@ import numpy as np
 import torch
 
 from vtbench.adapter import IGNORE_INDEX
-from vtbench.budget import Budget, checked_weights
+from vtbench.budget import Budget
 from vtbench.errors import AdapterError
-from vtbench.types import Output, Sample, VisualTokens
+from vtbench.types import Output, Sample
 from vtbench_hf.adapter import HFAdapter, Inputs
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_hf.decoding import Decoding
+from vtbench_hf.devices import device_time, input_device
 from vtbench_hf.prefix_cache import PrefixCache
 from vtbench_hf.token_reduction import reduce_prompts
-
-MERGED_MODEL_TYPES = frozenset({"llava", "idefics3", "internvl"})
-"""Model types that `MergedAdapter` is tested to serve as their own `generate` does, without a subclass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +125,14 @@ class MergedAdapter(HFAdapter):
                 f"{self.loaded.checkpoint}: its processor makes {int(placeholder_BP.sum())} placeholders for"
                 f" {rows.numel() // embeds_BPD.shape[-1]} visual tokens: they do not belong together"
             )
-        return embeds_BPD.masked_scatter(placeholder_BP[..., None], rows.to(embeds_BPD.dtype))
+        return embeds_BPD.masked_scatter(placeholder_BP[..., None], rows.to(embeds_BPD))
 
     def generate_tokens(self, inputs: Inputs, max_new_tokens: int, decoding: Decoding | None = None) -> list[list[int]]:
         """Return the token ids of the answers; the prefill's and the decoding's seconds go to the cache."""
         prefix, prefill_seconds = self._prefix(inputs)
-        start = device_time(self.model.device)
+        start = device_time(input_device(self.model))
         tokens = prefix.decode(max_new_tokens, decoding)
-        self.cache.put("seconds", (prefill_seconds, device_time(self.model.device) - start))
+        self.cache.put("seconds", (prefill_seconds, device_time(input_device(self.model)) - start))
         return tokens
 
     def score_choices(self, inputs: Inputs, choices: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
@@ -154,8 +151,9 @@ class MergedAdapter(HFAdapter):
             )
             .last_hidden_state
         )
-        logits_AV: torch.Tensor = self.model.get_output_embeddings()(states_BLD[targets_BL != IGNORE_INDEX])
-        return logits_AV
+        answer_BL = (targets_BL != IGNORE_INDEX).to(states_BLD.device)
+        logits_AV: torch.Tensor = self.model.get_output_embeddings()(states_BLD[answer_BL])
+        return logits_AV.to(targets_BL.device)
 
     def _budgeted_inputs(self, samples: Sequence[Sample], budget: Budget | None) -> Inputs:
         """Return the batch's inputs; under a budget those of the shorter prompts, with `inputs_embeds`.
@@ -172,9 +170,9 @@ class MergedAdapter(HFAdapter):
         tokens_BND = self._layer_tokens("connector", inputs, samples)
         reduced, key = self.cache.get("reduced"), (budget, tuple(sample.id for sample in samples))
         if reduced is None or reduced.key != key:
-            start = device_time(self.model.device)
+            start = device_time(input_device(self.model))
             shorter = self._reduce(samples, inputs, tokens_BND, budget)
-            reduced = ReducedPrompts(key, shorter, device_time(self.model.device) - start)
+            reduced = ReducedPrompts(key, shorter, device_time(input_device(self.model)) - start)
             self.cache.put("reduced", reduced)
         reduced_inputs: Inputs = reduced.inputs
         return reduced_inputs
@@ -189,20 +187,6 @@ class MergedAdapter(HFAdapter):
             self._budget_weights(samples, tokens_BND, budget),
         )
 
-    def _budget_weights(self, samples: Sequence[Sample], tokens_BND: torch.Tensor, budget: Budget) -> list[np.ndarray]:
-        """Return the budget's weights (k, N) of each sample; samples with one image size are asked about together.
-
-        Only these share their tokens' boxes.
-        """
-        sizes = [tuple(image.size for image in sample.images) for sample in samples]
-        found: dict[int, np.ndarray] = {}
-        for size in dict.fromkeys(sizes):
-            rows = [i for i, other in enumerate(sizes) if other == size]
-            alike = [samples[i] for i in rows]
-            tokens = VisualTokens("connector", tokens_BND[rows], self._boxes(alike))
-            found |= zip(rows, checked_weights(budget, tokens, [sample.id for sample in alike]), strict=True)
-        return [found[i] for i in range(len(samples))]
-
     def _prefix(self, inputs: Inputs) -> tuple[PrefixCache, float]:
         """Return the prefilled prompts and the seconds that they took; the last ones are kept for their next use."""
         known = self.cache.get("prefix")
@@ -215,14 +199,14 @@ class MergedAdapter(HFAdapter):
         """Prefill the prompts; return the cache and the seconds from visual tokens to logits, the budget's included."""
         if "pixel_values" in inputs:
             self.image_features(inputs)  # before the clock starts: the tower's work is the same under every budget
-        start = device_time(self.model.device)
+        start = device_time(input_device(self.model))
         embeds_BPD = self.inputs_embeds(inputs)
         prefix = PrefixCache.prefill(
             self.language_model(), embeds_BPD, inputs["attention_mask"], self.position_ids(inputs)
         )
         reduced = self.cache.get("reduced")
         reduction = reduced.seconds if reduced is not None and reduced.inputs is inputs else 0.0
-        return prefix, reduction + device_time(self.model.device) - start
+        return prefix, reduction + device_time(input_device(self.model)) - start
 
     def _kept_counts(self, inputs: Inputs, samples: Sequence[Sample]) -> list[int]:
         """Return each prompt's number of visual tokens: all, less what the prompt is shorter than the full one."""
@@ -230,15 +214,3 @@ class MergedAdapter(HFAdapter):
         counts = self.visual_token_mask(full).sum(1).tolist()
         lengths = zip(counts, self._prompt_lengths(full), self._prompt_lengths(inputs), strict=True)
         return [count - before + after for count, before, after in lengths]
-
-
-def device_time(device: torch.device) -> float:
-    """Return the wall time in seconds once the device has finished its queued work."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
-    return time.perf_counter()
-
-
-def adapter_class(model_type: str) -> type[HFAdapter]:
-    """Return the fastest adapter class that gives exactly the model's own answers, for a model type."""
-    return MergedAdapter if model_type in MERGED_MODEL_TYPES else HFAdapter

@@ -53,7 +53,7 @@ class PrefixCache:
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
-        ).logits
+        ).logits.to(mask_BP.device)
         next_B = positions.reshape(-1, *mask_BP.shape).amax((0, 2)) + 1
         return cls(model, cache, logits_B1V[:, -1], mask_BP, next_B)
 
@@ -125,7 +125,7 @@ class PrefixCache:
             position_ids=position_BT,
             past_key_values=self.cache,
             use_cache=True,
-        ).logits
+        ).logits.to(self.mask_BP.device)
         return logits
 
     def _crop(self) -> None:

@@ -25,6 +25,8 @@ _CONTEXT = 4
 
 _NAME_OF_PLACEHOLDER = re.compile(r"image|img|vision|video|audio|patch|<(?:row|col)_", re.IGNORECASE)
 """What special tokens for images have in their names: `<image>`, `<|image_pad|>`, `<fake_token_around_image>`."""
+_PLACES_IMAGES = frozenset({"Florence2Processor"})
+"""Processors that have an image token and write it themselves, whether or not the text has it."""
 _patterns: WeakKeyDictionary[Any, re.Pattern[str]] = WeakKeyDictionary()
 """The pattern of each processor's placeholders."""
 _renderers: WeakKeyDictionary[Any, dict[str, ChatRenderer]] = WeakKeyDictionary()
@@ -109,8 +111,11 @@ def question_text(processor: Any, sample: Sample) -> str:
 
 def placeholder(processor: Any) -> str:
     """Return what stands for an image in a prompt; empty where the processor places the image by itself."""
-    # The processors of query-token models (Q-Former) write the placeholders themselves.
-    return "" if hasattr(processor, "num_query_tokens") else str(getattr(processor, "image_token", "") or "")
+    # The processors of query-token models (Q-Former) and those named here write the placeholders themselves.
+    if hasattr(processor, "num_query_tokens") or type(processor).__name__ in _PLACES_IMAGES:
+        return ""
+    token = getattr(processor, "image_placeholder_token", None) or getattr(processor, "image_token", None)
+    return str(token or "")
 
 
 def _without_placeholders(processor: Any, sample: Sample) -> Sample:

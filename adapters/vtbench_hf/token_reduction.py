@@ -45,10 +45,10 @@ def reduce_prompts(
         its largest weight; rows with one position keep their order.
     """
     weights_BKN = pad_sequence([torch.from_numpy(rows) for rows in weights], batch_first=True)
-    made_BKD = (weights_BKN.to(tokens_BND.device) @ tokens_BND.float()).to(embeds_BPD.dtype)
+    made_BKD = (weights_BKN.to(tokens_BND.device) @ tokens_BND.float()).to(embeds_BPD)
     source_BSD = torch.cat([embeds_BPD, made_BKD], dim=1)
     rows = zip(mask_BP.bool().cpu().numpy(), visual_BP.cpu().numpy(), weights, strict=True)
-    order = [_order(mask, visual, some) for mask, visual, some in rows]
+    order = [token_order(mask, visual, some) for mask, visual, some in rows]
     source_BT, place_BT, kept_BT = (
         pad_sequence([torch.from_numpy(row) for row in part], batch_first=True, padding_side="left").to(ids_BP.device)
         for part in ([s for s, _ in order], [p for _, p in order], [np.ones_like(p) for _, p in order])
@@ -62,8 +62,17 @@ def reduce_prompts(
     }
 
 
-def _order(mask_P: np.ndarray, visual_P: np.ndarray, weights_KN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the index of each remaining token's embedding (the prompt's, then the k made ones), and its position."""
+def token_order(mask_P: np.ndarray, visual_P: np.ndarray, weights_KN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order of a shorter prompt's tokens.
+
+    Args:
+        mask_P: True at the full prompt's tokens, False at padding.
+        visual_P: True at its N visual tokens.
+        weights_KN: of a budget; each row makes one token.
+
+    Returns:
+        The index of each remaining token's embedding (those of the prompt, then the K made ones), and its position.
+    """
     text = np.flatnonzero(mask_P & ~visual_P)
     rows = np.flatnonzero(visual_P)[weights_KN.argmax(axis=1)]
     places = np.concatenate([text, rows])

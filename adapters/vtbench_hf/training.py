@@ -38,8 +38,11 @@ def add_answers(
     rows = zip(prompts["input_ids"], prompts["attention_mask"].bool(), targets, strict=True)
     answers = [[*choice(ids[real].tolist(), target), end] for ids, real, target in rows]
     text = model.config.get_text_config()
-    if text.is_encoder_decoder:
-        return decoder_answers(prompts, answers, tokenizer.pad_token_id, text.decoder_start_token_id)
+    if text.is_encoder_decoder or model.config.is_encoder_decoder:
+        start = getattr(text, "decoder_start_token_id", None)
+        start = model.generation_config.decoder_start_token_id if start is None else start
+        start = tokenizer.bos_token_id if start is None else start
+        return decoder_answers(prompts, answers, tokenizer.pad_token_id, start)
     return append_answers(prompts, answers, tokenizer.pad_token_id, answer_values)
 
 
@@ -71,7 +74,7 @@ def append_answers(
     """
     ids, real = prompts["input_ids"], prompts["attention_mask"].bool()
     length = max(int(row.sum()) + len(answer) for row, answer in zip(real, answers, strict=True))
-    grown = {name: value for name, value in prompts.items() if value.shape[:2] != ids.shape}
+    grown = {name: value for name, value in prompts.items() if getattr(value, "shape", ())[:2] != ids.shape}
     for name in prompts.keys() - grown.keys():
         value = prompts[name]
         rows = value.new_full((len(ids), length, *value.shape[2:]), pad if name == "input_ids" else 0)

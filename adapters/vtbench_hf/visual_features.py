@@ -75,7 +75,7 @@ def decoder_layers(states: Sequence[torch.Tensor], visual_BP: torch.Tensor) -> d
     depth = len(states) - 1
     chosen = {name: states[max(1, round(fraction * depth))] for name, fraction in DECODER_DEPTHS.items()}
     return {
-        name: [row_PD[visual_P] for row_PD, visual_P in zip(state_BPD, visual_BP, strict=True)]
+        name: [row_PD[visual_P] for row_PD, visual_P in zip(state_BPD, visual_BP.to(state_BPD.device), strict=True)]
         for name, state_BPD in chosen.items()
     }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vtbench.hookspecs import hookimpl
-from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
+from vtbench_hf.checkpoint.arguments import OF_IMAGES, OF_PLACEMENT, LoadArguments, with_load_arguments
 
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
@@ -20,9 +20,10 @@ _HELPS = {
     "pretrained": "directory of a causal language model, a GGUF file or a directory with one, or a name on the hub.",
     "gguf_file": "which of the checkpoint's GGUF files to load.",
 }
+_WITHOUT = (*OF_PLACEMENT, *OF_IMAGES)
 
 
-@with_load_arguments(**_HELPS)
+@with_load_arguments(without=_WITHOUT, **_HELPS)
 def question_only(arguments: LoadArguments, *, gguf_file: str | None = None) -> Adapter:
     """Any causal language model, asked without the image: `pretrained=<directory, GGUF file or hub name>`."""
     from vtbench_language.adapter import LanguageAdapter
@@ -32,7 +33,7 @@ def question_only(arguments: LoadArguments, *, gguf_file: str | None = None) -> 
     return LanguageAdapter(load("question_only", arguments, gguf_file), "question_only", without_images)
 
 
-@with_load_arguments(**_HELPS)
+@with_load_arguments(without=_WITHOUT, **_HELPS)
 def captioned(arguments: LoadArguments, *, gguf_file: str | None = None) -> Adapter:
     """Any causal language model, told the scene in sentences: `pretrained=<directory, GGUF file or hub name>`.
 

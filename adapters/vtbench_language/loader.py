@@ -17,19 +17,18 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from vtbench.errors import AdapterError
 from vtbench.runs.json_file import read_object
 from vtbench_hf.chat_template import check_template_args, choose_template
-from vtbench_hf.checkpoint.arguments import LoadArguments
+from vtbench_hf.checkpoint.arguments import LoadArguments, as_bool
 from vtbench_hf.checkpoint.config import is_offline
 from vtbench_hf.checkpoint.files import check_weights
 from vtbench_hf.checkpoint.loader import (
     GREEDY,
     LoadedModel,
-    as_bool,
-    choose_device,
     choose_dtype,
     load_model,
     make_greedy,
     quiet,
 )
+from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_hf.errors import first_line, out_of_memory_as
 from vtbench_language.text_processor import TextProcessor
 

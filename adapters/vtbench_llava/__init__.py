@@ -14,7 +14,7 @@ from vtbench_hf.checkpoint.model_types import serves
 if TYPE_CHECKING:
     from vtbench.adapter import Adapter
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).resolve().parent / "weights"
 """Directory of the embedded checkpoint, in the published layout, with its card."""
 NEUTRAL = WEIGHTS.parent / "neutral"
 """Directory of the same model trained on captions alone, where a study of fine-tuning starts. With its card."""
@@ -30,11 +30,18 @@ SHIPPED: Mapping[str, Path] = {"embedded": WEIGHTS, "neutral": NEUTRAL}
 def llava(arguments: LoadArguments) -> Adapter:
     """LLaVA: the small one that ships with vtbench, or `pretrained=<neutral, directory or hub name>`."""
     from vtbench_hf.checkpoint.loader import load
+    from vtbench_hf.probed_adapter import ProbedAdapter
     from vtbench_llava.adapter import LlavaAdapter
 
     name = "embedded" if arguments.pretrained is None else arguments.pretrained
-    shipped = replace(arguments, pretrained=str(SHIPPED.get(name, name)))
-    return LlavaAdapter(load("llava", shipped, label=name, only="llava"))
+    path = str(SHIPPED.get(name, name))
+    if Path(path).resolve() in SHIPPED.values():  # their figures are those of Pillow, whatever else is installed
+        use_fast = False if arguments.use_fast is None else arguments.use_fast
+        arguments = replace(arguments, pretrained=path, use_fast=use_fast)
+    loaded = load("llava", arguments, label=name, only="llava")
+    # Pixtral's checkpoints have the model type of LLaVA, and a tower that takes images of any size.
+    pixtral = loaded.model.config.vision_config.model_type == "pixtral"
+    return (ProbedAdapter if pixtral else LlavaAdapter)(loaded)
 
 
 @hookimpl

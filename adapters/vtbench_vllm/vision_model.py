@@ -18,6 +18,7 @@ from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError
 from vtbench.registry import Registry
 from vtbench_hf.checkpoint.model_types import adapter_for
+from vtbench_hf.probed_adapter import ProbedAdapter
 from vtbench_hf.visual_features import DECODER_DEPTHS
 from vtbench_vllm.checkpoint import Checkpoint
 
@@ -45,7 +46,8 @@ def load_vision_model(checkpoint: Checkpoint, device: str, dtype: str) -> Adapte
         except AdapterError as error:
             message = str(error).replace(str(directory), str(checkpoint.directory))
             raise AdapterError(f"{message} (visual_tokens=false runs without the vision model)") from error
-    _drop_embeddings(getattr(adapter, "model", None))
+    if not isinstance(adapter, ProbedAdapter):  # which looks at all that enters the decoder, the texts' embeddings too
+        _drop_embeddings(getattr(adapter, "model", None))
     return adapter
 
 

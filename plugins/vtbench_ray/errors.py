@@ -1,14 +1,10 @@
-"""Errors of a Ray cluster and of its workers."""
+"""Errors of a Ray cluster."""
 
-from vtbench.errors import ExecutorError, VtbenchError
+from vtbench.errors import ExecutorError
 
 
 class ClusterError(ExecutorError):
     """The cluster cannot be reached, or none of its nodes has the resources of a worker."""
-
-
-class WorkerError(VtbenchError):
-    """The workers of a model keep dying, or hold different models or tasks."""
 
 
 def first_line(error: Exception) -> str:

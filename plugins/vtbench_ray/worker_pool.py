@@ -11,12 +11,13 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 
+from vtbench.engine.batch_queue import BatchQueue, QueuedBatch
+from vtbench.engine.remote_worker import RemoteWorker, WorkerInfo, task_settings
+from vtbench.errors import WorkerError
 from vtbench.executor import BatchResult, FitResult, Notify, State, Work
 from vtbench.runs.provenance import differing
-from vtbench_ray.batch_queue import BatchQueue, QueuedBatch
 from vtbench_ray.cluster import Connection, WorkerResources
-from vtbench_ray.errors import ClusterError, WorkerError, first_line
-from vtbench_ray.worker_actor import WorkerActor, WorkerInfo, task_settings
+from vtbench_ray.errors import ClusterError, first_line
 
 MAX_DEATHS = 3
 """Worker deaths that are tolerated over one batch, or per worker in a row while loading or fitting, before the run is
@@ -34,7 +35,7 @@ class WorkerHandle:
 
     Attributes:
         actor: Ray's handle.
-        loading: the pending result of `WorkerActor.load`; None once the model is loaded.
+        loading: the pending result of `RemoteWorker.load`; None once the model is loaded.
         info: what `load` returned.
         batches: dispatched to this actor and not yet returned, in the order of dispatch.
     """
@@ -76,7 +77,7 @@ class RayWorkerPool:
             "num_gpus": resources.gpus,
             "scheduling_strategy": "SPREAD",
         }
-        self._actor_class = ray.remote(WorkerActor).options(**options)
+        self._actor_class = ray.remote(RemoteWorker).options(**options)
         self._workers: list[WorkerHandle] = []
         self._current: tuple[str, ray.ObjectRef] | None = None  # the task that was begun, and its fitted states
         self._deaths = 0  # in a row, other than while running a batch

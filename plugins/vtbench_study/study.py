@@ -29,8 +29,8 @@ from vtbench.runs.json_file import read_object
 from vtbench.runs.provenance import differing, strict, versions
 from vtbench.scenes.items import BENCHMARK
 from vtbench.task.catalog import find_task_files
-from vtbench_hf.checkpoint.config import checked_model_type, is_offline
-from vtbench_hf.checkpoint.loader import choose_device
+from vtbench_hf.checkpoint.config import checked_config, is_offline
+from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_llava import SHIPPED
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
@@ -135,7 +135,7 @@ def check_base(base: str) -> None:
     path = Path(base).expanduser()
     try:
         if path.is_dir():
-            checked_model_type("llava", str(path), {"trust_remote_code": False}, ("llava",), ())
+            checked_config("llava", str(path), {"trust_remote_code": False}, ("llava",), ())
         else:
             is_offline("llava", base)
     except AdapterError as error:

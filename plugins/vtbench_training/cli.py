@@ -32,7 +32,7 @@ def pretrain(**given: Any) -> None:
     options = checked(PretrainOptions, _given(given), option_name)
     try:
         from vtbench.engine.allocator import keep_freed_memory
-        from vtbench_hf.checkpoint.loader import choose_device
+        from vtbench_hf.checkpoint.placement import choose_device
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
         from vtbench_training.pretrain.recipe import RECIPES
@@ -114,7 +114,16 @@ def train(
         return
     if measured:
         say("\n".join(_check_summary(measured)))
-    say(f"{finished}: finished; `vtbench run --model {config.model} --model-args pretrained={finished}` uses it")
+    arguments = _arguments(config, finished)
+    say(f"{finished}: finished; `vtbench run --model {config.model} --model-args {arguments}` uses it")
+
+
+def _arguments(config: FineTune, finished: Path) -> str:
+    """Return the model arguments that load what was trained."""
+    if config.quantization is None:
+        return f"pretrained={finished}"
+    base = "" if config.base == OWN_BASE else f"pretrained={config.base},"
+    return f"{base}quantization={config.quantization},peft={finished}"
 
 
 def _config(task: str | None, given: dict[str, Any]) -> FineTune:

@@ -20,7 +20,9 @@ def adapter_of():
 
     def make(name: str, directory: Path, **arguments: Any) -> Any:
         adapter = tiny_models.ADAPTERS[name.partition(",")[0]]
-        return registry.adapter(adapter, {"pretrained": str(directory), **arguments}, device="cpu", dtype="float32")
+        # With Pillow, as the processors of `tiny_models`: torchvision rounds differently.
+        given = {"pretrained": str(directory), "use_fast": False, **arguments}
+        return registry.adapter(adapter, given, device="cpu", dtype="float32")
 
     return make
 

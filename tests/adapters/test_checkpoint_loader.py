@@ -14,9 +14,9 @@ import transformers as tf
 
 from vtbench.errors import AdapterError
 from vtbench_hf import hf
-from vtbench_hf.checkpoint import config, loader
+from vtbench_hf.checkpoint import config, loader, packages
 from vtbench_hf.checkpoint.published import save_published
-from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.probed_adapter import ProbedAdapter
 from vtbench_llava import llava
 from vtbench_llava.adapter import LlavaAdapter
 
@@ -45,7 +45,7 @@ def refusal(factory, **arguments) -> str:
 @pytest.mark.parametrize("factory", [hf, llava])
 def test_a_directory_is_served_as_the_model_in_memory(factory, whole):
     adapter = factory(pretrained=str(whole), device="cpu")
-    assert type(adapter) is {hf: MergedAdapter, llava: LlavaAdapter}[factory]
+    assert type(adapter) is {hf: ProbedAdapter, llava: LlavaAdapter}[factory]
     samples = tiny_models.batch()
     expected = LlavaAdapter(tiny_models.loaded("llava"))
     assert adapter.generate(samples, 5) == expected.generate(samples, 5)
@@ -218,5 +218,7 @@ def test_a_processor_that_needs_torchvision_says_so(copy, monkeypatch):
     def absent(*args, **kwargs):
         raise ImportError("X requires the Torchvision library but it was not found in your environment.")
 
+    found = packages.find_spec
+    monkeypatch.setattr(packages, "find_spec", lambda name: None if name == "torchvision" else found(name))
     monkeypatch.setattr(tf.AutoProcessor, "from_pretrained", absent)
-    assert "needs torchvision" in refusal(hf, pretrained=str(copy))
+    assert "its processor needs torchvision, built for your torch; install:" in refusal(hf, pretrained=str(copy))

@@ -14,10 +14,12 @@ from vtbench.errors import OutOfMemory, SampleError
 from vtbench.types import Sample
 from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.generation import until_stop
-from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter, adapter_class
+from vtbench_hf.merged_adapter import MergedAdapter
+from vtbench_hf.probed_adapter import ProbedAdapter
 
 CASES = [(name, HFAdapter) for name in tiny_models.BUILDERS]
-CASES += [(name, MergedAdapter) for name in sorted(MERGED_MODEL_TYPES)]
+CASES += [(name, MergedAdapter) for name in tiny_models.MERGED]
+CASES += [(name, ProbedAdapter) for name in tiny_models.BUILDERS]
 IDS = [f"{name}-{kind.__name__}" for name, kind in CASES]
 
 
@@ -118,12 +120,6 @@ def test_images_of_unequal_token_counts_are_left_to_single_samples():
     with pytest.raises(SampleError, match="unequal numbers"):
         adapter.visual_tokens(samples, ["connector"])
     assert [adapter.visual_tokens([s], ["connector"])[0].tokens.shape[1] for s in samples] == [4, 8]
-
-
-def test_every_tested_architecture_gets_its_class():
-    assert adapter_class("llava") is MergedAdapter
-    assert adapter_class("qwen2_vl") is HFAdapter
-    assert set(tiny_models.BUILDERS) >= MERGED_MODEL_TYPES
 
 
 @pytest.mark.parametrize(

@@ -136,9 +136,13 @@ def test_boxes_of_an_image_whose_centre_is_cut_out(adapter, size, corner):
     assert tuple(boxes[-1, 2:]) == (1 - corner[0], 1 - corner[1])
 
 
-def test_boxes_are_not_claimed_for_images_of_several_sizes(adapter):
+def test_images_of_several_sizes_have_boxes_of_their_own(adapter):
     samples = [tiny_models.sample(0, "where?"), tiny_models.sample(1, "where?", size=(90, 56))]
-    assert adapter.visual_tokens(samples, ["connector"])[0].boxes is None
+    (visual,) = adapter.visual_tokens(samples, ["connector"])
+    boxes = [visual.boxes_of(row) for row in range(2)]
+    assert not np.array_equal(*boxes)
+    for sample, found in zip(samples, boxes, strict=True):
+        np.testing.assert_array_equal(found, adapter.visual_tokens([sample], ["connector"])[0].boxes)
 
 
 def test_an_unknown_layer_is_named(adapter):

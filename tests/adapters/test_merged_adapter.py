@@ -18,7 +18,7 @@ from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 from vtbench_families.qformer import QFormer
 from vtbench_families.qwen2_vl import Qwen2VL
-from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
+from vtbench_hf.merged_adapter import MergedAdapter
 
 ALL = (
     "random:f=1",
@@ -36,7 +36,7 @@ OWN: dict[str, Any] = {"blip-2": QFormer, "qwen2_vl": Qwen2VL}
 """Adapters of the model types with position ids or a language model of their own."""
 
 
-@pytest.fixture(scope="module", params=sorted({*MERGED_MODEL_TYPES, *OWN}))
+@pytest.fixture(scope="module", params=sorted({*tiny_models.MERGED, *OWN}))
 def tiny(request) -> MergedAdapter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

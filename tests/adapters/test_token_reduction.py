@@ -15,7 +15,7 @@ from vtbench.types import Sample, VisualTokens
 from vtbench_budgets import DownSample, GridKeep, RandomKeep, TokenCount
 from vtbench_hf.adapter import HFAdapter
 from vtbench_hf.generation import until_stop
-from vtbench_hf.merged_adapter import MERGED_MODEL_TYPES, MergedAdapter
+from vtbench_hf.merged_adapter import MergedAdapter
 from vtbench_llava.adapter import LlavaAdapter
 
 BUDGETS = [
@@ -27,7 +27,7 @@ BUDGETS = [
 ]
 
 
-@pytest.fixture(scope="module", params=sorted(MERGED_MODEL_TYPES))
+@pytest.fixture(scope="module", params=tiny_models.MERGED)
 def adapter(request) -> MergedAdapter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -50,6 +50,8 @@ FAMILIES: dict[str, Callable[..., tuple[Any, Any]]] = {
 """By model type and, after a comma, variant: builders of a model and its processor."""
 BUILDERS = ("llava", "idefics3", "qwen2_vl", "paligemma", "blip-2", "internvl", "mllama")
 """Those that `hf` is tested on."""
+MERGED = ("idefics3", "internvl", "llava")
+"""Those that `MergedAdapter` serves without a subclass."""
 
 
 ADAPTERS = {kind: adapter for adapter, entry in ADAPTED.items() for kind in entry.model_types}
@@ -64,6 +66,8 @@ def loaded(name: str, seed: int = 2, loud: bool = True) -> LoadedModel:
         for weight in model.parameters():  # initial weights are too small to tell one answer from another
             if weight.ndim > 1 and loud:
                 weight.mul_(4)
+            if weight.ndim > 1 and not weight.any():  # of Gemma 3's connector, which would hide the image
+                weight.normal_(std=0.1, generator=torch.Generator().manual_seed(seed))
     make_greedy(model.generation_config, processor.tokenizer)
     return LoadedModel(model.eval(), processor, f"tiny {name}")
 

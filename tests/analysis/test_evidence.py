@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from analysis_fakes import LOST_SCORE, cue_score, probe_reading
 
-from vtbench_analysis.diagnosis.evidence import cue_probe
+from vtbench_analysis.diagnosis.evidence import Evidence, cue_probe
 
 
 def test_a_cue_score_becomes_a_probe() -> None:
@@ -20,3 +20,8 @@ def test_a_cue_score_becomes_a_probe() -> None:
     given = cue_probe("cue_size", cue_score(0.75, probe_reading("connector", 0.75), grey, flags=("told_gives_away",)))
     assert given
     assert (given.chance, given.retention.value) == (0.5, pytest.approx(0.5))
+
+
+def test_scores_of_one_path_of_several_are_named() -> None:
+    evidence = Evidence("t", None, flags={"rs": ("unconverged", "partial_path"), "discarded": ("pooled",)})
+    assert evidence.partial_paths == ("rs",)

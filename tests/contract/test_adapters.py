@@ -22,10 +22,12 @@ from vtbench_budgets import Complexity, DownSample, FarthestPoint, GridKeep, Mer
 from vtbench_families import FAMILIES
 from vtbench_hf.checkpoint.loader import make_greedy
 from vtbench_hf.checkpoint.published import save_published
+from vtbench_hf.named_models import NAMED
 from vtbench_training.small_models.llava import build_llava, build_processor
 from vtbench_training.small_models.sizes import Sizes
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("adapters", "openai", "vtbench_echo")]
+import tiny_checkpoints
 import tiny_models
 from endpoint_fakes import FakeEndpoint, serve
 
@@ -60,8 +62,10 @@ def _installed(name: str) -> bool:
     return True
 
 
-REGISTERED = [name for name in sorted(REGISTRY.named("model")) if name not in ("lmms", "vllm") and _installed(name)]
-"""Those of lmms-eval and vLLM need engines; the suites in integration/ and tests/lmms ask them."""
+ELSEWHERE = {"lmms", "vllm", *NAMED} - {"gemma4", "qwen3_vl"}
+"""Those of lmms-eval and vLLM need engines, and most names of `hf` differ in nothing but the checkpoint; the suites in
+integration/ and tests/lmms ask them."""
+REGISTERED = [name for name in sorted(REGISTRY.named("model")) if name not in ELSEWHERE and _installed(name)]
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,8 @@ def test_a_registered_adapter(name: str, request: pytest.FixtureRequest, tmp_pat
         arguments = {"pretrained": str(save_tiny(tmp_path / name))}
     elif name in FAMILIES:
         arguments = {"pretrained": str(tiny_models.save(FAMILIES[name].model_types[0], tmp_path / name))}
+    elif name in NAMED:
+        arguments = {"pretrained": str(tiny_checkpoints.save(NAMED[name].model_types[0], tmp_path / name))}
     assert_checks(adapter_checks(maker(name, **arguments), budgets=BUDGETS, drawing=drawing(name, **arguments)))
 
 

@@ -63,11 +63,9 @@ def test_closing_early_kills_running_jobs_and_starts_no_more(tmp_path: Path) -> 
     assert not files[1].exists()
 
 
-def test_a_local_run_has_one_worker(tmp_path: Path) -> None:
+def test_settings_of_a_local_run(tmp_path: Path) -> None:
     task = questions(tmp_path, 4)
     given = {"model": "batch_dependent", "tasks": [task], "output": str(tmp_path / "out"), "registry": registry()}
-    with pytest.raises(VtbenchError, match="local:workers=2: a run here has one worker; --executor ray has more"):
-        vtbench.run(**given, executor="local:workers=2")
     with pytest.raises(VtbenchError, match="executor 'local:address=head' has no setting 'address'"):
         vtbench.run(**given, executor="local:address=head")
     with pytest.raises(VtbenchError, match=r"unknown executor 'rai'\. Did you mean 'ray'\?"):

@@ -1,4 +1,4 @@
-"""The executor `local`: a run's model in this process, a study's jobs in child processes."""
+"""The executor `local`: a run's model in this process; copies of it, and a study's jobs, in child processes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Local:
     """Runs everything on this machine.
 
     Args:
-        workers: number of concurrent jobs, which share the cores; by default one per core, at most four. A run has one
-            worker.
+        workers: number of concurrent jobs, which share the cores; by default one per core, at most four. Of a run, the
+            number of copies of the model; by default one.
 
     Raises:
         VtbenchError: less than one worker.
@@ -36,16 +36,17 @@ class Local:
         self._lock, self._closed = threading.Lock(), False
 
     def start(self, work: Work, notify: Notify) -> WorkerPool:
-        """Create the model in this process.
+        """Create the model in this process; several copies in processes of their own, one a GPU.
 
         Raises:
-            VtbenchError: more than one worker was asked for, or the model cannot be loaded.
+            VtbenchError: there are fewer GPUs, or the model cannot be loaded.
         """
-        if (self._asked or 1) > 1:
-            raise VtbenchError(
-                f"--executor local:workers={self._asked}: a run here has one worker; --executor ray has more"
-            )
-        return work.worker()
+        if (self._asked or 1) == 1:
+            return work.worker()
+        from vtbench.engine.process_pool import ProcessPool
+        from vtbench.engine.worker_devices import worker_environments
+
+        return ProcessPool(work, worker_environments(self.workers, work.device, self.threads), notify)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
         """Yield the result of each job as it ends. A closed generator ends the running jobs."""

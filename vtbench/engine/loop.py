@@ -18,7 +18,7 @@ from typing import Any
 
 from vtbench import report
 from vtbench.adapter import traits_of
-from vtbench.config import RunConfig, checked
+from vtbench.config import RunConfig, checked, executor_spec
 from vtbench.console.progress import Listener
 from vtbench.console.terminal import warn
 from vtbench.engine.answer_cache import uncacheable
@@ -63,7 +63,7 @@ def run(
     config = checked(fields if config is None else {**asdict(config), **fields})
     registry, listener = registry or Registry(), listener or Listener()
     trackers = {spec: registry.tracker(spec) for spec in config.track}
-    executor = registry.executor(config.executor)
+    executor = registry.executor(executor_spec(config))
     plan = RunPlan.resolve(config, registry)
     pool = executor.start(RunWork(config, registry, plan), listener.note)
     try:

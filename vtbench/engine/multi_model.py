@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.config import RunConfig, checked, model_names
+from vtbench.config import RunConfig, checked, executor_spec, model_names
 from vtbench.console.progress import Listener
 from vtbench.engine.loop import run
 from vtbench.engine.setup import RunPlan
@@ -87,7 +87,7 @@ def run_many(
         registry.check_adapter(config.model, config.model_args)
     for tracker in configs[0].track:
         registry.tracker(tracker)
-    registry.executor(configs[0].executor)
+    registry.executor(executor_spec(configs[0]))
     tasks = RunPlan.resolve(configs[0], registry).tasks
     if configs[0].resume:
         configs = _own_runs(configs, tasks)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def local(workers: int | None = None) -> Executor:
-    """This machine: a run's model in this process, a study's jobs in child processes."""
+    """This machine: local:workers=N runs N copies of a run's model, one a GPU, or N of a study's jobs at a time."""
     from vtbench.engine.local import Local
 
     return Local(workers)

@@ -78,8 +78,12 @@ def deciding(
 
 
 def model_identity(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an adapter's `describe()` says of which model it is: not its versions, and the kind of its device."""
-    identity = {key: value for key, value in description.items() if key not in ("versions", "chat_template")}
+    """Return what an adapter's `describe()` says of which model it is: the kind of its device, and no versions.
+
+    The device of each module (`placement`) is left out as well: a device map does not change what is computed.
+    """
+    left_out = ("versions", "chat_template", "placement")
+    identity = {key: value for key, value in description.items() if key not in left_out}
     if "device" in identity:  # cuda:0 and cuda:1 give the same results; a CPU and a GPU round differently
         identity["device"] = str(identity["device"]).partition(":")[0]
     return identity

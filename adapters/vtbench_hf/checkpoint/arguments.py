@@ -9,13 +9,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from vtbench.adapter import Generation
-from vtbench.settings import help_texts
+from vtbench.errors import AdapterError
+from vtbench.settings import check_value, help_texts
 
 _HOSTS = frozenset({"generation", "chat_template_args"})
 """Fields that the host passes, never `--model-args`; a factory's docstring leaves them out."""
+OF_PLACEMENT = ("device_map", "max_memory", "offload_folder", "quantization", "peft")
+"""Fields of models that are too large for one device, or that carry a LoRA."""
+OF_IMAGES = ("min_pixels", "max_pixels", "size", "use_fast")
+"""Settings of the image processor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,27 @@ class LoadArguments:
         str | None, "`eager`, `sdpa`, `flash_attention_2`; transformers' choice by default."
     ] = None
     trust_remote_code: Annotated[bool | str, "run code that comes with the checkpoint; off by default."] = False
+    device_map: Annotated[
+        str | Mapping[str, Any] | None,
+        "`auto`, `balanced`, `balanced_low_0` or `sequential`, or modules and their devices:"
+        " {model.visual: 0, model.language_model: 1, lm_head: 1}; in place of `device`.",
+    ] = None
+    max_memory: Annotated[
+        Mapping[int | str, int | str] | None, "what `device_map=auto` may use of each device: {0: 20GiB, cpu: 60GiB}."
+    ] = None
+    offload_folder: Annotated[
+        str | None, "where weights go that a device map leaves on the disk, if their files cannot be read in place."
+    ] = None
+    quantization: Annotated[str | None, "`8bit` or `4bit`: linear layers are quantised by bitsandbytes."] = None
+    peft: Annotated[str | None, "directory of a LoRA, as peft writes it, over the checkpoint."] = None
+    min_pixels: Annotated[int | None, "least pixels of an image, where the image processor has the setting."] = None
+    max_pixels: Annotated[int | None, "most pixels of an image, where the image processor has the setting."] = None
+    size: Annotated[
+        int | Mapping[str, int] | None, "size of an image as its processor has it: 336, or {shortest_edge: 336}."
+    ] = None
+    use_fast: Annotated[
+        bool | str | None, "process images with torchvision (true) or Pillow (false); transformers' choice by default."
+    ] = None
     chat_template: Annotated[
         str | None,
         "a Jinja template, a file with one, or the name of one of the checkpoint's, in place of its default.",
@@ -40,6 +66,31 @@ class LoadArguments:
     chat_template_args: Annotated[
         Mapping[str, Any] | None, "variables of the chat template; the host passes them (`--chat-template-args`)."
     ] = None
+
+    def __post_init__(self) -> None:
+        """Check the types of the settings of size and of images, which are numbers and mappings.
+
+        Raises:
+            AdapterError: one has another type.
+        """
+        given = [name for name in (*OF_PLACEMENT, *OF_IMAGES) if getattr(self, name) is not None]
+        kinds = get_type_hints(type(self)) if given else {}
+        for name in given:
+            object.__setattr__(self, name, check_value(kinds[name], getattr(self, name), name, AdapterError))
+
+
+def as_bool(key: str, value: object) -> bool:
+    """Return a switch's value: a bool, or `true` / `false` in the usual spellings.
+
+    Raises:
+        AdapterError: it is something else.
+    """
+    text = str(value).strip().lower()
+    if text in {"true", "1", "yes", "on"}:
+        return True
+    if text in {"false", "0", "no", "off"}:
+        return False
+    raise AdapterError(f"{key}={value} is not a switch: write {key}=true or {key}=false")
 
 
 _RAISES = "    AdapterError: the checkpoint or an argument cannot be used; one line that says why and what to do."
@@ -75,7 +126,15 @@ def with_load_arguments(
         def factory(**given: Any) -> Any:
             signature.bind(**given)
             arguments = LoadArguments(**{name: value for name, value in given.items() if name in names})
-            return make(arguments, **{name: value for name, value in given.items() if name not in names})
+            try:
+                return make(arguments, **{name: value for name, value in given.items() if name not in names})
+            except RuntimeError as error:
+                if "torchvision::" not in str(error):
+                    raise
+                raise AdapterError(
+                    f"torchvision was built for another torch than the one here ({str(error).splitlines()[0]}); install"
+                    " the two together, or remove torchvision"
+                ) from error
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [inspect.Parameter(f.name, keyword, default=f.default, annotation=f.type) for f in shared]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging as standard_logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +17,14 @@ from transformers.utils import logging
 from vtbench.adapter import Generation
 from vtbench.errors import AdapterError, nearest
 from vtbench_hf.chat_template import check_template_args
-from vtbench_hf.checkpoint.arguments import LoadArguments
-from vtbench_hf.checkpoint.config import checked_model_type, is_offline
+from vtbench_hf.checkpoint.arguments import LoadArguments, as_bool
+from vtbench_hf.checkpoint.config import KnownConfig, checked_config, is_offline
 from vtbench_hf.checkpoint.files import check_weights, fingerprint
-from vtbench_hf.checkpoint.processor import load_processor
+from vtbench_hf.checkpoint.lora import apply_lora, check_lora, lora_fingerprint
+from vtbench_hf.checkpoint.packages import needs_packages
+from vtbench_hf.checkpoint.placement import DISK, Placement, check_map, choose_placement, placed
+from vtbench_hf.checkpoint.processor import ImageSettings, load_processor
+from vtbench_hf.checkpoint.quantisation import check_quantisation, quantisation_options
 from vtbench_hf.errors import first_line, out_of_memory_as
 
 GREEDY = Generation()
@@ -49,6 +54,17 @@ class LoadedModel:
     """How it generates."""
     chat_template_args: Mapping[str, Any] = field(default_factory=dict)
     """Variables of its chat template."""
+    loading: Mapping[str, Any] = field(default_factory=dict)
+    """What changes its answers and is not the checkpoint's own: quantisation, LoRA, settings of the image processor."""
+
+    def described(self) -> dict[str, Any]:
+        """Return what `describe` adds for a model that was not loaded as it lies there, whole on one device.
+
+        `loading` changes answers. `placement`, the device of each module, changes none, so runs may differ in it.
+        """
+        placement = placed(self.model)
+        said = {"loading": dict(self.loading), "placement": placement}
+        return {name: value for name, value in said.items() if value}
 
     def fingerprint(self) -> str | None:
         """Return the sha256 over the contents of the weights files, in the order of their names."""
@@ -80,8 +96,10 @@ def load(
         raise AdapterError(
             f"--model {adapter} needs a checkpoint: --model-args pretrained=<directory, or hub name like org/model>"
         )
-    device = choose_device(arguments.device)
-    dtype = choose_dtype(arguments.dtype, device)
+    placement = choose_placement(arguments)
+    dtype = choose_dtype(arguments.dtype, placement.device)
+    check_quantisation(arguments.quantization)
+    images = ImageSettings.of(arguments)
     remote_code = as_bool("trust_remote_code", arguments.trust_remote_code)
     path = Path(pretrained).expanduser()
     source = str(path) if path.is_dir() else pretrained
@@ -90,17 +108,36 @@ def load(
         hub = {"revision": arguments.revision, "local_files_only": is_offline(adapter, pretrained)}
     options = {"trust_remote_code": remote_code, **hub}
     with quiet():
-        model_type = checked_model_type(adapter, source, options, (only,) if isinstance(only, str) else only, never)
-        processor = load_processor(source, model_type, options, arguments.chat_template)
+        known = checked_config(adapter, source, options, (only,) if isinstance(only, str) else only, never)
+        processor = load_processor(source, known.model_type, options, arguments.chat_template, images)
         check_template_args(processor, arguments.chat_template_args or {}, adapter)
         directory = Path(transformers.utils.cached_file(source, "config.json", **hub)).parent
         check_weights(directory)
+        lora = check_lora(arguments.peft, source, directory)
+        quantised = quantisation_options(arguments.quantization, source, known.config, dtype)
+        placing = _placing(placement, known, source, options, whole=not quantised)
         model = load_model(
-            transformers.AutoModelForImageTextToText, source, options, dtype, arguments.attn_implementation
+            known.auto_class, source, options | placing | quantised, dtype, arguments.attn_implementation
         )
+        if set(placed(model).values()) == {DISK}:
+            raise AdapterError(
+                f"{source} does not fit: device_map={arguments.device_map} leaves all of it on the disk; allow more in"
+                " max_memory"
+            )
+        if not callable(getattr(model, "generate", None)):
+            raise AdapterError(f"{source}: its model, {type(model).__name__}, generates no text: it has no `generate`")
+        if lora is not None:
+            apply_lora(model, lora, source, merge=not quantised and not placed(model))
     make_greedy(model.generation_config, processor.tokenizer)
-    with out_of_memory_as(AdapterError, f"{pretrained} does not fit into the memory of {device}; try dtype=bfloat16"):
-        model = model.to(device)
+    if not placing:
+        unfit = (
+            f"{pretrained} does not fit into the memory of {placement.device}; try dtype=bfloat16 or device_map=auto"
+        )
+        with out_of_memory_as(AdapterError, unfit):
+            model = model.to(placement.device)
+    loading = {"quantization": arguments.quantization, "images": images.describe(processor)}
+    if lora is not None:
+        loading["peft"] = {"directory": arguments.peft, "fingerprint": lora_fingerprint(lora)}
     return LoadedModel(
         model.eval(),
         processor,
@@ -108,27 +145,30 @@ def load(
         directory,
         arguments.generation or GREEDY,
         arguments.chat_template_args or {},
+        {key: value for key, value in loading.items() if value},
     )
 
 
-def choose_device(device: str) -> torch.device:
-    """Return the device: `auto` takes a GPU where there is one.
+def _placing(
+    placement: Placement, known: KnownConfig, source: str, options: Mapping[str, Any], *, whole: bool
+) -> dict[str, Any]:
+    """Return the keyword arguments of `from_pretrained` that place the weights; a map of modules is checked first.
 
-    Raises:
-        AdapterError: there is no such device here.
+    Args:
+        placement: where they go.
+        known: the checkpoint's config and class.
+        source: directory or hub name, for messages.
+        options: keyword arguments of `from_pretrained`.
+        whole: whether a model on one device is moved there after it was loaded; a quantised one cannot be moved.
     """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError, ValueError, ImportError) as error:
-        raise AdapterError(f"device={device} cannot be used here ({first_line(error)}); device=cpu can") from error
-    if chosen.type == "meta":
-        raise AdapterError("device=meta holds no numbers; device=cpu does")
-    return chosen
+    if not placement.mapped:
+        return {} if whole else {"device_map": {"": placement.device}}
+    device_map = placement.options["device_map"]
+    if isinstance(device_map, Mapping):
+        remote = {"trust_remote_code": options["trust_remote_code"]}
+        with torch.device("meta"):
+            check_map(known.auto_class.from_config(known.config, **remote), device_map)
+    return dict(placement.options)
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
@@ -174,16 +214,6 @@ def make_greedy(config: Any, tokenizer: Any) -> None:
         config.pad_token_id = tokenizer.pad_token_id
 
 
-def as_bool(key: str, value: object) -> bool:
-    """Return a switch's value: a bool, or `true` / `false` in the usual spellings."""
-    text = str(value).strip().lower()
-    if text in {"true", "1", "yes", "on"}:
-        return True
-    if text in {"false", "0", "no", "off"}:
-        return False
-    raise AdapterError(f"{key}={value} is not a switch: write {key}=true or {key}=false")
-
-
 def load_model(
     auto_class: Any, source: str, options: dict[str, Any], dtype: torch.dtype, attn_implementation: str | None
 ) -> Any:
@@ -208,6 +238,8 @@ def load_model(
     except SafetensorError as error:
         raise AdapterError(f"{source}: a weights file is broken ({first_line(error)})") from error
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        if lacking := needs_packages(source, "model", error):
+            raise lacking from error
         raise AdapterError(f"{source}: its weights cannot be loaded ({first_line(error)})") from error
     if mismatched := sorted(report["mismatched_keys"], key=str):
         name, found, wanted = mismatched[0]
@@ -226,11 +258,15 @@ def load_model(
 def quiet() -> Iterator[None]:
     """Turn transformers' progress bars and warnings off while it loads or saves."""
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    of_accelerate = standard_logging.getLogger("accelerate")
+    level = of_accelerate.level
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    of_accelerate.setLevel(standard_logging.ERROR)  # it warns of each weight that a device map leaves on the disk
     try:
         yield
     finally:
+        of_accelerate.setLevel(level)
         logging.set_verbosity(before)
         if bars:
             logging.enable_progress_bar()

@@ -26,7 +26,7 @@ FLAGS = frozenset(
         *("above_range", "aggregation_failed", "at_most", "below_range", "constant_images", "constant_tokens", "empty"),
         *("few_clusters", "few_images", "few_samples", "low_information", "no_signal", "no_slope", "no_spread"),
         *("not_in_scenes", "not_numbers", "one_label", "one_sample", "one_scene", "reduced", "synergy"),
-        *("one_token_count", "pooled", "told_gives_away", "unconverged", "unobserved"),
+        *("one_token_count", "partial_path", "pooled", "told_gives_away", "unconverged", "unobserved"),
     }
 )
 """Flags that scores of vtbench's own metrics may carry, but for `above_NAME` and `below_NAME` of a budget's rivals."""

@@ -98,6 +98,11 @@ class Evidence:
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Flags by score, of token scores and of `cue_<name>`, those without a value included."""
 
+    @property
+    def partial_paths(self) -> tuple[str, ...]:
+        """The token scores whose tokens are a part of what the decoder is told of the image."""
+        return tuple(name for name, flags in self.flags.items() if "partial_path" in flags)
+
 
 def collect_evidence(run: StoredRun, task: str) -> Evidence:
     """Return what a run measured on one of its tasks."""

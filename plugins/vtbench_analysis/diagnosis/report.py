@@ -9,6 +9,9 @@ from vtbench_analysis.diagnosis.evidence import TOKEN_SCORES
 from vtbench_analysis.diagnosis.explanations import number_text
 from vtbench_analysis.diagnosis.run_diagnosis import RunDiagnosis
 
+PARTIAL = "of a part of what the decoder is told of the image, which enters it by further paths"
+"""What the flag `partial_path` means for a reader of the diagnosis."""
+
 
 def print_diagnosis(diagnosis: RunDiagnosis) -> None:
     """Print the findings of every task with their numbers and recommendations, and the scores of the visual tokens."""
@@ -40,6 +43,8 @@ def print_diagnosis(diagnosis: RunDiagnosis) -> None:
         ]
         if measured or unknown:
             line("visual tokens: " + "; ".join(measured + unknown), 2, "dim")
+        if evidence.partial_paths:
+            line(f"{', '.join(evidence.partial_paths)}: {PARTIAL}", 2, "dim")
 
 
 def diagnosis_page(diagnosis: RunDiagnosis) -> str:

@@ -16,6 +16,8 @@ POOLED = "pooled"
 """Flag of a score of tokens that were pooled to a common grid."""
 ONE_TOKEN_COUNT = "one_token_count"
 """Flag of a score of the images of one token count, where there are others."""
+PARTIAL_PATH = "partial_path"
+"""Flag of a score of tokens beside which the image enters the decoder by a further path."""
 MOST_COUNTS = 8
 """Token counts for which components are fitted side by side, in the order in which they turn up."""
 
@@ -29,6 +31,7 @@ class TokenForm:
     def __init__(self) -> None:
         self._first: FirstTokens | None = FirstTokens()
         self._grids: CommonGrids | None = None
+        self._partial: frozenset[str] = frozenset()
 
     def of_first(self, batch: Batch, layers: Sequence[str]) -> Batch:
         """Record a batch of the first images, or return it pooled, in the second round.
@@ -36,6 +39,7 @@ class TokenForm:
         Raises:
             SampleError: none of its samples can be pooled.
         """
+        self._partial |= {layer for layer in layers if layer in batch.visual and batch.visual[layer].partial}
         if self._first is not None:
             self._first.add(batch, layers)
         return self.pooled(batch, strict=False)
@@ -62,7 +66,13 @@ class TokenForm:
         return self._grids.facts(layer) if self._grids is not None and self.pools else {}
 
     def flagged(self, scores: Mapping[str, Score]) -> dict[str, Score]:
-        """Say of scores, which have the facts of their layers, that they are of pooled tokens or of one token count."""
+        """Say of scores, which have the facts of their layers, what their tokens are: pooled, of one count, not all."""
+        scores = {
+            name: replace(score, flags=(*score.flags, PARTIAL_PATH))
+            if score.detail.get("layer") in self._partial
+            else score
+            for name, score in scores.items()
+        }
         grids = self._grids
         if grids is None or (not grids.usable and len(grids.images_by_count) == 1):
             return dict(scores)
@@ -79,11 +89,13 @@ class TokenForm:
         grids = self._grids
         if self._first is not None and (found := self._first.common_grids()) is not None:
             grids = found.without_grid()
-        return {} if grids is None else grids.arrays()
+        partial = {"partial": np.array(sorted(self._partial))} if self._partial else {}
+        return partial if grids is None else grids.arrays() | partial
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> TokenForm:
         """Restore from what `arrays` returned."""
         form = cls()
         form._first, form._grids = None, CommonGrids.of(arrays)
+        form._partial = frozenset(np.asarray(arrays.get("partial", ())).tolist())
         return form

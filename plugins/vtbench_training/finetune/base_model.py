@@ -46,9 +46,23 @@ def base_arguments(base: str, model: str = "llava", registry: Registry | None = 
 
 
 def load_base(
-    base: str, device: torch.device, model: str = "llava", registry: Registry | None = None
+    base: str,
+    device: torch.device,
+    model: str = "llava",
+    registry: Registry | None = None,
+    *,
+    dtype: str = "float32",
+    quantization: str | None = None,
 ) -> TrainableAdapter:
-    """Return the adapter of a base, loaded in float32 for training.
+    """Return the adapter of a base, loaded for training.
+
+    Args:
+        base: as `base_arguments` takes it.
+        device: that it is loaded on.
+        model: the adapter's name.
+        registry: plugins to use; the installed ones by default.
+        dtype: of the weights.
+        quantization: `8bit` or `4bit`; None leaves the weights as they are.
 
     Raises:
         VtbenchError: as `base_arguments`; or it cannot be loaded or trained.
@@ -58,8 +72,12 @@ def load_base(
     if device.type == "cpu" and "attn_implementation" in registry.find("model", model).settings:
         # For short sequences on a CPU the backward pass of eager attention in bfloat16 takes half the fused one's time.
         arguments["attn_implementation"] = "eager"
+    if quantization is not None:
+        if "quantization" not in registry.find("model", model).settings:
+            raise VtbenchError(f"quantization: --model {model} cannot be loaded quantised; leave it out")
+        arguments["quantization"] = quantization
     try:
-        adapter = registry.adapter(model, arguments, str(device), "float32")
+        adapter = registry.adapter(model, arguments, str(device), dtype)
     except AdapterError as error:
         said = f"{error}; here --base names it" if base == OWN_BASE else f"base {base}: {error}"
         raise VtbenchError(said) from error

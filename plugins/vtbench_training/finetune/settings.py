@@ -15,6 +15,8 @@ from vtbench.settings import check_fields, parse_settings
 Part = Literal["vision", "connector", "text"]
 PenaltyName = Literal["cosine", "logdet", "decorrelation"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Quantization = Literal["8bit", "4bit"]
+Checkpointing = Literal["auto", "on", "off"]
 Weight = Annotated[float, Ge(0), Lt(math.inf)]
 PARTS: tuple[Part, ...] = get_args(Part)
 OWN_BASE = "base"
@@ -56,6 +58,15 @@ class FineTune:
     ] = None
     budget: Annotated[str | None, "Train under a token budget: random:k=16, grid:f=0.25, downsample:k=16."] = None
     precision: Annotated[Precision, "`auto` is bfloat16 where the hardware multiplies it, else float32."] = "auto"
+    base_dtype: Annotated[
+        Precision, "Number format of the weights that are not trained; `auto` is bfloat16 under --lora on a GPU."
+    ] = "auto"
+    quantization: Annotated[
+        Quantization | None, "Load the base in `8bit` or `4bit`; --lora is then all that is trained (QLoRA)."
+    ] = None
+    gradient_checkpointing: Annotated[
+        Checkpointing, "Compute activations again instead of keeping them; `auto`: above 10⁹ parameters."
+    ] = "auto"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -63,6 +74,10 @@ class FineTune:
             raise VtbenchError("mix: the weights sum to nothing, there is no family to train on; give one a weight")
         if set(self.freeze) == set(PARTS):
             raise VtbenchError("freeze: with vision, connector and text frozen nothing is left to train; free one")
+        if self.quantization and not self.lora:
+            raise VtbenchError("quantization: quantised weights cannot be trained; add updates to them with --lora 16")
+        if self.base_dtype == "bfloat16" and self.precision == "float32":
+            raise VtbenchError("base_dtype: a base in bfloat16 is multiplied in it; leave --precision float32 out")
         if self.penalty is not None and {"vision", "connector"} <= set(self.freeze):
             raise VtbenchError("penalty: with vision and connector frozen no visual token can move; free one of them")
         if self.penalty is not None and self.batch_size < 2:

@@ -5,7 +5,7 @@ A batch -> the loss. Inputs go through the adapter, so that the model trains on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,34 +18,59 @@ from vtbench.budget import Budget, checked_weights
 from vtbench.errors import AdapterError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.types import VisualTokens
+from vtbench_hf.checkpoint.packages import hush_bitsandbytes
 from vtbench_training.finetune.base_model import missing_members
 from vtbench_training.finetune.item_batches import image_side
 from vtbench_training.finetune.part_parameters import is_in_modules, parameters_of
 from vtbench_training.finetune.penalties import penalty_and_floor
 from vtbench_training.finetune.settings import FineTune
 
+LARGE = 10**9
+"""Parameters above which `gradient_checkpointing=auto` is on: activations then need more memory than weights."""
+_QUANTISED = ("Linear8bitLt", "Linear4bit")
+"""Linear layers of bitsandbytes."""
+
 
 class TrainableVLM(nn.Module):
     """A model with its loss.
 
     Args:
-        adapter: of the model, which is in float32.
+        adapter: of the model; weights that are trained are put into float32, others stay as they are.
         config: which parts are trained, under which penalty and budget; `check` has accepted it.
         registry: plugins to use; the installed ones by default.
     """
 
     def __init__(self, adapter: TrainableAdapter, config: FineTune, registry: Registry | None = None) -> None:
         super().__init__()
-        adapter.model.requires_grad_(True)  # a checkpoint's config may have frozen parts
+        for parameter in adapter.model.parameters():  # a checkpoint's config may have frozen parts
+            parameter.requires_grad_(parameter.is_floating_point())
         for part in config.freeze:
             for parameter in parameters_of(adapter.model, adapter.parts[part]):
                 parameter.requires_grad_(False)
-        self.model: Any = with_lora(adapter.model, config.lora) if config.lora else adapter.model
+        frozen = [name for part in config.freeze for name in adapter.parts[part]]
+        self.model: Any = with_lora(adapter.model, config.lora, frozen) if config.lora else adapter.model
+        for parameter in self.model.parameters():
+            if parameter.requires_grad:  # in bfloat16 most steps of the optimiser would be rounded away
+                parameter.data = parameter.data.float()
+        large = sum(parameter.numel() for parameter in self.model.parameters()) > LARGE
+        able = getattr(adapter.model, "supports_gradient_checkpointing", False)
+        if config.gradient_checkpointing == "on" or (config.gradient_checkpointing == "auto" and large and able):
+            checkpoint_activations(adapter.model, config.model)
         self.adapter, self.config = adapter, config
         self.budget: Budget | None = (registry or Registry()).budget(config.budget) if config.budget else None
         self.boxes: np.ndarray | None = None
         if self.budget and isinstance(adapter, BudgetTrainableAdapter):
             self.boxes = adapter.token_boxes((image_side(adapter),) * 2, "connector")
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Return the numbers of trained and of all parameters, LoRA updates included."""
+        counted = dict.fromkeys(("trained", "all"), 0)
+        for parameter in self.model.parameters():
+            # bitsandbytes keeps two 4-bit weights in a byte
+            size = parameter.numel() * (2 if type(parameter).__name__ == "Params4bit" else 1)
+            counted["all"] += size
+            counted["trained"] += size * parameter.requires_grad
+        return counted
 
     def rate_factor(self, name: str) -> float:
         """Return the factor of the learning rate of the parameter of this name.
@@ -141,32 +166,62 @@ def check(adapter: TrainableAdapter, config: FineTune) -> None:
         )
 
 
-def with_lora(model: Any, rank: int) -> Any:
-    """Return the model with LoRA updates on every trained linear layer; the layers themselves are frozen.
+def checkpoint_activations(model: Any, name: str) -> None:
+    """Let the layers compute their activations again in the backward pass; the gradients are the same.
 
-    Hu et al. 2021, arXiv 2106.09685; the updates are scaled by 2, that is α = 2 rank.
+    Raises:
+        VtbenchError: the model does not support it.
+    """
+    # before transformers 5.20 it had the older name alone
+    enable = getattr(model, "activation_checkpointing_enable", None) or getattr(
+        model, "gradient_checkpointing_enable", None
+    )
+    try:
+        if enable is None:
+            raise ValueError(f"{type(model).__name__} has no such method")
+        enable({"use_reentrant": False})
+    except ValueError as error:
+        raise VtbenchError(
+            f"gradient_checkpointing: --model {name} does not support it; use --gradient-checkpointing off"
+        ) from error
+
+
+def with_lora(model: Any, rank: int, frozen: Sequence[str] = ()) -> Any:
+    """Return the model with LoRA updates on every linear layer of the parts that are trained; all else is frozen.
+
+    Hu et al. 2021, arXiv 2106.09685; the updates are scaled by 2, that is α = 2 rank. Over quantised layers this is
+    QLoRA (Dettmers et al. 2023, arXiv 2305.14314).
+
+    Args:
+        model: of transformers.
+        rank: of the updates.
+        frozen: names of the modules that get none.
 
     Raises:
         VtbenchError: peft is not installed, or no linear layer is trained.
     """
+    hush_bitsandbytes()
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
         raise VtbenchError("lora needs peft: pip install 'vtbench[train]'") from error
-    layers = _linear_layers(model)
+    layers = _linear_layers(model, frozen)
     if not layers:
         raise VtbenchError("lora: the parts that are trained have no linear layers; leave --lora out")
     return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=layers))
 
 
-def _linear_layers(model: Any) -> list[str]:
-    """Return the names of trained linear layers, without the output layer, which may share the embeddings' weights.
+def _linear_layers(model: Any, frozen: Sequence[str]) -> list[str]:
+    """Return the names of linear layers outside the frozen modules.
 
+    The output layer, which may share the embeddings' weights, is left out.
     Subclasses of `nn.Linear` are left out: their modules read the weights and do not call the layer.
     """
     output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     return [
         name
         for name, module in model.named_modules()
-        if type(module) is nn.Linear and module.weight.requires_grad and module is not output
+        if (type(module) is nn.Linear or type(module).__name__ in _QUANTISED)
+        and not is_in_modules(name, frozen)
+        and module is not output
     ]

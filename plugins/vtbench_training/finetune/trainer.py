@@ -4,6 +4,8 @@ directory/finetune.json    the settings, and versions
           finetune.jsonl   the log
           finetune.pt      the newest state
           model/           the finished checkpoint: `--model-args pretrained=directory/model` for the model trained
+          lora/            under --lora, the updates alone: `--model-args pretrained=BASE,peft=directory/lora`; of a
+                           quantised base there is no model/, since its weights were rounded before they were trained
           guard.json       after a redundancy penalty: information, redundancy and accuracy before and after
 """
 
@@ -12,8 +14,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing import get_start_method
 from pathlib import Path
@@ -30,10 +33,11 @@ from vtbench.runs.disk import disk, write_file
 from vtbench.runs.git_commit import git_commit
 from vtbench.runs.json_file import read_object
 from vtbench.runs.provenance import differing, strict, versions
-from vtbench_hf.checkpoint.loader import choose_device
+from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
 from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, image_side
+from vtbench_training.finetune.lora_directory import save_lora
 from vtbench_training.finetune.penalty_check import CHECK_IMAGES, check_penalty
 from vtbench_training.finetune.settings import FineTune
 from vtbench_training.finetune.trainable import TrainableVLM, check
@@ -43,6 +47,8 @@ __all__ = ["FineTune", "finetune"]
 
 TRACKERS = ("tensorboard", "wandb")
 NAME = "finetune"
+_NEWER = {"base_dtype": "float32", "quantization": None}
+"""Settings that trainings begun before they existed do not record, and the values that those had."""
 
 
 def finetune(
@@ -57,7 +63,7 @@ def finetune(
     check_images: int = CHECK_IMAGES,
     registry: Registry | None = None,
 ) -> Path:
-    """Train as `config` says and return the directory of the finished checkpoint, `directory / "model"`.
+    """Train as `config` says and return the directory of what is finished: `finished_in(directory, config)`.
 
     Called again with the same config, it resumes from the newest state, to the same losses and weights; where the
     training is finished it returns at once.
@@ -89,7 +95,12 @@ def finetune(
             f"batch_size {config.batch_size} cannot be shared equally by {accelerator.num_processes} processes"
         )
     precision = choose_precision(config.precision, place)
-    adapter = load_base(config.base, place, config.model, registry)
+    base_dtype = choose_base_dtype(config, place, precision)
+    if base_dtype is torch.bfloat16:
+        precision = torch.bfloat16
+    adapter = load_base(
+        config.base, place, config.model, registry, dtype=_name(base_dtype), quantization=config.quantization
+    )
     check(adapter, config)
     if config.penalty and check_images and not adapter.capabilities >= {"generate", "visual_tokens"}:
         raise VtbenchError(
@@ -98,13 +109,17 @@ def finetune(
         )
     items = FamilyItems(config.mix, config.seed, image_side(adapter), registry.task_dirs())
     if accelerator.is_main_process:
-        _claim(directory, config, precision, items, adapter, registry)
+        _claim(directory, config, precision, base_dtype, items, adapter, registry)
     accelerator.wait_for_everyone()
-    finished = directory / "model"
+    finished = finished_in(directory, config)
     if not finished.exists():
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            trainable = TrainableVLM(adapter, config, registry).to(place)
+            trainable = TrainableVLM(adapter, config, registry)
+            if config.quantization is None:  # quantised weights are where they were made
+                trainable.to(place)
+            if accelerator.is_main_process:
+                _record_parameters(directory, trainable)
             _train(trainable, items, directory, place, show, save_every, log_every, accelerator, precision)
     if config.penalty and check_images and accelerator.is_main_process and not (directory / "guard.json").exists():
         check_penalty(config, finished, directory, str(place), check_images, registry)
@@ -161,15 +176,50 @@ def _train(
         log_every,
         trainable.rate_factor,
     )
-    accelerator.end_training()
     if accelerator.is_main_process:
-        trainable.merge_lora().cpu().eval()
-        unfinished = directory / "model.part"
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
-        with writing(directory / "model", "the finished model", unfinished):
-            unfinished.mkdir()
-            adapter.save(unfinished, _name(precision))
-            os.replace(unfinished, directory / "model")
+        if config.lora:
+            _write(
+                directory / "lora", "the finished updates", partial(save_lora, trainable.model, adapter, config.base)
+            )
+        if config.quantization is None:
+            trainable.merge_lora().cpu().eval()
+            _write(directory / "model", "the finished model", lambda path: adapter.save(path, _name(precision)))
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+
+
+def finished_in(directory: Path, config: FineTune) -> Path:
+    """Return where a training leaves what is finished: the checkpoint, or the updates of a quantised base."""
+    return directory / ("model" if config.quantization is None else "lora")
+
+
+def choose_base_dtype(config: FineTune, device: torch.device, precision: torch.dtype) -> torch.dtype:
+    """Return the dtype of the weights that are not trained.
+
+    `auto` is bfloat16 under LoRA on a GPU: half the memory of what is never written.
+    """
+    if config.base_dtype != "auto":
+        return torch.bfloat16 if config.base_dtype == "bfloat16" else torch.float32
+    fits = bool(config.lora) and device.type == "cuda" and precision is torch.bfloat16
+    return torch.bfloat16 if fits else torch.float32
+
+
+def _write(target: Path, what: str, write: Callable[[Path], None]) -> None:
+    """Write a directory that is either whole or not there."""
+    unfinished = target.with_name(f"{target.name}.part")
+    for old in (unfinished, target):  # of a killed process
+        shutil.rmtree(old, ignore_errors=True)
+    with writing(target, what, unfinished):
+        unfinished.mkdir()
+        write(unfinished)
+        os.replace(unfinished, target)
+
+
+def _record_parameters(directory: Path, trainable: TrainableVLM) -> None:
+    """Add the numbers of trained and of all parameters to what is recorded of the training."""
+    path = directory / f"{NAME}.json"
+    facts = read_object(path, cure="; remove it, or choose another directory")
+    write_file(path, json.dumps(facts | {"parameters": trainable.parameter_counts()}, indent=2) + "\n")
 
 
 def _accelerator(device: torch.device, trackers: Sequence[str], directory: Path) -> Accelerator:
@@ -193,13 +243,19 @@ def _claim(
     directory: Path,
     config: FineTune,
     precision: torch.dtype,
+    base_dtype: torch.dtype,
     items: FamilyItems,
     adapter: TrainableAdapter,
     registry: Registry,
 ) -> None:
     """Record the config in `directory`, or refuse another one than it holds."""
     derived = {"precision": _name(precision), "base_weights": adapter.describe().get("fingerprint")}
-    keys = json.loads(json.dumps(strict(asdict(config) | derived | {"tasks": items.config()})))
+    settings = asdict(config) | {"base_dtype": _name(base_dtype)}
+    del settings["gradient_checkpointing"]  # the weights do not depend on it
+    for name, usual in _NEWER.items():
+        if settings[name] == usual:
+            del settings[name]
+    keys = json.loads(json.dumps(strict(settings | derived | {"tasks": items.config()})))
     path = directory / f"{NAME}.json"
     if path.exists():
         there = read_object(path, cure="; remove it, or choose another directory").get("config")

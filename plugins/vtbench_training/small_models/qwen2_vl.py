@@ -24,7 +24,7 @@ from vtbench_training.small_models.sizes import Sizes
 from vtbench_training.small_models.tokenizer import bpe_tokenizer
 
 MERGE, FRAMES = 2, 2
-START, END, PAD = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>"
+START, END, PAD, VIDEO = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
 
 
 def build(sizes: Sizes, seed: int = 0, tied: bool = True, sides: tuple[int, int] | None = None) -> tuple[Any, Any]:
@@ -36,16 +36,10 @@ def build(sizes: Sizes, seed: int = 0, tied: bool = True, sides: tuple[int, int]
         tied: whether input and output embeddings share their weights.
         sides: least and largest side in pixels of the square with an image's area; `sizes.image_size` by default.
     """
-    tokenizer = bpe_tokenizer(START, END, image_token=PAD, video_token="<|video_pad|>")
     least, largest = sides or (sizes.image_size, sizes.image_size)
-    pixels = Qwen2VLImageProcessorPil(
-        patch_size=sizes.patch_size,
-        merge_size=MERGE,
-        temporal_patch_size=FRAMES,
-        size={"shortest_edge": least**2, "longest_edge": largest**2},
-    )
-    processor = without_video(Qwen2VLProcessor)(pixels, tokenizer, chat_template=chat_template(START + PAD + END))
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in (START, END, PAD, "<|video_pad|>")}
+    processor = build_processor(sizes.patch_size, least**2, largest**2)
+    tokenizer = processor.tokenizer
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in (START, END, PAD, VIDEO)}
     half = sizes.hidden // sizes.heads // 2
     config = Qwen2VLConfig(
         vision_config={
@@ -68,12 +62,30 @@ def build(sizes: Sizes, seed: int = 0, tied: bool = True, sides: tuple[int, int]
             },
         ).to_dict(),
         image_token_id=ids[PAD],
-        video_token_id=ids["<|video_pad|>"],
+        video_token_id=ids[VIDEO],
         vision_start_token_id=ids[START],
         vision_end_token_id=ids[END],
         tie_word_embeddings=tied,
     )
     return seeded(lambda: Qwen2VLForConditionalGeneration(config), seed), processor
+
+
+def build_processor(patch_size: int, least: int, most: int) -> Any:
+    """Return the processor of a Qwen2-VL, with the benchmark's own tokenizer.
+
+    Args:
+        patch_size: side of a patch in pixels.
+        least: number of pixels of the smallest image; a smaller one is enlarged.
+        most: number of pixels of the largest image.
+    """
+    pixels = Qwen2VLImageProcessorPil(
+        patch_size=patch_size,
+        merge_size=MERGE,
+        temporal_patch_size=FRAMES,
+        size={"shortest_edge": least, "longest_edge": most},
+    )
+    tokenizer = bpe_tokenizer(START, END, image_token=PAD, video_token=VIDEO)
+    return without_video(Qwen2VLProcessor)(pixels, tokenizer, chat_template=chat_template(START + PAD + END))
 
 
 class Qwen2VL(SmallVLM):

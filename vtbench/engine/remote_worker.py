@@ -1,6 +1,6 @@
-"""Worker side of a Ray run: an actor that holds the model, takes sample indices and returns records.
+"""A worker in another process: it holds the model, takes sample indices and returns records.
 
-Images stay in the actor: it loads its samples itself.
+Images stay there: it loads its samples itself. An executor decides how it is called.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 import vtbench
 from vtbench.adapter import Traits, traits_of
+from vtbench.errors import WorkerError
 from vtbench.executor import BatchResult, FitResult, State, Work, WorkerPool
 from vtbench.runs.provenance import strict
 from vtbench.types import Capability, Task
-from vtbench_ray.errors import WorkerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ def task_settings(tasks: Sequence[Task]) -> dict[str, Any]:
     return {"vtbench": vtbench.__version__, "tasks": strict(found)}
 
 
-class WorkerActor:
-    """A `Worker` in a Ray actor.
+class RemoteWorker:
+    """A `Worker` that is called from another process.
 
     The model is loaded by a method, not by the constructor: Ray keeps the original exception only for methods.
     """

@@ -2,8 +2,8 @@
 
 The Linux wheel of torchvision on PyPI is compiled against CUDA. Without CUDA's libraries its operators are missing.
 torchvision tolerates that except in one place: it registers fake implementations of two operators, and torch refuses
-these for operators that were never declared. vLLM uses torchvision for image transforms, which need no operator.
-If torchvision has its operators, this changes nothing.
+these for operators that were never declared. transformers and vLLM use torchvision for image transforms, which need no
+operator. If torchvision has its operators, this changes nothing. `make` runs it in each environment that it installs.
 """
 
 from importlib.metadata import files
@@ -11,7 +11,7 @@ from pathlib import Path
 
 DECLARATION = """
 
-if not _has_ops():  # by vtbench's integration/vllm: see there
+if not _has_ops():  # by vtbench's integration/declare_operators.py
     for _name in ("nms", "qnms"):
         torch.library.define(f"torchvision::{_name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 """
