@@ -68,7 +68,7 @@ language: $(LANGUAGE)/stamp
 
 # A tiny checkpoint of every image-text model type of transformers, in an environment of its own (docs/architectures.md).
 architectures: $(ARCHITECTURES)/stamp
-	$(ARCHITECTURES)/bin/python -m pytest -n 2 integration/architectures
+	$(ARCHITECTURES)/bin/python -m pytest -n 2 integration/architectures --timeout 900
 
 # The matrix of docs/architectures.md from fresh probes of all types.
 matrix: $(ARCHITECTURES)/stamp

@@ -27,6 +27,7 @@ SETS = {
     "odd, 1 to 2 tokens a cell and side": [Grid(8, 8), Grid(11, 9), Grid(13, 16)],
     "odd, 2 to 3": [Grid(16, 16), Grid(21, 17), Grid(24, 19)],
     "odd, 4 to 6": [Grid(32, 32), Grid(43, 37), Grid(35, 47)],
+    "odd and coarse": [Grid(5, 5), Grid(7, 6), Grid(9, 8)],
     "overview of 8 x 8, and tiles": [Grid(16, 16), Grid(16, 8), Grid(8, 16)],
 }
 CELLS, WIDTH, NOISE, BATCH = Grid(8, 8), 12, 0.01, 50

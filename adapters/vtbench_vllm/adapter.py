@@ -19,7 +19,7 @@ from vtbench_hf.adapter import ONE_IMAGE
 from vtbench_hf.answer_text import read_answer
 from vtbench_hf.chat_rendering import opening_of_answer
 from vtbench_hf.chat_template import reasons, template_digest
-from vtbench_hf.checkpoint.published import PROMPT_FORMAT
+from vtbench_hf.checkpoint.config import PROMPT_FORMAT
 from vtbench_hf.prompts import (
     ChoiceTokenizer,
     adds_special_tokens,

@@ -2,7 +2,7 @@
 
 It is the adapter of the checkpoint's model family, loaded from a directory with the checkpoint's files and a
 config.json whose language model has no layers. So every family's adapter can be used, and only the weights of the
-encoder and the connector are read.
+encoder and the connector are read. Where the model allows no decoder without layers, they stay on the disk.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForImageTextToText
 
 from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError
 from vtbench.registry import Registry
 from vtbench_hf.checkpoint.model_types import adapter_for
+from vtbench_hf.errors import first_line
 from vtbench_hf.probed_adapter import ProbedAdapter
 from vtbench_hf.visual_features import DECODER_DEPTHS
 from vtbench_vllm.checkpoint import Checkpoint
@@ -36,16 +38,20 @@ def load_vision_model(checkpoint: Checkpoint, device: str, dtype: str) -> Adapte
     """
     family = adapter_for(checkpoint.config.model_type)
     arguments = {"trust_remote_code": True} if checkpoint.trust_remote_code and family == "hf" else {}
+    make = Registry(warn=lambda _: None).adapter
     with tempfile.TemporaryDirectory(prefix="vtbench-") as scratch:
         directory = Path(scratch) / "vision"
         write_vision_checkpoint(checkpoint, directory)
         try:
-            adapter = Registry(warn=lambda _: None).adapter(
-                family, {"pretrained": str(directory), **arguments}, device, dtype
-            )
+            adapter = make(family, {"pretrained": str(directory), **arguments}, device, dtype)
         except AdapterError as error:
-            message = str(error).replace(str(directory), str(checkpoint.directory))
-            raise AdapterError(f"{message} (visual_tokens=false runs without the vision model)") from error
+            try:  # some models allow no decoder of zero layers: then its layers stay in their files
+                whole = {"pretrained": str(checkpoint.directory), "device_map": layers_on_disk(checkpoint, device)}
+                adapter = make(family, {**whole, **arguments}, "auto", dtype)
+            except (AdapterError, ValueError, AttributeError, ImportError, StopIteration) as other:
+                message = f"{error}; with its layers on the disk: {first_line(other)}"
+                message = message.replace(str(directory), str(checkpoint.directory))
+                raise AdapterError(f"{message} (visual_tokens=false runs without the vision model)") from error
     if not isinstance(adapter, ProbedAdapter):  # which looks at all that enters the decoder, the texts' embeddings too
         _drop_embeddings(getattr(adapter, "model", None))
     return adapter
@@ -69,6 +75,28 @@ def write_vision_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
         if path.name != "config.json":
             (directory / path.name).symlink_to(path.resolve())
     config.save_pretrained(directory)
+
+
+def layers_on_disk(checkpoint: Checkpoint, device: str) -> dict[str, str]:
+    """Return a device map that leaves the decoder's layers on the disk, from which the vision model reads nothing.
+
+    Raises:
+        StopIteration: the model's decoder has no list of layers.
+    """
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(checkpoint.config)
+    names = {id(module): name for name, module in model.named_modules()}
+    layers = names[id(next(m for m in model.get_decoder().modules() if isinstance(m, torch.nn.ModuleList)))]
+    found = {layers: "disk"}
+    holders = ["", *(layers[:i] for i, character in enumerate(layers) if character == ".")]
+    for holder in holders:  # what stands beside the layers, on each level of the model
+        module = model.get_submodule(holder)
+        own = [name for name, _ in module.named_parameters(recurse=False)]
+        for name in (*own, *(name for name, _ in module.named_children())):
+            path = f"{holder}.{name}".lstrip(".")
+            if path not in (layers, *holders):
+                found[path] = device
+    return found
 
 
 def _drop_embeddings(model: Any) -> None:

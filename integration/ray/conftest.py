@@ -106,7 +106,7 @@ def workers() -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if path.read_bytes().startswith(b"ray::WorkerActor"):
+            if path.read_bytes().startswith(b"ray::RemoteWorker"):
                 found.append(int(path.parent.name))
         except OSError:
             continue

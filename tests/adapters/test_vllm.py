@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import plain
 import pytest
+import tiny_checkpoints
 import tiny_models
 import torch
 from huggingface_hub import constants
@@ -366,6 +367,17 @@ def test_the_vision_model_gives_the_tokens_of_the_whole_model(name, tmp_path):
     words = 0 if isinstance(vision, ProbedAdapter) else decoder.get_input_embeddings().weight.numel()
     stubs = 2  # one weight in place of each embedding matrix
     assert vision.model.num_parameters() <= whole.model.num_parameters() - words - _layers_of(decoder) + stubs
+
+
+def test_a_vision_model_whose_decoder_needs_its_layers_leaves_them_on_the_disk(tmp_path):
+    directory = tiny_checkpoints.save("gemma4", tmp_path / "tiny")
+    vision = load_vision_model(open_checkpoint(str(directory), None, False, None), "cpu", "float32")
+    assert vision_layers(vision) == ("connector",)
+    assert any(place == "disk" for place in vision.model.hf_device_map.values())
+    whole = Registry().adapter("gemma4", {"pretrained": str(directory)}, "cpu", "float32")
+    samples = tiny_models.batch((112, 112))
+    (mine,), (theirs,) = (adapter.visual_tokens(samples, ["connector"]) for adapter in (vision, whole))
+    assert torch.equal(mine.tokens, theirs.tokens)
 
 
 def _layers_of(decoder: torch.nn.Module) -> int:

@@ -26,6 +26,9 @@ from vtbench_hf.checkpoint.model_types import adapter_for
 from vtbench_hf.checkpoint.packages import needs_packages
 from vtbench_hf.errors import first_line
 
+PROMPT_FORMAT = "vtbench_prompt_format"
+"""The key of config.json that names the prompt format of a model that was trained on our tasks."""
+
 _CONVERTED = {"llava_": ("LLaVA", "llava-hf/*"), "internvl_chat": ("InternVL", "OpenGVLab/InternVL3-*-hf")}
 """By the prefix of the `model_type` of an original format: the family, and its checkpoints for transformers."""
 _REMOTE_CLASSES = ("AutoModelForImageTextToText", "AutoModelForMultimodalLM", "AutoModelForCausalLM", "AutoModel")

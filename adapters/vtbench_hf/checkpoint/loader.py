@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging as standard_logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from vtbench.adapter import Generation
 from vtbench.errors import AdapterError, nearest
 from vtbench_hf.chat_template import check_template_args
 from vtbench_hf.checkpoint.arguments import LoadArguments, as_bool
-from vtbench_hf.checkpoint.config import KnownConfig, checked_config, is_offline
+from vtbench_hf.checkpoint.config import PROMPT_FORMAT, KnownConfig, checked_config, is_offline
 from vtbench_hf.checkpoint.files import check_weights, fingerprint
 from vtbench_hf.checkpoint.lora import apply_lora, check_lora, lora_fingerprint
 from vtbench_hf.checkpoint.packages import needs_packages
@@ -109,6 +109,9 @@ def load(
     options = {"trust_remote_code": remote_code, **hub}
     with quiet():
         known = checked_config(adapter, source, options, (only,) if isinstance(only, str) else only, never)
+        if getattr(known.config, PROMPT_FORMAT, None) and images.backend is None:
+            # vtbench trained it on images that Pillow processed, and its figures are those of Pillow.
+            images = replace(images, backend="pil")
         processor = load_processor(source, known.model_type, options, arguments.chat_template, images)
         check_template_args(processor, arguments.chat_template_args or {}, adapter)
         directory = Path(transformers.utils.cached_file(source, "config.json", **hub)).parent

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 
+from vtbench_hf.checkpoint.config import PROMPT_FORMAT
 from vtbench_hf.checkpoint.loader import quiet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
-PROMPT_FORMAT = "vtbench_prompt_format"
-"""The key of config.json that names the prompt format of a model that was trained on our tasks."""
 _TOWER = "vision_tower."
 _PUBLISHED_TOWER = "vision_tower.vision_model."
 _NESTED = frozenset({"clip_vision_model", "siglip_vision_model"})

@@ -180,5 +180,4 @@ def spread(model: Any) -> None:
                 continue
             if weight.numel() > 1 and bool((weight == weight.flatten()[0]).all()):
                 weight.normal_(0, 0.1)
-            if weight.ndim < 4:  # a tower of many convolutions would overflow
-                weight.mul_(4)
+            weight.mul_(4)
