@@ -37,6 +37,7 @@ from vtbench_hf.token_boxes import grid, patch_boxes
 PROBE_SIDE = 224
 """Side in pixels of the probe's images where the model prefers none."""
 LARGEST_PROBE = 448
+"""Most pixels of a side of the probe's images: processors enlarge them where the model wants larger ones."""
 
 
 class ProbedAdapter(HFAdapter):
@@ -127,7 +128,7 @@ class ProbedAdapter(HFAdapter):
         """Return where the visual tokens are in the prompts, (B, P) bool."""
         entry, ids_BP = self._found(), inputs["input_ids"]
         if not len(entry.fixed_FD):
-            return torch.isin(ids_BP, entry.ids.to(ids_BP.device))
+            return entry.at_ids(ids_BP)
         return self.cache.get_or_compute("visual", lambda: entry.mask(ids_BP, self._call(inputs)).to(ids_BP.device))
 
     def decoder_hidden_states(self, inputs: Inputs) -> Sequence[torch.Tensor]:

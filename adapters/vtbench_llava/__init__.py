@@ -30,15 +30,16 @@ SHIPPED: Mapping[str, Path] = {"embedded": WEIGHTS, "neutral": NEUTRAL}
 def llava(arguments: LoadArguments) -> Adapter:
     """LLaVA: the small one that ships with vtbench, or `pretrained=<neutral, directory or hub name>`."""
     from vtbench_hf.checkpoint.loader import load
-    from vtbench_hf.probed_adapter import ProbedAdapter
     from vtbench_llava.adapter import LlavaAdapter
 
     name = "embedded" if arguments.pretrained is None else arguments.pretrained
     arguments = replace(arguments, pretrained=str(SHIPPED.get(name, name)))
     loaded = load("llava", arguments, label=name, only="llava")
-    # Pixtral's checkpoints have the model type of LLaVA, and a tower that takes images of any size.
-    pixtral = loaded.model.config.vision_config.model_type == "pixtral"
-    return (ProbedAdapter if pixtral else LlavaAdapter)(loaded)
+    if loaded.model.config.vision_config.model_type == "pixtral":  # of LLaVA's type, with a tower for any image size
+        from vtbench_hf.probed_adapter import ProbedAdapter
+
+        return ProbedAdapter(loaded)
+    return LlavaAdapter(loaded)
 
 
 @hookimpl

@@ -4,6 +4,7 @@ Whatever the architecture, the decoder is called with one embedding for each tok
 in every pixel change some of these embeddings and leave the others: the ones that change are the visual tokens. Some
 models add rows of the image to the hidden states of later layers too (DeepStack, Meng et al. 2024); these are found in
 the same way. `probe` finds it out once for each checkpoint, `decoder_call` takes the decoder's arguments of a batch,
-`reduction` makes the shorter call under a token budget, `prefill` keeps what a batch's queries share, `boxes` measures
-which part of the image each token stands for.
+`reduction` makes the shorter call under a token budget, `reading` lets the model read a batch's prompts once for all
+queries, `shared_features` does the same for its images, `boxes` measures which part of the image each token stands for,
+`parts` splits the parameters for training.
 """

@@ -40,9 +40,13 @@ class Entry:
     unread: tuple[str, ...] = ()
     """Arguments of the decoder that change with the image and are no path."""
 
+    def at_ids(self, ids_BP: torch.Tensor) -> torch.Tensor:
+        """Return where the ids of visual tokens are, (B, P) bool: the visual tokens, and the fixed vectors if any."""
+        return torch.isin(ids_BP, self.ids.to(ids_BP.device))
+
     def mask(self, ids_BP: torch.Tensor, call: DecoderCall) -> torch.Tensor:
         """Return where the visual tokens are, (B, P) bool."""
-        mask_BP = torch.isin(ids_BP.to(self.ids.device), self.ids).to(call.embeds.device)
+        mask_BP = self.at_ids(ids_BP).to(call.embeds.device)
         if not len(self.fixed_FD) or not mask_BP.any():
             return mask_BP
         rows_VD = call.joint(self.paths)[mask_BP]

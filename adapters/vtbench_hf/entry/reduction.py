@@ -125,9 +125,7 @@ class Reduction:
         made = [self._path(call, f"deepstack_{i}")[at_BT] for i in range(1, len(keys) + 1)]
         trailing = arguments[mask_name].shape[2:]
         where = at_BT.reshape(*at_BT.shape, *trailing)
-        if isinstance(rows, dict):
-            return {name: dict(zip(keys, made, strict=True)), mask_name: where}
-        return {name: type(rows)(made) if isinstance(rows, list) else tuple(made), mask_name: where}
+        return {name: dict(zip(keys, made, strict=True)) if isinstance(rows, dict) else made, mask_name: where}
 
     def _cut_positions(self, positions: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         full = positions.expand(*positions.shape[:-2], *shape)
