@@ -46,7 +46,8 @@ def _background(scene: Scene) -> str:
     ground = scene.background
     if ground.kind == "plain":
         return f"a plain {ground.colour} background"
-    return f"{_article(ground.colour)} {ground.colour} background with {'a ' if ground.kind == 'gradient' else ''}{ground.kind}"
+    pattern = "a gradient" if ground.kind == "gradient" else ground.kind
+    return f"{_article(ground.colour)} {ground.colour} background with {pattern}"
 
 
 def _object(thing: SceneObject) -> str:
