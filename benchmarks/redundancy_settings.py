@@ -4,7 +4,7 @@
     python benchmarks/redundancy_settings.py model [MODEL ...]   the shipped models, on the probe set
     python benchmarks/redundancy_settings.py sets                the embedded one, on eight sets and on all at once
 
-One setting at a time is changed from the protocol's. `--cache DIR` keeps the models' tokens, which take most of the time.
+One setting at a time is changed from the protocol's. `--cache DIR` keeps the models' tokens, which take long.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def sets(cache: Path | None, protocols: Sequence[Protocol], count: int = 8) -> N
         )
         for n in (300, 1000, SCORED):
             parts = []
-            for start in range(0, count * SCORED, SCORED):
+            for start in range(0, total, SCORED):
                 rows = slice(start, start + n)
                 part = TaskTokens(seen.tokens[rows], seen.images[rows], seen.boxes, seen.clusters[rows])
                 own = {name: array[rows] for name, array in found.items()}
