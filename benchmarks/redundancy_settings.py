@@ -169,10 +169,8 @@ def sets(cache: Path | None, protocols: Sequence[Protocol], count: int = 8) -> N
     print("|---|---|---|---|---|---|---|---|---|")
     for protocol in protocols:
         found = coordinates(seen, basis, protocol)
-        whole = score(seen, found, protocol).rs
-        print(
-            f"| {protocol.name} | {count * SCORED} | 1 | {whole.value:.4f} | | {whole.stderr:.4f} | | | |", flush=True
-        )
+        whole, total = score(seen, found, protocol).rs, count * SCORED
+        print(f"| {protocol.name} | {total} | 1 | {whole.value:.4f} | | {whole.stderr:.4f} | | | |", flush=True)
         for n in (300, 1000, SCORED):
             parts = []
             for start in range(0, total, SCORED):
