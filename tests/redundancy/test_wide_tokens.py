@@ -52,7 +52,7 @@ def test_lossless_tokens_discard_nothing(side: int) -> None:
     )
     size = pixels // side
     tokens = images.reshape(N, side, size, side, size, 3).transpose(0, 1, 3, 2, 4, 5).reshape(N, side**2, -1)
-    one = Protocol(subsets=1)  # of all tokens, however often RS chooses 64 of them
+    one = Protocol(subsets=1, permutations=2)  # of all tokens, however often RS chooses 64 of them
     found = redundancy_score(tokens.astype(np.float32), images.astype(np.float32), protocol=one)
     assert found.rs.detail["d"] > found.rs.detail["r"]
     assert found.discarded.value == pytest.approx(0, abs=0.01)
@@ -62,8 +62,8 @@ def test_copies_leave_what_16_tokens_carry() -> None:
     """Of all tokens twice, 16 random ones carry less than of all once only by the copies that are drawn."""
     pixels = white(N, 64, 3, 1)
     tokens = pixels @ np.linalg.qr(np.random.default_rng(2).standard_normal((12, 3)))[0].T.astype(np.float32)
-    once = redundancy_score(tokens[:, :32], patches=pixels)
-    twice = redundancy_score(copies(tokens[:, :32], 2), patches=pixels)
+    once = redundancy_score(tokens[:, :32], patches=pixels, protocol=Protocol(permutations=2))
+    twice = redundancy_score(copies(tokens[:, :32], 2), patches=pixels, protocol=Protocol(permutations=2))
     assert once.n_eff_16.value == pytest.approx(16, abs=0.3)
     assert twice.rs.value == pytest.approx(0.5, abs=0.01)
     assert twice.n_eff_16.value > 14  # of 16 of 64, 3.8 pairs are expected at most
