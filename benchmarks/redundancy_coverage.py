@@ -38,7 +38,7 @@ def coverage(seeds: int) -> None:
         for seed in range(seeds):
             z, x = model.sample(n, 1000 + seed)
             z = z**3 if cubed else z
-            rs = score_coordinates(z[:, None], x[:, :, None], x[:, :, None]).rs
+            rs = score_coordinates(z[:, None], None, x[:, :, None]).rs
             if rs.value is None or rs.stderr is None or rs.interval is None:
                 continue
             values.append(rs.value)
