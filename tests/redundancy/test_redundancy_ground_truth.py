@@ -186,7 +186,7 @@ def rs_of_weak_signal() -> float:
 
 
 def test_weak_signal_among_irrelevant_pixels() -> None:
-    """One set of so few images varies by 0.033 (SD); the mean of ten shows a bias, and their intervals hold the truth."""
+    """One set of so few varies by 0.033 (SD); the mean of ten shows a bias, and the intervals hold the truth."""
     truth, sets = rs_of_weak_signal(), [weak(seed) for seed in range(10)]
     scores = [redundancy_score(z, patches=x, protocol=Protocol(r_x=200)).rs for z, x in sets]
     assert np.mean([score.value for score in scores]) == pytest.approx(truth, abs=0.02)
