@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from vtbench.errors import VtbenchError
 from vtbench_redundancy import Protocol, redundancy_score
 from vtbench_redundancy.estimators.ground_truth import GaussianModel
 from vtbench_redundancy.scores.duplication import Duplication, accuracy_of_copies
@@ -45,6 +46,12 @@ def test_copies_without_noise_divide_what_is_distinct(base: GaussianModel) -> No
     alone, copied = duplication.predict(1, 0.0), duplication.predict(5, 0.0)
     assert copied.rs == pytest.approx(1 - (1 - alone.rs) / 5, abs=0.001)
     assert alone.n_eff_16 is None  # of eight tokens
+
+
+def test_too_few_images(base: GaussianModel) -> None:
+    z, x = base.sample(40, seed=1)
+    with pytest.raises(VtbenchError, match="40 images needs 54"):
+        Duplication(z, x.reshape(40, Q // 4, 4), PROTOCOL)
 
 
 def test_noise_lowers_redundancy_and_information(base: GaussianModel) -> None:

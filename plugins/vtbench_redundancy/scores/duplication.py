@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vtbench.errors import VtbenchError
 from vtbench_redundancy.estimators.gaussian import GroupSums, information
 from vtbench_redundancy.estimators.image_groups import assign_groups
 from vtbench_redundancy.estimators.jackknife_bias import CorrectionSubsets
@@ -26,6 +27,7 @@ from vtbench_redundancy.estimators.marginals import image_coordinates, token_coo
 from vtbench_redundancy.estimators.permutation_null import noisy_pixels
 from vtbench_redundancy.protocol import Protocol
 from vtbench_redundancy.scores.estimates import FEW_TOKENS, ORDERS
+from vtbench_redundancy.scores.sample_budget import images_needed
 
 _ABSENT = 1e12
 """Variance of the noise on a token that is not in a choice."""
@@ -50,11 +52,17 @@ class Duplication:
         pixels: (n, P, c) coordinates of the images.
         protocol: its settings; only such with the jackknife's correction, as `rs-v2`.
         clusters: n names; images of one cluster share a group. By default each image is its own.
+
+    Raises:
+        VtbenchError: there are too few images to measure all coordinates.
     """
 
     def __init__(
         self, tokens: np.ndarray, pixels: np.ndarray, protocol: Protocol, clusters: Sequence[str] | None = None
     ) -> None:
+        needed = images_needed(tokens[0].size + pixels[0].size, protocol)
+        if len(tokens) < needed:
+            raise VtbenchError(f"a prediction from {len(tokens)} images needs {needed}: take more, or fewer tokens")
         self._protocol, self._shape = protocol, tokens.shape[1:]
         groups = assign_groups(len(tokens), clusters, protocol.groups, protocol.seed)
         x_nq = image_coordinates(torch.as_tensor(pixels[groups.order]).flatten(1), ranks=False)
