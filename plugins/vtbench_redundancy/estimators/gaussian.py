@@ -38,7 +38,7 @@ class Information:
 
 
 def information(
-    sums: GroupSums, keep_TG: Tensor, jitter: float, crossed_T: Sequence[bool] | None = None
+    sums: GroupSums, keep_TG: Tensor, jitter: float | Tensor, crossed_T: Sequence[bool] | None = None
 ) -> Information:
     """Estimate I(Z_1..Z_m ; X̃) and every I(Z_i ; X̃) by log-determinants of covariances, less the mean over the null.
 
@@ -54,7 +54,7 @@ def information(
     Args:
         sums: of the tokens, X̃ and its null.
         keep_TG: one row a subset of the images: 1 for the groups that are in, 0 for those left out.
-        jitter: added to the tokens' variances.
+        jitter: added to the tokens' variances; one number, or (p,) one a coordinate.
         crossed_T: which subsets to average with the cross-validated estimate, each group predicted from the subset's
             other groups; by default all that have two groups or more.
 
@@ -132,7 +132,7 @@ class GroupSums:
         mean = torch.tensordot(keep, self.y, 1) / count
         return torch.tensordot(keep, self.yy, 1) / count - mean[..., :, None] * mean[..., None, :]
 
-    def covariances(self, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor, Tensor]:
+    def covariances(self, keep: Tensor, jitter: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return Σ_Z (p, p) with the jitter, Σ_ZX̃ (p, C·q) and Σ_X̃ (C, q, q) over the groups where `keep` is 1."""
         count = keep @ self.count
         zz, zy = torch.tensordot(keep, self.zz, 1), torch.tensordot(keep, self.zy, 1)
@@ -148,7 +148,7 @@ class GroupSums:
         return real - null.mean(dim=1) if null.shape[1] else real
 
 
-def _in_sample(s: GroupSums, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor]:
+def _in_sample(s: GroupSums, keep: Tensor, jitter: float | Tensor) -> tuple[Tensor, Tensor]:
     """Plug-in I(Z;Y_c) and I(Z_i;Y_c), (C,) and (C, m)."""
     cov_z, cov_zy, cov_x = s.covariances(keep, jitter)
     draws, q, _ = cov_x.shape
@@ -167,7 +167,7 @@ def _in_sample(s: GroupSums, keep: Tensor, jitter: float) -> tuple[Tensor, Tenso
     return joint, -half_log_det(rest)
 
 
-def _cross_validated(s: GroupSums, tokens_kr: Tensor, keep: Tensor, jitter: float) -> Tensor:
+def _cross_validated(s: GroupSums, tokens_kr: Tensor, keep: Tensor, jitter: float | Tensor) -> Tensor:
     """I(Z_i;Y_c) from what is left of each group's Y when the regression comes from the subset's other groups.
 
     Args:
