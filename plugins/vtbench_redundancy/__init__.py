@@ -80,6 +80,7 @@ def redundancy_metric(
     r: int | None = None,
     r_x: int | None = None,
     floor: float | None = None,
+    target: str | None = None,
     basis: str | None = None,
     permutations: int | None = None,
     seed: int | None = None,
@@ -92,8 +93,8 @@ def redundancy_metric(
         VtbenchError: a setting out of range.
     """
     settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
-        "seed": seed,
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
+        "permutations": permutations, "seed": seed,
     }  # fmt: skip
     return _coordinate_metric("RedundancyMetric", "redundancy", settings)
 
@@ -105,6 +106,7 @@ def redundancy_layers_metric(
     r: int | None = None,
     r_x: int | None = None,
     floor: float | None = None,
+    target: str | None = None,
     basis: str | None = None,
     permutations: int | None = None,
     seed: int | None = None,
@@ -117,8 +119,8 @@ def redundancy_layers_metric(
         VtbenchError: a setting out of range.
     """
     settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
-        "seed": seed,
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
+        "permutations": permutations, "seed": seed,
     }  # fmt: skip
     return _coordinate_metric("LayersMetric", "redundancy_layers", settings)
 
@@ -130,6 +132,7 @@ def carriers_metric(
     r: int | None = None,
     r_x: int | None = None,
     floor: float | None = None,
+    target: str | None = None,
     basis: str | None = None,
     permutations: int | None = None,
     seed: int | None = None,
@@ -142,8 +145,8 @@ def carriers_metric(
         VtbenchError: a setting out of range.
     """
     settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
-        "seed": seed,
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
+        "permutations": permutations, "seed": seed,
     }  # fmt: skip
     return _coordinate_metric("CarriersMetric", "carriers", settings)
 
@@ -155,6 +158,7 @@ def token_use_metric(
     r: int | None = None,
     r_x: int | None = None,
     floor: float | None = None,
+    target: str | None = None,
     basis: str | None = None,
     permutations: int | None = None,
     seed: int | None = None,
@@ -167,8 +171,8 @@ def token_use_metric(
         VtbenchError: a setting out of range.
     """
     settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
-        "seed": seed,
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
+        "permutations": permutations, "seed": seed,
     }  # fmt: skip
     return _coordinate_metric("TokenUseMetric", "token_use", settings)
 

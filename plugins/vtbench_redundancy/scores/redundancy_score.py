@@ -42,7 +42,8 @@ class Redundancy:
         if self.protocol.correction != "jackknife":
             names = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")
             return {name: getattr(self, name) for name in names}
-        more = {name: _brief(getattr(self, name)) for name in DETAILED}
+        names = DETAILED if self.protocol.target == "pixels" else DETAILED[:1]  # the others are about pixels
+        more = {name: _brief(getattr(self, name)) for name in names}
         rs = replace(self.rs, detail={**self.rs.detail, **more})
         return {"rs": rs, "n_eff_16": self.n_eff_16, "discarded": self.discarded}
 
@@ -108,7 +109,7 @@ def score_coordinates(
             "subset" if cells is None or of_tokens.m < m else reference.estimates(cells[:, None], "subset", parts=False)
         )
     given: Estimates | str = "no_conditioning"
-    if v2:
+    if v2 and protocol.target == "pixels":
         known = ReferenceImages(pixels, widest, r, clusters, protocol, device, parts=False, given=pixels.mean(axis=1))
         given = known.estimates(tokens[:, :1], "constant_tokens")
     return _write_scores(of_tokens, of_patches, of_all, given, reference.upper_bound, write)
