@@ -188,7 +188,7 @@ def _axes_about(basis: Basis, about: slice) -> PrincipalAxes:
 
 
 def _cue_axes(bases: Mapping[str, Basis], cues: slice | None) -> dict[str, PrincipalAxes]:
-    """Return the axes about the cues by layer; of principal components, and of tokens kept whole, there are no others."""
+    """Return the axes about the cues by layer; principal components, and tokens kept whole, have no others."""
     if cues is None:
         return {}
     found = {layer: basis.result(cues) for layer, basis in bases.items() if isinstance(basis, SupervisedBasis)}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from vtbench.types import Sample, Task
-from vtbench_redundancy.errors import InputError
+from vtbench_redundancy.errors import InputError, file_errors
 from vtbench_redundancy.features.principal_components import StreamingPCA
 from vtbench_redundancy.inputs.array_files import open_array
 from vtbench_redundancy.inputs.numpy_arrays import npz_keys
@@ -35,23 +35,14 @@ class FeatureTarget:
         """Read a file of features.
 
         Args:
-            file: a .npy, .npz or .safetensors file with an array (n, q), or `file:key`; in a .npz file an array `ids`
-                may name the samples.
+            file: a .npy, .npz or .safetensors file with an array (n, q), or `file:key`; a .npz file may have a second
+                array `ids`, the samples' ids.
             protocol: its settings.
 
         Raises:
             InputError: the file cannot be read, is no table of finite numbers, or has not one id a row.
         """
-        numbers = None
-        if file.lower().endswith(".npz") and IDS in (keys := npz_keys(Path(file))):
-            features = [key for key in keys if key != IDS]
-            if len(features) != 1:
-                raise InputError(f"{file}: {len(features)} arrays beside {IDS!r}; name one, as in {file}:features")
-            numbers = _numbers(file)
-            file = f"{file}:{features[0]}"
-        rows = open_array(file)
-        if numbers is not None and len(numbers) != len(rows):
-            raise InputError(f"{file}: {len(rows)} rows but {len(numbers)} different {IDS}; give one id a row")
+        rows, numbers = open_features(file)
         return cls(file, target_coordinates(rows, protocol, file), numbers)
 
     def check(self, task: Task) -> None:
@@ -110,6 +101,20 @@ def target_coordinates(features: Rows | np.ndarray, protocol: Protocol, name: st
     return coordinates
 
 
-def _numbers(file: str) -> dict[str, int]:
-    with np.load(file, allow_pickle=False) as arrays:
-        return {str(name): row for row, name in enumerate(arrays[IDS].tolist())}
+def open_features(file: str) -> tuple[Rows, dict[str, int] | None]:
+    """Open a file of features, and return them with the row of each sample by its id, if the file has ids.
+
+    Raises:
+        InputError: see `FeatureTarget.open`.
+    """
+    if not file.lower().endswith(".npz") or IDS not in (keys := npz_keys(Path(file))):
+        return open_array(file), None
+    features = [key for key in keys if key != IDS]
+    if len(features) != 1:
+        raise InputError(f"{file}: {len(features)} arrays beside {IDS!r}; wanted one, the features")
+    rows = open_array(f"{file}:{features[0]}")
+    with file_errors(Path(file)), np.load(file, allow_pickle=False) as arrays:
+        numbers = {str(name): row for row, name in enumerate(arrays[IDS].tolist())}
+    if len(numbers) != len(rows):
+        raise InputError(f"{file}: {len(rows)} rows but {len(numbers)} different {IDS}; give one id a row")
+    return rows, numbers

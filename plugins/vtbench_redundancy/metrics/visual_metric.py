@@ -17,6 +17,7 @@ from vtbench.types import Capability, Observation, Record, Sample, Score, Task
 from vtbench_redundancy.features.colour_axes import colour_axes
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
+from vtbench_redundancy.features.scene_cues import varying
 from vtbench_redundancy.metrics.basis_task import basis_task, sample_numbers
 from vtbench_redundancy.metrics.target_columns import TargetColumns
 from vtbench_redundancy.metrics.token_form import MOST_COUNTS, TokenForm
@@ -221,8 +222,8 @@ class CoordinateMetric:
         return self._targets.why_no_cues
 
     def target(self, arrays: Mapping[str, Any]) -> np.ndarray:
-        """Return X of stacked observations: (n, P, c) of pixels, (n, q, 1) of another target."""
-        return arrays["pixels"] if self.protocol.target == "pixels" else arrays["target"][:, :, None]
+        """Return X of stacked observations: (n, P, c) of pixels, (n, q, 1) of what varies of another target."""
+        return arrays["pixels"] if self.protocol.target == "pixels" else varying(arrays["target"])[:, :, None]
 
     def redundancy(
         self, layer: str, arrays: Mapping[str, Any], clusters: Sequence[str], facts: Mapping[str, object]

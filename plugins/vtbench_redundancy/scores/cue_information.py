@@ -1,7 +1,7 @@
 """What tokens say about the cues of scenes: I(Z;Ỹ) in nats, and how much of it fewer tokens keep.
 
-Y are the columns of `features.scene_cues`, each of unit variance, and Ỹ = Y + ε with the noise that X̃ has; the estimator
-is that of the Redundancy Score, with Y in place of X.
+Y are the columns of `features.scene_cues`, each of unit variance, and Ỹ = Y + ε with the noise that X̃ has; the
+estimator is that of the Redundancy Score, with Y in place of X.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def cue_information(
     """
     known = np.isfinite(cues).all(axis=1)
     tokens, columns = tokens[known], varying(cues[known]) if known.any() else cues[known][:, :0]
-    names = None if clusters is None else [clusters[i] for i in np.flatnonzero(known)]
+    names = None if clusters is None else [clusters[i] for i in np.flatnonzero(known).tolist()]
     n, choices, m, r = tokens.shape
     facts = dict(detail or {}) | {"protocol": protocol.name, "m": m, "n": n, "columns": columns.shape[1]}
     if n < MIN_IMAGES or not columns.size:

@@ -42,8 +42,8 @@ class Redundancy:
         if self.protocol.correction != "jackknife":
             names = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")
             return {name: getattr(self, name) for name in names}
-        names = DETAILED if self.protocol.target == "pixels" else DETAILED[:1]  # the others are about pixels
-        more = {name: _brief(getattr(self, name)) for name in names}
+        detailed = DETAILED if self.protocol.target == "pixels" else ("n_eff",)  # the others are about pixels
+        more = {name: _brief(getattr(self, name)) for name in detailed}
         rs = replace(self.rs, detail={**self.rs.detail, **more})
         return {"rs": rs, "n_eff_16": self.n_eff_16, "discarded": self.discarded}
 
