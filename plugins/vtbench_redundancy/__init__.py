@@ -2,14 +2,14 @@
 
 Data flow: `inputs` (arrays and images from files) -> `features` (principal components of tokens and patches) ->
 `estimators` (mutual information in nats) -> `scores` (values with intervals and flags), with `convergence` for flags.
-`suite` runs that on arrays, `metrics` in a run, `cli` as `vtbench score`.
+`suite` runs that on arrays, `metrics` in a run, `cli` as `vtbench score`; `meanings` puts scores into words.
 
 Importing this package imports neither torch nor numpy; using it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ import vtbench
 from vtbench_redundancy.protocol import Protocol, custom_protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
 
     from vtbench.metric import Metric
@@ -33,6 +35,8 @@ __all__ = [
     "score_arrays",
     "vtbench_commands",
     "vtbench_metrics",
+    "vtbench_report_sections",
+    "vtbench_run_tables",
 ]
 
 _EXPORTS = {
@@ -63,6 +67,30 @@ def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
         "geometry": geometry_metric,
         "drop_curve": drop_curve_metric,
     }
+
+
+@vtbench.hookimpl
+def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[str]]]:
+    """What is available in the visual tokens beside what the answers use."""
+    return {"available_and_used": _available_and_used}
+
+
+@vtbench.hookimpl
+def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:
+    """What each score of redundancy means, in a sentence."""
+    return {"visual tokens": _meanings}
+
+
+def _available_and_used(path: Path, document: Mapping[str, Any]) -> Iterable[str]:
+    from vtbench_redundancy.meanings import available_and_used
+
+    return available_and_used(document["scores"])
+
+
+def _meanings(path: Path) -> str | None:
+    from vtbench_redundancy.meanings import meanings_section
+
+    return meanings_section(path)
 
 
 @vtbench.hookimpl

@@ -12,7 +12,15 @@ from vtbench.errors import SampleError
 from vtbench.metric import Batch
 from vtbench.types import Capability, Observation, Record, Score
 from vtbench_redundancy.features.token_geometry import MEASURES, token_geometry
-from vtbench_redundancy.metrics.visual_metric import BASIS, CoordinateMetric, compute_device, unique_images
+from vtbench_redundancy.metrics.stacked_observations import (
+    BASIS,
+    compute_device,
+    cue_score_of,
+    redundancy_of,
+    target_of,
+    unique_images,
+)
+from vtbench_redundancy.metrics.visual_metric import CoordinateMetric
 from vtbench_redundancy.protocol import MIN_IMAGES
 from vtbench_redundancy.scores.cue_use import accuracy_above_chance
 from vtbench_redundancy.scores.geometry_scores import geometry_scores
@@ -35,9 +43,9 @@ class RedundancyMetric(CoordinateMetric):
             few = missing_scores("few_images", len(clusters), facts | {"images_needed": MIN_IMAGES}, self.protocol)
             found = few.scores()
         else:
-            found = self.redundancy(layer, arrays, clusters, facts).scores()
+            found = redundancy_of(arrays, layer, self.protocol, clusters, facts, with_patches=True).scores()
         why = self.why_no_cues
-        if (about_cues := self.cue_score(layer, arrays, clusters, facts)) is not None:
+        if (about_cues := cue_score_of(arrays, layer, self.protocol, clusters, facts)) is not None:
             used = accuracy_above_chance(records)
             detail = {**about_cues.detail, **({"used": used} if used else {})}
             found["cue_information"] = replace(about_cues, detail=detail)
@@ -63,9 +71,9 @@ class LayersMetric(CoordinateMetric):
             if len(clusters) < MIN_IMAGES:
                 found = missing_scores("few_images", len(clusters), facts, self.protocol)
             else:
-                found = self.redundancy(layer, {**arrays, "patches": None}, clusters, facts)
+                found = redundancy_of(arrays, layer, self.protocol, clusters, facts)
             scores |= {f"rs_{layer}": found.rs, f"discarded_{layer}": found.discarded}
-            if (about_cues := self.cue_score(layer, arrays, clusters, facts)) is not None:
+            if (about_cues := cue_score_of(arrays, layer, self.protocol, clusters, facts)) is not None:
                 scores[f"cue_information_{layer}"] = about_cues
         return self.flagged(scores)
 
@@ -108,9 +116,7 @@ class TokenUseMetric(CoordinateMetric):
             none = Score(None, n=len(clusters), flags=("few_images",), detail=facts, percent=False)
             return self.flagged({"unique": none, "dead": none, "sink": none})
         tokens = arrays[f"tokens/{self.layers[0]}"][:, 0]
-        found = token_use(
-            tokens, self.target(arrays), arrays["norms"], self.protocol, clusters, facts, compute_device()
-        )
+        found = token_use(tokens, target_of(arrays), arrays["norms"], self.protocol, clusters, facts, compute_device())
         return self.flagged(found.scores())
 
 

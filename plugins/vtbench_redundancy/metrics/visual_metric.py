@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,20 +12,15 @@ from torch import Tensor
 
 from vtbench.errors import SampleError
 from vtbench.metric import Batch
-from vtbench.types import Capability, Observation, Record, Sample, Score, Task
+from vtbench.types import Capability, Observation, Sample, Score, Task
 from vtbench_redundancy.features.colour_axes import colour_axes
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
-from vtbench_redundancy.features.scene_cues import varying
 from vtbench_redundancy.metrics.basis_task import basis_task, sample_numbers
+from vtbench_redundancy.metrics.stacked_observations import BASIS
 from vtbench_redundancy.metrics.target_columns import TargetColumns
 from vtbench_redundancy.metrics.token_form import MOST_COUNTS, TokenForm
 from vtbench_redundancy.protocol import Protocol, named_protocol
-from vtbench_redundancy.scores.cue_information import cue_information
-from vtbench_redundancy.scores.redundancy_score import Redundancy, score_coordinates
-
-BASIS = "basis"
-"""The only entry of the observation of a sample that the basis was fitted on, and that is therefore not scored."""
 
 
 @dataclass(slots=True)
@@ -221,33 +215,6 @@ class CoordinateMetric:
         """Why a metric with `scores_cues` has none; None where it has."""
         return self._targets.why_no_cues
 
-    def target(self, arrays: Mapping[str, Any]) -> np.ndarray:
-        """Return X of stacked observations: (n, P, c) of pixels, (n, q, 1) of what varies of another target."""
-        return arrays["pixels"] if self.protocol.target == "pixels" else varying(arrays["target"])[:, :, None]
-
-    def redundancy(
-        self, layer: str, arrays: Mapping[str, Any], clusters: Sequence[str], facts: Mapping[str, object]
-    ) -> Redundancy:
-        """Return the scores of a layer from stacked observations; without `patches` there is no R_pix."""
-        patches = arrays["patches"] if self.protocol.target == "pixels" else None
-        return score_coordinates(
-            arrays[f"tokens/{layer}"], patches, self.target(arrays), self.protocol, clusters, facts, compute_device(),
-            arrays.get(f"cells/{layer}"),
-        )  # fmt: skip
-
-    def cue_score(
-        self, layer: str, arrays: Mapping[str, Any], clusters: Sequence[str], facts: Mapping[str, object]
-    ) -> Score | None:
-        """Return the cue information of a layer from stacked observations; None where they have no cues."""
-        cues = arrays.get("target") if self.protocol.target == "cues" else arrays.get("cues")
-        if cues is None:
-            return None
-        tokens, cells = (
-            arrays.get(f"cue_{kind}/{layer}", arrays.get(f"{kind}/{layer}")) for kind in ("tokens", "cells")
-        )
-        assert tokens is not None
-        return cue_information(tokens, cues, self.protocol, clusters, facts, compute_device(), cells)
-
     def measured(self) -> list[str]:
         """Return the layers that the adapter gave, the headline one first."""
         return [layer for layer in self.layers if layer in self._counts]
@@ -266,32 +233,6 @@ class CoordinateMetric:
             for one in samples
         ]
         return torch.cat([own for own, _ in cut]), torch.cat([whole for _, whole in cut])
-
-
-def unique_images(
-    records: Sequence[Record], observations: Sequence[Observation]
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Stack the observations of distinct images, and return their clusters. Questions about one image count once.
-
-    Left out are images that the basis was fitted on, with the others of their clusters.
-    """
-    in_basis: set[object] = set()
-    for record, observation in zip(records, observations, strict=True):
-        if BASIS in observation:
-            in_basis |= {record.image_sha256, record.cluster} - {(), ""}
-    seen: dict[object, int] = {}
-    for i, record in enumerate(records):
-        if BASIS not in observations[i] and not in_basis & {record.image_sha256, record.cluster}:
-            seen.setdefault(record.image_sha256 or i, i)
-    rows = list(seen.values())
-    names = list(observations[rows[0]]) if rows else []
-    arrays = {name: np.stack([observations[i][name] for i in rows]) for name in names}
-    return arrays, [records[i].cluster or records[i].id for i in rows]
-
-
-def compute_device() -> torch.device:
-    """Return the device that scores are computed on."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _images(samples: Sequence[Sample], size: tuple[int, int], place: torch.device) -> Tensor:

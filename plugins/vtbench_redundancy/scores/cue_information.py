@@ -17,7 +17,7 @@ from vtbench_redundancy.convergence import below_noise
 from vtbench_redundancy.features.scene_cues import varying
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
 from vtbench_redundancy.scores.estimates import Estimates, ReferenceImages
-from vtbench_redundancy.scores.redundancy_score import information_curve
+from vtbench_redundancy.scores.redundancy_score import curve_axes, information_curve
 from vtbench_redundancy.scores.score_writer import ScoreWriter
 
 
@@ -83,5 +83,5 @@ def _written(every: Estimates, found: Estimates, most: Estimates, write: ScoreWr
     available = {"share": share.value, "interval": share.interval, "of": float(most.joint[0])}
     return write(
         every.joint, part=every.part, scale=float(every.joint[0]), available=available,
-        curve=information_curve(found, write),
+        curve=information_curve(found, write), curve_axes=curve_axes("the cues"),
     )  # fmt: skip

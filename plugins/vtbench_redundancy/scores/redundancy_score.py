@@ -122,7 +122,8 @@ def _write_scores(
     groups = write.protocol.groups
     shared = slice(0, 1 + groups)  # parts may be large enough for one of two estimates only
     nats: dict[str, Any] = {"information_joint": float(tokens.joint[0]), "information_sum": float(tokens.total[0])}
-    nats |= {"curve": information_curve(tokens, write)} if tokens.of_k else {}
+    about = "pixels" if write.protocol.target == "pixels" else "the target"
+    nats |= {"curve": information_curve(tokens, write), "curve_axes": curve_axes(about)} if tokens.of_k else {}
     rs = flag_synergy(write(tokens.rs, tokens.low, tokens.part, **nats))
     if isinstance(patches, str):
         r_pix = delta_rs = write.missing(patches)
@@ -148,6 +149,14 @@ def information_curve(tokens: Estimates, write: ScoreWriter) -> list[dict[str, A
         low, high = score.interval or (None, None)
         rows.append({"tokens": k, "value": score.value, "low": low, "high": high})
     return [*rows, {"tokens": tokens.m, "value": 1.0, "low": 1.0, "high": 1.0}]
+
+
+def curve_axes(about: str) -> dict[str, Any]:
+    """Return how the report draws an information curve: those about pixels and about cues are lines of one chart."""
+    return {
+        "title": "Information that fewer tokens keep", "x": "tokens kept, drawn at random",
+        "y": "share of the information in all tokens", "line": f"about {about}", "percent": True,
+    }  # fmt: skip
 
 
 def of_few_tokens(tokens: Estimates) -> Tensor | None:
