@@ -88,9 +88,10 @@ def _available_and_used(path: Path, document: Mapping[str, Any]) -> Iterable[str
 
 
 def _meanings(path: Path) -> str | None:
+    from vtbench.runs.reader import read_results
     from vtbench_redundancy.meanings import meanings_section
 
-    return meanings_section(path)
+    return meanings_section(read_results(path)["scores"])
 
 
 @vtbench.hookimpl

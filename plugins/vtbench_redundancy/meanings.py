@@ -6,23 +6,21 @@ It reads scores as results.json has them, and imports neither torch nor numpy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from vtbench.console.formatting import number
 from vtbench.report import environment
-from vtbench.runs.reader import read_results
 
 Score = Mapping[str, Any]
 
 
-def meanings_section(path: Path) -> str | None:
+def meanings_section(scores: Mapping[str, Mapping[str, Score]]) -> str | None:
     """Return the section of a run's report; None where no task has a score of redundancy.
 
     Args:
-        path: the run's directory.
+        scores: by task, as results.json has them.
     """
-    tasks = {task: meanings(scores) for task, scores in read_results(path)["scores"].items()}
+    tasks = {task: meanings(of_task) for task, of_task in scores.items()}
     if not any(tasks.values()):
         return None
     return environment("vtbench_redundancy").get_template("meanings.html.jinja").render(tasks=tasks)
