@@ -168,11 +168,15 @@ def carriers_metric(
 ) -> Metric:
     """Number of tokens that carry each part of the image, with the token x patch map of mutual information.
 
-    Settings as of `redundancy_metric`.
+    Settings as of `redundancy_metric`, but for the target, which is pixels.
 
     Raises:
-        VtbenchError: a setting out of range.
+        VtbenchError: a setting out of range, or another target.
     """
+    if target not in (None, "pixels"):
+        from vtbench.errors import VtbenchError
+
+        raise VtbenchError(f"metric carriers: target must be pixels, whose patches it maps, not {target!r}")
     settings = {
         "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
         "permutations": permutations, "seed": seed,

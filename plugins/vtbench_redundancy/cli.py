@@ -96,6 +96,8 @@ def score(
         say(json.dumps(json_document(found, asdict(protocol)), allow_nan=False))
     else:
         print_table(found, f"{tokens} · {images}")
+        if estimator == "gaussian" and protocol.target == "pixels":
+            say("left out cue_information: arrays have no scenes; --target FILE measures features of your own")
 
 
 def _read_clusters(file: str) -> list[str]:
