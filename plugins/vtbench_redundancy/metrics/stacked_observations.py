@@ -91,4 +91,6 @@ def cue_score_of(
     if found is None:
         return None
     tokens, cues, *cells = found
-    return cue_information(tokens, cues, protocol, clusters, facts, compute_device(), cells[0] if cells else None)
+    return cue_information(
+        tokens, cues, protocol, clusters, facts, compute_device(), cells[0] if cells else None, arrays.get("pixels"),
+    )  # fmt: skip

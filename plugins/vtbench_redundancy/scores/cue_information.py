@@ -29,12 +29,14 @@ def cue_information(
     detail: Mapping[str, Any] | None = None,
     device: str | torch.device = "cpu",
     cells: np.ndarray | None = None,
+    pixels: np.ndarray | None = None,
 ) -> Score:
     """Estimate I(Z;Ỹ) in nats, of all tokens Z of an image about the columns Y of its scene.
 
     The details have `curve`, the cue curve: a row for each number k of tokens with I(k of them ; Ỹ) / I(all m ; Ỹ);
     `available`: the information as a share of I(Y;Ỹ), all that could be known about Ỹ, with its interval; `columns`,
-    how many columns vary. Where the information is under three standard errors, by the jackknife or the null, the score
+    how many columns vary; `of_pixels`, the information that the image's own cell colours have about Ỹ, read the same
+    way, and the `ratio` of the tokens' to it, with its interval. Where the information is under three standard errors, by the jackknife or the null, the score
     is flagged `low_information` and has no curve and no share.
 
     Args:
@@ -46,6 +48,7 @@ def cue_information(
         device: where to compute.
         cells: (n, m, r) coordinates of the averages by cell, of images with more than m tokens. Without them the score
             is of m of the tokens, flagged `subset`.
+        pixels: (n, P, c) coordinates of the image's cells, for `of_pixels`.
     """
     known = np.isfinite(cues).all(axis=1)
     tokens, columns = tokens[known], varying(cues[known]) if known.any() else cues[known][:, :0]
@@ -69,7 +72,16 @@ def cue_information(
             write = ScoreWriter(n, protocol, write.facts, (*reference.flags, "subset"))
         else:
             every = of_cells
+    of_pixels = None if pixels is None else reference.estimates(pixels[known][:, None], "constant_images", parts=False)
+    if isinstance(of_pixels, Estimates):
+        write = ScoreWriter(n, protocol, write.facts | {"of_pixels": _beside(every, of_pixels, write)}, write.flags)
     return _written(every, found, reference.upper_bound, write)
+
+
+def _beside(every: Estimates, of_pixels: Estimates, write: ScoreWriter) -> dict[str, Any]:
+    shared = slice(0, 1 + write.protocol.groups)
+    ratio = write(every.joint[shared] / of_pixels.joint[shared])
+    return {"nats": float(of_pixels.joint[0]), "ratio": ratio.value, "interval": ratio.interval}
 
 
 def _written(every: Estimates, found: Estimates, most: Estimates, write: ScoreWriter) -> Score:
