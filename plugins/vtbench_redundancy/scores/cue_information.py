@@ -89,7 +89,7 @@ def cue_information(
             read = about.estimates(tokens, "constant_tokens", parts=False)
             if isinstance(read, Estimates):
                 explained[name] = _explained(read, part.shape[1], write)
-    write = ScoreWriter(n, protocol, write.facts | {"explained": explained}, write.flags)
+    write = ScoreWriter(n, protocol, {**write.facts, "explained": explained}, write.flags)
     return _written(every, found, reference.upper_bound, write)
 
 
