@@ -2,7 +2,7 @@
 
 A study can be killed at any time; started again, it resumes. Its directory:
 
-    plan.json                       the plan, and versions
+    plan.json                       the plan, and the versions that trained and measured it
     models/, runs/, tokens/, logs/  of each model                             (model_job.py)
     study.json                      the document: all tables and verdicts     (summary.py)
     *.csv, table.md                 the tables                                (table_files.py)
@@ -15,9 +15,9 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vtbench.engine.local import Local
 from vtbench.errors import AdapterError, VtbenchError, nearest
@@ -35,8 +35,9 @@ from vtbench_llava import SHIPPED
 from vtbench_redundancy.protocol import Protocol
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
+from vtbench_study.model_job import is_trained
 from vtbench_study.model_results import example_image, protocols_of, read_model_results
-from vtbench_study.plan import Plan
+from vtbench_study.plan import OFF, Cell, Plan
 from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
 from vtbench_training.finetune.base_model import base_arguments
@@ -73,37 +74,75 @@ def run_study(
             models with RS of another protocol. If models failed, the first one and its error, after all others are
             finished and written.
     """
+    _check_start(plan, executor, device)
+    facts = claim_directory(plan, directory, measured=True)
+    stored = {cell.name: results for cell in plan.cells() if (results := read_model_results(directory, cell))}
+    unfinished = [cell for cell in plan.cells() if cell.name not in stored]
+    if unfinished:
+        check_protocols([*protocols_of(list(stored.values())), Protocol().name], directory)
+    failed = _run_jobs(plan, unfinished, directory, "all", executor, device, on_progress)
+    document = write_study(plan, directory, facts)
+    _raise_first(failed, len(plan.cells()), directory)
+    return document
+
+
+def train_study(
+    plan: Plan,
+    directory: Path,
+    executor: Executor | None = None,
+    device: str = "auto",
+    on_progress: OnProgress = lambda ended, done, total: None,
+) -> list[str]:
+    """Train every model of the plan and measure none, so that `run_study` measures them later, and return their names.
+
+    Arguments and errors are those of `run_study`. Settings that decide measurements alone may be others later.
+    """
+    _check_start(plan, executor, device)
+    claim_directory(plan, directory, measured=False)
+    cells = [cell for cell in plan.cells() if cell.kind != "base"]
+    untrained = [cell for cell in cells if not is_trained(directory, cell)]
+    failed = _run_jobs(plan, untrained, directory, "train", executor, device, on_progress)
+    _raise_first(failed, len(cells), directory)
+    return [cell.name for cell in cells]
+
+
+def _check_start(plan: Plan, executor: Executor | None, device: str) -> None:
     check_families(plan, Registry().task_dirs())
     base_arguments(plan.base)
     if executor is None or isinstance(executor, Local):  # elsewhere are other devices and files
         choose_device(device)
         check_base(plan.base)
-    facts = _claim_directory(plan, directory)
-    stored = {cell.name: results for cell in plan.cells() if (results := read_model_results(directory, cell))}
-    unfinished = [cell for cell in plan.cells() if cell.name not in stored]
-    if unfinished:
-        check_protocols([*protocols_of(list(stored.values())), Protocol().name], directory)
+
+
+def _run_jobs(
+    plan: Plan,
+    cells: Sequence[Cell],
+    directory: Path,
+    stage: Literal["train", "all"],
+    executor: Executor | None,
+    device: str,
+    on_progress: OnProgress,
+) -> list[JobResult]:
+    """Run the jobs of some models and return the failed ones."""
+    command = (sys.executable, "-m", "vtbench_study.model_job", str(directory.resolve()))
     jobs = [
-        Job(
-            cell.name,
-            (sys.executable, "-m", "vtbench_study.model_job", str(directory.resolve()), cell.name, device),
-            directory / "logs" / f"{cell.name}.log",
-        )
-        for cell in unfinished
+        Job(cell.name, (*command, cell.name, device, stage), directory / "logs" / f"{cell.name}.log") for cell in cells
     ]
-    total = len(plan.cells())
+    total = len(plan.cells()) - (stage == "train")  # the base is not trained
     failed = []
     for done, ended in enumerate((executor or Local()).run(jobs), start=total - len(jobs) + 1):
         on_progress(ended, done, total)
         failed += [ended] if ended.error else []
-    document = write_study(plan, directory, facts)
+    return failed
+
+
+def _raise_first(failed: Sequence[JobResult], total: int, directory: Path) -> None:
     if failed:
         first = failed[0]
         raise StudyError(
             f"{len(failed)} of {total} models failed; the first is {first.name}: {first.error}. The others are "
             f"written to {directory}; the same command resumes"
         )
-    return document
 
 
 def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -166,27 +205,43 @@ def check_base(base: str) -> None:
         raise StudyError(f"study: --from: {error}") from error
 
 
-def _claim_directory(plan: Plan, directory: Path) -> dict[str, Any]:
-    """Write plan.json, or check that it holds the same plan; return the versions and hardware that it records.
+def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str, Any]:
+    """Write plan.json, or check that it holds the same study, and return the facts that it records.
+
+    Checkpoints are bound to the settings that decide what is trained. Until something is measured, and again where
+    runs/ was removed, the other settings may change, and the facts become those of the code that measures.
+
+    Args:
+        plan: of the study.
+        directory: of the study.
+        measured: whether measurements begin now.
+
+    Returns:
+        Versions, hardware and commit of the code that measures; `trained`: versions and commit of that which trained.
 
     Raises:
         StudyError: the directory holds another study.
     """
-    path, settings = directory / "plan.json", strict(plan.document())
+    path, settings, facts = directory / "plan.json", strict(plan.document()), _environment()
+    facts["trained"] = {key: facts[key] for key in ("versions", "git")}
     if path.exists():
         stored = read_object(path, StudyError, "; remove it, or choose another --output")
         there = stored.get("plan")
-        if there != settings:
-            differences = differing(settings, there if isinstance(there, dict) else {})
+        there = there if isinstance(there, dict) else {}
+        known = {name: strict(value) for name, value in OFF.items()} | there
+        is_bound = any((directory / "runs").glob("*/*"))
+        here = settings if is_bound else strict(plan.training())
+        if differences := differing(here, {name: known[name] for name in here if name in known}):
             raise StudyError(
                 f"{path}: this is another study, which differs in {', '.join(differences)}; "
                 "use the same settings, or another directory"
             )
-        facts: dict[str, Any] = stored.get("facts") or {}
-        return facts
+        before: dict[str, Any] = stored.get("facts") or {}
+        if is_bound or not measured:
+            return before
+        facts["trained"] = before.get("trained", facts["trained"])
     with disk(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    facts = _environment()
     write_file(path, json.dumps({"plan": settings, "facts": facts}, indent=2) + "\n")
     return facts
 

@@ -15,7 +15,7 @@ from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
 from vtbench_study.text_report import print_study
 
-PLAN = Plan()
+PLAN = Plan(seeds=(0, 1, 2))
 
 
 def models(rs=FALLING, plan: Plan = PLAN, **by_arm):
@@ -59,7 +59,8 @@ def test_the_change_of_rs_excludes_the_effect_of_the_images() -> None:
 
 def test_each_arm_has_a_row_with_the_mean_over_its_seeds(document) -> None:
     rows = {row["arm"]: row for row in document["table"]}
-    assert list(rows) == ["base", *PLAN.families, "balanced", "relational+cosine"]
+    full_rate = ["coarse+full_rate", "scene_graph+full_rate"]
+    assert list(rows) == ["base", *PLAN.families, "balanced", "relational+cosine", *full_rate]
     assert rows["coarse"]["rs_probe"]["mean"] == pytest.approx(0.801)
     assert rows["coarse"]["rs_probe"]["seed_sd"] == pytest.approx(0.001)
     assert "accuracy" not in rows["base"]
@@ -134,7 +135,7 @@ def test_the_page_has_every_section_and_escapes_names(document) -> None:
         assert f'id="{part}"' in page
     assert "Reproduced" in page
     assert "paper claims" in page
-    evil = Plan(mixes={"a&lt;b": {"coarse": 1.0}}, penalties={})
+    evil = Plan(mixes={"a&lt;b": {"coarse": 1.0}}, penalties={}, full_rate=())
     page = study_page(summarise(evil, models(plan=evil), FACTS))
     assert "a&amp;lt;b" in page
     assert "a&lt;b" not in page
