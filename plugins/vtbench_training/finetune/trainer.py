@@ -37,7 +37,7 @@ from vtbench.runs.provenance import differing, strict, versions
 from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
-from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, image_side
+from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, deciding_settings, image_side
 from vtbench_training.finetune.lora_directory import save_lora
 from vtbench_training.finetune.penalty_check import CHECK_IMAGES, check_penalty
 from vtbench_training.finetune.settings import FineTune
@@ -276,9 +276,11 @@ def _claim(
     keys = json.loads(json.dumps(strict(settings | derived | {"tasks": items.config()})))
     path = directory / f"{NAME}.json"
     if path.exists():
-        there = read_object(path, cure="; remove it, or choose another directory").get("config")
+        stored = read_object(path, cure="; remove it, or choose another directory").get("config")
+        there = stored if isinstance(stored, dict) else {}
+        there = there | {"tasks": deciding_settings(there.get("tasks") or {})}  # vtbench 0.1.0 wrote all settings
         if there != keys:
-            differences = differing(keys, there if isinstance(there, dict) else {})
+            differences = differing(keys, there)
             raise VtbenchError(
                 f"{path}: another config was trained here, which differs in {', '.join(differences)}; "
                 "give these the same values, or choose another directory"
