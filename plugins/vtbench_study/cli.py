@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _FLAGS = {"base": "--from", "mixes": "--mix", "penalties": "--penalty"}
 """Options whose name is not the field's."""
 _METAVARS = {"families": "NAME,...", "mixes": "NAME:FAMILY=W,...", "penalties": "ARM:NAME:W", "seeds": "N,...",
-             "full_rate": "ARM,...", "snapshots": "SHARE,..."}  # fmt: skip
+             "full_rate": "ARM,...", "snapshots": "SHARE,...", "shipped": "NAME,..."}  # fmt: skip
 
 
 @click.command()
@@ -88,7 +88,7 @@ def _plan_fields(options: dict[str, Any]) -> dict[str, Any]:
             fields.setdefault("penalties", (f"{penalised}:cosine:0.1",))
             if not options["quick"]:
                 fields.setdefault("full_rate", ",".join(dict.fromkeys((families[0], families[-1]))))
-    for name in ("seeds", "full_rate", "snapshots"):
+    for name in ("seeds", "full_rate", "snapshots", "shipped"):
         if name in fields:
             fields[name] = () if fields[name] == "none" and name != "seeds" else tuple(_split(fields[name]))
     for name, flag, parse in (("mixes", "--mix", parse_mix), ("penalties", "--penalty", str)):

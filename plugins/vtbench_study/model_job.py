@@ -3,7 +3,8 @@
 It writes to the study's directory:
 
     models/<cell>/          the training, see vtbench_training.finetune, and the model after `kept_steps`
-    runs/<cell>/<name>/     one run of vtbench for each entry of `measurement_runs`
+    runs/<cell>/<name>/     one run of vtbench for each entry of `measurement_runs`; of `short_runs` for the model after
+                            N steps (<cell>@N) and for shipped models
     tokens/<cell>.json      t-SNE panel of its visual tokens
 
 Called as `python -m vtbench_study.model_job DIRECTORY CELL DEVICE STAGE` in a process of its own; STAGE is `train`, or
@@ -16,7 +17,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError
 from vtbench.runs.disk import write_file
 from vtbench.runs.reader import runs
+from vtbench_study.checkpoint_results import checkpoint_name
 from vtbench_study.model_results import finished_run
 from vtbench_study.plan import Cell, Plan
 
@@ -70,6 +72,26 @@ def measurement_runs(cell: Cell, plan: Plan, model_args: Mapping[str, str]) -> I
         yield "drop", model | {"tasks": families, "metrics": ["drop_curve"], "limit": plan.dropped}
 
 
+def measure_in_short(home: Path, runs: Iterator[tuple[str, dict[str, Any]]], device: str = "auto") -> None:
+    """Run or resume `short_runs` in a directory of their own.
+
+    Raises:
+        VtbenchError: see `vtbench.run`.
+    """
+    for name, fields in runs:
+        _run_once(home / name, fields | {"device": device})
+
+
+def short_runs(
+    model: str, model_args: Mapping[str, str], families: Sequence[str], plan: Plan
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what the mixed model over checkpoints needs: accuracy, redundancy on the probe set, and drop curves."""
+    fields = {"model": model, "model_args": dict(model_args)}
+    yield "answers", fields | {"tasks": [*families], "metrics": ["accuracy", "scene_graph"], "limit": plan.items}
+    yield "probe", fields | {"tasks": ["probe"], "metrics": ["redundancy"], "limit": plan.images}
+    yield "drop", fields | {"tasks": [*families], "metrics": ["drop_curve"], "limit": plan.dropped}
+
+
 def trained(directory: Path, cell: Cell, plan: Plan, device: str) -> dict[str, str]:
     """Return the model arguments that load the model of a cell, which is trained unless it is the base.
 
@@ -107,15 +129,23 @@ def _token_panel(parent: Path) -> dict[str, Any]:
 def main(directory: Path, name: str, device: str, stage: str) -> int:
     """Run the job of one cell; on failure the last line on standard error has the reason."""
     from vtbench.engine.allocator import keep_freed_memory
+    from vtbench_training.finetune.trainer import step_directory
 
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     keep_freed_memory()
     plan = Plan.from_document(json.loads((directory / "plan.json").read_text(encoding="utf-8"))["plan"])
     cell = plan.cell(name)
     try:
+        if cell.kind == "shipped":
+            measure_in_short(directory / "runs" / name, short_runs(cell.model, {}, plan.families, plan), device)
+            return 0
         model_args = trained(directory, cell, plan, device)
         if stage != "train":
             measure(directory, cell, plan, model_args, device)
+            for step in plan.kept_steps() if cell.families else []:
+                source = {"pretrained": str(step_directory(directory / "models" / name, step))}
+                home = directory / "runs" / checkpoint_name(name, step)
+                measure_in_short(home, short_runs(cell.model, source, cell.families, plan), device)
     except VtbenchError as error:
         say(error, err=True)
         return 2

@@ -21,7 +21,7 @@ from vtbench_training.finetune.settings import FineTune, Weight, parse_penalty
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 """In rising complexity, as the paper orders them."""
-Kind = Literal["base", "family", "mix", "penalty", "full_rate"]
+Kind = Literal["base", "family", "mix", "penalty", "full_rate", "shipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,11 @@ class Cell:
 
     Attributes:
         name: unique, e.g. `coarse-0`.
-        arm: what it is trained on: a family, a mix, one of them under a penalty or at the full rate, or `base`.
+        arm: what it is trained on: a family, a mix, one of them under a penalty or at the full rate; `base`, or a
+            shipped model's name.
         kind: of the arm.
-        seed: of its training; None for the base.
-        mix: families and weights; empty for the base.
+        seed: of its training; None for a model that the study does not train.
+        mix: families and weights; empty for a model that the study does not train.
         penalty: in the syntax of `vtbench train --redundancy-penalty`, or None.
         control_arm: the arm that differs from this one by the penalty or the vision tower's rate alone; None if there
             is none.
@@ -46,6 +47,8 @@ class Cell:
     mix: Mapping[str, float]
     penalty: str | None = None
     control_arm: str | None = None
+    model: str = "llava"
+    """Its adapter."""
 
     @property
     def families(self) -> list[str]:
@@ -99,6 +102,16 @@ class Plan:
     ] = 2000
     probed: Annotated[int, "Images of the probe set that cue probes use.", Ge(20)] = 600
     dropped: Annotated[int, "Items of a model's own training families that the drop curve uses.", Ge(20)] = 120
+    margin: Annotated[
+        float,
+        "Change of RS from the simplest to the most complex family under which it counts as none, by two one-sided "
+        "tests; it is stated before anything is measured.",
+        Gt(0), Lt(1),
+    ] = 0.03  # fmt: skip
+    shipped: Annotated[
+        tuple[str, ...],
+        "Shipped models, by adapter, that are measured in short beside the study's own; or `none`.",
+    ] = ("llava", "flamingo", "qformer", "qwen2_vl", "fuyu")
     quick: Annotated[bool, "A small version that ends within 15 minutes on two CPU cores; reports mark it as such."] = (
         False
     )
@@ -150,7 +163,12 @@ class Plan:
 
     def cell(self, name: str) -> Cell:
         """Return the model of this name."""
-        return next(cell for cell in self.cells() if cell.name == name)
+        return next(cell for cell in [*self.cells(), *self.shipped_cells()] if cell.name == name)
+
+    def shipped_cells(self) -> list[Cell]:
+        """Return the shipped models that are measured beside those of the study."""
+        names = [(model, f"shipped-{model}") for model in self.shipped]
+        return [Cell(name, name, "shipped", None, {}, model=model) for model, name in names]
 
     def settings(self, cell: Cell) -> FineTune:
         """Return the training settings of a model; models differ in mix, penalty, the tower's rate and seed only."""
@@ -170,6 +188,7 @@ class Plan:
             "penalties": dict(self.penalties),
             "full_rate": list(self.full_rate),
             "snapshots": list(self.snapshots),
+            "shipped": list(self.shipped),
         }
 
     def training(self) -> dict[str, Any]:
@@ -182,12 +201,12 @@ class Plan:
         return checked(cls, {**OFF, **document}, "study: {}".format, StudyError)
 
 
-MEASURING = frozenset({"items", "images", "probed", "dropped", "quick"})
+MEASURING = frozenset({"items", "images", "probed", "dropped", "quick", "margin", "shipped"})
 """Settings that decide measurements and no weights: a trained study can be measured under others."""
-OFF: Mapping[str, Any] = {"full_rate": (), "snapshots": ()}
+OFF: Mapping[str, Any] = {"full_rate": (), "snapshots": (), "shipped": (), "margin": 0.03}
 """Settings that plans of vtbench 0.1.0 do not have, at the values which stand for what was done then."""
 QUICK: Mapping[str, Any] = {
     "quick": True, "seeds": (0, 1), "steps": 100, "items": 120, "images": 1100, "probed": 240, "dropped": 40,
-    "full_rate": (), "snapshots": (),
+    "full_rate": (), "snapshots": (), "shipped": (),
 }  # fmt: skip
 """The settings of `--quick`: it runs within 15 minutes on two CPU cores, and is too small to conclude from."""

@@ -101,7 +101,9 @@ def pooled_deviation(groups: Sequence[Sequence[float]]) -> float | None:
     freedom = sum(len(group) - 1 for group in groups)
     if freedom < 1:
         return None
-    return math.sqrt(sum((len(group) - 1) * float(np.var(group, ddof=1)) for group in groups if len(group) > 1) / freedom)
+    return math.sqrt(
+        sum((len(group) - 1) * float(np.var(group, ddof=1)) for group in groups if len(group) > 1) / freedom
+    )
 
 
 @lru_cache
@@ -114,7 +116,9 @@ def detectable_change(sizes: tuple[int, ...]) -> float | None:
         sizes: of the groups.
     """
     pairs = sum(a * b for i, a in enumerate(sizes) for b in sizes[i + 1 :])
-    critical = next((j for j in range(math.ceil(pairs / 2), pairs + 1) if jonckheere_p(j, sizes) < SIGNIFICANCE_LEVEL), 0)
+    critical = next(
+        (j for j in range(math.ceil(pairs / 2), pairs + 1) if jonckheere_p(j, sizes) < SIGNIFICANCE_LEVEL), 0
+    )
     if not critical:
         return None
     noise = np.random.default_rng(0).standard_normal((DRAWS, sum(sizes)))

@@ -6,7 +6,7 @@ import pytest
 
 from vtbench.errors import VtbenchError
 from vtbench_study.plan import OFF, QUICK, Plan
-from vtbench_study.study import check_families
+from vtbench_study.study_directory import check_families
 
 
 def test_the_grid_has_every_arm_for_every_seed_and_one_base() -> None:

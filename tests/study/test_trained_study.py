@@ -9,9 +9,10 @@ import pytest
 
 from vtbench.errors import VtbenchError
 from vtbench.executor import JobResult
-from vtbench_study import study
+from vtbench_study import study, study_directory
 from vtbench_study.plan import OFF, Plan
-from vtbench_study.study import claim_directory, train_study
+from vtbench_study.study import train_study
+from vtbench_study.study_directory import claim_directory
 
 PLAN = Plan(seeds=(0,))
 
@@ -53,9 +54,9 @@ def test_until_something_is_measured_its_measurements_may_change(tmp_path: Path)
 def test_what_trained_the_models_and_what_measured_them_are_both_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study, "git_commit", lambda: "old")
+    monkeypatch.setattr(study_directory, "git_commit", lambda: "old")
     claim(PLAN, tmp_path, measured=False)
-    monkeypatch.setattr(study, "git_commit", lambda: "new")
+    monkeypatch.setattr(study_directory, "git_commit", lambda: "new")
     facts = claim(PLAN, tmp_path, measured=True)["facts"]
     assert (facts["git"], facts["trained"]["git"]) == ("new", "old")
 
