@@ -117,8 +117,8 @@ def _redundancy(scores: Mapping[str, Any]) -> dict[str, Any]:
 def share_kept(score: Mapping[str, Any] | None) -> float | None:
     """Return the share of a score's information that a quarter of the tokens has, from its curve; None without one."""
     curve = (score or {}).get("detail", {}).get("curve") or []
-    most = max((row["tokens"] for row in curve), default=0)
-    return next((row["value"] for row in curve if row["tokens"] == most // 4), None)
+    quarter = max((row["tokens"] for row in curve), default=0) / 4
+    return next((row["value"] for row in curve if abs(row["tokens"] - quarter) < 1), None)
 
 
 def _layers(scores: Mapping[str, Any]) -> dict[str, Any]:

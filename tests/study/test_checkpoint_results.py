@@ -20,7 +20,15 @@ CURVE = [{"tokens": k, "value": value, "low": None, "high": None} for k, value i
 def write_run(directory: Path, name: str, part: str, scores: dict[str, Any]) -> None:
     home = directory / "runs" / name / part / "run"
     home.mkdir(parents=True)
-    run = {"digest": "d", "finished": "2026-01-01", "config": {"model": "llava"}, "tasks": {}, "metrics": {}}
+    run = {
+        "digest": "d",
+        "finished": "2026-01-01",
+        "config": {"model": "llava"},
+        "tasks": {},
+        "metrics": {},
+        "model": {},
+        "keys": {},
+    }
     (home / "run.json").write_text(json.dumps(run))
     (home / "results.json").write_text(json.dumps({"scores": scores}))
 

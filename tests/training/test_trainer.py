@@ -93,6 +93,21 @@ def test_models_are_kept_on_the_way_also_where_the_training_was_killed(
         train(replace(config, lora=2), tmp_path / "lora", keep=[3])
 
 
+def test_a_training_is_not_bound_to_what_describes_and_scores_its_tasks(
+    config: FineTune, unbroken: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unbroken, tmp_path / "older")
+    path = tmp_path / "older" / "finetune.json"
+    facts = json.loads(path.read_text())
+    facts["config"]["tasks"]["relational"] |= {"description": "in older words", "metrics": ["accuracy"], "items": 5}
+    path.write_text(json.dumps(facts))
+    assert train(config, tmp_path / "older") == tmp_path / "older" / "model"
+    facts["config"]["tasks"]["relational"]["version"] = 0
+    path.write_text(json.dumps(facts))
+    with pytest.raises(VtbenchError, match=r"differs in tasks\.relational\.version \(0 there"):
+        train(config, tmp_path / "older")
+
+
 def test_the_checkpoint_loads_in_the_adapter_and_in_plain_transformers(unbroken: Path, base: str) -> None:
     assert weights(unbroken).keys() == load_file(Path(base) / "model.safetensors").keys()
     assert any(key.startswith("vision_tower.vision_model.") for key in weights(unbroken))
