@@ -26,9 +26,7 @@ _FLAGS = {"penalty": "--redundancy-penalty"}
 
 
 @click.command()
-@settings_options(
-    PretrainOptions, flags=_FLAGS, metavars={"output": "DIR", "penalty": "NAME:W", "penalty_base": "DIR"}
-)
+@settings_options(PretrainOptions, flags=_FLAGS, metavars={"output": "DIR", "penalty": "NAME:W", "penalty_base": "DIR"})
 def pretrain(**given: Any) -> None:
     """Train a small model from random weights; called again, it resumes."""
     values = _given(given)
