@@ -28,19 +28,20 @@ _FLAGS = {"penalty": "--redundancy-penalty"}
 @click.command()
 @settings_options(PretrainOptions, metavars={"output": "DIR"})
 def pretrain(**given: Any) -> None:
-    """Train a small model from random weights; called again, it resumes."""
+    """Train a small model from random weights or around a pretrained decoder; called again, it resumes."""
     options = checked(PretrainOptions, _given(given), option_name)
     try:
         from vtbench.engine.allocator import keep_freed_memory
         from vtbench_hf.checkpoint.placement import choose_device
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
-        from vtbench_training.pretrain.recipe import RECIPES
+        from vtbench_training.pretrain.recipe import RECIPES, decoder_recipe
         from vtbench_training.small_models.sizes import SIZES
     except ImportError as error:
         raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
     device, model = choose_device(options.device), options.model
-    recipe = replace(RECIPES[options.recipe], seed=options.seed, sizes=SIZES[model])
+    recipe = decoder_recipe(options.recipe, options.decoder, options.lora) if options.decoder else RECIPES[options.recipe]
+    recipe = replace(recipe, seed=options.seed, sizes=SIZES[model])
     if options.scale != 1:
         recipe = recipe.scaled(options.scale)
     keep_freed_memory()

@@ -48,8 +48,8 @@ class Packer:
     def encode(self, text: PromptAnswer) -> EncodedText:
         """Encode a prompt and its answer as they stand behind the image in the chat template."""
         form = self.prompt_format
-        prompt = self.tokenizer.encode(form.question(text.prompt))
-        answer = self.tokenizer.encode(form.answer(text.answer))
+        prompt = self._encode(form.question(text.prompt))
+        answer = self._encode(form.answer(text.answer))
         in_prompt = _mention_tokens(prompt, text.mentions, len(form.before))
         in_answer = _mention_tokens(answer, text.answer_mentions, len(form.before_answer))
         behind = [(len(prompt.ids) + token, x, y) for token, x, y in in_answer]
@@ -57,7 +57,15 @@ class Packer:
 
     def first(self, answer: str) -> int:
         """Return the first token id of an answer."""
-        return int(self.tokenizer.encode(self.prompt_format.answer(answer)).ids[0])
+        return int(self._encode(self.prompt_format.answer(answer)).ids[0])
+
+    def inside(self, word: str) -> int:
+        """Return the first token id of a word within a sentence, a token for the space alone left out."""
+        encoded = self._encode(f"a {word}")
+        return next(id for id, (_, end) in zip(encoded.ids, encoded.offsets, strict=True) if end > len("a "))
+
+    def _encode(self, text: str) -> Encoding:
+        return self.tokenizer.encode(text, add_special_tokens=False)  # the chat template writes them
 
     def batch(self, rows: Sequence[Sequence[PromptAnswer]]) -> dict[str, Tensor]:
         """Return the text part of a batch of B images, one row of texts for each.

@@ -63,7 +63,7 @@ class SmallVLM:
     """Its architecture in a line, for its model card."""
     vision_modules: ClassVar[tuple[str, ...]] = ("model.vision_tower",)
     """Modules that vision stages train and language stages freeze."""
-    prompt_format: ClassVar[PromptFormat] = LLAVA_FORMAT
+    prompt_format: PromptFormat = LLAVA_FORMAT
     bidirectional_prefix: ClassVar[bool] = False
     """Whether image and question attend to each other in both directions (a prefix language model). The image's states
     then depend on the question, so that two questions cannot share them."""
@@ -153,6 +153,11 @@ class SmallVLM:
         """Train `vision_modules`, or freeze them."""
         for name in self.vision_modules:
             self.model.get_submodule(name).requires_grad_(enabled)
+
+    def train_decoder(self, enabled: bool) -> None:
+        """Train the decoder with its output layer, or freeze it."""
+        self.decoder.requires_grad_(enabled)
+        self.model.get_output_embeddings().requires_grad_(enabled)
 
     def save(self, directory: Path, dtype: torch.dtype) -> None:
         """Write the model in the published layout, as one that was trained on our tasks."""
