@@ -33,6 +33,7 @@ def pretrain(**given: Any) -> None:
     try:
         from vtbench.engine.allocator import keep_freed_memory
         from vtbench_hf.checkpoint.placement import choose_device
+        from vtbench_training.pretrain.decoder_card import write_decoder_card
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
         from vtbench_training.pretrain.recipe import RECIPES, decoder_recipe
@@ -40,13 +41,17 @@ def pretrain(**given: Any) -> None:
     except ImportError as error:
         raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
     device, model = choose_device(options.device), options.model
-    recipe = decoder_recipe(options.recipe, options.decoder, options.lora) if options.decoder else RECIPES[options.recipe]
+    recipe = RECIPES[options.recipe]
+    if options.decoder:
+        recipe = decoder_recipe(options.recipe, options.decoder, options.lora)
     recipe = replace(recipe, seed=options.seed, sizes=SIZES[model])
     if options.scale != 1:
         recipe = recipe.scaled(options.scale)
     keep_freed_memory()
     finished = run_pretraining(recipe, Path(options.output), device, _print_progress, model)
-    if options.evaluate:
+    if options.evaluate and options.decoder:
+        write_decoder_card(recipe, finished, str(device))
+    elif options.evaluate:
         {"default": write_card, "neutral": write_neutral_card}[options.recipe](recipe, finished, str(device), model)
     say(f"{finished}: finished; `vtbench run --model {model} --model-args pretrained={finished}` uses it")
 

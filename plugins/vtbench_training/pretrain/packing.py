@@ -62,7 +62,13 @@ class Packer:
     def inside(self, word: str) -> int:
         """Return the first token id of a word within a sentence, a token for the space alone left out."""
         encoded = self._encode(f"a {word}")
-        return next(id for id, (_, end) in zip(encoded.ids, encoded.offsets, strict=True) if end > len("a "))
+        return int(encoded.ids[_token_beyond(encoded, len("a "))])
+
+    def token_at(self, text: PromptAnswer, place: int) -> int:
+        """Return the index among a text's tokens of the first that goes beyond character `place` of its answer."""
+        form = self.prompt_format
+        prompt, answer = self._encode(form.question(text.prompt)), self._encode(form.answer(text.answer))
+        return len(prompt.ids) + _token_beyond(answer, place + len(form.before_answer))
 
     def _encode(self, text: str) -> Encoding:
         return self.tokenizer.encode(text, add_special_tokens=False)  # the chat template writes them
@@ -136,6 +142,10 @@ class PackedStream(StepStream):
             images.append(self.scenes.image(scene, self.image_size))
             rows.append(self.texts(scene, number))
         return {"images": torch.from_numpy(np.stack(images)), **self.packer.batch(rows)}
+
+
+def _token_beyond(encoded: Encoding, place: int) -> int:
+    return next(i for i, (_, end) in enumerate(encoded.offsets) if end > place)
 
 
 def _mention_tokens(encoded: Encoding, mentions: Sequence[Mention], shift: int) -> list[tuple[int, float, float]]:

@@ -132,7 +132,9 @@ def decoder_recipe(name: str, decoder: str, lora: int = 0) -> Recipe:
         "default": (Stage("decoder", Schedule(steps=1500, rate=rate, **few), _ASKED),),
         "neutral": (
             Stage("captions", Schedule(steps=900, rate=rate, **few), _DESCRIBED),
-            Stage("directions", Schedule(steps=600, rate=rate, **few), {"attribute": 1, "relational": 4, "scene_graph": 3}),
+            Stage(
+                "directions", Schedule(steps=600, rate=rate, **few), {"attribute": 1, "relational": 4, "scene_graph": 3}
+            ),
         ),
     }
     stages = (PretrainedDecoder(decoder, lora), InitialTower("embedded"), _CONNECTED, *then[name])
