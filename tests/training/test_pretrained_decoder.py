@@ -1,4 +1,4 @@
-"""A LLaVA around a pretrained decoder: what it takes over, what is trained when, and that a stopped training resumes."""
+"""A LLaVA around a pretrained decoder: what it takes over, what is trained when, and how it resumes."""
 
 from __future__ import annotations
 
@@ -119,16 +119,13 @@ def test_the_connector_learns_first_and_then_the_decoder_too(lora: int, tiny: Pa
     assert any("norm" in name or "embed" in name for name in moved) == (lora == 0)
 
 
-@pytest.mark.parametrize("lora", [0, 2])
-@pytest.mark.parametrize("stop", [("3-connector", 2), ("4-captions", 2)])
-def test_a_killed_training_ends_with_the_same_weights(
-    stop: tuple[str, int], lora: int, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vtbench_training.training_loop.LOG_EVERY", 1)
+@pytest.mark.parametrize(("stop", "lora"), [("3-connector", 2), ("4-captions", 0), ("4-captions", 2)])
+def test_a_killed_training_ends_with_the_same_weights(stop: str, lora: int, tiny: Path, tmp_path: Path) -> None:
+    """Stopped before the last step of a stage was saved."""
 
-    def train(directory: Path, stop_at: tuple[str, int] | None) -> dict[str, torch.Tensor]:
+    def train(directory: Path, stop_at: str | None) -> dict[str, torch.Tensor]:
         def show(line: dict) -> None:
-            if stop_at == (line["stage"], line["step"]):
+            if stop_at == line["stage"]:
                 raise KeyboardInterrupt
 
         return weights(pretrain(recipe(tiny, lora), directory, CPU, show))
@@ -142,10 +139,10 @@ def test_a_killed_training_ends_with_the_same_weights(
 
 def test_the_loss_falls_and_captions_are_scored(tiny: Path, tmp_path: Path) -> None:
     lines: list[dict] = []
-    longer = replace(FEW, steps=40, batch_size=4)
+    longer = replace(FEW, steps=24, save_every=50)
     model = pretrain(recipe(tiny, 0, longer), tmp_path, CPU, lines.append)
-    losses = [line["loss"] for line in lines if line["stage"] == "4-captions"]
-    assert losses[-1] < losses[0] - 0.2
+    first, *_, last = (line["loss"] for line in lines)
+    assert last < first - 1
     scores = score_captions(model, 4, "cpu")
     assert 0 < scores.loss < 6
     assert {"shape", "colour"} <= scores.cues.keys()
@@ -153,10 +150,8 @@ def test_the_loss_falls_and_captions_are_scored(tiny: Path, tmp_path: Path) -> N
 
 def test_a_study_trains_from_it(tiny: Path, tmp_path: Path) -> None:
     base = pretrain(recipe(tiny, 0, replace(FEW, steps=1)), tmp_path / "base", CPU, lambda line: None)
-    plan = Plan(
-        base=str(base), families=("coarse", "relational"), mixes={}, penalties={}, seeds=(0,), steps=1, batch_size=2
-    )
-    trained = finetune(plan.settings(plan.cell("relational-0")), tmp_path / "cell", "cpu")
+    plan = Plan(base=str(base), families=("coarse", "relational"), mixes={}, penalties={}, seeds=(0,), steps=1)
+    trained = finetune(replace(plan.settings(plan.cell("relational-0")), batch_size=2), tmp_path / "cell", "cpu")
     assert any(not torch.equal(weight, weights(base)[name]) for name, weight in weights(trained).items())
     adapter = Registry().adapter("llava", {"pretrained": str(trained)}, "cpu", "float32")
     assert adapter.traits.prompt_format == "plain"

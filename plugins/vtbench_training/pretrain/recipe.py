@@ -18,9 +18,9 @@ class Stage:
     """One stage of training; it starts from the weights that the stage before left."""
 
     kind: Literal["tower", "connector", "decoder", "captions", "pointing", "directions"]
-    """`tower`: the vision tower on dense labels. `connector`: the connector alone on captions, tower and decoder frozen.
-    `decoder`: all but the tower on answers. `captions`: the same on captions alone. `pointing`: on captions and the grounding head.
-    `directions`: the same on captions that are mostly about on which side of another an object lies."""
+    """`tower`: the vision tower on dense labels. `connector`: the connector on captions, tower and decoder frozen.
+    `decoder`: all but the tower on answers. `captions`: the same on captions alone. `pointing`: on captions and the
+    grounding head. `directions`: the same on captions that are mostly about on which side of another an object lies."""
     schedule: Schedule
     mix: Mapping[str, int]
     """Weight of each family's scenes."""
@@ -128,14 +128,14 @@ def decoder_recipe(name: str, decoder: str, lora: int = 0) -> Recipe:
     """
     rate = 3e-4 if lora else 1e-4
     few = {"batch_size": 16, "warmup": 50, "save_every": 100}
-    then = {
+    then: Mapping[str, tuple[Stage, ...]] = {
         "default": (Stage("decoder", Schedule(steps=1500, rate=rate, **few), _ASKED),),
         "neutral": (
             Stage("captions", Schedule(steps=900, rate=rate, **few), _DESCRIBED),
-            Stage(
-                "directions", Schedule(steps=600, rate=rate, **few), {"attribute": 1, "relational": 4, "scene_graph": 3}
-            ),
+            Stage("directions", Schedule(steps=600, rate=rate, **few), {"relational": 4, "scene_graph": 3}),
         ),
     }
-    stages = (PretrainedDecoder(decoder, lora), InitialTower("embedded"), _CONNECTED, *then[name])
-    return Recipe(graph_percent=RECIPES[name].graph_percent, stages=stages)
+    return Recipe(
+        graph_percent=RECIPES[name].graph_percent,
+        stages=(PretrainedDecoder(decoder, lora), InitialTower("embedded"), _CONNECTED, *then[name]),
+    )
