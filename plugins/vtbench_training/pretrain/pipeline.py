@@ -26,6 +26,7 @@ from vtbench_training.pretrain.tower_init import load_tower
 from vtbench_training.pretrain.vision_stage import DenseLabelStream, VisionStage
 from vtbench_training.small_models import check_name, small_model
 from vtbench_training.small_models.base import SmallVLM
+from vtbench_training.small_models.pretrained_decoder import DecoderLlava, build
 from vtbench_training.small_models.tokenizer import family_files
 from vtbench_training.training_loop import LogCallback, choose_precision, train
 
@@ -68,7 +69,8 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: LogCal
             continue
         scenes = SceneStream(stage.mix, recipe.seed + number)
         vlm.train_vision(stage.kind == "tower")
-        vlm.train_decoder(stage.kind != "connector")
+        if isinstance(vlm, DecoderLlava):
+            vlm.train_decoder(stage.kind != "connector")
         # On a CPU the backward pass of eager attention takes 0.6 of the fused one's time.
         vlm.model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
 
@@ -94,8 +96,6 @@ def _untrained(recipe: Recipe, model: str) -> tuple[SmallVLM, dict[str, str]]:
     """Return the model before its first stage, and what decides its weights beside the recipe."""
     if recipe.decoder is None:
         return small_model(model, recipe.sizes, recipe.seed), {}
-    from vtbench_training.small_models.pretrained_decoder import DecoderLlava, build
-
     llava, processor, digest = build(recipe.decoder.decoder, recipe.sizes, recipe.seed)
     vlm = DecoderLlava(llava, processor, recipe.sizes, recipe.decoder.lora, recipe.seed)
     return vlm, {"decoder_sha256": digest}

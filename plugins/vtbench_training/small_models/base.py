@@ -154,11 +154,6 @@ class SmallVLM:
         for name in self.vision_modules:
             self.model.get_submodule(name).requires_grad_(enabled)
 
-    def train_decoder(self, enabled: bool) -> None:
-        """Train the decoder with its output layer, or freeze it."""
-        self.decoder.requires_grad_(enabled)
-        self.model.get_output_embeddings().requires_grad_(enabled)
-
     def save(self, directory: Path, dtype: torch.dtype) -> None:
         """Write the model in the published layout, as one that was trained on our tasks."""
         save_published(self.model.cpu().eval(), self.processor, directory, dtype, prompt_format=PLAIN)

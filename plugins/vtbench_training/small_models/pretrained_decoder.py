@@ -86,12 +86,10 @@ class DecoderLlava(Llava):
             )
 
     def train_decoder(self, enabled: bool) -> None:
-        """Train the decoder, or the updates to it, or freeze both."""
-        if self._with_updates is None:
-            super().train_decoder(enabled)
-            return
-        for name, parameter in self.decoder.named_parameters():
-            parameter.requires_grad_(enabled and "lora_" in name)
+        """Train the decoder with its output layer, or the updates to it, or freeze all of it."""
+        for part in (self.decoder, self.model.get_output_embeddings()):
+            for name, parameter in part.named_parameters():
+                parameter.requires_grad_(enabled and (self._with_updates is None or "lora_" in name))
 
     def save(self, directory: Path, dtype: torch.dtype) -> None:
         """Write the model, with the updates merged into its weights, in the published layout."""
