@@ -14,13 +14,17 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix lint format schema clean
+.PHONY: run test shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2
+
+# The models, wheels and commands that ship, as their users have them: as good as their cards say, and by the contract.
+shipped: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n 2 integration/shipped
 
 # Runs that are killed, machines that crash, and processes that want one run, to the same scores (docs/runs.md).
 faults: $(VENV)/dev.stamp

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ from vtbench_training.pretrain.curriculum import Curriculum
 from vtbench_training.pretrain.packing import PackedStream, Packer
 from vtbench_training.pretrain.recipe import InitialTower, Recipe, Stage
 from vtbench_training.pretrain.scene_stream import SceneStream
+from vtbench_training.pretrain.token_penalty import TokenPenalty, check_visual_tokens
 from vtbench_training.pretrain.tower_init import load_tower
 from vtbench_training.pretrain.vision_stage import DenseLabelStream, VisionStage
 from vtbench_training.small_models import check_name, small_model
@@ -31,7 +31,14 @@ from vtbench_training.small_models.tokenizer import family_files
 from vtbench_training.training_loop import LogCallback, choose_precision, train
 
 
-def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: LogCallback, model: str = "llava") -> Path:
+def pretrain(
+    recipe: Recipe,
+    directory: Path,
+    device: torch.device,
+    show: LogCallback,
+    model: str = "llava",
+    penalty: TokenPenalty | None = None,
+) -> Path:
     """Run the recipe's stages and return the directory of the finished model.
 
     Args:
@@ -41,14 +48,15 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: LogCal
         device: where to train.
         show: called with each log line.
         model: the family, one of `vtbench_training.small_models.SMALL_MODELS`.
+        penalty: on the redundancy of the visual tokens, in every stage.
 
     Raises:
-        VtbenchError: no such model; another recipe was trained here; the loss diverged.
+        VtbenchError: no such model, or one whose visual tokens cannot be penalised; another recipe was trained here; the loss diverged.
     """
     check_name(model)
     directory.mkdir(parents=True, exist_ok=True)
     sizes, vlm, about = recipe.sizes, *_untrained(recipe, model)
-    _refuse_other_recipe({"model": model, **asdict(recipe), **about}, directory)
+    _refuse_other_recipe(model, recipe, directory, penalty, about)
     torch.manual_seed(recipe.seed)
     packer = Packer(vlm.tokenizer, int(vlm.prefix_positions.max()) + 1, vlm.prompt_format)
     grounded = CaptionStage(vlm, packer, grounding=True).to(device)
@@ -60,6 +68,10 @@ def pretrain(recipe: Recipe, directory: Path, device: torch.device, show: LogCal
         "pointing": grounded,
         "directions": grounded,
     }
+    if penalty is not None:
+        check_visual_tokens(vlm, model)
+        for trained in stages.values():
+            trained.penalty = penalty
     precision = choose_precision("auto", device)
     curriculum = Curriculum(question_templates(), RelationSettings(), SceneSettings())
     for number, stage in enumerate(recipe.stages, 1):
@@ -116,8 +128,11 @@ def question_templates() -> dict[str, list[str]]:
     return templates
 
 
-def _refuse_other_recipe(recipe: Mapping[str, Any], directory: Path) -> None:
-    text = json.dumps(recipe, sort_keys=True, indent=2)
+def _refuse_other_recipe(
+    model: str, recipe: Recipe, directory: Path, penalty: TokenPenalty | None, about: Mapping[str, str]
+) -> None:
+    own = {} if penalty is None else {"penalty": asdict(penalty)}
+    text = json.dumps({"model": model, **asdict(recipe), **own, **about}, sort_keys=True, indent=2)
     path = directory / "recipe.json"
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise VtbenchError(
