@@ -11,7 +11,7 @@ from vtbench.console.terminal import say
 from vtbench.executor import JobResult
 from vtbench_study.trend_size import SIGNIFICANCE_LEVEL
 
-FURTHER_COLUMNS = {"n_eff_16": "N_eff of 16", "discarded": "discarded", "cue_information": "cues, nats"}
+FURTHER_COLUMNS = {"n_eff_16": "N_eff 16", "discarded": "discarded", "cue_information": "cues, nats"}
 """Columns between RS and accuracy by measure, as far as a study has them."""
 
 
@@ -27,15 +27,7 @@ def print_study(document: Mapping[str, Any]) -> None:
     quick = " (quick: too small to conclude from)" if document["plan"]["quick"] else ""
     rows = score_table(f"Redundancy Score and accuracy{quick}")
     others = [name for name in FURTHER_COLUMNS if any(name in row for row in document["table"])]
-    columns = [
-        "trained on",
-        "RS",
-        "95 %",
-        "own family",
-        *(FURTHER_COLUMNS[name] for name in others),
-        "accuracy",
-        "95 %",
-    ]
+    columns = ["trained on", "RS", "95 %", "own family", *(FURTHER_COLUMNS[name] for name in others), "accuracy"]
     for column in (*columns, "paper claims", "flags"):
         rows.add_column(column, justify="left" if column in ("trained on", "flags") else "right")
     for row in document["table"]:
@@ -45,7 +37,6 @@ def print_study(document: Mapping[str, Any]) -> None:
             number(rs_own["mean"], False) if rs_own else "",
             *(number(row[name]["mean"], name == "discarded") if name in row else "" for name in others),
             number(accuracy["mean"], True) if accuracy else "",
-            interval_text(accuracy, True) if accuracy else "",
             f"{paper['rs']:.2f}, {100 * paper['accuracy']:.0f} %" if paper else "", " ".join(row["flags"]),
         )  # fmt: skip
     console.print(rows)
