@@ -4,41 +4,46 @@
     python benchmarks/redundancy_settings.py model [MODEL ...]   the shipped models, on the probe set
     python benchmarks/redundancy_settings.py sets                the embedded one, on eight sets and on all at once
 
-One setting at a time is changed from the protocol's.
+One setting at a time is changed from the protocol's. `--cache DIR` keeps the models' tokens, which take long.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from task_tokens import TaskTokens, score_with_basis, task_tokens
+from task_tokens import TaskTokens, coordinates, score, task_tokens
 
 from vtbench.registry import Registry
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
-from vtbench.types import Task
+from vtbench.types import Score, Task
 from vtbench_redundancy import Protocol, redundancy_score
 from vtbench_redundancy.estimators.ground_truth import GaussianModel
 from vtbench_redundancy.features.patch_layout import choose_layout
 from vtbench_redundancy.metrics.basis_task import BASIS_SEED
 from vtbench_redundancy.protocol import PROTOCOLS
+from vtbench_redundancy.scores.redundancy_score import Redundancy
 from vtbench_redundancy.scores.sample_budget import images_needed
 
 IMAGES = (300, 1000, 2000, 4000)
+SCORED, MOST = 2000, 3000
+"""Images of the probe set that are scored, and where a row needs more of them."""
 
 
 def changed(base: Protocol, values: Mapping[str, Sequence]) -> Iterator[tuple[str, int, Protocol]]:
     """Name, images and settings of each row, the protocol's own first."""
-    yield "as in the protocol", 2000, base
+    yield "as in the protocol", SCORED, base
     for name, chosen in values.items():
         for value in chosen:
             if value != getattr(base, name):
-                yield f"{name} = {value}", 2000, replace(base, **{name: value})
+                yield f"{name} = {value}", SCORED, replace(base, **{name: value})
     for n in IMAGES:
-        if n != 2000:
+        if n != SCORED:
             yield f"n = {n}", n, base
 
 
@@ -53,99 +58,146 @@ def truth() -> None:
     patches = x.reshape(len(x), q // 4, 4)
     base = Protocol(m=m, r=r, r_x=q)
     settings = {
-        "r": (4, 16), "r_x": (16,), "floor": (1e-3, 1e-1), "m": (8,), "projection": (64, 128, 512),
-        "permutations": (0, 20), "correction": ("none",), "basis": ("pca",),
+        "r": (4, 16), "r_x": (16,), "token_floor": (1e-4, 1e-2), "floor": (1e-3, 1e-1), "m": (8,), "exact": (256,),
+        "projection": (64, 128), "permutations": (0, 20), "correction": ("none",), "basis": ("pca",), "seed": (1,),
     }  # fmt: skip
     print("| setting | true RS | RS | 95 % | flags |\n|---|---|---|---|---|")
     for name, n, protocol in changed(base, settings):
+        if name.startswith("projection"):
+            protocol = replace(protocol, exact=256)
         found = redundancy_score(tokens[:n], patches=patches[:n], protocol=protocol).rs
         chosen = choose_layout(m, None, protocol.m, protocol.subsets, protocol.seed).chosen_Sm
         rows = [np.concatenate([np.arange(i * r, (i + 1) * r) for i in choice]) for choice in chosen]
         parts = [replace(model, map_Mq=model.map_Mq[part], m=chosen.shape[1]) for part in rows]
         known = np.mean([part.rs(protocol.floor, protocol.token_floor) for part in parts])
-        print(_row(name, f"{known:.4f}", found), flush=True)
+        interval = f"{found.interval[0]:.3f} – {found.interval[1]:.3f}"
+        print(f"| {name} | {known:.4f} | {found.value:.4f} | {interval} | {' '.join(found.flags)} |", flush=True)
 
 
 def task(name: str, split: str | None, items: int, seed: int | None = None) -> Task:
     return load_task(find_task_files()[name], split=split, items=items, seed=seed)
 
 
-def probe_tokens(name: str, images: int) -> tuple[TaskTokens, TaskTokens]:
-    """A shipped model's tokens of the probe set, and of the images that the basis is fitted on."""
-    adapter = Registry().adapter(name, {})
-    basis = task_tokens(adapter, task("probe", "train", Protocol().basis_images, BASIS_SEED), Protocol().basis_images)
-    seen = task_tokens(adapter, task("probe", None, images), images)
+def tokens_of(model: str, of: Task, cache: Path | None) -> TaskTokens:
+    """A shipped model's tokens of a task, from the cache if they are there."""
+    config = of.config()
+    path = cache and cache / f"{model}-{of.name}-{config['version']}-{of.split}-{config['seed']}-{len(of)}.npz"
+    if path and path.exists():
+        with np.load(path) as found:
+            boxes = found["boxes"] if len(found["boxes"]) else None
+            return TaskTokens(found["tokens"], found["images"], boxes, found["clusters"].tolist())
+    adapter = Registry().adapter(model, {})
+    seen = task_tokens(adapter, of, len(of))
     adapter.close()
-    return seen, basis
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        boxes = np.empty(0) if seen.boxes is None else seen.boxes
+        np.savez(path, tokens=seen.tokens, images=seen.images, boxes=boxes, clusters=np.array(seen.clusters))
+    return seen
 
 
-def model(names: list[str]) -> None:
-    """One setting at a time, on the same images of the probe set."""
-    print("| model | setting | RS | 95 % | N_eff of 16 | discarded | flags |\n|---|---|---|---|---|---|---|")
-    for of in names:
-        seen, basis = probe_tokens(of, 2000)
+def basis_of(model: str, cache: Path | None) -> TaskTokens:
+    """Its tokens of the images that a run fits the basis on."""
+    return tokens_of(model, task("probe", "train", Protocol().basis_images, BASIS_SEED), cache)
+
+
+COLUMNS: Mapping[str, tuple[int, Protocol]] = {
+    "protocol": (SCORED, Protocol()),
+    **{f"r = {r}": (SCORED, Protocol(r=r)) for r in (4, 8, 16)},
+    **{f"pca, r = {r}": (SCORED, Protocol(basis="pca", r=r)) for r in (4, 8, 16)},
+    **{f"m = {m}, r = {r}": (SCORED, Protocol(m=m, r=r)) for m in (16, 32) for r in (4, 8, 16)},
+    **{f"token floor {floor:g}": (SCORED, Protocol(token_floor=floor)) for floor in (1e-4, 1e-2)},
+    **{f"floor {floor:g}": (SCORED, Protocol(floor=floor)) for floor in (1e-3, 1e-1)},
+    **{f"n = {n}": (n, Protocol()) for n in (300, 1000, MOST)},
+}
+"""Images and settings of each column."""
+_OF_COORDINATES = ("m", "r", "r_x", "cells", "basis", "basis_floor", "held_out", "colour", "subsets", "seed")
+
+
+def model(names: list[str], cache: Path | None) -> None:
+    """Every setting on the same images of the probe set: RS, n_eff of 16 and `discarded` of each model, a row each.
+
+    A dash: the model has fewer tokens than that m. `+` marks a row of `MOST` images, as fewer are not enough for its
+    coordinates; `*` an unconverged score, `°` a reduced one.
+    """
+    print(f"| model | score | {' | '.join(COLUMNS)} |\n|---|---|{'---|' * len(COLUMNS)}")
+    for name in names:
+        seen, basis = tokens_of(name, task("probe", None, MOST), cache), basis_of(name, cache)
         count = seen.tokens.shape[1]
-        together = min(count, Protocol().m)
-        own = Protocol().coordinates(together)
-        enough = [r for r in (2, 4, 8, 16) if images_needed(together * r + Protocol().r_x, Protocol()) <= 2000]
-        settings = {
-            "r": [r for r in enough if r != own], "m": [m for m in (16, 32) if m < together],
-            "floor": (1e-3, 1e-1), "basis": ("pca",),
-        }  # fmt: skip
-        rows = [*changed(Protocol(), settings), ("rs-v1", 2000, PROTOCOLS["rs-v1"])]
-        for name, n, protocol in rows:
-            if n <= 2000:
-                found = score_with_basis(seen, basis, protocol, n)
-                if protocol == Protocol() and n == 2000:
-                    name += f" (m = {found.rs.detail['m']}, r = {own})"
-                print(f"| {of} {_row(name, None, found.rs, found.n_eff_16, found.discarded)}", flush=True)
+        rows: dict[str, list[str]] = {"RS": [], "n_eff_16": [], "discarded": []}
+        made: dict[tuple, dict[str, np.ndarray]] = {}
+        scored: dict[tuple, Redundancy] = {}
+        for column, (n, protocol) in COLUMNS.items():
+            together = min(count, protocol.m)
+            if count <= protocol.m and "m =" in column:
+                for cells in rows.values():
+                    cells.append("–")
+                continue
+            width = together * protocol.coordinates(together) + protocol.r_x
+            more = n == SCORED and protocol.held_out and images_needed(width, protocol) > n
+            if protocol.r is None and protocol.held_out:
+                protocol = replace(protocol, r=protocol.coordinates(together))
+            key = (MOST if more else n, protocol)
+            if key not in scored:
+                of = tuple(getattr(protocol, field) for field in _OF_COORDINATES)
+                if of not in made:
+                    made[of] = coordinates(seen, basis, protocol)
+                scored[key] = score(seen, made[of], protocol, key[0])
+                print(f"{name}, {column}: {_cell(scored[key].rs)}", file=sys.stderr, flush=True)
+            found = scored[key]
+            for cells, value in zip(rows.values(), (found.rs, found.n_eff_16, found.discarded), strict=True):
+                cells.append(_cell(value) + "+" * more)
+        for score_name, cells in rows.items():
+            print(f"| {name} | {score_name} | {' | '.join(cells)} |", flush=True)
 
 
-def sets(count: int = 8, size: int = 2000, few: int = 300) -> None:
+def _cell(found: Score) -> str:
+    value = "–" if found.value is None else f"{found.value:.3f}"
+    return value + "*" * ("unconverged" in found.flags) + "°" * ("reduced" in found.flags)
+
+
+def sets(cache: Path | None, protocols: Sequence[Protocol], count: int = 8) -> None:
     """How far one set of images is from another, how far the interval says, and what many more images say.
 
     Training images of `relational`, the embedded model.
     """
-    adapter = Registry().adapter("llava", {})
-    seen = task_tokens(adapter, task("relational", "train", count * size), count * size)
-    basis = task_tokens(adapter, task("probe", "train", Protocol().basis_images, BASIS_SEED), Protocol().basis_images)
-
-    def part(start: int, n: int) -> TaskTokens:
-        rows = slice(start, start + n)
-        return replace(seen, tokens=seen.tokens[rows], images=seen.images[rows], clusters=seen.clusters[rows])
-
+    seen = tokens_of("llava", task("relational", "train", count * SCORED), cache)
+    basis = basis_of("llava", cache)
     print("| protocol | images | sets | RS, mean | SD | mean SE | bias | covering | unconverged |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for protocol in (Protocol(), PROTOCOLS["rs-v1"]):
-        whole = score_with_basis(seen, basis, protocol).rs
-        print(f"| {protocol.name} | {count * size} | 1 | {whole.value:.4f} | | {whole.stderr:.4f} | | | |", flush=True)
-        for n in (few, size // 2, size):
-            found = [score_with_basis(part(i * size, n), basis, protocol).rs for i in range(count)]
-            values = np.array([rs.value for rs in found])
-            inside = sum(rs.interval[0] <= whole.value <= rs.interval[1] for rs in found)
-            errors, bias = np.mean([rs.stderr for rs in found]), values.mean() - whole.value
+    for protocol in protocols:
+        found = coordinates(seen, basis, protocol)
+        whole, total = score(seen, found, protocol).rs, count * SCORED
+        print(f"| {protocol.name} | {total} | 1 | {whole.value:.4f} | | {whole.stderr:.4f} | | | |", flush=True)
+        for n in (300, 1000, SCORED):
+            parts = []
+            for start in range(0, total, SCORED):
+                rows = slice(start, start + n)
+                part = TaskTokens(seen.tokens[rows], seen.images[rows], seen.boxes, seen.clusters[rows])
+                own = {name: array[rows] for name, array in found.items()}
+                if not protocol.held_out:  # fitted on what it scores
+                    own = coordinates(part, basis, protocol)
+                parts.append(score(part, own, protocol).rs)
+            values = np.array([rs.value for rs in parts])
+            inside = sum(rs.interval[0] <= whole.value <= rs.interval[1] for rs in parts)
+            errors, bias = np.mean([rs.stderr for rs in parts]), values.mean() - whole.value
             print(
                 f"| {protocol.name} | {n} | {count} | {values.mean():.4f} | {values.std(ddof=1):.4f} "
                 f"| {errors:.4f} | {bias:+.4f} | {inside} of {count} "
-                f"| {sum('unconverged' in rs.flags for rs in found)} of {count} |",
+                f"| {sum('unconverged' in rs.flags for rs in parts)} of {count} |",
                 flush=True,
             )
-
-
-def _row(name: str, known: str | None, rs, *others) -> str:
-    """A row of the table; Scores without a value show a dash."""
-    interval = f"{rs.interval[0]:.3f} – {rs.interval[1]:.3f}" if rs.interval else "–"
-    numbers = [interval, *("–" if s.value is None else f"{s.value:.3f}" for s in others)]
-    value = "–" if rs.value is None else f"{rs.value:.4f}" if known else f"{rs.value:.3f}"
-    return f"| {' | '.join([name, *([known] if known else []), value, *numbers, ' '.join(rs.flags)])} |"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["truth", "model", "sets"])
     parser.add_argument("models", nargs="*", default=["llava", "qwen2_vl", "flamingo", "qformer", "fuyu"])
+    parser.add_argument("--cache", type=Path, help="directory that keeps the models' tokens")
     options = parser.parse_args()
-    if options.what == "model":
-        model(options.models)
+    if options.what == "truth":
+        truth()
+    elif options.what == "model":
+        model(options.models, options.cache)
     else:
-        {"truth": truth, "sets": sets}[options.what]()
+        sets(options.cache, [Protocol(), PROTOCOLS["rs-v1"]])

@@ -45,17 +45,15 @@ def task_tokens(adapter: Adapter, task: Task, count: int) -> TaskTokens:
     return TaskTokens(np.concatenate(tokens), np.concatenate(images), boxes, clusters)
 
 
-def score_with_basis(seen: TaskTokens, basis: TaskTokens, protocol: Protocol, n: int | None = None) -> Redundancy:
-    """Score the first n images with a basis from other images, as a run does.
+def coordinates(seen: TaskTokens, basis: TaskTokens, protocol: Protocol) -> dict[str, np.ndarray]:
+    """Return the coordinates that a run stores of the images to be scored: `tokens/t`, `patches`, `pixels`, `cells/t`.
 
     Args:
         seen: the images to be scored.
         basis: those that the basis is fitted on; for a protocol that fits on the scored images, those.
         protocol: its settings.
-        n: images to score; all by default.
     """
-    p, last = protocol, len(seen.tokens) if n is None else n
-    count = seen.tokens.shape[1]
+    p, count = protocol, seen.tokens.shape[1]
     layout = choose_layout(count, seen.boxes, p.m, p.subsets, p.seed)
     axes = colour_axes(p.patch_pixels, 255.0, max(1, p.r_x // p.cells)) if p.colour else None
     fit, source = EncoderFit(p, {"t": layout}, axes), basis if p.held_out else seen
@@ -69,9 +67,14 @@ def score_with_basis(seen: TaskTokens, basis: TaskTokens, protocol: Protocol, n:
     for part in parts(source, min(len(source.tokens), p.basis_images)):
         fit.update(*part)
     encoder = fit.encoder()
-    found = [encoder.encode(*part) for part in parts(seen, last)]
-    arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    found = [encoder.encode(*part) for part in parts(seen, len(seen.tokens))]
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+
+def score(seen: TaskTokens, found: dict[str, np.ndarray], protocol: Protocol, n: int | None = None) -> Redundancy:
+    """Score the first n images (all by default) from what `coordinates` returned for them."""
+    rows, cells = slice(n), found.get("cells/t")
     return score_coordinates(
-        arrays["tokens/t"], arrays["patches"], arrays["pixels"], p, seen.clusters[:last], {"N": count},
-        cells=arrays.get("cells/t"),
+        found["tokens/t"][rows], found["patches"][rows], found["pixels"][rows], protocol, seen.clusters[rows],
+        {"N": seen.tokens.shape[1]}, cells=None if cells is None else cells[rows],
     )  # fmt: skip

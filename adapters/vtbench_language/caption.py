@@ -42,11 +42,12 @@ def _count(things: Sequence[SceneObject]) -> str:
 
 
 def _background(scene: Scene) -> str:
-    """Return the background with its article: `a plain blue background`, `a blue background with waves`."""
+    """Return the background with its article: `a plain blue background`, `a blue background with a gradient`."""
     ground = scene.background
     if ground.kind == "plain":
         return f"a plain {ground.colour} background"
-    return f"{_article(ground.colour)} {ground.colour} background with {ground.kind}"
+    pattern = "a gradient" if ground.kind == "gradient" else ground.kind
+    return f"{_article(ground.colour)} {ground.colour} background with {pattern}"
 
 
 def _object(thing: SceneObject) -> str:

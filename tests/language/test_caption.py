@@ -91,6 +91,15 @@ def test_the_words_of_a_caption() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("plain", "a plain blue background"), ("gradient", "a blue background with a gradient"), ("cells", "with cells")],
+)
+def test_the_background_in_words(kind: str, words: str) -> None:
+    scene = Scene(Background("blue", (0, 0, 255), kind, 1), (thing(0, "red", "circle", 0.5, 0.5),))
+    assert f"{words}. In the middle" in caption(scene)
+
+
 def test_two_objects_that_would_be_called_alike_are_told_apart() -> None:
     one, other = thing(0, "red", "circle", 0.5, 0.5, 0.3, z=1), thing(1, "red", "circle", 0.55, 0.6, 0.3)
     text = caption(Scene(Background("blue", (0, 0, 255)), (one, other)))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vtbench.scenes.corruption import KINDS, Corruption, corrupt
 from vtbench.scenes.render import id_mask, render, silhouette
 from vtbench.scenes.scene import CANVAS, Background, Scene, SceneObject
-from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES, SceneSettings
+from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES, SceneSettings, colour_difference
 from vtbench.scenes.shapes import CORNERS, PERIODS, SHAPE_DISTANCES
 
 WHITE = Background("white", (255, 255, 255))
@@ -136,10 +136,24 @@ def test_corruption_grows_with_severity_and_is_repeatable(kind: str) -> None:
     assert all(corrupt(image, Corruption(kind, level, "k")) == w for level, w in enumerate(worse, 1))
 
 
-@pytest.mark.parametrize("kind", ["waves", "cells"])
-def test_background_patterns_vary_with_their_seed_and_stay_near_their_colour(kind: str) -> None:
-    a, b = (np.asarray(render(Scene(Background("red", COLOURS["red"], kind, s), ()), 64)) for s in (1, 2))
-    assert (a != b).any()
-    assert len(np.unique(a.reshape(-1, 3), axis=0)) > 4
-    nearest = [min(COLOURS, key=lambda name: np.abs(np.array(COLOURS[name]) - a.mean((0, 1))).sum())]
-    assert nearest == ["red"]
+@pytest.mark.parametrize("kind", ["gradient", "waves", "cells"])
+def test_background_patterns_vary_with_their_seed_and_keep_their_colour_word_everywhere(kind: str) -> None:
+    for word, rgb in COLOURS.items():
+        a, b = (np.asarray(render(Scene(Background(word, rgb, kind, s), ()), 64)) for s in (1, 2))
+        assert (a != b).any()
+        tones = np.unique(a.reshape(-1, 3), axis=0)
+        assert len(tones) > 4
+        nearest = {
+            min(COLOURS, key=lambda name: colour_difference(COLOURS[name], tuple(tone))) for tone in tones.astype(int)
+        }
+        assert nearest == {word}
+
+
+def test_a_gradient_goes_one_way_from_its_colour_to_another_tone() -> None:
+    image = np.asarray(render(Scene(Background("red", (230, 200, 150), "gradient", 5), ()), 64)).astype(int)
+    red = image[..., 0]
+    across, down = np.diff(red, axis=1), np.diff(red, axis=0)
+    assert all((step >= 0).all() or (step <= 0).all() for step in (across, down))
+    corners = sorted((red[0, 0], red[0, -1], red[-1, 0], red[-1, -1]))
+    assert corners[-1] == pytest.approx(230, abs=2)
+    assert corners[0] == pytest.approx(230 * 0.7, abs=2)

@@ -1,4 +1,4 @@
-"""Draws a scene's background: a plain colour, or a pattern of one colour word in two lightnesses."""
+"""Draws a scene's background: a plain colour, or a gradient or pattern of one colour word in several lightnesses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from vtbench.scenes.scene import Background
 
 CONTRAST = 0.22
 """Weight of white (for dark colours) or black (for light ones) in a pattern's second tone."""
+GRADIENT_CONTRAST = 0.3
+"""The same at the far end of a gradient; from 0.35 on, blue comes close to another colour of the palette."""
+VARIED = ("plain", "plain", "gradient", "gradient", "waves", "cells")
+"""Kinds of the setting `varied`, each as often as its share: a third flat, a third gradients, a third textured."""
+
+
+def varied_kind(seed: int) -> str:
+    """Return the kind of a background of the setting `varied`, a function of its seed.
+
+    Nothing is drawn from the scene's own stream: the objects stay where they are on any background.
+    """
+    return HashRng("background", seed).choice(VARIED)
 
 
 def paint_background(background: Background, size: int) -> Image.Image:
@@ -19,9 +31,10 @@ def paint_background(background: Background, size: int) -> Image.Image:
     if background.kind == "plain":
         return Image.new("RGB", (size, size), background.rgb)
     base = np.array(background.rgb, dtype=np.float32)
-    weight = (_waves if background.kind == "waves" else _cells)(background.seed, size)
+    contrast = GRADIENT_CONTRAST if background.kind == "gradient" else CONTRAST
+    weight = _PATTERNS[background.kind](background.seed, size)
     extreme = np.float32(255 if base.mean() < 128 else 0)
-    tones = base + (weight * np.float32(CONTRAST))[..., None] * (extreme - base)
+    tones = base + (weight * np.float32(contrast))[..., None] * (extreme - base)
     return Image.fromarray((tones + 0.5).astype(np.uint8))
 
 
@@ -38,9 +51,20 @@ def _waves(seed: int, size: int) -> np.ndarray:
     return (total + 3) / 6
 
 
+def _gradient(seed: int, size: int) -> np.ndarray:
+    """Rise from 0 in one corner, or along one side, to 1 opposite."""
+    angle = math.radians(HashRng("gradient", seed).below(360))
+    c, s = math.cos(angle), math.sin(angle)
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    return (c * axis + s * axis[:, None]) / (abs(c) + abs(s)) + 0.5
+
+
 def _cells(seed: int, size: int) -> np.ndarray:
     """Random grey level per cell of a 14 x 14 grid, sharp edges."""
     rng = HashRng("cells", seed)
     levels = np.array([rng.below(256) for _ in range(14 * 14)], dtype=np.float32).reshape(14, 14) / 255
     cell = (np.arange(size) * 14) // size
     return levels[cell[:, None], cell]
+
+
+_PATTERNS = {"gradient": _gradient, "waves": _waves, "cells": _cells}

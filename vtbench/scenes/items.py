@@ -20,7 +20,7 @@ from vtbench.scenes.scene import Scene
 from vtbench.scenes.splits import OWNER, split_of
 
 BENCHMARK = "vtb-1"
-"""Version of the benchmark: it changes whenever any item of any task does."""
+"""Version of the benchmark: it changes whenever any item of a family does under the same settings."""
 TRIES = 4000
 
 

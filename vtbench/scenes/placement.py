@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vtbench.scenes.backgrounds import varied_kind
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import CANVAS, Background, SceneObject
 from vtbench.scenes.scene_settings import SceneSettings
@@ -62,8 +63,9 @@ def make_background(rng: HashRng, settings: SceneSettings, colour: str) -> Backg
     """Return a background of this colour word, with the pattern that the settings ask for."""
     # Drawn even where it is not used, so that the `background` split has the same scenes as `test`.
     pattern = rng.choice(("waves", "cells"))
-    kind = pattern if settings.background == "mixed" else settings.background
-    return Background(colour, _jittered(rng, settings, colour), kind, rng.below(1 << 31))
+    rgb, seed = _jittered(rng, settings, colour), rng.below(1 << 31)
+    kinds = {"mixed": pattern, "varied": varied_kind(seed)}
+    return Background(colour, rgb, kinds.get(settings.background, settings.background), seed)
 
 
 def centre_range(obj: SceneObject) -> tuple[int, int]:

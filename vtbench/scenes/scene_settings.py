@@ -71,8 +71,9 @@ class SceneSettings(StrictModel):
     """Largest relative change of a diameter."""
     rotation: int = Field(12, ge=0, le=20)
     """Largest turn in degrees; more would confuse a square with a diamond."""
-    background: Literal["plain", "waves", "cells", "mixed"] = "plain"
-    """Pattern of the background; `mixed` takes `waves` or `cells` by item."""
+    background: Literal["plain", "gradient", "waves", "cells", "mixed", "varied"] = "plain"
+    """Pattern of the background; `mixed` takes `waves` or `cells` by item, `varied` a third each of plain ones,
+    gradients, and `waves` or `cells`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SceneSettings:

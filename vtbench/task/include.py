@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,22 @@ def _merged(data: Mapping[str, Any], path: Path, chain: tuple[Path, ...]) -> dic
         raise TaskError(f"{path}: include: {' -> '.join(file.stem for file in (*chain, source))} include each other")
     base = _merged(load_yaml(source, TaskError)[0], source, chain)
     found = {key: value for key, value in base.items() if key not in _NOT_TAKEN}
-    own = {key: value for key, value in data.items() if key != "include"}
-    for key, value in own.items():
-        below = found.get(key)
-        if key in MERGED and isinstance(value, Mapping) and isinstance(below, Mapping):
-            found[key] = {**below, **value}
-        else:
-            found[key] = value
+    return merged(found, {key: value for key, value in data.items() if key != "include"}, MERGED)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any], one_by_one: Collection[str]) -> dict[str, Any]:
+    """Return the keys of both, those of `above` in place of those of `below`.
+
+    Args:
+        below: keys that may be replaced.
+        above: keys that replace them.
+        one_by_one: keys whose own keys are taken one by one.
+    """
+    found = dict(below)
+    for key, value in above.items():
+        old = below.get(key)
+        both = key in one_by_one and isinstance(value, Mapping) and isinstance(old, Mapping)
+        found[key] = {**old, **value} if both else value  # type: ignore[dict-item]
     return found
 
 

@@ -31,7 +31,8 @@ def load_task(
         path: a task file.
         task_dirs: directories in which a `mix` finds its tasks, in addition to the built-in ones.
         families: scene families that the file may name; the built-in ones by default.
-        **overrides: top-level keys to replace, e.g. `split="val"`, `seed=3`; None keeps the file's value.
+        **overrides: top-level keys to replace, e.g. `split="val"`, `seed=3`; None keeps the file's value. Of `scene`
+            the keys that are given replace the file's, and the others stay.
 
     Raises:
         TaskError: the file cannot be used; the message names file, line and key.
@@ -71,7 +72,9 @@ def _load(
     loaded.extend(spec.mix)
     if len(loaded) > MOST_PARTS:
         raise TaskError(f"{path}, mix: more than {MOST_PARTS} tasks, with those of each mix in it")
-    passed_on = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
+    passed_on: dict[str, Any] = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
+    if scene := spec.scene.model_dump(exclude_unset=True):
+        passed_on["scene"] = scene
     # A user's own data has no split and no seed: it is the same in every mix.
     passed_on_data = {"image_size": spec.image_size}
 

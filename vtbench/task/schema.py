@@ -23,7 +23,7 @@ from vtbench.scenes.splits import Split
 from vtbench.scoring.normalise import plain
 from vtbench.task.cells import TargetAs
 from vtbench.task.formats import Formats, PromptFormat
-from vtbench.task.include import included, with_family_defaults
+from vtbench.task.include import included, merged, with_family_defaults
 from vtbench.task.yaml_lines import line_of, load_yaml
 
 OWN_DATA_TOKENS = 128
@@ -105,7 +105,7 @@ class TaskFile(StrictModel):
     image_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     """Side of the images in pixels; without it, the size that the model sees."""
     scene: SceneSettings = SceneSettings()
-    """What scenes are made of."""
+    """What scenes are made of; in a mix, the keys that are given replace those of all its tasks of scenes."""
     relations: RelationSettings = RelationSettings()
     """When a spatial statement is true."""
     kinds: dict[str, Annotated[int, Field(ge=0)]] | None = None
@@ -214,14 +214,14 @@ def read_task(
 
     Args:
         path: the file.
-        overrides: values in place of those of top-level keys.
+        overrides: values in place of those of top-level keys; of `scene`, in place of those of its own keys.
         families: scene families that it may name; the built-in ones by default.
 
     Raises:
         TaskError: names file, line and key.
     """
     own, node = load_yaml(Path(path), TaskError)
-    data = with_family_defaults({**included(own, Path(path)), **(overrides or {})})
+    data = with_family_defaults(merged(included(own, Path(path)), overrides or {}, ["scene"]))
     try:
         return TaskFile.model_validate(data, context={"families": families})
     except ValidationError as error:

@@ -30,6 +30,8 @@ class Information:
     """(T, m) I(Z_i ; X̃)."""
     null_spread: float
     """Standard deviation of Σ_i I(Z_i ; X̃) over the permutations, all images; 0 without a null."""
+    joint_spread: float = 0.0
+    """The same of I(Z_1..Z_m ; X̃)."""
 
     @property
     def total(self) -> Tensor:
@@ -78,8 +80,10 @@ def information(
     found = map_in_threads(of_subset, list(zip(keep_TG.to(sums.zz), crossed, strict=True)), sums.zz.device)
     joint_TC, each_TCm = (torch.stack(part) for part in zip(*found, strict=True))
     null_Cm = each_TCm[0, sums.draws :]
-    spread = float(null_Cm.sum(dim=1).std()) if len(null_Cm) > 1 else 0.0
-    return Information(sums.less_null(joint_TC), sums.less_null(each_TCm), spread)
+    spread, joint_spread = (
+        float(null.std()) if len(null) > 1 else 0.0 for null in (null_Cm.sum(dim=1), joint_TC[0, sums.draws :])
+    )
+    return Information(sums.less_null(joint_TC), sums.less_null(each_TCm), spread, joint_spread)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class CaptionStage(nn.Module):
         self.places = GroundingHead(vlm.model) if grounding else None
         spec = SceneSettings()
         words = {"shape": spec.shapes, "colour": spec.colours, "texture": spec.textures, "size": spec.sizes}
-        self.words = {cue: torch.tensor([packer.first(word) for word in group]) for cue, group in words.items()}
+        self.words = {cue: torch.tensor([packer.inside(word) for word in group]) for cue, group in words.items()}
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and token accuracy: of all words, and of the words of each cue."""
