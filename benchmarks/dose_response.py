@@ -26,7 +26,7 @@ import numpy as np
 
 import vtbench
 from vtbench.runs.reader import read_records, runs
-from vtbench_redundancy.metrics.visual_metric import unique_images
+from vtbench_redundancy.metrics.stacked_observations import unique_images
 from vtbench_redundancy.protocol import named_protocol
 from vtbench_redundancy.scores.drop_curve import FRACTIONS, RETAINED, area, f95
 from vtbench_redundancy.scores.duplication import Duplication, Predicted, accuracy_of_copies
