@@ -48,14 +48,17 @@ class Setting:
 
     @property
     def name(self) -> str:
+        """Name a directory."""
         return f"{self.tokens}x{self.copies}" + f"-noise{self.noise:g}" * bool(self.noise)
 
     @property
     def arguments(self) -> dict[str, Any]:
+        """Return the model arguments."""
         return {"tokens": self.tokens, "copies": self.copies, "noise": self.noise}
 
     @property
     def base(self) -> Setting:
+        """Return the tokens without copies and noise."""
         return Setting(self.tokens)
 
     @property
@@ -99,6 +102,7 @@ class Measurements:
         return Path(found.path), scores
 
     def redundancy(self, dose: Setting) -> tuple[Path, Mapping[str, Any]]:
+        """Return the path and the scores of a run on the probe set."""
         return self.run(
             f"probe/{dose.name}", model_args=dose.arguments, tasks=["probe"], metrics=[METRIC], limit=self.images
         )
@@ -112,6 +116,7 @@ class Measurements:
         )[1]  # fmt: skip
 
     def drop(self, dose: Setting) -> Mapping[str, Any]:
+        """Return the scores of answers, with those of the drop curve."""
         return self.run(
             f"drop/{dose.name}", model_args=dose.arguments, tasks=[TASK], metrics=["accuracy", "drop_curve"],
             limit=self.items,
@@ -132,8 +137,8 @@ class Measurements:
 
 def redundancy_table(measure: Measurements, doses: Sequence[Setting]) -> str:
     """Return RS, n_eff_16 and I(Z;X̃), predicted and measured."""
-    rows = ["| tokens | copies | noise | RS, simple | RS, predicted | measured | 95 % | n_eff_16, predicted | measured |"
-            " 95 % | nats, predicted | measured | flags |", "|---" * 13 + "|"]  # fmt: skip
+    rows = ["| tokens | copies | noise | RS, simple | RS, predicted | measured | 95 % | n_eff_16, predicted |"
+            " measured | 95 % | nats, predicted | measured | flags |", "|---" * 13 + "|"]  # fmt: skip
     predicted = measure.predicted(doses)
     alone = {dose.base: measure.redundancy(dose.base)[1]["rs"]["value"] for dose in doses}
     for dose in doses:
@@ -176,8 +181,8 @@ def drop_table(measure: Measurements, doses: Sequence[Setting]) -> str:
         cells = [f"{100 * said:.1f} | {100 * points[part]:.1f}" for said, part in zip(means[1:], FRACTIONS, strict=False)]
         gains = means[1:] - (1 - RETAINED) * means[0] - RETAINED * means[-1]
         rows.append(
-            f"| {dose.tokens} | {dose.copies} | {' | '.join(cells)} | {area(means):.3f} | {_of(scores['drop_area'], 3)} |"
-            f" {f95(gains):.3f} | {_of(scores['drop_f95'], 3)} |"
+            f"| {dose.tokens} | {dose.copies} | {' | '.join(cells)} | {area(means):.3f} |"
+            f" {_of(scores['drop_area'], 3)} | {f95(gains):.3f} | {_of(scores['drop_f95'], 3)} |"
         )
     return "\n".join(rows)
 

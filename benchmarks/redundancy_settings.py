@@ -10,6 +10,7 @@ One setting at a time is changed from the protocol's. `--cache DIR` keeps the mo
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,15 +104,11 @@ def basis_of(model: str, cache: Path | None) -> TaskTokens:
 COLUMNS: Mapping[str, tuple[int, Protocol]] = {
     "protocol": (SCORED, Protocol()),
     **{f"r = {r}": (SCORED, Protocol(r=r)) for r in (4, 8, 16)},
-    **{f"m = {m}": (SCORED, Protocol(m=m)) for m in (16, 32)},
-    **{f"m = 16, r = {r}": (SCORED, Protocol(m=16, r=r)) for r in (4, 8)},
-    **{f"m = 32, r = {r}": (SCORED, Protocol(m=32, r=r)) for r in (4, 16)},
+    **{f"pca, r = {r}": (SCORED, Protocol(basis="pca", r=r)) for r in (4, 8, 16)},
+    **{f"m = {m}, r = {r}": (SCORED, Protocol(m=m, r=r)) for m in (16, 32) for r in (4, 8, 16)},
     **{f"token floor {floor:g}": (SCORED, Protocol(token_floor=floor)) for floor in (1e-4, 1e-2)},
     **{f"floor {floor:g}": (SCORED, Protocol(floor=floor)) for floor in (1e-3, 1e-1)},
-    "pca": (SCORED, Protocol(basis="pca")),
-    **{f"pca, r = {r}": (SCORED, Protocol(basis="pca", r=r)) for r in (4, 8, 16)},
     **{f"n = {n}": (n, Protocol()) for n in (300, 1000, MOST)},
-    "rs-v1": (SCORED, PROTOCOLS["rs-v1"]),
 }
 """Images and settings of each column."""
 _OF_COORDINATES = ("m", "r", "r_x", "cells", "basis", "basis_floor", "held_out", "colour", "subsets", "seed")
@@ -146,6 +143,7 @@ def model(names: list[str], cache: Path | None) -> None:
                 if of not in made:
                     made[of] = coordinates(seen, basis, protocol)
                 scored[key] = score(seen, made[of], protocol, key[0])
+                print(f"{name}, {column}: {_cell(scored[key].rs)}", file=sys.stderr, flush=True)
             found = scored[key]
             for cells, value in zip(rows.values(), (found.rs, found.n_eff_16, found.discarded), strict=True):
                 cells.append(_cell(value) + "+" * more)

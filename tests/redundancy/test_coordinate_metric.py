@@ -10,18 +10,31 @@ from image_fakes import COUNT, DIM, OTHERS, SIDE, batches, observed, ready, reco
 import vtbench_redundancy
 from vtbench.errors import SampleError, VtbenchError
 from vtbench.metric import Batch, VisualMetric
-from vtbench.types import VisualTokens
+from vtbench.types import Observation, VisualTokens
 from vtbench_redundancy.metrics.token_metrics import RedundancyMetric
-from vtbench_redundancy.protocol import custom_protocol
+from vtbench_redundancy.protocol import Protocol, custom_protocol
 
 torch.set_num_threads(1)
 IMAGES = 1200
 """Of 320 dimensions; tokens with so little noise of their own are biased below three images a dimension."""
 
 
+def few_draws() -> RedundancyMetric:
+    """Nothing here is about the draws of the noise and of the null, which take most of the time."""
+    return RedundancyMetric(Protocol(permutations=2))
+
+
 @pytest.fixture(scope="module")
-def whole() -> dict:
-    return scores(RedundancyMetric, IMAGES)
+def measured() -> tuple[VisualMetric, list[Observation]]:
+    """A metric with its basis, and what it observed."""
+    metric = ready(few_draws, 200, 32)
+    return metric, observed(metric, IMAGES, 32)
+
+
+@pytest.fixture(scope="module")
+def whole(measured) -> dict:
+    metric, seen = measured
+    return metric.compute([record(i) for i in range(IMAGES)], seen)
 
 
 @pytest.mark.parametrize("name", ["redundancy", "redundancy_layers", "carriers", "token_use", "geometry"])
@@ -47,7 +60,7 @@ def test_finds_the_repetition(whole: dict) -> None:
 
 
 def test_batch_size_changes_rounding_only(whole: dict) -> None:
-    other = scores(RedundancyMetric, IMAGES, 7, fit_size=9)
+    other = scores(few_draws, IMAGES, 7, fit_size=9)
     for name, score in whole.items():
         size = COUNT if name == "n_eff_16" else 1  # N_eff is COUNT (1 - RS) here
         assert other[name].value == pytest.approx(score.value, abs=1e-5 * size)
@@ -55,12 +68,12 @@ def test_batch_size_changes_rounding_only(whole: dict) -> None:
 
 
 def test_a_resumed_run_gives_the_same_numbers(tmp_path, whole: dict) -> None:
-    fitted = RedundancyMetric()
+    fitted = few_draws()
     for batch in batches(range(OTHERS, OTHERS + 200), 32):
         fitted.partial_fit(batch)
     np.savez(tmp_path / "basis.npz", **fitted.state())
     basis = dict(np.load(tmp_path / "basis.npz"))
-    first, second = RedundancyMetric(), RedundancyMetric()
+    first, second = few_draws(), few_draws()
     first.load_state(basis)
     second.load_state(basis)
     seen = [o for batch in batches(range(192), 32) for o in first.observe(batch)]
@@ -102,17 +115,16 @@ def test_too_few_for_the_protocol_measure_less_and_say_so(n: int) -> None:
     assert found.detail["images_needed"] == 854  # for 16 x 12 and 192 dimensions
 
 
-def test_questions_about_one_image_count_once(whole: dict) -> None:
-    metric = ready(RedundancyMetric, 200, 32)
-    doubled = [x for o in observed(metric, IMAGES, 32) for x in (o, o)]
+def test_questions_about_one_image_count_once(measured, whole: dict) -> None:
+    metric, seen = measured
+    doubled = [x for o in seen for x in (o, o)]
     found = metric.compute([record(i, sha=str(i // 2)) for i in range(2 * IMAGES)], doubled)
     assert found["rs"].n == IMAGES
     assert found["rs"].value == pytest.approx(whole["rs"].value, abs=0.01)
 
 
-def test_clusters_of_the_records_reach_the_interval(whole: dict) -> None:
-    metric = ready(RedundancyMetric, 200, 32)
-    seen = observed(metric, IMAGES, 32)
+def test_clusters_of_the_records_reach_the_interval(measured, whole: dict) -> None:
+    metric, seen = measured
     paired = metric.compute([record(i, cluster=str(i // 2)) for i in range(IMAGES)], seen)
     assert paired["rs"].value == pytest.approx(whole["rs"].value, abs=0.01)
     assert paired["rs"].stderr != whole["rs"].stderr

@@ -17,11 +17,14 @@ from vtbench.metric import Batch
 from vtbench.types import Score, VisualTokens
 from vtbench_redundancy.features.common_grid import Grid
 from vtbench_redundancy.metrics.token_metrics import CarriersMetric, LayersMetric, RedundancyMetric, TokenUseMetric
+from vtbench_redundancy.protocol import Protocol
 
 torch.set_num_threads(1)
 N = 150
 IMAGES = 1200
 """As many as known truth of one size takes (`test_coordinate_metric`): with fewer, RS is biased for any size."""
+FEW_DRAWS = Protocol(permutations=2)
+"""Nothing here is about the draws of the noise and of the null, which take most of the time."""
 EQUAL = (Grid(4, 4).boxes(),)
 SETS = {
     "more tokens": (Grid(4, 4).boxes(), Grid(8, 8).boxes(), Grid(12, 4).boxes(), Grid(4, 8).boxes()),
@@ -34,8 +37,14 @@ MADE = {"patches": patches, "copies": copies}
 
 
 @cache
+def shown(name: str, made: str, n: int) -> tuple[list[Batch], list[Batch]]:
+    """The batches of a set, made once for all metrics."""
+    return with_basis(SETS.get(name, EQUAL), range(n), 32, MADE[made])
+
+
+@cache
 def scores(metric: type, name: str, made: str, n: int = IMAGES) -> dict[str, Score]:
-    found, indices = run(metric(), *with_basis(SETS.get(name, EQUAL), range(n), 32, MADE[made]))
+    found, indices = run(metric(FEW_DRAWS), *shown(name, made, n))
     assert len(indices) == n, "every image is measured"
     return found
 
@@ -77,7 +86,7 @@ def test_the_basis_of_pooled_tokens_finds_what_they_say_about_the_image() -> Non
         noise = np.random.default_rng(index + 2).standard_normal((len(boxes), 40))
         return np.concatenate([patches(index, boxes), 20 * noise], axis=1)
 
-    found, _ = run(RedundancyMetric(), *with_basis(SETS["turned"], range(IMAGES), 32, loud, most=IMAGES))
+    found, _ = run(RedundancyMetric(FEW_DRAWS), *with_basis(SETS["turned"], range(IMAGES), 32, loud, most=IMAGES))
     plain = scores(RedundancyMetric, "turned", "patches")
     assert (found["rs"].detail["basis"], plain["rs"].detail["basis"]) == ("supervised", "none")
     assert found["rs"].value == pytest.approx(0, abs=0.02)
@@ -91,13 +100,13 @@ def test_a_sink_is_a_place_whose_tokens_are_long() -> None:
         found[inside] = 100.0 * np.where(np.arange(len(inside)) % 2, -1, 1)[:, None]
         return found
 
-    found, _ = run(TokenUseMetric(), *with_basis(SETS["more tokens"], range(100), 32, spiked))
+    found, _ = run(TokenUseMetric(FEW_DRAWS), *with_basis(SETS["more tokens"], range(100), 32, spiked))
     assert found["sink"].detail["tokens"] == [0]
 
 
 def test_neither_order_nor_batches_matter() -> None:
     order = np.random.default_rng(0).permutation(N).tolist()
-    found, _ = run(RedundancyMetric(), *with_basis(SETS["more tokens"], order, 50))
+    found, _ = run(RedundancyMetric(FEW_DRAWS), *with_basis(SETS["more tokens"], order, 50))
     for key, score in scores(RedundancyMetric, "more tokens", "patches", N).items():
         assert found[key].value == pytest.approx(score.value, abs=1e-4)
         assert found[key].flags == score.flags
@@ -108,7 +117,7 @@ def test_images_of_one_count_are_measured_as_before() -> None:
     crops = (Grid(4, 4).boxes(), 0.1 + 0.8 * Grid(4, 4).boxes())
     plain = with_basis(EQUAL * 2, range(N), 32, placed=False)
     known = with_basis(crops, range(N), 32, lambda index, boxes: patches(index, *EQUAL))
-    (one, _), (other, _) = (run(RedundancyMetric(), *parts) for parts in (plain, known))
+    (one, _), (other, _) = (run(RedundancyMetric(FEW_DRAWS), *parts) for parts in (plain, known))
     assert {key: score.value for key, score in one.items()} == {key: score.value for key, score in other.items()}
     assert not any("pooled" in score.flags or "grid" in score.detail for score in other.values())
     for key, array in fit(RedundancyMetric(), plain[0]).items():
@@ -116,7 +125,7 @@ def test_images_of_one_count_are_measured_as_before() -> None:
 
 
 def test_without_boxes_the_most_frequent_count_is_measured_and_the_reason_is_told() -> None:
-    found, indices = run(RedundancyMetric(), *with_basis(SETS["more tokens"][:2], range(N), 32, placed=False))
+    found, indices = run(RedundancyMetric(FEW_DRAWS), *with_basis(SETS["more tokens"][:2], range(N), 32, placed=False))
     assert len(indices) == N / 2
     assert "one_token_count" in found["rs"].flags
     assert found["rs"].detail["no_grid"] == "the tokens of 150 of the first 150 images have no boxes that fill a grid"
@@ -129,7 +138,7 @@ ODD = [Grid(1, 1), Grid(1, 7), Grid(37, 3)]
 def test_few_odd_sizes_are_left_out_and_the_others_measured() -> None:
     layouts = [*SETS["turned"] * 30, *(grid.boxes() for grid in ODD)]
     basis, parts = with_basis(layouts, range(126), 16)
-    found, indices = run(RedundancyMetric(), basis, parts)
+    found, indices = run(RedundancyMetric(FEW_DRAWS), basis, parts)
     assert found["rs"].detail["grid"] == [4, 4]
     assert set(range(126)) - set(indices) == {60, 61, 62, 123, 124, 125}
     metric = RedundancyMetric()
@@ -142,7 +151,7 @@ def test_few_odd_sizes_are_left_out_and_the_others_measured() -> None:
 @pytest.mark.parametrize("grids", [ODD, [Grid(1, 1), Grid(1, 2)], [Grid(1, 7), Grid(1, 9)], [Grid(37, 3), Grid(3, 37)]])
 def test_sizes_that_nobody_would_give(grids: Sequence[Grid]) -> None:
     """They have a score, or say why not."""
-    found, indices = run(RedundancyMetric(), *with_basis([grid.boxes() for grid in grids], range(60), 8))
+    found, indices = run(RedundancyMetric(FEW_DRAWS), *with_basis([grid.boxes() for grid in grids], range(60), 8))
     for score in found.values():
         told = score.detail
         assert "few_images" in score.flags or score.value is not None
@@ -153,7 +162,7 @@ def test_sizes_that_nobody_would_give(grids: Sequence[Grid]) -> None:
 
 
 def test_two_samples_only() -> None:
-    found, indices = run(RedundancyMetric(), *with_basis(SETS["turned"], range(2), 2))
+    found, indices = run(RedundancyMetric(FEW_DRAWS), *with_basis(SETS["turned"], range(2), 2))
     assert indices == [0, 1]
     assert found["rs"].value is None
     assert "few_images" in found["rs"].flags
@@ -166,7 +175,7 @@ def test_a_layer_without_boxes_is_left_out_where_the_main_one_has_them() -> None
         return replace(batch, visual={**batch.visual, "encoder": encoder})
 
     basis, parts = ([with_encoder(b) for b in part] for part in with_basis(SETS["more tokens"], range(N), 32))
-    found, indices = run(LayersMetric(), basis, parts)
+    found, indices = run(LayersMetric(FEW_DRAWS), basis, parts)
     assert set(found) == {"rs_connector", "discarded_connector"}
     assert len(indices) == N
     assert found["rs_connector"].value == scores(RedundancyMetric, "more tokens", "patches", N)["rs"].value
@@ -183,7 +192,7 @@ def test_a_layer_of_one_count_stays_as_it_is_beside_one_that_is_pooled() -> None
         )
 
     basis, parts = ([with_queries(b) for b in part] for part in with_basis(SETS["more tokens"], range(N), 32))
-    found, _ = run(LayersMetric(), basis, parts)
+    found, _ = run(LayersMetric(FEW_DRAWS), basis, parts)
     assert found["rs_encoder"].detail["grid"] == [4, 4]
     assert "grid" not in found["rs_connector"].detail
     assert "pooled" not in found["rs_connector"].flags

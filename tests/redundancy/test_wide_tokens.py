@@ -7,7 +7,7 @@ import pytest
 import torch
 from redundancy_fakes import copies, white
 
-from vtbench_redundancy import redundancy_score
+from vtbench_redundancy import Protocol, redundancy_score
 
 torch.set_num_threads(1)
 N = 2000
@@ -24,7 +24,7 @@ def wide() -> tuple[np.ndarray, np.ndarray]:
 
 def test_invertible_maps_and_scaled_axes_change_nothing(wide) -> None:
     tokens, pixels = wide
-    generator, known = np.random.default_rng(0), redundancy_score(tokens, patches=pixels).rs.value
+    generator = np.random.default_rng(0)
     tokens = tokens + 0.01 * generator.standard_normal(tokens.shape)  # else the map of the other 24 is rounding
     known = redundancy_score(tokens, patches=pixels).rs.value
     for change in (generator.standard_normal((32, 32)), np.diag(np.exp(generator.standard_normal(32)))):
@@ -52,7 +52,8 @@ def test_lossless_tokens_discard_nothing(side: int) -> None:
     )
     size = pixels // side
     tokens = images.reshape(N, side, size, side, size, 3).transpose(0, 1, 3, 2, 4, 5).reshape(N, side**2, -1)
-    found = redundancy_score(tokens.astype(np.float32), images.astype(np.float32))
+    one = Protocol(subsets=1, permutations=2)  # of all tokens, however often RS chooses 64 of them
+    found = redundancy_score(tokens.astype(np.float32), images.astype(np.float32), protocol=one)
     assert found.rs.detail["d"] > found.rs.detail["r"]
     assert found.discarded.value == pytest.approx(0, abs=0.01)
 
@@ -61,8 +62,8 @@ def test_copies_leave_what_16_tokens_carry() -> None:
     """Of all tokens twice, 16 random ones carry less than of all once only by the copies that are drawn."""
     pixels = white(N, 64, 3, 1)
     tokens = pixels @ np.linalg.qr(np.random.default_rng(2).standard_normal((12, 3)))[0].T.astype(np.float32)
-    once = redundancy_score(tokens[:, :32], patches=pixels)
-    twice = redundancy_score(copies(tokens[:, :32], 2), patches=pixels)
+    once = redundancy_score(tokens[:, :32], patches=pixels, protocol=Protocol(permutations=2))
+    twice = redundancy_score(copies(tokens[:, :32], 2), patches=pixels, protocol=Protocol(permutations=2))
     assert once.n_eff_16.value == pytest.approx(16, abs=0.3)
     assert twice.rs.value == pytest.approx(0.5, abs=0.01)
     assert twice.n_eff_16.value > 14  # of 16 of 64, 3.8 pairs are expected at most

@@ -89,15 +89,19 @@ def cut_patches(images_bhwc: Tensor, cells_k4: np.ndarray, side: int) -> Tensor:
     A cell's edges are rounded to whole pixels; it has at least one.
     """
     images = images_bhwc.permute(0, 3, 1, 2)
-    height, width = images.shape[2:]
-    patches = []
-    for left, top, right, bottom in cells_k4:
-        x = min(round(float(left) * width), width - 1)
-        y = min(round(float(top) * height), height - 1)
-        part = images[:, :, y : max(round(float(bottom) * height), y + 1), x : max(round(float(right) * width), x + 1)]
-        part = part if part.dtype == torch.float64 else part.float()
-        patches.append(torch.nn.functional.adaptive_avg_pool2d(part, side).flatten(1))
-    return torch.stack(patches, dim=1)
+    images = images if images.dtype == torch.float64 else images.float()
+    (b, c), (height, width) = images.shape[:2], images.shape[2:]
+    by_size: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+    for cell, (left, top, right, bottom) in enumerate(cells_k4.tolist()):
+        x, y = min(round(left * width), width - 1), min(round(top * height), height - 1)
+        size = max(round(bottom * height) - y, 1), max(round(right * width) - x, 1)
+        by_size.setdefault(size, []).append((cell, x, y))
+    patches = images.new_empty(b, len(cells_k4), side * side * c)
+    for (h, w), alike in by_size.items():  # one call for all cells of a size: they are many and small
+        crops = torch.stack([images[:, :, y : y + h, x : x + w] for _, x, y in alike], dim=1)
+        pooled = torch.nn.functional.adaptive_avg_pool2d(crops.flatten(0, 1), side)
+        patches[:, [cell for cell, _, _ in alike]] = pooled.reshape(b, len(alike), -1)
+    return patches
 
 
 def cut_token_and_grid_patches(images_bhwc: Tensor, cells_m4: np.ndarray, protocol: Protocol) -> tuple[Tensor, Tensor]:

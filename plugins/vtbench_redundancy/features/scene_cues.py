@@ -57,6 +57,21 @@ class CueColumns:
         """Names of the columns, e.g. `count of colour red`."""
         return [f"{what} of {kind} {word}" for kind, word in self.values for what in OF_EACH]
 
+    @property
+    def properties(self) -> dict[str, list[int]]:
+        """Columns that say how many objects have each shape, colour, texture and size, and where each shape is.
+
+        >>> {name: len(columns) for name, columns in CueColumns.of([]).properties.items()}
+        {'shape': 8, 'position': 16, 'colour': 8, 'texture': 4, 'size': 2}
+        """
+        found: dict[str, list[int]] = {}
+        for i, (kind, _) in enumerate(self.values):
+            count, x, y = (len(OF_EACH) * i + j for j in range(len(OF_EACH)))
+            found.setdefault(kind, []).append(count)
+            if kind == "shape":
+                found.setdefault("position", []).extend((x, y))
+        return found
+
     def of_scene(self, scene: Scene) -> np.ndarray:
         """Return a scene's columns, (3 values,) float32: number of objects, mean x and y as fractions of the canvas.
 

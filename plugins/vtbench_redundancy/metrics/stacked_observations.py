@@ -85,6 +85,7 @@ def cue_score_of(
     protocol: Protocol,
     clusters: Sequence[str],
     facts: Mapping[str, object],
+    properties: Mapping[str, Sequence[int]] | None = None,
 ) -> Score | None:
     """Return a layer's cue information; None where there are no cues."""
     found = cues_of(arrays, layer, protocol)
@@ -93,4 +94,5 @@ def cue_score_of(
     tokens, cues, *cells = found
     return cue_information(
         tokens, cues, protocol, clusters, facts, compute_device(), cells[0] if cells else None, arrays.get("pixels"),
+        properties,
     )  # fmt: skip

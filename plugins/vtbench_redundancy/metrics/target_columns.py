@@ -76,6 +76,11 @@ class TargetColumns:
         return {"cues": np.stack([nothing if s.scene is None else self._cues.of_scene(s.scene) for s in samples])}
 
     @property
+    def properties(self) -> dict[str, list[int]]:
+        """The cues' columns by property of the objects."""
+        return self._cues.properties
+
+    @property
     def why_no_cues(self) -> str | None:
         """Why cues are not measured beside pixels; None where they are, or were not asked for."""
         return NO_SCENES if self._beside and self._has_cues is False else None

@@ -45,7 +45,8 @@ class RedundancyMetric(CoordinateMetric):
         else:
             found = redundancy_of(arrays, layer, self.protocol, clusters, facts, with_patches=True).scores()
         why = self.why_no_cues
-        if (about_cues := cue_score_of(arrays, layer, self.protocol, clusters, facts)) is not None:
+        about_cues = cue_score_of(arrays, layer, self.protocol, clusters, facts, self.properties)
+        if about_cues is not None:
             used = accuracy_above_chance(records)
             detail = {**about_cues.detail, **({"used": used} if used else {})}
             found["cue_information"] = replace(about_cues, detail=detail)

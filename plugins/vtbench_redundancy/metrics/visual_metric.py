@@ -215,6 +215,11 @@ class CoordinateMetric:
         """Why a metric with `scores_cues` has none; None where it has."""
         return self._targets.why_no_cues
 
+    @property
+    def properties(self) -> dict[str, list[int]]:
+        """The cues' columns by property of the objects."""
+        return self._targets.properties
+
     def measured(self) -> list[str]:
         """Return the layers that the adapter gave, the headline one first."""
         return [layer for layer in self.layers if layer in self._counts]

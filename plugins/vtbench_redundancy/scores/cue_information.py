@@ -30,14 +30,18 @@ def cue_information(
     device: str | torch.device = "cpu",
     cells: np.ndarray | None = None,
     pixels: np.ndarray | None = None,
+    properties: Mapping[str, Sequence[int]] | None = None,
 ) -> Score:
     """Estimate I(Z;Ỹ) in nats, of all tokens Z of an image about the columns Y of its scene.
 
     The details have `curve`, the cue curve: a row for each number k of tokens with I(k of them ; Ỹ) / I(all m ; Ỹ);
     `available`: the information as a share of I(Y;Ỹ), all that could be known about Ỹ, with its interval; `columns`,
     how many columns vary; `of_pixels`, the information that the image's own cell colours have about Ỹ, read the same
-    way, and the `ratio` of the tokens' to it, with its interval. Where the information is under three standard errors, by the jackknife or the null, the score
-    is flagged `low_information` and has no curve and no share.
+    way, and the `ratio` of the tokens' to it, with its interval; `explained`, by property of the objects, the share of
+    its columns' variance that a linear reader of the tokens explains, 1 − exp(−2 I / q) of q columns (the geometric
+    mean over directions; 1 − Λ^(1/q) of Wilks' Λ, "Certain generalizations in the analysis of variance", Biometrika
+    24, 1932), with its interval. Where the information is under three standard errors, by the jackknife or the null,
+    the score is flagged `low_information` and has no curve and no share.
 
     Args:
         tokens: (n, S, m, r) coordinates of the m tokens in each of S subsets.
@@ -49,9 +53,11 @@ def cue_information(
         cells: (n, m, r) coordinates of the averages by cell, of images with more than m tokens. Without them the score
             is of m of the tokens, flagged `subset`.
         pixels: (n, P, c) coordinates of the image's cells, for `of_pixels`.
+        properties: columns of each property, for `explained`.
     """
     known = np.isfinite(cues).all(axis=1)
-    tokens, columns = tokens[known], varying(cues[known]) if known.any() else cues[known][:, :0]
+    tokens, cues = tokens[known], cues[known]
+    columns = varying(cues) if known.any() else cues[:, :0]
     names = None if clusters is None else [clusters[i] for i in np.flatnonzero(known).tolist()]
     n, choices, m, r = tokens.shape
     facts = dict(detail or {}) | {"protocol": protocol.name, "m": m, "n": n, "columns": columns.shape[1]}
@@ -75,7 +81,21 @@ def cue_information(
     of_pixels = None if pixels is None else reference.estimates(pixels[known][:, None], "constant_images", parts=False)
     if isinstance(of_pixels, Estimates):
         write = ScoreWriter(n, protocol, write.facts | {"of_pixels": _beside(every, of_pixels, write)}, write.flags)
+    explained: dict[str, Any] = {}
+    for name, of_property in (properties or {}).items():
+        part = varying(cues[:, of_property])
+        if part.size:
+            about = ReferenceImages(part[:, :, None], m, r, names, protocol, device)
+            read = about.estimates(tokens, "constant_tokens", parts=False)
+            if isinstance(read, Estimates):
+                explained[name] = _explained(read, part.shape[1], write)
+    write = ScoreWriter(n, protocol, {**write.facts, "explained": explained}, write.flags)
     return _written(every, found, reference.upper_bound, write)
+
+
+def _explained(read: Estimates, q: int, write: ScoreWriter) -> dict[str, Any]:
+    found = write(-torch.expm1(-2 * read.joint / q))
+    return {"share": found.value, "interval": found.interval, "nats": float(read.joint[0]), "columns": q}
 
 
 def _beside(every: Estimates, of_pixels: Estimates, write: ScoreWriter) -> dict[str, Any]:

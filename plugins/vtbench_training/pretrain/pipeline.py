@@ -51,7 +51,8 @@ def pretrain(
         penalty: on the redundancy of the visual tokens, in every stage.
 
     Raises:
-        VtbenchError: no such model, or one whose visual tokens cannot be penalised; another recipe was trained here; the loss diverged.
+        VtbenchError: no such model, or one whose visual tokens cannot be penalised; another recipe was trained here;
+            the loss diverged.
     """
     check_name(model)
     directory.mkdir(parents=True, exist_ok=True)
