@@ -178,7 +178,9 @@ def drop_table(measure: Measurements, doses: Sequence[Setting]) -> str:
         scores = measure.drop(dose)
         points = {p["fraction"]: p["value"] for p in scores["drop_area"]["detail"]["curve"]
                   if p["policy"] in ("any", "random")}  # fmt: skip
-        cells = [f"{100 * said:.1f} | {100 * points[part]:.1f}" for said, part in zip(means[1:], FRACTIONS, strict=False)]
+        cells = [
+            f"{100 * said:.1f} | {100 * points[part]:.1f}" for said, part in zip(means[1:], FRACTIONS, strict=False)
+        ]
         gains = means[1:] - (1 - RETAINED) * means[0] - RETAINED * means[-1]
         rows.append(
             f"| {dose.tokens} | {dose.copies} | {' | '.join(cells)} | {area(means):.3f} |"

@@ -49,9 +49,7 @@ def llava(arguments: LoadArguments) -> Adapter:
     copies="how often each kept token stands in the prompt.",
     noise="noise on every copy: its covariance is that of the token over images times this.",
 )
-def duplicated(
-    arguments: LoadArguments, *, tokens: int | None = None, copies: int = 1, noise: float = 0.0
-) -> Adapter:
+def duplicated(arguments: LoadArguments, *, tokens: int | None = None, copies: int = 1, noise: float = 0.0) -> Adapter:
     """A LLaVA with a known dose of redundancy: visual tokens thinned, copied and made noisy."""
     from vtbench.errors import AdapterError
     from vtbench_llava.duplicated_tokens import Dose, DuplicatedLlava

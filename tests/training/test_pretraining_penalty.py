@@ -97,7 +97,8 @@ def test_loss_and_log() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "base"), [({}, {}), ({"recipe": "neutral"}, {"pretrained": "neutral"}), ({"penalty_base": "D"}, {"pretrained": "D"})]
+    ("given", "base"),
+    [({}, {}), ({"recipe": "neutral"}, {"pretrained": "neutral"}), ({"penalty_base": "D"}, {"pretrained": "D"})],
 )
 def test_the_guard_compares_with_the_same_recipe(given: dict, base: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}

@@ -66,9 +66,7 @@ class Duplication:
         self._protocol, self._shape = protocol, tokens.shape[1:]
         groups = assign_groups(len(tokens), clusters, protocol.groups, protocol.seed)
         x_nq = image_coordinates(torch.as_tensor(pixels[groups.order]).flatten(1), ranks=False)
-        noisy = noisy_pixels(
-            x_nq, groups.sizes, protocol.floor, protocol.permutations, protocol.seed, groups.clusters
-        )
+        noisy = noisy_pixels(x_nq, groups.sizes, protocol.floor, protocol.permutations, protocol.seed, groups.clusters)
         self._sums = GroupSums.of(token_coordinates(torch.as_tensor(tokens[groups.order]), ranks=False), noisy)
         self._subsets = CorrectionSubsets.of(groups.sizes, float("inf"))
 

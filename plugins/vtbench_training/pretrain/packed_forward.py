@@ -13,9 +13,7 @@ from vtbench_training.pretrain.packing import UnpackedTexts, block_mask, prefix_
 from vtbench_training.small_models.base import SmallVLM
 
 
-def packed_forward(
-    vlm: SmallVLM, batch: dict[str, Tensor], tokens_BND: Tensor | None = None
-) -> tuple[Tensor, ...]:
+def packed_forward(vlm: SmallVLM, batch: dict[str, Tensor], tokens_BND: Tensor | None = None) -> tuple[Tensor, ...]:
     """Return the hidden states of the texts' tokens at every layer, embeddings first, (B, L, d) each.
 
     Args:

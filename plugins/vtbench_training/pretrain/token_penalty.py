@@ -40,4 +40,6 @@ def check_visual_tokens(vlm: SmallVLM, model: str) -> None:
         VtbenchError: its decoder reads the image by cross-attention, and pretraining does not see the tokens.
     """
     if type(vlm).hidden_states is not SmallVLM.hidden_states:
-        raise VtbenchError(f"penalty: the decoder of {model} reads the image by cross-attention; choose another --model")
+        raise VtbenchError(
+            f"penalty: the decoder of {model} reads the image by cross-attention; choose another --model"
+        )
