@@ -80,7 +80,7 @@ def cue_information(
             every = of_cells
     of_pixels = None if pixels is None else reference.estimates(pixels[known][:, None], "constant_images", parts=False)
     if isinstance(of_pixels, Estimates):
-        write = ScoreWriter(n, protocol, write.facts | {"of_pixels": _beside(every, of_pixels, write)}, write.flags)
+        write = ScoreWriter(n, protocol, {**write.facts, "of_pixels": _beside(every, of_pixels, write)}, write.flags)
     explained: dict[str, Any] = {}
     for name, of_property in (properties or {}).items():
         part = varying(cues[:, of_property])
