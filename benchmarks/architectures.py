@@ -35,7 +35,9 @@ from vtbench_redundancy.scores.stored_scores import with_details
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 MAIN = dict.fromkeys(FAMILIES[:3], "acc") | {"scene_graph": "tuple_f1"}
-PROBED = ("rs", "n_eff_16", "discarded", "r_pix", "delta_rs", "n_eff", "rs_given_colour", "unique", "dead", "carriers")
+PROBED = (
+    "rs", "n_eff_16", "discarded", "cue_information", "rs_given_colour", "r_pix", "n_eff", "unique", "dead", "carriers",
+)  # fmt: skip
 STAGES: Mapping[str, dict[str, Any]] = {
     "answers": {"tasks": ["all"]},
     "probe": {"tasks": ["probe"], "metrics": ["redundancy", "token_use", "carriers"]},
@@ -147,15 +149,16 @@ def _rows(found: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[st
     for score in PROBED:
         yield f"probe, {score}", [cell(of["probe"]["probe"], score) for of in found.values()]
     yield "probe, tokens measured (m)", [_measured(of["probe"]["probe"]) for of in found.values()]
-    for score in ("rs", "r_pix", "delta_rs"):
+    for score in ("rs", "r_pix", "rs_given_colour"):
         yield f"probe, {score} at equal m", [cell(of["equal"], score) for of in found.values()]
     yield "equal m", [_measured(of["equal"]) for of in found.values()]
-    for family in FAMILIES:
-        yield f"{family}, rs", [cell(of["answers"][family], "rs") for of in found.values()]
+    for score in ("rs", "n_eff_16", "cue_information"):
+        for family in FAMILIES:
+            yield f"{family}, {score}", [cell(of["answers"][family], score) for of in found.values()]
     for score in ("drop_area", "drop_f95"):
         for family in FAMILIES:
             yield f"{family}, {score}", [cell(of["drop"][family], score) for of in found.values()]
-    yield "visual tokens a picture", [f"{of['cost']['visual_tokens']:.0f}" for of in found.values()]
+    yield "visual tokens an image", [f"{of['cost']['visual_tokens']:.0f}" for of in found.values()]
     yield "ms a question", [f"{1000 * of['cost']['seconds']:.1f}" for of in found.values()]
 
 

@@ -36,7 +36,7 @@ def test_names_factories_and_their_first_line() -> None:
     assert found["fake"].summary == "A model by hash."
     assert found["fake"].plugin.name == "fakes"
     own = {name for name, named in registry().named("metric").items() if named.plugin.name == "fakes"}
-    assert own == {"hits", "ranked", "seen", "layers", "deep", "frugal", "thrifty"}
+    assert own == {"hits", "held", "ranked", "seen", "layers", "deep", "frugal", "thrifty"}
 
 
 @pytest.mark.parametrize("hook", ["vtbench_adapters", "vtbench_metrics"])

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 ARGUMENTS = ("--quick", "--families", "coarse,attribute", "--mix", "none", "--penalty", "none", "--steps", "6",
-             "--items", "24", "--images", "120")  # fmt: skip
+             "--items", "24", "--images", "120", "--snapshots", "0.5", "--shipped", "llava")  # fmt: skip
 COMMAND = (sys.executable, "-m", "vtbench", "study", *ARGUMENTS)
 KILLED_AT = ("models/coarse-0/finetune.json", "runs/attribute-0/probe/*/samples.jsonl", "tokens/attribute-0.json")
 """The study is killed when these files appear: in a training, in a measurement, and after a finished model."""
@@ -71,6 +71,9 @@ def test_it_prints_the_table_and_the_verdicts_and_writes_everything(uninterrupte
     page = (directory / "report.html").read_text(encoding="utf-8")
     assert "The paper's table, with our numbers" in page.replace("&#39;", "'")
     assert len(page) < 10_000_000
+    kept = [row["checkpoint"] for row in csv.DictReader((directory / "checkpoints.csv").open(encoding="utf-8"))]
+    assert kept[:2] == ["coarse-0@3", "coarse-0"]
+    assert kept[-1] == "shipped-llava"
     rows = list(csv.DictReader((directory / "models.csv").open(encoding="utf-8")))
     assert [row["model"] for row in rows] == ["base", "coarse-0", "coarse-1", "attribute-0", "attribute-1"]
 
@@ -100,6 +103,24 @@ def test_a_finished_study_is_not_done_again(uninterrupted: tuple[Path, str]) -> 
     before = {path: path.stat().st_mtime_ns for path in (directory / "runs").rglob("*") if path.is_file()}
     finish(directory)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_trained_first_and_measured_later_it_has_the_same_numbers(
+    uninterrupted: tuple[Path, str], tmp_path: Path
+) -> None:
+    directory = tmp_path / "study"
+    command = [*COMMAND, "--output", str(directory), "--train-only"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "trained  4 models" in done.stdout
+    assert not (directory / "runs").exists()
+    weights = {path: path.stat().st_mtime_ns for path in directory.glob("models/*/*/model.safetensors")}
+    assert len(weights) == 8
+    finish(directory)
+    assert {path: path.stat().st_mtime_ns for path in weights} == weights
+    here, there = document(directory), document(uninterrupted[0])
+    assert here.pop("facts").keys() == there.pop("facts").keys()
+    assert here == there
 
 
 def test_another_plan_in_its_directory_is_refused(uninterrupted: tuple[Path, str]) -> None:
@@ -145,7 +166,7 @@ def test_a_diverging_model_is_named_and_the_others_are_done(tmp_path: Path) -> N
     command = [*COMMAND, "--rate", "1e6", "--seeds", "0", "--output", str(tmp_path / "study")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "2 of 3 models failed; the first is" in done.stderr
+    assert "2 of 4 models failed; the first is" in done.stderr
     assert "the loss diverged at step" in done.stderr
     assert document(tmp_path / "study")["missing"] == ["coarse-0", "attribute-0"]
 

@@ -2,14 +2,14 @@
 
 Data flow: `inputs` (arrays and images from files) -> `features` (principal components of tokens and patches) ->
 `estimators` (mutual information in nats) -> `scores` (values with intervals and flags), with `convergence` for flags.
-`suite` runs that on arrays, `metrics` in a run, `cli` as `vtbench score`.
+`suite` runs that on arrays, `metrics` in a run, `cli` as `vtbench score`; `meanings` puts scores into words.
 
 Importing this package imports neither torch nor numpy; using it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ import vtbench
 from vtbench_redundancy.protocol import Protocol, custom_protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
 
     from vtbench.metric import Metric
@@ -33,6 +35,8 @@ __all__ = [
     "score_arrays",
     "vtbench_commands",
     "vtbench_metrics",
+    "vtbench_report_sections",
+    "vtbench_run_tables",
 ]
 
 _EXPORTS = {
@@ -66,6 +70,31 @@ def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
 
 
 @vtbench.hookimpl
+def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[str]]]:
+    """What is available in the visual tokens beside what the answers use."""
+    return {"available_and_used": _available_and_used}
+
+
+@vtbench.hookimpl
+def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:
+    """What each score of redundancy means, in a sentence."""
+    return {"visual tokens": _meanings}
+
+
+def _available_and_used(path: Path, document: Mapping[str, Any]) -> Iterable[str]:
+    from vtbench_redundancy.meanings import available_and_used
+
+    return available_and_used(document["scores"])
+
+
+def _meanings(path: Path) -> str | None:
+    from vtbench.runs.reader import read_results
+    from vtbench_redundancy.meanings import meanings_section
+
+    return meanings_section(read_results(path)["scores"])
+
+
+@vtbench.hookimpl
 def vtbench_commands(app: click.Group) -> None:
     """Add `vtbench score`."""
     from vtbench_redundancy.cli import score
@@ -80,6 +109,7 @@ def redundancy_metric(
     r: int | None = None,
     r_x: int | None = None,
     floor: float | None = None,
+    target: str | None = None,
     basis: str | None = None,
     permutations: int | None = None,
     seed: int | None = None,
@@ -92,8 +122,8 @@ def redundancy_metric(
         VtbenchError: a setting out of range.
     """
     settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
-        "seed": seed,
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
+        "permutations": permutations, "seed": seed,
     }  # fmt: skip
     return _coordinate_metric("RedundancyMetric", "redundancy", settings)
 
@@ -105,6 +135,7 @@ def redundancy_layers_metric(
     r: int | None = None,
     r_x: int | None = None,
     floor: float | None = None,
+    target: str | None = None,
     basis: str | None = None,
     permutations: int | None = None,
     seed: int | None = None,
@@ -117,8 +148,8 @@ def redundancy_layers_metric(
         VtbenchError: a setting out of range.
     """
     settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
-        "seed": seed,
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
+        "permutations": permutations, "seed": seed,
     }  # fmt: skip
     return _coordinate_metric("LayersMetric", "redundancy_layers", settings)
 
@@ -130,20 +161,25 @@ def carriers_metric(
     r: int | None = None,
     r_x: int | None = None,
     floor: float | None = None,
+    target: str | None = None,
     basis: str | None = None,
     permutations: int | None = None,
     seed: int | None = None,
 ) -> Metric:
     """Number of tokens that carry each part of the image, with the token x patch map of mutual information.
 
-    Settings as of `redundancy_metric`.
+    Settings as of `redundancy_metric`, but for the target, which is pixels.
 
     Raises:
-        VtbenchError: a setting out of range.
+        VtbenchError: a setting out of range, or another target.
     """
+    if target not in (None, "pixels"):
+        from vtbench.errors import VtbenchError
+
+        raise VtbenchError(f"metric carriers: target must be pixels, whose patches it maps, not {target!r}")
     settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
-        "seed": seed,
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
+        "permutations": permutations, "seed": seed,
     }  # fmt: skip
     return _coordinate_metric("CarriersMetric", "carriers", settings)
 
@@ -155,6 +191,7 @@ def token_use_metric(
     r: int | None = None,
     r_x: int | None = None,
     floor: float | None = None,
+    target: str | None = None,
     basis: str | None = None,
     permutations: int | None = None,
     seed: int | None = None,
@@ -167,8 +204,8 @@ def token_use_metric(
         VtbenchError: a setting out of range.
     """
     settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "permutations": permutations,
-        "seed": seed,
+        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
+        "permutations": permutations, "seed": seed,
     }  # fmt: skip
     return _coordinate_metric("TokenUseMetric", "token_use", settings)
 

@@ -65,6 +65,7 @@ def score(
     try:
         import torch
 
+        from vtbench_redundancy.features.feature_target import open_features
         from vtbench_redundancy.inputs.array_files import open_array
         from vtbench_redundancy.inputs.image_folder import open_images
         from vtbench_redundancy.score_table import json_document, print_table
@@ -83,12 +84,20 @@ def score(
         "boxes": open_array(boxes)[:] if boxes else None,
         "clusters": _read_clusters(clusters) if clusters else None,
     }
+    if protocol.target != "pixels":
+        if protocol.target == "cues":
+            raise VtbenchError("--target cues needs scenes, which arrays have not; name a FILE with a row an image")
+        if estimator == "ksg":
+            raise VtbenchError("--target FILE goes with --estimator gaussian: pairs of tokens are measured on pixels")
+        arrays["target"] = open_features(protocol.target)[0]
     measure = score_arrays if estimator == "gaussian" else pair_redundancy
     found = measure(token_rows, **arrays, protocol=protocol, device=chosen).scores()
     if as_json:
         say(json.dumps(json_document(found, asdict(protocol)), allow_nan=False))
     else:
         print_table(found, f"{tokens} · {images}")
+        if estimator == "gaussian" and protocol.target == "pixels":
+            say("left out cue_information: arrays have no scenes; --target FILE measures features of your own")
 
 
 def _read_clusters(file: str) -> list[str]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALL_BIAS = 0.005
-"""A bias of the corrected estimate that is below this is never flagged."""
+"""A bias of the corrected estimate that is below this, of its scale, is never flagged."""
 
 
 def unconverged(found: Estimate, half: float | None) -> bool:
@@ -40,18 +40,19 @@ def bias_left(value: float, of_parts: float, part: float) -> float:
     return abs(of_parts - value) / (1 / part**2 - 1)
 
 
-def corrected_unconverged(found: Estimate, of_parts: float | None, part: float) -> bool:
-    """Whether `bias_left` of a corrected estimate is above its standard error and `SMALL_BIAS`.
+def corrected_unconverged(found: Estimate, of_parts: float | None, part: float, scale: float = 1.0) -> bool:
+    """Whether `bias_left` of a corrected estimate is above its standard error and `SMALL_BIAS` of the scale.
 
     Args:
         found: the estimate from all images.
         of_parts: the mean of the estimates from parts of the images; None, where they are too few for parts, counts as
             unconverged.
         part: size of the parts as a fraction of the images.
+        scale: 1 for a share; of an information, its value.
     """
     if of_parts is None or found.value is None or found.stderr is None:
         return True
-    return bias_left(found.value, of_parts, part) > max(found.stderr, SMALL_BIAS)
+    return bias_left(found.value, of_parts, part) > max(found.stderr, SMALL_BIAS * scale)
 
 
 def below_noise(values_T: Tensor, groups: int, null_spread: float = 0.0) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Literal
 
 from vtbench.errors import VtbenchError, nearest
@@ -39,6 +41,8 @@ class Protocol:
     """Images on which the coordinates are fitted."""
     colour: bool = True
     """Whether an image's coordinates are the mean colours of its cells, or principal components of its patches."""
+    target: str = "pixels"
+    """What the tokens are to say something about: `pixels`, the `cues` of the image's scene, or a file of features."""
     floor: float = 1e-2
     """Variance of the noise that makes X̃ of X, whose coordinates have unit variance: the stated resolution."""
     token_floor: float = 1e-3
@@ -99,6 +103,7 @@ SETTINGS = {
     "r_x": "Coordinates of the image.",
     "floor": "Variance of the noise on the pixels: the resolution.",
     "basis": "Coordinates of a token: `supervised` or `pca`.",
+    "target": "What RS is about: `pixels`, `cues` (of scenes), or FILE, features of the images (.npy, .npz).",
     "permutations": "Draws of the null.",
     "seed": "Of noise, permutations and choices.",
 }
@@ -106,6 +111,10 @@ SETTINGS = {
 _LEAST = {"m": 2, "r": 1, "r_x": 1, "permutations": 1, "seed": 0}
 _WORDS = {"protocol": tuple(PROTOCOLS), "basis": ("supervised", "pca")}
 _UNNAMED = ("protocol", "seed")
+TARGETS = ("pixels", "cues")
+"""What RS may be about beside features of a file."""
+_FILES = (".npy", ".npz", ".safetensors")
+_FEATURE_FILE = re.compile(r"\.(npy|npz|safetensors)(:.+)?$", re.IGNORECASE)
 
 
 def custom_protocol(settings: Mapping[str, Any], label: Callable[[str], str] = "redundancy: {}".format) -> Protocol:
@@ -125,7 +134,7 @@ def custom_protocol(settings: Mapping[str, Any], label: Callable[[str], str] = "
     for name, value in given.items():
         _check(name, value, label(name))
     base = PROTOCOLS[given.pop("protocol", Protocol().name)]
-    named = [f"{name}={given[name]}" for name in SETTINGS if name in given and name not in _UNNAMED
+    named = [f"{name}={_word(given[name])}" for name in SETTINGS if name in given and name not in _UNNAMED
              and given[name] != getattr(base, name)]  # fmt: skip
     if not base.colour and "m" in given:
         given["cells"] = given["m"]  # rs-v1 made X of as many cells as it measured tokens
@@ -143,11 +152,22 @@ def named_protocol(name: str, seed: int = 0) -> Protocol:
     for key, _, text in (part.partition("=") for part in changed):
         if key not in SETTINGS:
             raise VtbenchError(f"a stored score has the protocol {name!r}, whose setting {key!r} is unknown here")
-        settings[key] = text if key in _WORDS else float(text) if key == "floor" else int(text)
+        words = key in _WORDS or key == "target"
+        settings[key] = text if words else float(text) if key == "floor" else int(text)
     return custom_protocol(settings, label="a stored score: {}".format)
 
 
+def _word(value: Any) -> str:
+    """Return a setting as the protocol's name has it: a file's name without its directories, in one word."""
+    return "_".join(PurePath(value).name.split()) if isinstance(value, str) else str(value)
+
+
 def _check(name: str, value: Any, label: str) -> None:
+    if name == "target":
+        if not isinstance(value, str) or (value not in TARGETS and not _FEATURE_FILE.search(value)):
+            near = nearest(str(value), list(TARGETS))
+            raise VtbenchError(f"{label} must be pixels, cues or a file ({', '.join(_FILES)}), not {value!r}.{near}")
+        return
     if name in _WORDS:
         if value not in _WORDS[name]:
             wanted = " or ".join(_WORDS[name])

@@ -10,7 +10,7 @@ from vtbench.console.formatting import number
 from vtbench.console.tables import score_table, table_console
 from vtbench.types import Score
 
-HEADLINE = ("rs", "n_eff_16", "discarded", "r_pix", "delta_rs", "n_eff")
+HEADLINE = ("rs", "n_eff_16", "discarded", "cue_information", "r_pix", "delta_rs", "n_eff")
 
 
 def json_document(scores: Mapping[str, Score], protocol: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def redundancy_score(
     patches: Array | None = None,
     boxes: np.ndarray | None = None,
     clusters: Sequence[str] | None = None,
+    target: Array | None = None,
     protocol: Protocol = Protocol(),  # noqa: B008
     device: str | torch.device = "cpu",
 ) -> Redundancy:
@@ -43,6 +44,8 @@ def redundancy_score(
             them, a square number of tokens is taken for a grid in raster order.
         clusters: n names; images of one name (frames of a film, say) are not independent and stay together in the
             interval's groups.
+        target: (n, q) features of the images that RS is to be about in place of their pixels: those of a frozen
+            encoder, say. Of more than `r_x` their leading principal components are taken.
         protocol: settings; the defaults are `rs-v2`.
         device: where torch computes.
 
@@ -59,7 +62,8 @@ def redundancy_score(
     0.5
     """
     _check_clusters(clusters, len(tokens))
-    seen = extract_features(tokens, images, patches, boxes, protocol, device, clusters, spectra=0)
+    protocol = _about(target, protocol)
+    seen = extract_features(tokens, images, patches, boxes, protocol, device, clusters, spectra=0, target=target)
     return _redundancy(seen, protocol, device)
 
 
@@ -68,14 +72,16 @@ class Suite:
     """Every score of the suite that needs no model."""
 
     redundancy: Redundancy
-    carriers: Carriers
+    carriers: Carriers | None
+    """None where the target is not pixels: there is no map of patches then."""
     token_use: TokenUse
     geometry: dict[str, Score]
     """By name, see `geometry_scores`."""
 
     def scores(self) -> dict[str, Score]:
         """All scores by name."""
-        return self.redundancy.scores() | self.carriers.scores() | self.token_use.scores() | self.geometry
+        carried = self.carriers.scores() if self.carriers else {}
+        return self.redundancy.scores() | carried | self.token_use.scores() | self.geometry
 
 
 def score_arrays(
@@ -85,6 +91,7 @@ def score_arrays(
     patches: Array | None = None,
     boxes: np.ndarray | None = None,
     clusters: Sequence[str] | None = None,
+    target: Array | None = None,
     protocol: Protocol = Protocol(),  # noqa: B008
     device: str | torch.device = "cpu",
 ) -> Suite:
@@ -98,14 +105,15 @@ def score_arrays(
     {'rs': 0.5, 'carriers': 2.0, 'dead': 0.0}
     """
     _check_clusters(clusters, len(tokens))
-    seen = extract_features(tokens, images, patches, boxes, protocol, device, clusters)
+    protocol = _about(target, protocol)
+    seen = extract_features(tokens, images, patches, boxes, protocol, device, clusters, target=target)
     settings: dict[str, Any] = {
         "protocol": protocol, "clusters": seen.clusters, "detail": _facts(seen), "device": device
     }  # fmt: skip
     of_geometry = [clusters[i] for i in seen.measured] if clusters is not None else None
     return Suite(
         _redundancy(seen, protocol, device),
-        carriers(seen.tokens[:, 0], seen.patches, **settings),
+        carriers(seen.tokens[:, 0], seen.patches, **settings) if protocol.target == "pixels" else None,
         token_use(seen.tokens[:, 0], seen.pixels, seen.norms, **settings),
         geometry_scores(seen.geometry, seen.shape, of_geometry, protocol),
     )
@@ -113,8 +121,16 @@ def score_arrays(
 
 def _redundancy(seen: ArrayFeatures, protocol: Protocol, device: str | torch.device) -> Redundancy:
     return score_coordinates(
-        seen.tokens, seen.patches, seen.pixels, protocol, seen.clusters, _facts(seen), device, seen.cells
-    )
+        seen.tokens, seen.patches if protocol.target == "pixels" else None, seen.pixels, protocol, seen.clusters,
+        _facts(seen), device, seen.cells,
+    )  # fmt: skip
+
+
+def _about(target: Array | None, protocol: Protocol) -> Protocol:
+    """Return the protocol with a name that says that it has a target."""
+    if target is None or protocol.target != "pixels":
+        return protocol
+    return replace(protocol, target="array.npy", name=f"{protocol.name} target=array.npy")
 
 
 def _facts(seen: ArrayFeatures) -> dict[str, Any]:

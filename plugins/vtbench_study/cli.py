@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _FLAGS = {"base": "--from", "mixes": "--mix", "penalties": "--penalty"}
 """Options whose name is not the field's."""
-_METAVARS = {"families": "NAME,...", "mixes": "NAME:FAMILY=W,...", "penalties": "ARM:NAME:W", "seeds": "N,..."}
+_METAVARS = {"families": "NAME,...", "mixes": "NAME:FAMILY=W,...", "penalties": "ARM:NAME:W", "seeds": "N,...",
+             "full_rate": "ARM,...", "snapshots": "SHARE,...", "shipped": "NAME,..."}  # fmt: skip
 
 
 @click.command()
@@ -37,16 +38,25 @@ _METAVARS = {"families": "NAME,...", "mixes": "NAME:FAMILY=W,...", "penalties": 
     help="Where the models run, NAME:setting=value; `vtbench ls executors`.",
 )
 @click.option("--device", default="auto", show_default=True, help="Device of the models: `cpu`, `cuda`, or `auto`.")
+@click.option("--train-only", is_flag=True, help="Train the models and measure none; without it they are measured.")
 @click.option("--output", help="Output directory. [results/study, with --quick results/study-quick]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.pass_obj
-def study(registry: Registry, executor: str, device: str, output: str | None, as_json: bool, **options: Any) -> None:
+def study(
+    registry: Registry,
+    executor: str,
+    device: str,
+    train_only: bool,
+    output: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Fine-tune a model per family, measure its visual tokens, and test the paper's claims; resumes if interrupted."""
     try:
         import accelerate  # noqa: F401
         import sklearn  # noqa: F401
 
-        from vtbench_study.study import run_study
+        from vtbench_study.study import run_study, train_study
         from vtbench_study.text_report import print_progress, print_study
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: pip install 'vtbench[train,probes]'") from error
@@ -54,6 +64,11 @@ def study(registry: Registry, executor: str, device: str, output: str | None, as
     values = {**(QUICK if options["quick"] else {}), **_plan_fields(options)}
     plan = checked(Plan, values, partial(option_name, flags=_FLAGS))
     directory = Path(output or ("results/study-quick" if plan.quick else "results/study"))
+    if train_only:
+        names = train_study(plan, directory, runner, device, print_progress)
+        counted = f"trained  {len(names)} models in {directory / 'models'}; the same command without --train-only"
+        say(json.dumps({"trained": names}) if as_json else f"{counted} measures them")
+        return
     document = run_study(plan, directory, runner, device, print_progress)
     if as_json:
         say(json.dumps(document, allow_nan=False))
@@ -71,8 +86,11 @@ def _plan_fields(options: dict[str, Any]) -> dict[str, Any]:
             penalised = "relational" if "relational" in families else families[-1]
             fields.setdefault("mixes", (f"balanced:{','.join(families)}",))
             fields.setdefault("penalties", (f"{penalised}:cosine:0.1",))
-    if "seeds" in fields:
-        fields["seeds"] = tuple(_split(fields["seeds"]))
+            if not options["quick"]:
+                fields.setdefault("full_rate", ",".join(dict.fromkeys((families[0], families[-1]))))
+    for name in ("seeds", "full_rate", "snapshots", "shipped"):
+        if name in fields:
+            fields[name] = () if fields[name] == "none" and name != "seeds" else tuple(_split(fields[name]))
     for name, flag, parse in (("mixes", "--mix", parse_mix), ("penalties", "--penalty", str)):
         if name in fields:
             values = [text for text in fields[name] if text != "none"]

@@ -11,7 +11,18 @@ import vtbench
 from vtbench.report.charts import Series, line_chart, matrix, scatter, token_map
 from vtbench.report.page import environment
 from vtbench_probes.report import separation_caption
-from vtbench_study.text_report import advice_text, headline, interval_text, learning_text, p_text, trend_text
+from vtbench_study.text_report import (
+    advice_text,
+    association_text,
+    change_text,
+    equivalence_text,
+    headline,
+    interval_text,
+    learning_text,
+    p_text,
+    power_text,
+    trend_text,
+)
 
 PROBE = "attention"
 """The probe whose retention the page shows; that of the linear probe is in cues.csv."""
@@ -27,6 +38,10 @@ def study_page(document: Mapping[str, Any], image: str | None = None) -> str:
     formatters = {
         "interval_text": interval_text,
         "trend_text": trend_text,
+        "change_text": change_text,
+        "equivalence_text": equivalence_text,
+        "power_text": power_text,
+        "association_text": association_text,
         "advice_text": advice_text,
         "p_text": p_text,
         "learning_text": learning_text,

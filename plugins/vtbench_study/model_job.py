@@ -2,11 +2,13 @@
 
 It writes to the study's directory:
 
-    models/<cell>/          the training, see vtbench_training.finetune
-    runs/<cell>/<name>/     one run of vtbench for each entry of `measurement_runs`
+    models/<cell>/          the training, see vtbench_training.finetune, and the model after `kept_steps`
+    runs/<cell>/<name>/     one run of vtbench for each entry of `measurement_runs`; of `short_runs` for the model after
+                            N steps (<cell>@N) and for shipped models
     tokens/<cell>.json      t-SNE panel of its visual tokens
 
-Called as `python -m vtbench_study.model_job DIRECTORY CELL DEVICE` in a process of its own.
+Called as `python -m vtbench_study.model_job DIRECTORY CELL DEVICE STAGE` in a process of its own; STAGE is `train`, or
+`all` to measure too.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError
 from vtbench.runs.disk import write_file
 from vtbench.runs.reader import runs
+from vtbench_study.checkpoint_results import checkpoint_name
 from vtbench_study.model_results import finished_run
 from vtbench_study.plan import Cell, Plan
 
@@ -34,13 +37,17 @@ PANEL_TOKENS = 1500
 """Tokens in the t-SNE panel."""
 
 
-def train_and_measure(directory: Path, cell: Cell, plan: Plan, device: str = "auto") -> None:
-    """Train and measure a model; steps that are finished already are skipped.
+def is_trained(directory: Path, cell: Cell) -> bool:
+    """Return whether the training of a cell is finished."""
+    return (directory / "models" / cell.name / "model").is_dir()
+
+
+def measure(directory: Path, cell: Cell, plan: Plan, model_args: Mapping[str, str], device: str = "auto") -> None:
+    """Measure a model; what is finished already is skipped.
 
     Raises:
-        VtbenchError: see `finetune` and `vtbench.run`.
+        VtbenchError: see `vtbench.run`.
     """
-    model_args = _train(directory, cell, plan, device)
     for name, fields in measurement_runs(cell, plan, model_args):
         _run_once(directory / "runs" / cell.name / name, fields | {"device": device})
     panel = directory / "tokens" / f"{cell.name}.json"
@@ -65,15 +72,40 @@ def measurement_runs(cell: Cell, plan: Plan, model_args: Mapping[str, str]) -> I
         yield "drop", model | {"tasks": families, "metrics": ["drop_curve"], "limit": plan.dropped}
 
 
-def _train(directory: Path, cell: Cell, plan: Plan, device: str) -> dict[str, str]:
-    """Return the model arguments that load the model of a cell, which is trained unless it is the base."""
+def measure_in_short(home: Path, runs: Iterator[tuple[str, dict[str, Any]]], device: str = "auto") -> None:
+    """Run or resume `short_runs` in a directory of their own.
+
+    Raises:
+        VtbenchError: see `vtbench.run`.
+    """
+    for name, fields in runs:
+        _run_once(home / name, fields | {"device": device})
+
+
+def short_runs(
+    model: str, model_args: Mapping[str, str], families: Sequence[str], plan: Plan
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what the mixed model over checkpoints needs: accuracy, redundancy on the probe set, and drop curves."""
+    fields = {"model": model, "model_args": dict(model_args)}
+    yield "answers", fields | {"tasks": [*families], "metrics": ["accuracy", "scene_graph"], "limit": plan.items}
+    yield "probe", fields | {"tasks": ["probe"], "metrics": ["redundancy"], "limit": plan.images}
+    yield "drop", fields | {"tasks": [*families], "metrics": ["drop_curve"], "limit": plan.dropped}
+
+
+def trained(directory: Path, cell: Cell, plan: Plan, device: str) -> dict[str, str]:
+    """Return the model arguments that load the model of a cell, which is trained unless it is the base.
+
+    Raises:
+        VtbenchError: see `finetune`.
+    """
     from vtbench_training.finetune.base_model import base_arguments
     from vtbench_training.finetune.trainer import finetune
 
     if cell.kind == "base":
         return base_arguments(plan.base)
     home = directory / "models" / cell.name
-    checkpoint = finetune(plan.settings(cell), home, device, save_every=100, check_images=0)
+    keep = plan.kept_steps()
+    checkpoint = finetune(plan.settings(cell), home, device, save_every=100, check_images=0, keep=keep)
     (home / "finetune.pt").unlink(missing_ok=True)  # the resume state: four times the size of the model
     return {"pretrained": str(checkpoint)}
 
@@ -94,15 +126,26 @@ def _token_panel(parent: Path) -> dict[str, Any]:
     return stored_panel(path, "probe", tokens=PANEL_TOKENS)
 
 
-def main(directory: Path, name: str, device: str) -> int:
+def main(directory: Path, name: str, device: str, stage: str) -> int:
     """Run the job of one cell; on failure the last line on standard error has the reason."""
     from vtbench.engine.allocator import keep_freed_memory
+    from vtbench_training.finetune.trainer import step_directory
 
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     keep_freed_memory()
     plan = Plan.from_document(json.loads((directory / "plan.json").read_text(encoding="utf-8"))["plan"])
+    cell = plan.cell(name)
     try:
-        train_and_measure(directory, plan.cell(name), plan, device)
+        if cell.kind == "shipped":
+            measure_in_short(directory / "runs" / name, short_runs(cell.model, {}, plan.families, plan), device)
+            return 0
+        model_args = trained(directory, cell, plan, device)
+        if stage != "train":
+            measure(directory, cell, plan, model_args, device)
+            for step in plan.kept_steps() if cell.families else []:
+                source = {"pretrained": str(step_directory(directory / "models" / name, step))}
+                home = directory / "runs" / checkpoint_name(name, step)
+                measure_in_short(home, short_runs(cell.model, source, cell.families, plan), device)
     except VtbenchError as error:
         say(error, err=True)
         return 2
@@ -117,4 +160,4 @@ def _exit_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:5]))

@@ -28,7 +28,7 @@ IMAGE_DF = 9
 """Degrees of freedom of a standard error over images: the jackknife has ten groups."""
 
 SCORE_FIELDS = ("value", "stderr", "low", "high", "chance", "n", "flags")
-REDUNDANCY_SCORES = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")
+REDUNDANCY_SCORES = ("rs", "n_eff_16", "discarded", "cue_information", "r_pix", "delta_rs", "n_eff")
 TOKEN_SCORES = ("carriers", "uncarried", "unique", "dead", "sink", "effective_rank_rel", "participation_rel",
                 "stable_rank_rel", "cosine_excess", "norm_gini_excess")  # fmt: skip
 
@@ -57,7 +57,7 @@ def read_model_results(directory: Path, cell: Cell) -> dict[str, Any] | None:
     """
     home, panel = directory / "runs" / cell.name, directory / "tokens" / f"{cell.name}.json"
     names = ["answers", "probe", "cues", "own", *(["blind", "drop"] if cell.families else [])]
-    found = {name: _results(home / name) for name in names}
+    found = {name: stored_results(home / name) for name in names}
     if not panel.exists() or any(results is None for results in found.values()):
         return None
     results = {name: document for name, document in found.items() if document is not None}
@@ -110,7 +110,15 @@ def _score(score: Mapping[str, Any]) -> dict[str, Any]:
 def _redundancy(scores: Mapping[str, Any]) -> dict[str, Any]:
     detail, every = scores["rs"]["detail"], with_details(scores)
     facts = {"information": detail.get("information_joint"), "protocol": detail.get("protocol")}
-    return {name: _score(every[name]) for name in REDUNDANCY_SCORES} | facts
+    kept = {"rs_kept": share_kept(scores.get("rs")), "cue_kept": share_kept(scores.get("cue_information"))}
+    return {name: _score(every[name]) for name in REDUNDANCY_SCORES if name in every} | facts | kept
+
+
+def share_kept(score: Mapping[str, Any] | None) -> float | None:
+    """Return the share of a score's information that a quarter of the tokens has, from its curve; None without one."""
+    curve = (score or {}).get("detail", {}).get("curve") or []
+    quarter = max((row["tokens"] for row in curve), default=0) / 4
+    return next((row["value"] for row in curve if abs(row["tokens"] - quarter) < 1), None)
 
 
 def _layers(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +132,8 @@ def _drop_scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _score(scores[name]) for name in names} | {"curve": scores["drop_area"]["detail"].get("curve")}
 
 
-def _results(parent: Path) -> dict[str, Any] | None:
+def stored_results(parent: Path) -> dict[str, Any] | None:
+    """Return results.json of the finished run in a directory of runs; None if there is none."""
     path = finished_run(parent)
     if path is None:
         return None
@@ -163,9 +172,12 @@ MEASURES: Mapping[str, Callable[[ModelResults], Estimate]] = {
     "rs_own": lambda results: _over_families(results, "redundancy_own", "rs"),
     "rs_own_change": _rs_change,
     "delta_rs": lambda results: stored_estimate(results["redundancy"]["delta_rs"]),
+    "n_eff_16": lambda results: stored_estimate(results["redundancy"].get("n_eff_16")),
     "n_eff": lambda results: stored_estimate(results["redundancy"]["n_eff"]),
     "discarded": lambda results: stored_estimate(results["redundancy"]["discarded"]),
     "information": lambda results: Estimate(results["redundancy"]["information"]),
+    "cue_information": lambda results: stored_estimate(results["redundancy"].get("cue_information")),
+    "cue_kept": lambda results: Estimate(results["redundancy"].get("cue_kept")),
     "accuracy": lambda results: _over_families(results, "accuracy"),
     "blind": lambda results: _over_families(results, "blind"),
     "drop_area": lambda results: _over_families(results, "drop", "drop_area"),
@@ -180,6 +192,8 @@ MEASURES: Mapping[str, Callable[[ModelResults], Estimate]] = {
 model was trained on, all others are on the probe set."""
 OF_TRAINED_FAMILIES = frozenset({"rs_own", "rs_own_change", "accuracy", "blind", "drop_area", "drop_f95"})
 """The base has none of these."""
+NEWER = frozenset({"n_eff_16", "cue_information", "cue_kept"})
+"""Measures that runs of vtbench 0.1.0 do not have; tables leave them out where no model has them."""
 FRACTIONS = frozenset({"discarded", "accuracy", "blind", "unique", "dead"})
 """Measures in [0, 1]."""
 

@@ -6,20 +6,26 @@ The paper's numbers are those of public summaries of arXiv 2602.06914. They are 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from vtbench_study.model_results import MEASURES, ModelResults, mean_of_known, mean_over_models
+from vtbench_study.claim_tests import Direction, sized, trend_test
+from vtbench_study.model_results import (
+    MEASURES,
+    NEWER,
+    OF_TRAINED_FAMILIES,
+    ModelResults,
+    mean_of_known,
+    mean_over_models,
+)
 from vtbench_study.plan import Plan
-from vtbench_study.trend_tests import jonckheere, jonckheere_p, smallest_jonckheere_p, trend_correlation, welch_p
+from vtbench_study.trend_size import SIGNIFICANCE_LEVEL
+from vtbench_study.trend_tests import welch_p
 from vtbench_training.finetune.penalty_check import ACCURACY_LOST, INFORMATION_KEPT, rejection_reasons
 
 SOURCE = "Hannan, Cooper, White and Watkins, arXiv 2602.06914 (2026), as public summaries give it"
-SIGNIFICANCE_LEVEL = 0.05
-Verdict = Literal["reproduced", "not reproduced", "reversed", "cannot tell"]
-Direction = Literal["falls", "rises"]
+RS_MEASURES = frozenset({"rs_probe", "rs_own", "rs_own_change"})
+"""Measures that the margin of the equivalence test is about."""
 Arms = Mapping[str, Sequence[ModelResults]]
 """The finished models of each arm."""
 
@@ -59,11 +65,14 @@ CLAIMS = (
     Claim("rs_probe", "falls", "Training on more complex families makes visual tokens less redundant: RS falls, on the "
           "same probe images for every model."),
     Claim("rs_own", "falls", "The same, each model on images of the family that it was trained on."),
-    Claim("rs_own_change", "falls", "The same, less what the base already has on the same images: what training did, "
-          "not the images."),
+    Claim("rs_own_change", "falls", "The same, as the difference to the base's RS on the same images: what training "
+          "did, not the images."),
+    Claim("n_eff_16", "rises", "The same as the effective number of 16 tokens, on the same probe images: it rises."),
     Claim("accuracy", "falls", "Accuracy on its own family falls as the family becomes more complex."),
     Claim("discarded", "falls", "Simple families encourage compression: complex ones leave less of the image "
           "discarded."),
+    Claim("cue_information", "rises", "The same of the scene's own facts: complex families leave more information "
+          "about shapes, colours, textures, sizes and places."),
     Claim("clusters", "falls", "Tokens of one kind of object cluster tightly after simple families, and less after "
           "complex ones: silhouette in the embedding space."),
     Claim("drop_area", "falls", "Where tokens say different things, answers need more of them: less is kept of what "
@@ -71,74 +80,31 @@ CLAIMS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
-    """The test of a claimed order. The field names are keys of study.json.
-
-    Attributes:
-        claimed: the paper's direction.
-        verdict: see `trend_test`.
-        statistic: Jonckheere's J: of `pairs` pairs of models of two families, those whose value rises with complexity.
-        pairs: number of such pairs.
-        p: exact two-sided p-value of J; None if no p-value below 0.05 is possible with so few models.
-        rho: Spearman's rank correlation of value and complexity.
-        rho_p: its two-sided permutation p-value.
-        means_ordered: whether the families' means are strictly in the claimed order.
-    """
-
-    claimed: Direction
-    verdict: Verdict
-    statistic: float | None
-    pairs: int
-    p: float | None
-    rho: float | None
-    rho_p: float | None
-    means_ordered: bool
-
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
-        return asdict(self)
-
-
-def trend_test(groups: Sequence[Sequence[float | None]], claimed: Direction) -> Trend:
-    """Test whether values move with the order of their groups.
+def claim_rows(families: Sequence[Sequence[ModelResults]], margin: float) -> list[dict[str, Any]]:
+    """Return one row for each claim, with its `Trend` over the models of each family in order of complexity.
 
     Args:
-        groups: the values of each family, from the simplest to the most complex; None if unknown.
-        claimed: the paper's direction.
-
-    Returns:
-        The verdict is `reproduced` if Jonckheere's test has p < 0.05 and the values move as claimed, `reversed` if
-        they move the other way, `not reproduced` for a larger p, and `cannot tell` if no p < 0.05 is possible.
-
-    >>> trend_test([[0.9, 0.8], [0.7, 0.75], [0.5, 0.6], [0.4, 0.3]], "falls").verdict
-    'reproduced'
-    >>> trend_test([[0.9, 0.8], [0.7, 0.75], [0.5, 0.6], [0.4, 0.3]], "rises").verdict
-    'reversed'
+        families: the models of each family.
+        margin: change of RS that counts as none.
     """
-    known = [[value for value in group if value is not None] for group in groups]
-    known = [group for group in known if group]
-    sizes = [len(group) for group in known]
-    if len(known) < 2 or len(known) < len(groups) or smallest_jonckheere_p(sizes) >= SIGNIFICANCE_LEVEL:
-        return Trend(claimed, "cannot tell", None, 0, None, None, None, False)
-    statistic, pairs = jonckheere(known)
-    p = jonckheere_p(statistic, sizes)
-    rho, rho_p = trend_correlation(known)
-    direction = "rises" if statistic > pairs / 2 else "falls"
-    result: Verdict = (
-        "not reproduced" if p >= SIGNIFICANCE_LEVEL else "reproduced" if direction == claimed else "reversed"
-    )
-    steps = np.diff([np.mean(group) for group in known])
-    ordered = bool((steps < 0).all() if claimed == "falls" else (steps > 0).all())
-    return Trend(claimed, result, statistic, pairs, p, rho, rho_p, ordered)
+    rows = []
+    for claim in CLAIMS:
+        groups = [[MEASURES[claim.measure](results) for results in models] for models in families]
+        if claim.measure in NEWER and not any(found.value is not None for group in groups for found in group):
+            continue  # measured by a version that did not have it
+        trend = trend_test([[found.value for found in group] for group in groups], claim.direction)
+        own_images = claim.measure in OF_TRAINED_FAMILIES
+        trend = sized(trend, groups, margin if claim.measure in RS_MEASURES else None, own_images)
+        rows.append({"measure": claim.measure, "text": claim.text} | trend.document())
+    return rows
 
 
-def claim_rows(families: Sequence[Sequence[ModelResults]]) -> list[dict[str, Any]]:
-    """Return one row for each claim, with its `Trend` over the models of each family in order of complexity."""
+def full_rate_rows(plan: Plan, arms: Arms) -> list[dict[str, Any]]:
+    """Compare the arms whose vision tower learned at the full rate with the same arms at the usual rate."""
     return [
-        {"measure": claim.measure, "text": claim.text}
-        | trend_test([_values(models, claim.measure) for models in families], claim.direction).document()
-        for claim in CLAIMS
+        _comparison(arms, cell.arm, str(cell.control_arm), cell.families)
+        for cell in plan.cells()
+        if cell.kind == "full_rate" and cell.seed == plan.seeds[0] and cell.arm in arms and cell.control_arm in arms
     ]
 
 

@@ -1,14 +1,14 @@
 """The design of a study: `Plan` has every setting that decides its numbers, and lists its models as `Cell`s.
 
-An arm is what the models of a row have in common (a training family, a mix, a family under a penalty); a cell is one
-model, an arm with a seed. Importing this module does not import torch.
+An arm is what the models of a row have in common (a training family, a mix, a family under a penalty or at the full
+rate); a cell is one model, an arm with a seed. Importing this module does not import torch.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, cast
 
 from annotated_types import Ge, Gt, Lt
@@ -21,7 +21,7 @@ from vtbench_training.finetune.settings import FineTune, Weight, parse_penalty
 
 FAMILIES = ("coarse", "attribute", "relational", "scene_graph")
 """In rising complexity, as the paper orders them."""
-Kind = Literal["base", "family", "mix", "penalty"]
+Kind = Literal["base", "family", "mix", "penalty", "full_rate", "shipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,14 @@ class Cell:
 
     Attributes:
         name: unique, e.g. `coarse-0`.
-        arm: what it is trained on: a family, a mix, a family under a penalty, or `base`.
+        arm: what it is trained on: a family, a mix, one of them under a penalty or at the full rate; `base`, or a
+            shipped model's name.
         kind: of the arm.
-        seed: of its training; None for the base.
-        mix: families and weights; empty for the base.
+        seed: of its training; None for a model that the study does not train.
+        mix: families and weights; empty for a model that the study does not train.
         penalty: in the syntax of `vtbench train --redundancy-penalty`, or None.
-        control_arm: the arm that differs from this one by the penalty alone; None without a penalty.
+        control_arm: the arm that differs from this one by the penalty or the vision tower's rate alone; None if there
+            is none.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Cell:
     mix: Mapping[str, float]
     penalty: str | None = None
     control_arm: str | None = None
+    model: str = "llava"
+    """Its adapter."""
 
     @property
     def families(self) -> list[str]:
@@ -76,8 +80,19 @@ class Plan:
         Mapping[str, str],
         "Families or mixes to train a second time, under a redundancy penalty; or `none`. [relational:cosine:0.1]",
     ] = field(default_factory=lambda: {"relational": "cosine:0.1"})
-    seeds: Annotated[tuple[Annotated[int, Ge(0)], ...], "Training seeds; each arm has one model per seed."] = (0, 1, 2)
-    steps: Annotated[int, "Training steps of every model.", Ge(1)] = 600
+    full_rate: Annotated[
+        tuple[str, ...],
+        "Families or mixes to train a second time, the vision tower at the full learning rate instead of a tenth of "
+        "it; or `none`.",
+    ] = ("coarse", "scene_graph")
+    seeds: Annotated[tuple[Annotated[int, Ge(0)], ...], "Training seeds; each arm has one model per seed."] = (
+        0, 1, 2, 3, 4,
+    )  # fmt: skip
+    steps: Annotated[int, "Training steps of every model.", Ge(1)] = 1200
+    snapshots: Annotated[
+        tuple[Annotated[float, Gt(0), Lt(1)], ...],
+        "Shares of the training after which a model is kept, and measured in short; or `none`.",
+    ] = (0.25, 0.5)
     batch_size: Annotated[int, "Items in a step.", Ge(1)] = 32
     rate: Annotated[float, "Peak learning rate.", Gt(0), Lt(math.inf)] = 5e-4
     warmup: Annotated[int, "Steps of learning-rate warm-up.", Ge(0)] = 50
@@ -87,6 +102,16 @@ class Plan:
     ] = 2000
     probed: Annotated[int, "Images of the probe set that cue probes use.", Ge(20)] = 600
     dropped: Annotated[int, "Items of a model's own training families that the drop curve uses.", Ge(20)] = 120
+    margin: Annotated[
+        float,
+        "Change of RS from the simplest to the most complex family under which it counts as none, by two one-sided "
+        "tests; it is stated before anything is measured.",
+        Gt(0), Lt(1),
+    ] = 0.03  # fmt: skip
+    shipped: Annotated[
+        tuple[str, ...],
+        "Shipped models, by adapter, that are measured in short beside the study's own; or `none`.",
+    ] = ("llava", "flamingo", "qformer", "qwen2_vl", "fuyu")
     quick: Annotated[bool, "A small version that ends within 15 minutes on two CPU cores; reports mark it as such."] = (
         False
     )
@@ -102,9 +127,12 @@ class Plan:
             check_name(arm, "study: the arm", StudyError)  # names a directory of the study
         if clashes := [arm for arm in self.mixes if arm in self.families]:
             raise StudyError(f"study: the mix {clashes[0]!r} has the name of a family; give it another name")
-        for arm in self.penalties:
-            if arm not in arms:
-                raise StudyError(f"study: penalty on {arm!r}, which is not trained.{nearest(arm, arms)}")
+        for what, second in (("penalty on", self.penalties), ("full_rate of", self.full_rate)):
+            for arm in second:
+                if arm not in arms:
+                    raise StudyError(f"study: {what} {arm!r}, which is not trained.{nearest(arm, arms)}")
+        if len(set(self.full_rate)) < len(self.full_rate):
+            raise StudyError(f"study: full_rate must be different families or mixes, not {list(self.full_rate)}")
         for cell in self.cells():
             if cell.kind != "base":
                 self.settings(cell)  # raises if the cell cannot be trained
@@ -118,22 +146,38 @@ class Plan:
             for name, mix in self.mixes.items():
                 found.append(Cell(f"{name}-{seed}", name, "mix", seed, mix))
             for control_arm, penalty in self.penalties.items():
-                mix = self.mixes.get(control_arm, {control_arm: 1.0})
                 arm = f"{control_arm}+{penalty.partition(':')[0]}"
+                mix = self._mix(control_arm)
                 found.append(Cell(f"{arm}-{seed}", arm, "penalty", seed, mix, penalty, control_arm))
+            for control_arm in self.full_rate:
+                arm, mix = f"{control_arm}+full_rate", self._mix(control_arm)
+                found.append(Cell(f"{arm}-{seed}", arm, "full_rate", seed, mix, None, control_arm))
         return found
+
+    def kept_steps(self) -> list[int]:
+        """Return the numbers of steps after which a model is kept before its training ends."""
+        return sorted({round(share * self.steps) for share in self.snapshots} - {0, self.steps})
+
+    def _mix(self, arm: str) -> Mapping[str, float]:
+        return self.mixes.get(arm, {arm: 1.0})
 
     def cell(self, name: str) -> Cell:
         """Return the model of this name."""
-        return next(cell for cell in self.cells() if cell.name == name)
+        return next(cell for cell in [*self.cells(), *self.shipped_cells()] if cell.name == name)
+
+    def shipped_cells(self) -> list[Cell]:
+        """Return the shipped models that are measured beside those of the study."""
+        names = [(model, f"shipped-{model}") for model in self.shipped]
+        return [Cell(name, name, "shipped", None, {}, model=model) for model, name in names]
 
     def settings(self, cell: Cell) -> FineTune:
-        """Return the training settings of a model; models differ in mix, penalty and seed only."""
-        return FineTune(
+        """Return the training settings of a model; models differ in mix, penalty, the tower's rate and seed only."""
+        found = FineTune(
             mix=cell.mix, base=self.base, steps=self.steps, batch_size=self.batch_size, rate=self.rate,
             warmup=min(self.warmup, self.steps // 2), seed=cell.seed or 0,
             penalty=cast(Any, parse_penalty(cell.penalty)) if cell.penalty else None,
         )  # fmt: skip
+        return replace(found, vision_rate=1.0) if cell.kind == "full_rate" else found
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON-able data, which `from_document` reads."""
@@ -142,15 +186,27 @@ class Plan:
             "seeds": list(self.seeds),
             "mixes": {name: dict(mix) for name, mix in self.mixes.items()},
             "penalties": dict(self.penalties),
+            "full_rate": list(self.full_rate),
+            "snapshots": list(self.snapshots),
+            "shipped": list(self.shipped),
         }
+
+    def training(self) -> dict[str, Any]:
+        """Return the part of the document that decides what is trained; the rest decides how it is measured."""
+        return {name: value for name, value in self.document().items() if name not in MEASURING}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Plan:
-        """Return the plan that `document` describes."""
-        return checked(cls, document, "study: {}".format, StudyError)
+        """Return the plan that `document` describes; an older one lacks settings, which were off then."""
+        return checked(cls, {**OFF, **document}, "study: {}".format, StudyError)
 
 
+MEASURING = frozenset({"items", "images", "probed", "dropped", "quick", "margin", "shipped"})
+"""Settings that decide measurements and no weights: a trained study can be measured under others."""
+OFF: Mapping[str, Any] = {"full_rate": (), "snapshots": (), "shipped": (), "margin": 0.03}
+"""Settings that plans of vtbench 0.1.0 do not have, at the values which stand for what was done then."""
 QUICK: Mapping[str, Any] = {
     "quick": True, "seeds": (0, 1), "steps": 100, "items": 120, "images": 1100, "probed": 240, "dropped": 40,
+    "full_rate": (), "snapshots": (), "shipped": (),
 }  # fmt: skip
 """The settings of `--quick`: it runs within 15 minutes on two CPU cores, and is too small to conclude from."""

@@ -2,7 +2,7 @@
 
 A study can be killed at any time; started again, it resumes. Its directory:
 
-    plan.json                       the plan, and versions
+    plan.json                       the plan, and the versions that trained and measured it
     models/, runs/, tokens/, logs/  of each model                             (model_job.py)
     study.json                      the document: all tables and verdicts     (summary.py)
     *.csv, table.md                 the tables                                (table_files.py)
@@ -12,35 +12,28 @@ A study can be killed at any time; started again, it resumes. Its directory:
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vtbench.engine.local import Local
-from vtbench.errors import AdapterError, VtbenchError, nearest
 from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
-from vtbench.runs.disk import disk, write_file
-from vtbench.runs.git_commit import git_commit
-from vtbench.runs.json_file import read_object
-from vtbench.runs.provenance import differing, strict, versions
-from vtbench.scenes.items import BENCHMARK
-from vtbench.task.catalog import find_task_files
-from vtbench_hf.checkpoint.config import checked_config, is_offline
+from vtbench.runs.disk import write_file
+from vtbench.runs.provenance import strict
 from vtbench_hf.checkpoint.placement import choose_device
-from vtbench_llava import SHIPPED
 from vtbench_redundancy.protocol import Protocol
+from vtbench_study.checkpoint_results import checkpoint_rows, checkpoints_of
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
+from vtbench_study.model_job import is_trained
 from vtbench_study.model_results import example_image, protocols_of, read_model_results
-from vtbench_study.plan import Plan
+from vtbench_study.plan import Cell, Plan
+from vtbench_study.study_directory import check_base, check_families, check_protocols, check_shipped, claim_directory
 from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
 from vtbench_training.finetune.base_model import base_arguments
-from vtbench_training.finetune.settings import OWN_BASE
 
 OnProgress = Callable[[JobResult, int, int], None]
 """Called with the outcome of a model's job, the number of models done, and the number of all models."""
@@ -73,37 +66,92 @@ def run_study(
             models with RS of another protocol. If models failed, the first one and its error, after all others are
             finished and written.
     """
+    _check_start(plan, executor, device)
+    check_shipped(plan)
+    facts = claim_directory(plan, directory, measured=True)
+    cells = [*plan.cells(), *plan.shipped_cells()]
+    unfinished = unfinished_cells(plan, directory)
+    if unfinished:
+        check_protocols([*_protocols(plan, directory), Protocol().name], directory)
+    failed = _run_jobs(unfinished, len(cells), directory, "all", executor, device, on_progress)
+    document = write_study(plan, directory, facts)
+    _raise_first(failed, len(cells), directory)
+    return document
+
+
+def train_study(
+    plan: Plan,
+    directory: Path,
+    executor: Executor | None = None,
+    device: str = "auto",
+    on_progress: OnProgress = lambda ended, done, total: None,
+) -> list[str]:
+    """Train every model of the plan and measure none, so that `run_study` measures them later, and return their names.
+
+    Arguments and errors are those of `run_study`. Settings that decide measurements alone may be others later.
+    """
+    _check_start(plan, executor, device)
+    claim_directory(plan, directory, measured=False)
+    cells = [cell for cell in plan.cells() if cell.kind != "base"]
+    untrained = [cell for cell in cells if not is_trained(directory, cell)]
+    failed = _run_jobs(untrained, len(cells), directory, "train", executor, device, on_progress)
+    _raise_first(failed, len(cells), directory)
+    return [cell.name for cell in cells]
+
+
+def unfinished_cells(plan: Plan, directory: Path) -> list[Cell]:
+    """Return the models, shipped ones included, of which something is not measured."""
+    measured = {row["checkpoint"] for row in checkpoint_rows(plan, directory)}
+    return [
+        cell
+        for cell in [*plan.cells(), *plan.shipped_cells()]
+        if any(name not in measured for name, _ in checkpoints_of(cell, plan))
+        or (cell.kind != "shipped" and read_model_results(directory, cell) is None)
+    ]
+
+
+def _protocols(plan: Plan, directory: Path) -> list[str]:
+    """Return the protocols of everything that is measured."""
+    models = [results for cell in plan.cells() if (results := read_model_results(directory, cell)) is not None]
+    return [*protocols_of(models), *(row["protocol"] for row in checkpoint_rows(plan, directory) if row["protocol"])]
+
+
+def _check_start(plan: Plan, executor: Executor | None, device: str) -> None:
     check_families(plan, Registry().task_dirs())
     base_arguments(plan.base)
     if executor is None or isinstance(executor, Local):  # elsewhere are other devices and files
         choose_device(device)
         check_base(plan.base)
-    facts = _claim_directory(plan, directory)
-    stored = {cell.name: results for cell in plan.cells() if (results := read_model_results(directory, cell))}
-    unfinished = [cell for cell in plan.cells() if cell.name not in stored]
-    if unfinished:
-        check_protocols([*protocols_of(list(stored.values())), Protocol().name], directory)
+
+
+def _run_jobs(
+    cells: Sequence[Cell],
+    total: int,
+    directory: Path,
+    stage: Literal["train", "all"],
+    executor: Executor | None,
+    device: str,
+    on_progress: OnProgress,
+) -> list[JobResult]:
+    """Run the jobs of some of `total` models and return the failed ones."""
+    command = (sys.executable, "-m", "vtbench_study.model_job", str(directory.resolve()))
     jobs = [
-        Job(
-            cell.name,
-            (sys.executable, "-m", "vtbench_study.model_job", str(directory.resolve()), cell.name, device),
-            directory / "logs" / f"{cell.name}.log",
-        )
-        for cell in unfinished
+        Job(cell.name, (*command, cell.name, device, stage), directory / "logs" / f"{cell.name}.log") for cell in cells
     ]
-    total = len(plan.cells())
     failed = []
     for done, ended in enumerate((executor or Local()).run(jobs), start=total - len(jobs) + 1):
         on_progress(ended, done, total)
         failed += [ended] if ended.error else []
-    document = write_study(plan, directory, facts)
+    return failed
+
+
+def _raise_first(failed: Sequence[JobResult], total: int, directory: Path) -> None:
     if failed:
         first = failed[0]
         raise StudyError(
             f"{len(failed)} of {total} models failed; the first is {first.name}: {first.error}. The others are "
             f"written to {directory}; the same command resumes"
         )
-    return document
 
 
 def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -112,92 +160,11 @@ def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str,
     Raises:
         StudyError: RS of the models was measured by several protocols.
     """
+    check_protocols(_protocols(plan, directory), directory)
     models = [results for cell in plan.cells() if (results := read_model_results(directory, cell)) is not None]
-    check_protocols(protocols_of(models), directory)
-    document: dict[str, Any] = strict(summarise(plan, models, facts))
+    document: dict[str, Any] = strict(summarise(plan, models, facts, checkpoint_rows(plan, directory)))
     write_file(directory / "study.json", json.dumps(document, allow_nan=False) + "\n")
     for name, text in table_files(document).items():
         write_file(directory / name, text)
     write_file(directory / "report.html", study_page(document, example_image(directory)))
     return document
-
-
-def check_protocols(protocols: Iterable[str], directory: Path) -> None:
-    """Check that RS of all models has one protocol, as two do not compare.
-
-    Raises:
-        StudyError: there are several.
-    """
-    names = list(dict.fromkeys(protocols))
-    if len(names) > 1:
-        raise StudyError(
-            f"{directory}: RS of its models would be of {' and '.join(names)}, which do not compare; "
-            "remove its runs/, to measure all models again, or choose another --output"
-        )
-
-
-def check_families(plan: Plan, task_dirs: Iterable[Path]) -> None:
-    """Check that a task file defines each family, before anything is trained.
-
-    Raises:
-        VtbenchError: names the unknown family, and the closest known one.
-    """
-    known = find_task_files(task_dirs)
-    for family in {*plan.families, *(family for mix in plan.mixes.values() for family in mix)}:
-        if family not in known:
-            raise VtbenchError(f"study: unknown family {family!r}.{nearest(family, list(known))}")
-
-
-def check_base(base: str) -> None:
-    """Check that the base is there, before each of the models fails without it.
-
-    Raises:
-        StudyError: it is neither a checkpoint of a LLaVA nor the name of one on the hub.
-    """
-    if base == OWN_BASE or base in SHIPPED:
-        return
-    path = Path(base).expanduser()
-    try:
-        if path.is_dir():
-            checked_config("llava", str(path), {"trust_remote_code": False}, ("llava",), ())
-        else:
-            is_offline("llava", base)
-    except AdapterError as error:
-        raise StudyError(f"study: --from: {error}") from error
-
-
-def _claim_directory(plan: Plan, directory: Path) -> dict[str, Any]:
-    """Write plan.json, or check that it holds the same plan; return the versions and hardware that it records.
-
-    Raises:
-        StudyError: the directory holds another study.
-    """
-    path, settings = directory / "plan.json", strict(plan.document())
-    if path.exists():
-        stored = read_object(path, StudyError, "; remove it, or choose another --output")
-        there = stored.get("plan")
-        if there != settings:
-            differences = differing(settings, there if isinstance(there, dict) else {})
-            raise StudyError(
-                f"{path}: this is another study, which differs in {', '.join(differences)}; "
-                "use the same settings, or another directory"
-            )
-        facts: dict[str, Any] = stored.get("facts") or {}
-        return facts
-    with disk(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-    facts = _environment()
-    write_file(path, json.dumps({"plan": settings, "facts": facts}, indent=2) + "\n")
-    return facts
-
-
-def _environment() -> dict[str, Any]:
-    import torch
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        "benchmark": BENCHMARK,
-        "versions": versions(Registry().plugins()) | {"torch": torch.__version__},
-        "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "gpu": gpu},
-        "git": git_commit(),
-    }

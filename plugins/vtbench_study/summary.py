@@ -6,34 +6,43 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vtbench.stats import Z95, Estimate
+from vtbench_study.checkpoint_results import association_rows
 from vtbench_study.model_results import (
     FRACTIONS,
     MEASURES,
+    NEWER,
     OF_TRAINED_FAMILIES,
     ModelResults,
     mean_of_known,
     mean_row,
     stored_estimate,
 )
-from vtbench_study.paper_claims import PAPER, SOURCE, Arms, advice_rows, claim_rows
+from vtbench_study.paper_claims import PAPER, SOURCE, Arms, advice_rows, claim_rows, full_rate_rows
 from vtbench_study.plan import Plan
 from vtbench_study.trend_tests import rank_correlation
 
 
-def summarise(plan: Plan, models: Sequence[ModelResults], facts: Mapping[str, Any]) -> dict[str, Any]:
+def summarise(
+    plan: Plan,
+    models: Sequence[ModelResults],
+    facts: Mapping[str, Any],
+    checkpoints: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Return the study's document, as JSON-able data.
 
     Args:
         plan: of the study.
         models: what `read_model_results` returned for every finished model.
         facts: versions, hardware and the like.
+        checkpoints: what `checkpoint_rows` returned.
 
     Returns:
         `table`: one row per arm, with `MEASURES`; `transfer`: accuracy of each arm on each family; `claims` with the
-        tests of their trends; `advice`: mixes and penalties compared with their control arms; `learned`: whether
-        training raised accuracy, by family; `rank_correlation` of RS with the drop curve; `layers`, `drop`, `cues`,
-        `carriers`, `panels`, `separation` by arm; `before`: the base's RS on each family's images; `models`: one row
-        per model; `missing`: names of unfinished models.
+        tests of their trends; `full_rate_claims`, the same over the arms at the full rate, and `full_rate`: these
+        compared with their control arms; `advice`: mixes and penalties compared with theirs; `learned`: whether
+        training raised accuracy, by family; `rank_correlation` of RS with the drop curve; `checkpoints`, and
+        `associations` over them; `layers`, `drop`, `cues`, `carriers`, `panels`, `separation` by arm; `before`: the
+        base's RS on each family's images; `models`: one row per model; `missing`: names of unfinished models.
     """
     arms: dict[str, list[ModelResults]] = {}
     before = _base_rs(models)
@@ -46,12 +55,16 @@ def summarise(plan: Plan, models: Sequence[ModelResults], facts: Mapping[str, An
         "paper": {"source": SOURCE} | {name: {"rs": row.rs, "accuracy": row.accuracy} for name, row in PAPER.items()},
         "table": [_table_row(arm, in_arm) for arm, in_arm in arms.items()],
         "transfer": _transfer(arms, plan),
-        "claims": claim_rows([arms.get(family, []) for family in plan.families]),
+        "claims": claim_rows([arms.get(family, []) for family in plan.families], plan.margin),
+        "full_rate_claims": _full_rate_claims(plan, arms),
+        "full_rate": full_rate_rows(plan, arms),
         "advice": advice_rows(plan, arms),
         "learned": _learning_rows(plan, arms),
         "rank_correlation": [
             _correlation_row(models, rs, drop) for rs in ("rs_probe", "rs_own") for drop in ("drop_area", "drop_f95")
         ],
+        "checkpoints": [dict(row) for row in checkpoints],
+        "associations": association_rows(checkpoints),
         "layers": {arm: _layers(in_arm) for arm, in_arm in arms.items()},
         "drop": {arm: _drop_curves(in_arm) for arm, in_arm in arms.items() if in_arm[0]["drop"]},
         "cues": {arm: _cue_rows(in_arm) for arm, in_arm in arms.items()},
@@ -61,6 +74,13 @@ def summarise(plan: Plan, models: Sequence[ModelResults], facts: Mapping[str, An
         "before": before,
         "models": [_model_row(results) for in_arm in arms.values() for results in in_arm],
     }
+
+
+def _full_rate_claims(plan: Plan, arms: Arms) -> list[dict[str, Any]]:
+    """Return the claims' tests over the families that were trained at the full rate too, if there are several."""
+    families = [family for family in plan.families if family in plan.full_rate]
+    models = [arms.get(f"{family}+full_rate", []) for family in families]
+    return claim_rows(models, plan.margin) if len(families) > 1 else []
 
 
 def _base_rs(models: Sequence[ModelResults]) -> dict[str, float | None] | None:
@@ -80,6 +100,7 @@ def _table_row(arm: str, models: Sequence[ModelResults]) -> dict[str, Any]:
         **{
             name: mean_row([MEASURES[name](results) for results in models], name in FRACTIONS)
             for name in _measures_of(models[0])
+            if name not in NEWER or any(MEASURES[name](results).value is not None for results in models)
         },
     }
 

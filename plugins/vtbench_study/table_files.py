@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vtbench.console.formatting import number
 from vtbench_study.model_results import MEASURES
-from vtbench_study.text_report import interval_text, p_text, trend_text
+from vtbench_study.text_report import (
+    change_text,
+    equivalence_text,
+    interval_text,
+    p_text,
+    power_text,
+    trend_text,
+)
 
+COLUMNS = {
+    "rs_probe": ("RS, probe set", False),
+    "rs_own": ("RS, images of its own family", False),
+    "n_eff_16": ("N_eff of 16 tokens", False),
+    "discarded": ("discarded, %", True),
+    "cue_information": ("cue information, nats", False),
+    "accuracy": ("accuracy, %", True),
+    "blind": ("accuracy on a grey image, %", True),
+}
+"""Columns of table.md by measure: title, and whether it is a percentage."""
 MEAN_COLUMNS = ("mean", "low", "high", "seed_sd", "image_se")
 """Of every mean over seeds, see `model_results.mean_row`."""
 
@@ -22,39 +39,40 @@ def table_files(document: Mapping[str, Any]) -> dict[str, str]:
         "transfer": _transfer(document),
         "models": document["models"],
         "claims": document["claims"],
+        "full_rate_claims": document.get("full_rate_claims", []),
+        "checkpoints": document.get("checkpoints", []),
+        "associations": document.get("associations", []),
         "layers": _layers(document),
         "drop": _drop(document),
         "cues": _cues(document),
         "tokens": _tokens(document),
     }
-    return {f"{name}.csv": _csv(list(table)) for name, table in rows.items()} | {"table.md": markdown(document)}
+    tables = {f"{name}.csv": _csv(found) for name, table in rows.items() if (found := list(table))}
+    return tables | {"table.md": markdown(document)}
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """Return the paper's table with the measured numbers, and the verdicts, in Markdown.
-
-    Headings say "pictures", as the tables of published studies do.
-    """
-    lines = [
-        "| trained on | RS, probe set | RS, own pictures | discarded, % | accuracy, % | behind grey, % "
-        "| paper claims RS | paper claims accuracy, % |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    """Return the paper's table with the measured numbers, and the verdicts, in Markdown."""
+    measured = {name: column for name, column in COLUMNS.items() if any(name in row for row in document["table"])}
+    columns = ["trained on", *(title for title, _ in measured.values()), "paper claims RS", "paper claims accuracy, %"]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in document["table"]:
         paper = document["paper"].get(row["arm"])
         cells = [
-            *(_cell(row.get(name), percent) for name, percent in
-              (("rs_probe", False), ("rs_own", False), ("discarded", True), ("accuracy", True), ("blind", True))),
+            *(_cell(row.get(name), percent) for name, (_, percent) in measured.items()),
             *([f"*{paper['rs']:.2f}*", f"*{100 * paper['accuracy']:.0f}*"] if paper else ["", ""]),
-        ]  # fmt: skip
+        ]
         lines.append(f"| `{row['arm']}` | {' | '.join(cells)} |")
     if document["before"]:
         before = ", ".join(f"`{family}` {number(rs, False)}" for family, rs in document["before"].items())
-        lines += ["", f"The base, trained on no family, has on the pictures of each: {before}."]
-    lines += ["", "| claim | verdict | test |", "|---|---|---|"]
-    lines += [f"| {claim['text']} | **{claim['verdict']}** | {trend_text(claim)} |" for claim in document["claims"]]
+        lines += ["", f"The base, trained on no family, has on the images of each: {before}."]
+    for name, heading in (("claims", "claim"), ("full_rate_claims", "claim, at the full rate")):
+        if claims := document.get(name):
+            lines += ["", *_claim_table(claims, heading)]
+    if associations := document.get("associations"):
+        lines += ["", *_association_table(associations)]
     lines += ["", "| advice | RS and its p-value | lost | verdict |", "|---|---|---|---|"]
-    for row in document["advice"]:
+    for row in [*document["advice"], *document.get("full_rate", [])]:
         change = "unknown" if row["rs_difference"] is None else f"{row['rs_difference']:+.3f}"
         p = "" if row["rs_p"] is None else f", {p_text(row['rs_p'])}"
         verdict = "helps" if row["helps"] else "does not help"
@@ -62,6 +80,29 @@ def markdown(document: Mapping[str, Any]) -> str:
             f"| `{row['arm']}` beside `{row['beside']}` | {change}{p} | {'; '.join(row['lost'])} | {verdict} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _claim_table(claims: Sequence[Mapping[str, Any]], heading: str) -> Iterable[str]:
+    """Yield the verdicts, and their sizes and power where the study has them."""
+    texts = {"test": trend_text, "change, simplest to most complex": change_text, "margin": equivalence_text,
+             "80 % power from a change of": power_text}  # fmt: skip
+    texts = {title: text for title, text in texts.items() if any(text(claim) for claim in claims)}
+    yield f"| {' | '.join([heading, 'verdict', *texts])} |"
+    yield "|---" * (len(texts) + 2) + "|"
+    for claim in claims:
+        cells = [claim["text"], f"**{claim['verdict']}**", *(text(claim) for text in texts.values())]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _association_table(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    yield "| over checkpoints | outcome | slope, SD per SD | p after Holm | checkpoints, arms |"
+    yield "|---|---|---|---|---|"
+    for row in rows:
+        slope, p = "too few checkpoints", ""
+        if row["slope"] is not None:
+            slope = f"{row['slope']:+.2f} ({row['low']:+.2f} – {row['high']:+.2f})"
+            p = p_text(row["p_holm"])
+        yield f"| `{row['predictor']}` | `{row['outcome']}` | {slope} | {p} | {row['checkpoints']}, {row['arms']} |"
 
 
 def _cell(mean: Mapping[str, Any] | None, percent: bool) -> str:

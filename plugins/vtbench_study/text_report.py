@@ -9,7 +9,10 @@ from vtbench.console.formatting import number
 from vtbench.console.tables import print_line, score_table, table_console
 from vtbench.console.terminal import say
 from vtbench.executor import JobResult
-from vtbench_study.paper_claims import SIGNIFICANCE_LEVEL
+from vtbench_study.trend_size import SIGNIFICANCE_LEVEL
+
+FURTHER_COLUMNS = {"n_eff_16": "N_eff 16", "discarded": "discarded", "cue_information": "cues, nats"}
+"""Columns between RS and accuracy by measure, as far as a study has them."""
 
 
 def print_progress(ended: JobResult, done: int, total: int) -> None:
@@ -23,14 +26,17 @@ def print_study(document: Mapping[str, Any]) -> None:
     console = table_console(stderr=False)
     quick = " (quick: too small to conclude from)" if document["plan"]["quick"] else ""
     rows = score_table(f"Redundancy Score and accuracy{quick}")
-    for column in ("trained on", "RS", "95 %", "own images", "accuracy", "95 %", "paper claims", "flags"):
+    others = [name for name in FURTHER_COLUMNS if any(name in row for row in document["table"])]
+    columns = ["trained on", "RS", "95 %", "own family", *(FURTHER_COLUMNS[name] for name in others), "accuracy"]
+    for column in (*columns, "paper claims", "flags"):
         rows.add_column(column, justify="left" if column in ("trained on", "flags") else "right")
     for row in document["table"]:
         accuracy, rs_own, paper = row.get("accuracy"), row.get("rs_own"), document["paper"].get(row["arm"])
         rows.add_row(
             row["arm"], number(row["rs_probe"]["mean"], False), interval_text(row["rs_probe"], False),
-            number(rs_own["mean"], False) if rs_own else "", number(accuracy["mean"], True) if accuracy else "",
-            interval_text(accuracy, True) if accuracy else "",
+            number(rs_own["mean"], False) if rs_own else "",
+            *(number(row[name]["mean"], name == "discarded") if name in row else "" for name in others),
+            number(accuracy["mean"], True) if accuracy else "",
             f"{paper['rs']:.2f}, {100 * paper['accuracy']:.0f} %" if paper else "", " ".join(row["flags"]),
         )  # fmt: skip
     console.print(rows)
@@ -44,6 +50,14 @@ def print_study(document: Mapping[str, Any]) -> None:
     console.print(rows)
     for claim in document["claims"]:
         print_line(console, f"{claim['verdict']:>15}  {claim['text']} {trend_text(claim)}")
+        further = (("change", change_text), ("margin", equivalence_text), ("80 % power from", power_text))
+        for title, text in ((title, format_claim(claim)) for title, format_claim in further):
+            if text:
+                print_line(console, f"{title:>15}  {text}")
+    for row in document.get("full_rate", []):
+        print_line(console, f"{'full rate':>15}  {advice_text(row)}")
+    for row in document.get("associations", []):
+        print_line(console, f"{'checkpoints':>15}  {association_text(row)}")
     for row in document["advice"]:
         print_line(console, f"{'helps' if row['helps'] else 'does not help':>15}  {advice_text(row)}")
 
@@ -68,6 +82,46 @@ def trend_text(claim: Mapping[str, Any]) -> str:
         return "(too few models for any p under 0.05)"
     rho = "" if claim["rho"] is None else f", Spearman {claim['rho']:+.2f}"
     return f"(Jonckheere {claim['statistic']:g} of {claim['pairs']} pairs rise, {p_text(claim['p'])}{rho})"
+
+
+def change_text(claim: Mapping[str, Any]) -> str:
+    """Format how much a number changes from the simplest to the most complex family; empty if that is not known."""
+    if claim.get("change") is None:
+        return ""
+    digits = _digits(claim["change_high"] - claim["change_low"])
+    low, high = (f"{claim[end]:+.{digits}f}" for end in ("change_low", "change_high"))
+    return f"{claim['change']:+.{digits}f} ({low} – {high})"
+
+
+def equivalence_text(claim: Mapping[str, Any]) -> str:
+    """Format the test against the margin; empty if there is none."""
+    if claim.get("equivalence_p") is None:
+        return ""
+    verdict = "less than" if claim["equivalent"] else "not shown to be less than"
+    tested = f"two one-sided tests, {p_text(claim['equivalence_p'])}, power {claim['equivalence_power']:.2f}"
+    return f"{verdict} {claim['margin']:g} ({tested})"
+
+
+def power_text(claim: Mapping[str, Any]) -> str:
+    """Say what change the trend test finds in four of five such studies; empty if that is not known."""
+    if claim.get("detectable") is None:
+        return ""
+    digits = _digits(claim["detectable"])
+    return f"{claim['detectable']:.{digits}f} (SD between seeds {claim['seed_sd']:.{digits}f})"
+
+
+def _digits(size: float) -> int:
+    return 1 if size >= 1 else 3
+
+
+def association_text(row: Mapping[str, Any]) -> str:
+    """Describe in one line what a predictor says about an outcome over checkpoints."""
+    names = f"{row['predictor']} and {row['outcome']}: "
+    over = f"{row['checkpoints']} checkpoints of {row['arms']} arms"
+    if row["slope"] is None:
+        return f"{names}too few checkpoints ({over})"
+    interval = f"{row['low']:+.2f} – {row['high']:+.2f}"
+    return f"{names}slope {row['slope']:+.2f} SD ({interval}), {p_text(row['p_holm'])} after Holm, {over}"
 
 
 def advice_text(row: Mapping[str, Any]) -> str:

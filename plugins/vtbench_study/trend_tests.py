@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import rankdata, spearmanr, ttest_ind
@@ -75,7 +76,7 @@ def jonckheere_p(statistic: float, sizes: Sequence[int]) -> float:
     >>> round(jonckheere_p(0, [2, 2, 2, 2]) * 2520, 6)
     2.0
     """
-    counts = _jonckheere_counts(sizes)
+    counts = _jonckheere_counts(tuple(sizes))
     pairs = len(counts) - 1
     upper = max(math.floor(statistic), math.floor(pairs - statistic))
     upper = max(upper, math.ceil(pairs / 2))
@@ -88,7 +89,8 @@ def smallest_jonckheere_p(sizes: Sequence[int]) -> float:
     return 2 / (math.factorial(sum(sizes)) // math.prod(math.factorial(size) for size in sizes))
 
 
-def _jonckheere_counts(sizes: Sequence[int]) -> list[int]:
+@lru_cache
+def _jonckheere_counts(sizes: tuple[int, ...]) -> list[int]:
     """Return the number of arrangements with J = 0, 1, 2, ...: the coefficients of the q-multinomial."""
     counts, n_before = [1], sizes[0]
     for size in sizes[1:]:

@@ -26,28 +26,55 @@ _FLAGS = {"penalty": "--redundancy-penalty"}
 
 
 @click.command()
-@settings_options(PretrainOptions, metavars={"output": "DIR"})
+@settings_options(PretrainOptions, flags=_FLAGS, metavars={"output": "DIR", "penalty": "NAME:W", "penalty_base": "DIR"})
 def pretrain(**given: Any) -> None:
-    """Train a small model from random weights; called again, it resumes."""
-    options = checked(PretrainOptions, _given(given), option_name)
+    """Train a small model from random weights or around a pretrained decoder; called again, it resumes."""
+    values = _given(given)
+    if "penalty" in values:
+        values["penalty"] = parse_penalty(values["penalty"])
+    options = checked(PretrainOptions, values, partial(option_name, flags=_FLAGS))
     try:
         from vtbench.engine.allocator import keep_freed_memory
         from vtbench_hf.checkpoint.placement import choose_device
+        from vtbench_training.pretrain.decoder_card import write_decoder_card
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
-        from vtbench_training.pretrain.recipe import RECIPES
+        from vtbench_training.pretrain.recipe import RECIPES, decoder_recipe
+        from vtbench_training.pretrain.token_penalty import TokenPenalty
         from vtbench_training.small_models.sizes import SIZES
     except ImportError as error:
         raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
     device, model = choose_device(options.device), options.model
-    recipe = replace(RECIPES[options.recipe], seed=options.seed, sizes=SIZES[model])
+    recipe = RECIPES[options.recipe]
+    if options.decoder:
+        recipe = decoder_recipe(options.recipe, options.decoder, options.lora)
+    recipe = replace(recipe, seed=options.seed, sizes=SIZES[model])
     if options.scale != 1:
         recipe = recipe.scaled(options.scale)
     keep_freed_memory()
-    finished = run_pretraining(recipe, Path(options.output), device, _print_progress, model)
+    penalty = None if options.penalty is None else TokenPenalty(*options.penalty)
+    finished = run_pretraining(recipe, Path(options.output), device, _print_progress, model, penalty)
     if options.evaluate:
-        {"default": write_card, "neutral": write_neutral_card}[options.recipe](recipe, finished, str(device), model)
+        if options.decoder:
+            write_decoder_card(recipe, finished, str(device))
+        else:
+            {"default": write_card, "neutral": write_neutral_card}[options.recipe](recipe, finished, str(device), model)
+        if options.penalty is not None:
+            say("\n".join(_pretraining_guard(options, finished, str(device))))
     say(f"{finished}: finished; `vtbench run --model {model} --model-args pretrained={finished}` uses it")
+
+
+def _pretraining_guard(options: PretrainOptions, finished: Path, device: str) -> list[str]:
+    """Compare with a model of the same recipe without the penalty; return the result as lines of text."""
+    from vtbench_training.finetune.penalty_check import check_checkpoints
+    from vtbench_training.pretrain.model_card import TASKS
+
+    base = options.penalty_base or ("neutral" if options.recipe == "neutral" else None)
+    if options.penalty_base is None and (options.scale != 1 or options.decoder):
+        return ["penalty  not checked: name a checkpoint of this recipe without it with --penalty-base"]
+    arguments = {} if base is None else {"pretrained": base}
+    penalty, output = options.penalty or (), Path(options.output)
+    return _check_summary(check_checkpoints(arguments, finished, options.model, TASKS, penalty, output, device))
 
 
 def _print_progress(line: dict[str, Any]) -> None:

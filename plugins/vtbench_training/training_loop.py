@@ -6,9 +6,10 @@ import json
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -94,6 +95,7 @@ def train(
     precision: torch.dtype | None = None,
     log_every: int = LOG_EVERY,
     rate_factor: Callable[[str], float] = lambda name: 1.0,
+    at_steps: Mapping[int, Callable[[], None]] = MappingProxyType({}),
 ) -> None:
     """Train `modules` from where the last checkpoint left off to the end of the schedule.
 
@@ -112,6 +114,8 @@ def train(
         precision: of the forward pass; bfloat16 on a GPU and float32 elsewhere by default.
         log_every: steps from one log line to the next.
         rate_factor: maps a parameter's name to the factor of its learning rate.
+        at_steps: called when so many steps are done, before a state of that step is written: a training that is
+            killed in between does these steps, and the call, again.
 
     Raises:
         VtbenchError: the loss is not finite, or jumped; the last good checkpoint is kept.
@@ -150,9 +154,12 @@ def train(
         value = float(accelerator.reduce(loss.detach(), "mean"))
         if why := monitor.divergence(value):
             raise stop(step, why)
-        if step > first and step % schedule.save_every == 0:
-            save(step)
-            return_freed_memory()
+        if step > first:
+            if step in at_steps:
+                at_steps[step]()
+            if step % schedule.save_every == 0:
+                save(step)
+                return_freed_memory()
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(loss)
         # Of trained parameters alone: a frozen one may still hold a gradient of the stage before.

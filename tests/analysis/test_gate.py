@@ -178,7 +178,7 @@ def test_how_often_it_fails() -> None:
     """Two runs of one model that samples its answers fail in alpha of all cases at most, with eight scores too."""
     rng = np.random.default_rng(0)
     ability = rng.beta(4, 1, size=400)
-    cases = 300
+    cases = 150
     equal = worse = 0
     for _ in range(cases):
         same = [rng.random(400) < ability for _ in range(16)]

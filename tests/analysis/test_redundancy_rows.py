@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from vtbench_analysis.comparison.redundancy_rows import (
 )
 from vtbench_analysis.comparison.shared_samples import SharedSamples
 from vtbench_redundancy.protocol import PROTOCOLS, Protocol, custom_protocol
+from vtbench_redundancy.scores.cue_information import cue_information
 from vtbench_redundancy.scores.estimates import ReferenceImages
 from vtbench_redundancy.scores.redundancy_score import score_coordinates
 
@@ -172,3 +175,50 @@ def test_two_protocols_are_never_compared(other: Protocol):
 def test_a_stored_score_says_its_protocol():
     stored = {"rs": {"metric": "redundancy:m=16", "detail": {"protocol": "rs-v2 m=16", "seed": 2}}}
     assert stored_protocol(stored, "redundancy:m=16") == custom_protocol({"m": 16, "seed": 2})
+
+
+CUES = np.random.default_rng(5).standard_normal((N, 6)).astype(np.float32)
+
+
+def told(noise: float, seed: int) -> np.ndarray:
+    """A token for each cue, (N, 1, 6, 1)."""
+    return (CUES + noise * np.random.default_rng(seed).standard_normal(CUES.shape))[:, None, :, None]
+
+
+def with_cues(*runs: np.ndarray | None) -> SharedSamples:
+    """Runs whose tokens are about pixels, with coordinates about the cues beside them; None: a run of before."""
+    plain = shared(*[tokens(images(), 1, 0.3, seed) for seed in range(len(runs))])
+    records = []
+    for of_run, about in zip(plain.records, runs, strict=True):
+        more = [{} if about is None else {"cues": CUES[i], "cue_tokens/connector": about[i]} for i in range(N)]
+        records.append(
+            tuple(
+                replace(r, scores={"redundancy": {**r.scores["redundancy"], **more[i]}}) for i, r in enumerate(of_run)
+            )
+        )
+    return replace(plain, records=tuple(records))
+
+
+def test_cue_information_of_two_runs():
+    runs = told(0.3, 1), told(0.8, 2)
+    row = by_score(rows(with_cues(*runs), "redundancy", Protocol()))["cue_information"]
+    names = [f"pair{i // 2}" for i in range(N)]
+    alone = [cue_information(about, CUES, clusters=names) for about in runs]
+    assert [value.value for value in row.values] == pytest.approx([score.value for score in alone])
+    assert [value.interval for value in row.values] == [pytest.approx(score.interval) for score in alone]
+    (difference,) = row.differences
+    assert difference.value == pytest.approx(alone[1].value - alone[0].value)
+    assert difference.interval[1] < 0
+
+
+def test_equal_tokens_have_equal_cue_information():
+    (difference,) = by_score(rows(with_cues(told(0.3, 1), told(0.3, 1)), "redundancy", Protocol()))[
+        "cue_information"
+    ].differences
+    assert difference.value == 0
+
+
+def test_a_run_of_before_has_no_row_of_cue_information():
+    found = by_score(rows(with_cues(told(0.3, 1), None), "redundancy", Protocol()))
+    assert "cue_information" not in found
+    assert "rs" in found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vtbench.stats import Estimate
-from vtbench_analysis.diagnosis.evidence import AnswerGroup, CueProbe, Evidence
+from vtbench_analysis.diagnosis.evidence import AnswerGroup, CueProbe, Evidence, LinearCue
 from vtbench_analysis.diagnosis.explanations import headline, recommendations, supporting_numbers
 from vtbench_analysis.diagnosis.rules import Cause, Reason, find_causes
 
@@ -30,6 +32,14 @@ def cue(name: str, accuracy: float, chance: float = 0.25, before: float | None =
 def evidence(*groups: AnswerGroup, cues: tuple[CueProbe, ...] = (), **numbers: Estimate) -> Evidence:
     overall = group(sum(g.accuracy.value for g in groups) / len(groups), kind="")
     return Evidence("relational", overall, groups, {c.name: c for c in cues}, numbers)
+
+
+def read(position: float, *groups: AnswerGroup, discarded: float = 0.8, gain: bool | None = None) -> Evidence:
+    """Evidence without probes, where a linear reader explains so much of the position; whether answers need tokens."""
+    scores = {"discarded": about(discarded)} | ({"drop_area": about(0.5)} if gain else {})
+    flags = {"drop_area": ("no_signal",)} if gain is False else {}
+    linear = {"position": LinearCue("position", about(position)), "colour": LinearCue("colour", about(0.4))}
+    return replace(evidence(*groups, **scores), flags=flags, linear_cues=linear)
 
 
 HELD = (cue("position", 0.98), cue("binding", 0.97))
@@ -76,32 +86,52 @@ def test_format_and_collapse_are_found_together():
     assert causes == [Cause.FORMAT, Cause.COLLAPSED]
 
 
-def test_the_papers_advice_spatial_failure_at_high_rs_is_collapse():
-    found = evidence(group(0.6), rs=about(0.7), r_pix=about(0.6), delta_rs=about(0.1), discarded=about(0.8))
+@pytest.mark.parametrize(("gain", "suspected"), [(None, True), (True, True), (False, False)])
+def test_a_cue_that_a_linear_reader_does_not_find_is_collapse(gain, suspected):
+    found = read(0.05, group(0.52), gain=gain)
     finding = only(found)
-    assert (finding.cause, finding.suspected) == (Cause.COLLAPSED, True)
+    assert (finding.cause, finding.suspected) == (Cause.COLLAPSED, suspected)
+    assert [cue.name for cue in finding.linear_cues] == ["position"]
+    assert headline(finding, found).startswith("Probably collapsed" if suspected else "Collapsed")
+    assert any(text.startswith("position: a linear reader") for text in supporting_numbers(finding, found))
+    assert any("no better than answers with none" in text for text in supporting_numbers(finding, found)) == (
+        gain is False
+    )
     advice = {each.action.partition(":")[0]: each.grounds for each in recommendations(finding, found)}
-    assert advice.keys() == {"mix", "penalty", "resolution"}
-    assert "0.100 (0.080 to 0.120)" in advice["penalty"]
+    assert advice.keys() == {"mix", "resolution"}
     assert "0.800" in advice["resolution"]
-    assert any(text.startswith("rs: 0.700") for text in supporting_numbers(finding, found))
 
 
-def test_rs_says_nothing_about_questions_that_are_not_spatial():
+def test_tokens_that_keep_the_image_are_not_called_collapsed():
+    """Raw patches hold every cue, and none where a linear reader finds it."""
+    assert only(read(0.05, group(0.52), discarded=0.1)).reason is Reason.NOT_PROBED
+
+
+def test_a_cue_that_a_linear_reader_finds_and_answers_do_not_use_is_the_decoder():
+    found = read(0.6, group(0.52))
+    finding = only(found)
+    assert finding.cause is Cause.DECODER
+    assert "position 60.0 % (58.0 to 62.0) of the variance" in recommendations(finding, found)[0].grounds
+
+
+def test_a_cue_that_is_found_no_better_than_it_is_used_decides_nothing():
+    assert only(read(0.6, group(0.8))).reason is Reason.NOT_PROBED  # answers go 60 % of the way from chance
+
+
+def test_what_a_linear_reader_finds_says_nothing_about_other_questions():
     shape = AnswerGroup("shape", 400, 0.125, about(0.5), about(0.5), about(0.0), True, ("shape",))
-    finding = only(evidence(shape, delta_rs=about(0.1)))
+    finding = only(read(0.05, shape))
     assert (finding.cause, finding.reason) == (Cause.UNDETERMINED, Reason.NOT_PROBED)
 
 
-def test_probes_overrule_the_suspicion():
-    assert only(evidence(group(0.6), cues=HELD, delta_rs=about(0.1))).cause is Cause.DECODER
+def test_probes_overrule_the_linear_reader():
+    assert only(replace(read(0.05, group(0.6)), cues={cue.name: cue for cue in HELD})).cause is Cause.DECODER
 
 
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        (evidence(group(0.6), delta_rs=about(-0.1)), Reason.NOT_PROBED),
-        (evidence(group(0.6), delta_rs=about(0.01)), Reason.NOT_PROBED),
+        (evidence(group(0.6)), Reason.NOT_PROBED),
         (evidence(group(0.6), cues=(cue("position", 0.7), HELD[1])), Reason.INCONCLUSIVE),
         (evidence(group(0.6), cues=(cue("position", 0.55, reach=0.1), HELD[1])), Reason.INCONCLUSIVE),
         (evidence(group(0.6), cues=(cue("position", 0.98, reach=0.2), HELD[1])), Reason.INCONCLUSIVE),

@@ -79,6 +79,6 @@ def test_the_diagnosis_is_a_part_of_the_report(tmp_path: Path) -> None:
 
 def test_the_document_keeps_its_keys(tmp_path: Path) -> None:
     evidence = diagnose(run(tmp_path, limit=60)).document["tasks"]["relational"]["evidence"]
-    assert list(evidence) == ["task", "whole", "kinds", "cues", "numbers", "flags"]
+    assert list(evidence) == ["task", "whole", "kinds", "cues", "linear_cues", "numbers", "flags"]
     assert list(evidence["whole"]) == ["kind", "n", "chance", "written", "knows", "form", "ranked", "needs"]
     assert evidence["whole"]["written"].keys() == {"value", "low", "high"}

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract_budgets import BUDGETS, MORE_BUDGETS
 from tiny_language_model import save_tiny
 
 from vtbench.adapter import Adapter, Generation
 from vtbench.errors import AdapterError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.testing import adapter_checks, assert_checks
-from vtbench_budgets import Complexity, DownSample, FarthestPoint, GridKeep, Merge, RandomKeep, Saliency, TokenCount
 from vtbench_families import FAMILIES
 from vtbench_hf.checkpoint.loader import make_greedy
 from vtbench_hf.checkpoint.published import save_published
@@ -27,28 +27,12 @@ from vtbench_training.small_models.llava import build_llava, build_processor
 from vtbench_training.small_models.sizes import Sizes
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("adapters", "openai", "vtbench_echo")]
-import tiny_checkpoints
 import tiny_models
 from endpoint_fakes import FakeEndpoint, serve
 
 import vtbench_echo
 
 REGISTRY = Registry()
-BUDGETS = (
-    *(policy(TokenCount(fraction=1)) for policy in (GridKeep, RandomKeep, DownSample, FarthestPoint)),
-    Saliency(1),
-    RandomKeep(TokenCount(mean=3.4)),
-    DownSample(TokenCount(count=4)),
-    GridKeep(TokenCount(count=0)),
-    Saliency(0.6),
-    Saliency(0.6, "norm"),
-    FarthestPoint(TokenCount(fraction=0.7)),
-    Merge(0.6),
-    Complexity(0.3),
-    Complexity(1, "rank", "grid"),
-)
-"""The first five keep every token."""
-OWN_WEIGHTS = ("llava", *(name for name, entry in FAMILIES.items() if entry.small))
 
 
 def _installed(name: str) -> bool:
@@ -62,9 +46,9 @@ def _installed(name: str) -> bool:
     return True
 
 
-ELSEWHERE = {"lmms", "vllm", *NAMED} - {"gemma4", "qwen3_vl"}
-"""Those of lmms-eval and vLLM need engines, and most names of `hf` differ in nothing but the checkpoint; the suites in
-integration/ and tests/lmms ask them."""
+ELSEWHERE = {"lmms", "vllm", *NAMED}
+"""Those of lmms-eval and vLLM need engines, and the names of `hf` differ in nothing but the checkpoint; the suites in
+integration/ and tests/lmms ask them, and integration/shipped the weights that adapters ship with."""
 REGISTERED = [name for name in sorted(REGISTRY.named("model")) if name not in ELSEWHERE and _installed(name)]
 
 
@@ -119,14 +103,8 @@ def test_a_registered_adapter(name: str, request: pytest.FixtureRequest, tmp_pat
         arguments = {"pretrained": str(save_tiny(tmp_path / name))}
     elif name in FAMILIES:
         arguments = {"pretrained": str(tiny_models.save(FAMILIES[name].model_types[0], tmp_path / name))}
-    elif name in NAMED:
-        arguments = {"pretrained": str(tiny_checkpoints.save(NAMED[name].model_types[0], tmp_path / name))}
-    assert_checks(adapter_checks(maker(name, **arguments), budgets=BUDGETS, drawing=drawing(name, **arguments)))
-
-
-@pytest.mark.parametrize("name", OWN_WEIGHTS)
-def test_the_weights_that_an_adapter_ships_with(name: str) -> None:
-    assert_checks(adapter_checks(maker(name), budgets=BUDGETS, drawing=drawing(name)))
+    budgets = (*BUDGETS, *MORE_BUDGETS) if name in ("llava", "echo") else BUDGETS
+    assert_checks(adapter_checks(maker(name, **arguments), budgets=budgets, drawing=drawing(name, **arguments)))
 
 
 def test_a_control_around_a_model(tiny: str) -> None:

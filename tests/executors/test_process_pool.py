@@ -47,14 +47,6 @@ def test_two_copies_give_what_one_gives(tmp_path: Path) -> None:
     assert facts[0]["digest"] == facts[1]["digest"]
 
 
-def test_a_real_model_gives_the_same_scores(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"model": "llava", "tasks": ["coarse"], "limit": 12, "registry": None}
-    one = vtbench.run(**{**given, "output": str(tmp_path / "one"), "batch_size": 4, "device": "cpu"})
-    two = vtbench.run(**{**given, "output": str(tmp_path / "two"), "batch_size": 4, "device": "cpu"}, data_parallel=2)
-    assert timeless(two.path / "samples.jsonl") == timeless(one.path / "samples.jsonl")
-    assert two.document["scores"] == one.document["scores"]
-
-
 def test_a_run_begun_by_one_is_finished_by_two(tmp_path: Path) -> None:
     task = questions(tmp_path / "task", 12)
     with pytest.raises(AdapterError, match="the model broke"):
@@ -98,18 +90,6 @@ def test_all_workers_end_with_the_pool(tmp_path: Path) -> None:
         processes = [process._process for process in made._processes]
         assert [process.poll() for process in processes] == [None, None]
     assert all(process.poll() is not None for process in processes)
-
-
-def test_a_model_that_cannot_be_loaded_is_refused_by_its_own_error(tmp_path: Path) -> None:
-    with pytest.raises(VtbenchError, match=r"there is no directory './nowhere'"):
-        run(
-            questions(tmp_path, 4, metrics="[accuracy]"),
-            tmp_path,
-            model="llava",
-            model_args={"pretrained": "./nowhere"},
-            data_parallel=2,
-            registry=Registry(),
-        )
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:

@@ -15,7 +15,7 @@ from vtbench_probes.survival import PROBES, balanced_accuracy
 
 N, M, R = 500, 16, 8
 ROWS = np.arange(N)
-DRAWS = {"linear": 100, "attention": 20}
+DRAWS = {"linear": 100, "attention": 12}
 OWN = [f"scene {i}" for i in range(N)]
 
 

@@ -26,7 +26,17 @@ def test_factories_take_settings_of_the_protocol_with_its_defaults(name: str) ->
     assert factory(protocol="rs-v1", m=16).protocol == replace(PROTOCOLS["rs-v1"], m=16, cells=16, name="rs-v1 m=16")
 
 
-@pytest.mark.parametrize("settings", [{"m": 16, "floor": 0.05}, {"protocol": "rs-v1", "r": 4}, {"basis": "pca"}, {}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"m": 16, "floor": 0.05},
+        {"protocol": "rs-v1", "r": 4},
+        {"basis": "pca"},
+        {"target": "cues"},
+        {"target": "a.npy"},
+        {},
+    ],
+)
 def test_the_name_of_a_protocol_says_all_of_it(settings: dict) -> None:
     protocol = custom_protocol({**settings, "seed": 3})
     assert named_protocol(protocol.name, seed=3) == protocol
@@ -35,6 +45,7 @@ def test_the_name_of_a_protocol_says_all_of_it(settings: dict) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"target": 3}, "metric redundancy: target must be pixels, cues or a file"),
         ({"m": 1}, "metric redundancy: m must be a whole number of at least 2, not 1"),
         ({"r": 2.5}, "metric redundancy: r must be a whole number of at least 1, not 2.5"),
         ({"permutations": True}, "metric redundancy: permutations must be a whole number"),
@@ -46,3 +57,8 @@ def test_the_name_of_a_protocol_says_all_of_it(settings: dict) -> None:
 def test_a_setting_out_of_range_is_named(settings: dict, message: str) -> None:
     with pytest.raises(VtbenchError, match=message):
         vtbench_redundancy.vtbench_metrics()["redundancy"](**settings)
+
+
+def test_carriers_are_of_pixels() -> None:
+    with pytest.raises(VtbenchError, match="metric carriers: target must be pixels, whose patches it maps, not 'cues'"):
+        vtbench_redundancy.vtbench_metrics()["carriers"](target="cues")

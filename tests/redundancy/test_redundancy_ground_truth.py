@@ -168,29 +168,35 @@ def test_300_images_say_what_4000_say(seed: int) -> None:
     assert rs(tokens[:300], pixels[:300]) == pytest.approx(rs(tokens, pixels), abs=0.02)
 
 
-@pytest.fixture(scope="module")
-def weak() -> tuple[np.ndarray, np.ndarray, float]:
-    """400 images of 200 dimensions; four noisy views of 8 of them. Closed form of the RS beside."""
-    generator = np.random.default_rng(0)
+def weak(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """400 images of 200 dimensions; four noisy views of 8 of them."""
+    generator = np.random.default_rng(seed)
     pixels = generator.standard_normal((400, 25, 8))
     tokens = np.stack([pixels[:, 0] + generator.standard_normal((400, 8)) for _ in range(4)], axis=1)
+    return tokens, pixels
+
+
+def rs_of_weak_signal() -> float:
+    """In closed form."""
     floor = Protocol().floor
 
     def nats(views: int) -> float:
         return 4 * float(np.log((1 + floor) / (1 + floor - views / (views + 1))))
 
-    return tokens, pixels, 1 - nats(4) / (4 * nats(1))
+    return 1 - nats(4) / (4 * nats(1))
 
 
-def test_weak_signal_among_irrelevant_pixels(weak) -> None:
-    tokens, pixels, truth = weak
-    draws = Protocol().permutations  # of 400 images two are not enough
-    assert rs(tokens, pixels, r_x=200, permutations=draws) == pytest.approx(truth, abs=0.02)
+def test_weak_signal_among_irrelevant_pixels() -> None:
+    """One set of so few varies by 0.033 (SD); the mean of ten shows a bias, and the intervals hold the truth."""
+    truth, sets = rs_of_weak_signal(), [weak(seed) for seed in range(10)]
+    scores = [redundancy_score(z, patches=x, protocol=Protocol(r_x=200)).rs for z, x in sets]
+    assert np.mean([score.value for score in scores]) == pytest.approx(truth, abs=0.02)
+    assert sum(score.interval[0] <= truth <= score.interval[1] for score in scores) >= 8
 
 
-def test_without_the_null_the_weak_signal_is_missed(weak) -> None:
+def test_without_the_null_the_weak_signal_is_missed() -> None:
     """The mutation: the test above rests on the null, and without any correction RS is off by more than 0.1."""
-    tokens, pixels, truth = weak
+    truth, (tokens, pixels) = rs_of_weak_signal(), weak(0)
     assert abs(rs(tokens, pixels, r_x=200, permutations=0) - truth) > 0.02
     assert rs(tokens, pixels, r_x=200, permutations=0, correction="none") < truth - 0.10
 

@@ -132,6 +132,23 @@ def test_layers_curves_maps_and_retention_are_drawn() -> None:
     assert retained.index("pixels") < retained.index("connector")
 
 
+def test_curves_of_one_title_share_a_chart() -> None:
+    def of(line: str, *values: float, **changed: Any) -> dict[str, Any]:
+        axes = {"title": "Kept", "x": "tokens", "y": "share", "line": line, "percent": True} | changed
+        rows = [{"tokens": 2**k, "value": v, "low": v, "high": None} for k, v in enumerate(values)]
+        return score(detail={"curve": rows[::-1], "curve_axes": axes})
+
+    scores = {"rs": of("pixels", 0.5, 1.0), "cue": of("cues", 0.7, 0.9, 1.0), "other": of("x", 1.0, title=3)}
+    alone, shared = score_charts(scores)
+    assert "other: value by tokens" in alone
+    data = data_of(shared)
+    assert (data["x"], data["y"]) == ("tokens", "share (%)")
+    assert [(line["name"], line["x"], line["y"]) for line in data["series"]] == [
+        ("pixels", [1, 2], [50, 100]),
+        ("cues", [1, 2, 4], [70, 90, 100]),
+    ]
+
+
 @pytest.mark.parametrize(
     "detail",
     [

@@ -11,6 +11,7 @@ from vtbench.errors import VtbenchError
 from vtbench_study import study
 from vtbench_study.plan import Cell, Plan
 from vtbench_study.study import run_study, write_study
+from vtbench_study.summary import summarise
 
 
 @pytest.mark.parametrize("base", ["no/such/directory", "./nowhere", "empty", "listed"])
@@ -33,7 +34,7 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
 
 def measured_by(protocols: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Make models look finished, each with RS of its protocol."""
-    plan = Plan(seeds=(0,))
+    plan = Plan(seeds=(0,), shipped=(), snapshots=())
 
     def read(directory: Path, cell: Cell) -> dict | None:
         if cell.name not in protocols:
@@ -44,6 +45,9 @@ def measured_by(protocols: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> P
         return found | {"redundancy": found["redundancy"] | of_model, "redundancy_own": own}
 
     monkeypatch.setattr(study, "read_model_results", read)
+    rows = [{"checkpoint": name, "protocol": protocol} for name, protocol in protocols.items()]
+    monkeypatch.setattr(study, "checkpoint_rows", lambda plan, directory: rows)
+    monkeypatch.setattr(study, "summarise", lambda plan, models, facts, rows: summarise(plan, models, facts))
     return plan
 
 

@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from fake_models import FACTS, FALLING, fake_results
+from fake_models import FACTS, FALLING, fake_results, score
 
 from vtbench_study.html_report import study_page
 from vtbench_study.plan import Plan
@@ -15,7 +15,7 @@ from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
 from vtbench_study.text_report import print_study
 
-PLAN = Plan()
+PLAN = Plan(seeds=(0, 1, 2))
 
 
 def models(rs=FALLING, plan: Plan = PLAN, **by_arm):
@@ -59,7 +59,8 @@ def test_the_change_of_rs_excludes_the_effect_of_the_images() -> None:
 
 def test_each_arm_has_a_row_with_the_mean_over_its_seeds(document) -> None:
     rows = {row["arm"]: row for row in document["table"]}
-    assert list(rows) == ["base", *PLAN.families, "balanced", "relational+cosine"]
+    full_rate = ["coarse+full_rate", "scene_graph+full_rate"]
+    assert list(rows) == ["base", *PLAN.families, "balanced", "relational+cosine", *full_rate]
     assert rows["coarse"]["rs_probe"]["mean"] == pytest.approx(0.801)
     assert rows["coarse"]["rs_probe"]["seed_sd"] == pytest.approx(0.001)
     assert "accuracy" not in rows["base"]
@@ -134,10 +135,61 @@ def test_the_page_has_every_section_and_escapes_names(document) -> None:
         assert f'id="{part}"' in page
     assert "Reproduced" in page
     assert "paper claims" in page
-    evil = Plan(mixes={"a&lt;b": {"coarse": 1.0}}, penalties={})
+    evil = Plan(mixes={"a&lt;b": {"coarse": 1.0}}, penalties={}, full_rate=())
     page = study_page(summarise(evil, models(plan=evil), FACTS))
     assert "a&amp;lt;b" in page
     assert "a&lt;b" not in page
+
+
+def test_newer_scores_are_in_tables_and_claims_where_models_have_them(document) -> None:
+    assert "cue information" not in table_files(document)["table.md"]
+    assert "n_eff_16" not in [row["measure"] for row in document["claims"]]
+    newer = models()
+    for model in newer:
+        of_16 = 5.0 + PLAN.families.index(model["own"][0]) if model["own"] else 5.0
+        tilt = 0.01 * (model["seed"] or 0)
+        model["redundancy"] |= {"n_eff_16": score(of_16 + tilt), "cue_information": score(30.0 + tilt)}
+    document = summarise(PLAN, newer, FACTS)
+    texts = table_files(document)
+    assert "| cue information, nats |" in texts["table.md"]
+    assert "30.0" in texts["table.csv"]
+    assert claim(document, "n_eff_16")["verdict"] == "reproduced"
+    assert claim(document, "cue_information")["verdict"] == "not reproduced"
+    print_study(document)
+    study_page(document)
+
+
+def test_size_equivalence_and_power_stand_beside_the_verdicts(document, capsys) -> None:
+    found = claim(document, "rs_probe")
+    assert found["change"] == pytest.approx(-0.3)
+    assert (found["margin"], found["equivalent"]) == (0.03, False)
+    at_full_rate = next(row for row in document["full_rate_claims"] if row["measure"] == "rs_probe")
+    assert (at_full_rate["change"], at_full_rate["verdict"]) == (pytest.approx(-0.3), "cannot tell")
+    assert [row["rs_difference"] for row in document["full_rate"]] == pytest.approx([0, 0])
+    texts = table_files(document)
+    print_study(document)
+    for text in (texts["table.md"], study_page(document), capsys.readouterr().out):
+        assert "-0.300 (-0.302 – -0.298)" in text
+        assert "not shown to be less than 0.03" in text
+        assert "(SD between seeds 0.001)" in text
+    assert "equivalence_p" in texts["claims.csv"].splitlines()[0]
+
+
+def test_what_checkpoints_say_is_in_every_output(capsys) -> None:
+    names = ("rs", "n_eff_16", "discarded", "cue_information", "rs_kept", "cue_kept", "drop_f95", "accuracy")
+    rows = [{"checkpoint": f"{cell.name}@{step}", "arm": cell.arm, "run": cell.name, "share": step / 4,
+             "protocol": "rs-v2", **dict.fromkeys(names), "rs": 0.7 + 0.01 * step + 0.001 * i,
+             "drop_area": 0.5 - 0.01 * step + 0.002 * (i % 5)}
+            for i, cell in enumerate(PLAN.cells()[1:]) for step in (1, 2, 4)]  # fmt: skip
+    document = summarise(PLAN, models(), FACTS, rows)
+    texts = table_files(document)
+    assert len(list(csv.DictReader(io.StringIO(texts["checkpoints.csv"])))) == len(rows)
+    print_study(document)
+    assert "| `rs` | `drop_area` |" in texts["table.md"]
+    for text in (study_page(document), capsys.readouterr().out):
+        assert "rs and drop_area: slope" in text
+        assert f"{len(rows)} checkpoints of 8 arms" in text
+        assert "rs and accuracy: too few checkpoints" in text
 
 
 def test_a_quick_study_is_marked(capsys) -> None:

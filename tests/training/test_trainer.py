@@ -57,8 +57,8 @@ def train(config: FineTune, directory: Path, stop_at: int | None = None, **more:
     return finetune(config, directory, "cpu", show, **{"save_every": 2, "log_every": 1, **more})
 
 
-def weights(directory: Path) -> dict[str, torch.Tensor]:
-    return load_file(directory / "model" / "model.safetensors")
+def weights(directory: Path, model: str = "model") -> dict[str, torch.Tensor]:
+    return load_file(directory / model / "model.safetensors")
 
 
 def losses(directory: Path) -> list[tuple[int, float]]:
@@ -66,8 +66,8 @@ def losses(directory: Path) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in map(json.loads, lines)]
 
 
-def same(a: Path, b: Path) -> bool:
-    one, other = weights(a), weights(b)
+def same(a: Path, b: Path, model: str = "model") -> bool:
+    one, other = weights(a, model), weights(b, model)
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
@@ -75,6 +75,37 @@ def test_the_log_has_a_line_a_step_and_the_model_learned(unbroken: Path, base: s
     assert [step for step, _ in losses(unbroken)] == [*range(1, STEPS + 1)]
     before = load_file(Path(base) / "model.safetensors")
     assert any(not torch.equal(before[key], value) for key, value in weights(unbroken).items())
+
+
+def test_models_are_kept_on_the_way_also_where_the_training_was_killed(
+    config: FineTune, unbroken: Path, tmp_path: Path
+) -> None:
+    train(config, tmp_path / "whole", keep=[3, 4])
+    assert same(tmp_path / "whole", unbroken)
+    with pytest.raises(Stop):
+        train(config, tmp_path / "killed", stop_at=4, keep=[3, 4])
+    train(config, tmp_path / "killed", keep=[3, 4])
+    for step in ("step-3", "step-4"):
+        assert same(tmp_path / "killed", tmp_path / "whole", step)
+        one, other = weights(tmp_path / "whole", step), weights(unbroken)
+        assert any(not torch.equal(one[key], other[key]) for key in one)
+    with pytest.raises(VtbenchError, match=r"keep: .*--lora"):
+        train(replace(config, lora=2), tmp_path / "lora", keep=[3])
+
+
+def test_a_training_is_not_bound_to_what_describes_and_scores_its_tasks(
+    config: FineTune, unbroken: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unbroken, tmp_path / "older")
+    path = tmp_path / "older" / "finetune.json"
+    facts = json.loads(path.read_text())
+    facts["config"]["tasks"]["relational"] |= {"description": "in older words", "metrics": ["accuracy"], "items": 5}
+    path.write_text(json.dumps(facts))
+    assert train(config, tmp_path / "older") == tmp_path / "older" / "model"
+    facts["config"]["tasks"]["relational"]["version"] = 0
+    path.write_text(json.dumps(facts))
+    with pytest.raises(VtbenchError, match=r"differs in tasks\.relational\.version \(0 there"):
+        train(config, tmp_path / "older")
 
 
 def test_the_checkpoint_loads_in_the_adapter_and_in_plain_transformers(unbroken: Path, base: str) -> None:

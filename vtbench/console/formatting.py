@@ -44,6 +44,15 @@ def unobserved_samples(part: Mapping[str, Any]) -> str:
     return f"stands on {part['of'] - part['samples']} of {part['of']} samples, not on: {reasons}"
 
 
+def left_out_scores(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the scores that a task's metrics could not make, and why, from the details of those that they made.
+
+    >>> left_out_scores({"rs": {"detail": {"left_out": {"cue_information": "no scenes"}}}})
+    {'cue_information': 'no scenes'}
+    """
+    return {name: why for score in scores.values() for name, why in (score["detail"].get("left_out") or {}).items()}
+
+
 def spending(spent: Mapping[str, float]) -> str:
     """Format the tokens and cost that a task took of a model paid by tokens.
 

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import asked_as, number, spending, unobserved_samples, unusable_answers
+from vtbench.console.formatting import (
+    asked_as,
+    left_out_scores,
+    number,
+    spending,
+    unobserved_samples,
+    unusable_answers,
+)
 from vtbench.console.terminal import open_console, say, single_line, visible
 
 if TYPE_CHECKING:
@@ -63,8 +70,8 @@ def show_scores(result: RunResult, stderr: bool) -> None:
         for metric in reasons:
             table.add_row(metric, "-", "", "", "", "", "left out", style="dim")
         console.print(table)
-        for metric, reason in reasons.items():
-            print_line(console, f"left out {metric}: {reason}")
+        for name, reason in {**reasons, **left_out_scores(result.document["scores"][task])}.items():
+            print_line(console, f"left out {name}: {reason}")
         for metric, part in result.document.get("unobserved", {}).get(task, {}).items():
             print_line(console, f"{metric} {unobserved_samples(part)}", style="yellow")
     for task, shares in result.document.get("answers", {}).items():

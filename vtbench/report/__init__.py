@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from vtbench.console.formatting import asked_as
+from vtbench.console.formatting import asked_as, left_out_scores
 from vtbench.errors import ResultsError
 from vtbench.report.page import environment
 from vtbench.report.previews import SHOWN
@@ -75,6 +75,7 @@ def render(
             "charts": score_charts(scores, image),
             "other_runs": compared_scores(name, document, compared),
             "left_out": document["left_out"][name],
+            "left_out_scores": left_out_scores(scores),
             "counts": document["n-samples"][name],
             "failed": document["failed"][name],
             "unobserved": document.get("unobserved", {}).get(name, {}),

@@ -16,6 +16,8 @@ from vtbench.report.charts import Series, line_chart, matrix, token_map
 Scores = Mapping[str, Mapping[str, Any]]
 
 _ENDS = ("value", "low", "high", "n")
+_AXES = ("title", "x", "y", "line")
+"""Keys of `curve_axes`, which names a curve's chart, its axes and its line."""
 SHARED = "any"
 """Name of the points that belong to every line of a chart."""
 _EARLY = ("pixels", "untrained", "encoder", "connector")
@@ -29,7 +31,7 @@ def score_charts(scores: Scores, image: str = "") -> list[Markup]:
         scores: as results.json has them.
         image: a data URI of an image below token maps; empty for none.
     """
-    curves = [chart for name, score in scores.items() for chart in _curve(name, score["detail"].get("curve"))]
+    curves = list(_curves(scores))
     maps = [chart for name, score in scores.items() for chart in _map(name, score["detail"].get("map"), image)]
     return [*_layers(scores), *curves, *maps, *_retained(scores)]
 
@@ -81,10 +83,26 @@ def _retained(scores: Scores) -> Iterator[Markup]:
         yield matrix(title, list(rows), stages, values, low=0, high=1, digits=0, percent=True)
 
 
-def _curve(name: str, rows: Any) -> Iterator[Markup]:
+def _curves(scores: Scores) -> Iterator[Markup]:
+    """One chart for each score with a curve, or for all whose curves have one title; the first names the axes."""
+    titled: dict[str, list[tuple[Mapping[str, Any], Series]]] = {}
+    for name, score in scores.items():
+        rows, axes = score["detail"].get("curve"), score["detail"].get("curve_axes")
+        if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
+            continue
+        keys = [key for key in rows[0] if key not in _ENDS and all(_number(row.get(key)) for row in rows)]
+        if keys and isinstance(axes, Mapping) and all(isinstance(axes.get(key), str) for key in _AXES):
+            line = _line(axes["line"], sorted(rows, key=lambda row: row[keys[0]]), keys[0], "value")
+            titled.setdefault(axes["title"], []).append((axes, line))
+        else:
+            yield from _curve(name, rows)
+    for title, lines in titled.items():
+        first, series = lines[0][0], [line for _, line in lines]
+        yield line_chart(title, first["x"], first["y"], series, percent=first.get("percent") is True)
+
+
+def _curve(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
     """Rows with the same keys: one line for each value of the first text column, over the first number."""
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
-        return
     word = next((key for key, value in rows[0].items() if isinstance(value, str)), None)
     numbers = [key for key in rows[0] if key not in _ENDS and all(_number(row.get(key)) for row in rows)]
     if not numbers:

@@ -1,42 +1,33 @@
-"""Rows for the Redundancy Score: `rs`, `n_eff_16` and `discarded` of several runs on the same images.
+"""Rows for the Redundancy Score: `rs`, `n_eff_16`, `discarded` and `cue_information` of runs on the same images.
 
 All runs of one protocol are measured against the same X̃, made of the first run's pixel coordinates, with the same
 groups of images and the same draws of the null. What the images and the draws contribute to a score then cancels in the
 difference. Two protocols, or one with other settings, are not compared. Runs of `rs-v1` have `r_pix` in place of
-`n_eff_16`; its ΔRS and N_eff follow from RS and R_pix at one m, and are not tested again.
+`n_eff_16`; its ΔRS and N_eff follow from RS and R_pix at one m, and are not tested again. Cue information needs the
+cues of every run: without them (no scenes, or a run of before it was measured) there is no such row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from vtbench.stats import Estimate, jackknife, t_test
+from vtbench.stats import Estimate
 from vtbench.types import Observation
+from vtbench_analysis.comparison.cue_rows import cue_rows
+from vtbench_analysis.comparison.jackknife_replicates import JackknifeReplicates, difference_of, value_of
 from vtbench_analysis.comparison.score_rows import ScoreRow
 from vtbench_analysis.comparison.shared_samples import SharedSamples
-from vtbench_redundancy.metrics.visual_metric import BASIS, unique_images
+from vtbench_redundancy.metrics.stacked_observations import BASIS, target_of, unique_images
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, named_protocol
 from vtbench_redundancy.scores.estimates import Estimates, ReferenceImages
 from vtbench_redundancy.scores.redundancy_score import of_few_tokens
 
 Arrays = dict[str, np.ndarray]
 _TOKENS = "tokens/"
-
-
-@dataclass(frozen=True, slots=True)
-class JackknifeReplicates:
-    """Scores of one run's tokens or patches, over all images and with each group of images left out in turn."""
-
-    values: Mapping[str, Tensor]
-    """(1 + groups,) by score; over all images first."""
-    flags: tuple[str, ...] = ()
-    """Why there are no values, or what limits them."""
 
 
 def token_replicates(
@@ -97,7 +88,10 @@ def redundancy_rows(shared: SharedSamples, metric: str, protocols: Sequence[Prot
     each, clusters = [arrays for arrays, _ in found], found[0][1]
     layers = [name for name in each[0] if name.startswith(_TOKENS) and all(name in arrays for arrays in each)]
     if metric.partition(":")[0] == "redundancy":
-        return _layer_rows(metric, "", each, layers[0], clusters, protocols)
+        return [
+            *_layer_rows(metric, "", each, layers[0], clusters, protocols),
+            *cue_rows(metric, each, layers[0].removeprefix(_TOKENS), clusters, protocols),
+        ]
     suffixes = {layer: f"_{layer.removeprefix(_TOKENS)}" for layer in layers}
     return [row for layer in layers for row in _layer_rows(metric, suffixes[layer], each, layer, clusters, protocols)]
 
@@ -133,7 +127,7 @@ def _layer_rows(
     keys = [(protocol, *arrays[layer].shape[2:]) for arrays, protocol in zip(each, protocols, strict=True)]
     for key, arrays, protocol in zip(keys, each, protocols, strict=True):
         if key not in images:
-            pixels = first["pixels"] if protocol == protocols[0] else arrays["pixels"]
+            pixels = target_of(first if protocol == protocols[0] else arrays)
             m, r = arrays[layer].shape[2:]
             enough = len(clusters) >= MIN_IMAGES
             images[key] = ReferenceImages(pixels, m, r, clusters, protocol, parts=False) if enough else "few_images"
@@ -143,7 +137,7 @@ def _layer_rows(
         for arrays, of_cells, key in zip(each, cells, keys, strict=True)
     ]
     replicates = {"rs": tokens, "discarded": tokens}
-    if not suffix and all(protocol.correction == "crossed" for protocol in protocols):
+    if not suffix and all(p.correction == "crossed" and p.target == "pixels" for p in protocols):
         of_first = _measure(patch_replicates, first["patches"], images[keys[0]])
         patches = [
             of_first
@@ -158,7 +152,7 @@ def _layer_rows(
     of_one_m = {"rs"} if protocols[0].correction == "jackknife" else set(replicates)
     rows = []
     for name, of_runs in replicates.items():
-        values = tuple(_value(of_run, name, p) for of_run, p in zip(of_runs, protocols, strict=True))
+        values = tuple(value_of(of_run, name, p) for of_run, p in zip(of_runs, protocols, strict=True))
         differences = []
         for i, other in enumerate(of_runs[1:], start=1):
             if protocols[i] != protocols[0]:
@@ -166,7 +160,7 @@ def _layer_rows(
             elif name in of_one_m and each[i][layer].shape[2] != first[layer].shape[2]:
                 differences.append(Estimate(None, flags=("other_m",)))
             else:
-                differences.append(_difference(of_runs[0], other, name, protocols[0]))
+                differences.append(difference_of(of_runs[0], other, name, protocols[0]))
         rows.append(ScoreRow(metric, name + suffix, values, tuple(differences), len(clusters), percent=False))
     return rows
 
@@ -183,20 +177,3 @@ def _measure(
     images: ReferenceImages | str,
 ) -> JackknifeReplicates:
     return JackknifeReplicates({}, (images,)) if isinstance(images, str) else measure(array, images)
-
-
-def _value(replicates: JackknifeReplicates, name: str, protocol: Protocol) -> Estimate:
-    if name not in replicates.values:
-        return Estimate(None, flags=replicates.flags)
-    return replace(_estimate(replicates.values[name], protocol), flags=replicates.flags)
-
-
-def _difference(first: JackknifeReplicates, other: JackknifeReplicates, name: str, protocol: Protocol) -> Estimate:
-    if name not in first.values or name not in other.values:
-        return Estimate(None, flags=tuple(dict.fromkeys(first.flags + other.flags)))
-    return t_test(_estimate(other.values[name] - first.values[name], protocol))
-
-
-def _estimate(values_T: Tensor, protocol: Protocol) -> Estimate:
-    value, *replicates = values_T[: protocol.groups + 1].tolist()
-    return jackknife(value, replicates, widen=protocol.widen)

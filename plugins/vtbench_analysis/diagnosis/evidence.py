@@ -23,8 +23,8 @@ from vtbench_analysis.stored_run import StoredRun
 from vtbench_redundancy.scores.stored_scores import with_details
 
 TOKEN_SCORES = (
-    "rs", "r_pix", "delta_rs", "n_eff", "n_eff_16", "discarded", "drop_area", "drop_f95", "carriers", "uncarried",
-    "unique", "dead", "sink",
+    "rs", "n_eff_16", "discarded", "cue_information", "r_pix", "delta_rs", "n_eff", "drop_area", "drop_f95", "carriers",
+    "uncarried", "unique", "dead", "sink",
 )  # fmt: skip
 """Scores of the visual tokens that a diagnosis uses or prints."""
 CUE_PREFIX = "cue_"
@@ -84,6 +84,23 @@ class CueProbe:
     """The first stage, vision tower or connector, with retention significantly below one half; empty if none is."""
 
 
+PROPERTY_OF_CUE = {
+    "shape": "shape", "colour": "colour", "texture": "texture", "size": "size", "position": "position",
+    "count": "shape", "binding": "shape",
+}  # fmt: skip
+"""By cue, the property in the details of `cue_information` without which a linear reader does not find it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinearCue:
+    """How much of one property of the objects a linear reader of the visual tokens finds."""
+
+    name: str
+    """shape, position, colour, texture or size."""
+    explained: Estimate
+    """Share of its variance that is explained, from the details of `cue_information`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All that a run measured on one task."""
@@ -98,6 +115,15 @@ class Evidence:
     """Scores of the visual tokens by name: `rs`, `delta_rs`, `discarded`, `drop_f95`, `carriers`, ..."""
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Flags by score, of token scores and of `cue_<name>`, those without a value included."""
+    linear_cues: Mapping[str, LinearCue] = field(default_factory=dict)
+    """By property of the objects."""
+
+    @property
+    def answers_need_tokens(self) -> bool | None:
+        """Whether answers with all visual tokens are better than with none; None without a drop curve."""
+        if "drop_area" in self.token_scores:
+            return True
+        return False if "no_signal" in self.flags.get("drop_area", ()) else None
 
     @property
     def partial_paths(self) -> tuple[str, ...]:
@@ -119,7 +145,8 @@ def collect_evidence(run: StoredRun, task: str) -> Evidence:
     # closed answers and scene graphs are scored on different scales and have no common mean
     overall = _answer_group("", records, _required_cues(records)) if len(groups) != 1 else groups[0]
     scores = with_details(run.scores(task))
-    cues = [cue for name, score in scores.items() if name.startswith(CUE_PREFIX) and (cue := cue_probe(name, score))]
+    probed = [name for name in scores if name.startswith(CUE_PREFIX) and name not in TOKEN_SCORES]
+    cues = [cue for name in probed if (cue := cue_probe(name, scores[name]))]
     return Evidence(
         task,
         overall,
@@ -131,6 +158,7 @@ def collect_evidence(run: StoredRun, task: str) -> Evidence:
             for name, score in scores.items()
             if score["flags"] and (name in TOKEN_SCORES or name.startswith(CUE_PREFIX))
         },
+        _linear_cues(scores.get("cue_information", {})),
     )
 
 
@@ -163,6 +191,16 @@ def cue_probe(name: str, score: Mapping[str, Any]) -> CueProbe | None:
         max(before, key=lambda kept: kept.value or 0.0, default=None),
         _lost_at(stages, ("encoder", detail["stage"])),
     )
+
+
+def _linear_cues(score: Mapping[str, Any]) -> dict[str, LinearCue]:
+    explained = score.get("detail", {}).get("explained", {})
+    found = {}
+    for name, row in explained.items():
+        if row["share"] is not None and row["interval"]:
+            low, high = row["interval"]
+            found[name] = LinearCue(name, Estimate(row["share"], interval=(low, high)))
+    return found
 
 
 def _lost_at(stages: Mapping[str, Estimate], order: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vtbench.stats import Estimate
 from vtbench_analysis.diagnosis.evidence import CUE_PREFIX, AnswerGroup, Evidence
-from vtbench_analysis.diagnosis.rules import MIN_ACCURACY, Cause, Finding, Reason
+from vtbench_analysis.diagnosis.rules import EXPLAINED, MIN_ACCURACY, Cause, Finding, Reason
 
 FEW_TOKENS = 0.5
 """A token budget is recommended where the drop curve's f95 is significantly below this fraction."""
@@ -63,7 +63,7 @@ _REASONS = {
 def headline(finding: Finding, evidence: Evidence) -> str:
     """Say in a sentence or two what is wrong."""
     kinds = join_names(group.kind or evidence.task for group in finding.groups)
-    cues = join_names(cue.name for cue in finding.cues)
+    cues = join_names(finding.cue_names)
     if finding.cause is Cause.NOTHING_WRONG:
         return f"Nothing is wrong: no kind of question is significantly below {100 * MIN_ACCURACY:.0f} % accuracy."
     if finding.cause is Cause.FORMAT and all(group.ranked for group in finding.groups):
@@ -79,10 +79,10 @@ def headline(finding: Finding, evidence: Evidence) -> str:
 
 
 def _collapsed_headline(finding: Finding, kinds: str, cues: str) -> str:
-    if not finding.cues:
+    if finding.linear_cues:
         return (
-            f"Probably collapsed before the decoder: answers on {kinds}, which need positions, fail while the tokens "
-            "are more redundant than the image."
+            f"{'Probably collapsed' if finding.suspected else 'Collapsed'} before the decoder: answers on {kinds} need "
+            f"{cues}, of which a linear reader of the visual tokens explains less than {100 * EXPLAINED:.0f} %."
         )
     if finding.suspected:
         return (
@@ -103,9 +103,13 @@ def supporting_numbers(finding: Finding, evidence: Evidence) -> list[str]:
             f"{cue.name}: a probe at the connector is right {percent_text(cue.accuracy)}, chance "
             f"{100 * cue.chance:.1f}; retained {percent_text(cue.retention)}{before}"
         )
-    if finding.suspected and not finding.cues:
-        shown = [name for name in ("rs", "r_pix", "delta_rs") if name in evidence.token_scores]
-        found += [f"{name}: {number_text(evidence.token_scores[name])}" for name in shown]
+    found += [
+        f"{cue.name}: a linear reader of the visual tokens explains {percent_text(cue.explained)} of it"
+        for cue in finding.linear_cues
+    ]
+    if finding.linear_cues and evidence.answers_need_tokens is not None:
+        gain = "better" if evidence.answers_need_tokens else "no better"
+        found.append(f"answers with all visual tokens are {gain} than answers with none (drop curve)")
     return found
 
 
@@ -150,19 +154,18 @@ def _for_format(finding: Finding, evidence: Evidence) -> Iterator[Recommendation
 
 
 def _for_collapsed(finding: Finding, evidence: Evidence) -> Iterator[Recommendation]:
-    lost = join_names(f"{cue.name} retained {percent_text(cue.retention)}" for cue in finding.cues)
+    lost = join_names(
+        [
+            *(f"{cue.name} retained {percent_text(cue.retention)}" for cue in finding.cues),
+            *(f"{cue.name} explained {percent_text(cue.explained)}" for cue in finding.linear_cues),
+        ]
+    )
     yield Recommendation(
         "mix: fine-tune on a mix with more of the families that need these cues, e.g. "
         "`--mix coarse=1,attribute=1,relational=2,scene_graph=2`",
-        lost or "spatial questions fail, and the relational and scene-graph families ask for positions",
+        lost,
     )
-    delta_rs, discarded = evidence.token_scores.get("delta_rs"), evidence.token_scores.get("discarded")
-    if delta_rs and delta_rs.low > 0:
-        yield Recommendation(
-            "penalty: fine-tune with `--redundancy-penalty cosine:0.1`, and accept it only if `discarded` and accuracy "
-            "hold",
-            f"the tokens are more redundant than the image: ΔRS {number_text(delta_rs)}",
-        )
+    discarded = evidence.token_scores.get("discarded")
     at_encoder = [cue.name for cue in finding.cues if cue.lost_at == "encoder"]
     grounds = [f"{join_names(at_encoder)} is lost in the vision tower"] if at_encoder else []
     if discarded and discarded.low > MUCH_DISCARDED:
@@ -175,10 +178,15 @@ def _for_collapsed(finding: Finding, evidence: Evidence) -> Iterator[Recommendat
 
 def _for_decoder(finding: Finding, evidence: Evidence) -> Iterator[Recommendation]:
     kinds = join_names(group.kind or evidence.task for group in finding.groups)
-    decoded = join_names(f"{cue.name} {percent_text(cue.accuracy)}" for cue in finding.cues)
+    decoded = join_names(
+        [
+            *(f"{cue.name} {percent_text(cue.accuracy)}" for cue in finding.cues),
+            *(f"{cue.name} {percent_text(cue.explained)} of the variance" for cue in finding.linear_cues),
+        ]
+    )
     yield Recommendation(
         f"mix: fine-tune the decoder on more questions of {kinds}, with the vision tower frozen (`--freeze vision`)",
-        f"a probe decodes from the tokens: {decoded}",
+        f"the tokens tell a reader: {decoded}",
     )
     yield from _token_budget(evidence)
 
@@ -210,8 +218,8 @@ def _missing_measurements(finding: Finding, evidence: Evidence) -> Iterator[Reco
         )
     if untried := [cue for cue in missing if cue not in tried]:
         yield Recommendation("run again with `--metrics cues` beside the others", f"not probed: {join_names(untried)}")
-    if "delta_rs" not in evidence.token_scores:
-        yield Recommendation("run again with `--metrics redundancy`", _no_value("delta_rs", evidence))
+    if not evidence.linear_cues:
+        yield Recommendation("run again with `--metrics redundancy`", _no_value("cue_information", evidence))
 
 
 def _token_budget(evidence: Evidence) -> Iterator[Recommendation]:

@@ -84,7 +84,7 @@ def _finding_document(explained: ExplainedFinding, task: str) -> dict[str, Any]:
         "suspected": finding.suspected,
         "why": finding.reason,
         "kinds": [group.kind or task for group in finding.groups],
-        "cues": [cue.name for cue in finding.cues],
+        "cues": finding.cue_names,
         "text": explained.headline,
         "reasons": list(explained.numbers),
         "tries": [{"what": each.action, "because": each.grounds} for each in explained.recommendations],
@@ -97,6 +97,7 @@ def _evidence_document(evidence: Evidence) -> dict[str, Any]:
         "whole": _group_document(evidence.overall) if evidence.overall else None,
         "kinds": [_group_document(group) for group in evidence.by_kind],
         "cues": {name: _cue_document(cue) for name, cue in evidence.cues.items()},
+        "linear_cues": {name: cue.explained.row() for name, cue in evidence.linear_cues.items()},
         "numbers": {name: found.row() for name, found in evidence.token_scores.items()},
         "flags": dict(evidence.flags),
     }

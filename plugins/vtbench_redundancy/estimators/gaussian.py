@@ -30,6 +30,8 @@ class Information:
     """(T, m) I(Z_i ; X̃)."""
     null_spread: float
     """Standard deviation of Σ_i I(Z_i ; X̃) over the permutations, all images; 0 without a null."""
+    joint_spread: float = 0.0
+    """The same of I(Z_1..Z_m ; X̃)."""
 
     @property
     def total(self) -> Tensor:
@@ -38,7 +40,7 @@ class Information:
 
 
 def information(
-    sums: GroupSums, keep_TG: Tensor, jitter: float, crossed_T: Sequence[bool] | None = None
+    sums: GroupSums, keep_TG: Tensor, jitter: float | Tensor, crossed_T: Sequence[bool] | None = None
 ) -> Information:
     """Estimate I(Z_1..Z_m ; X̃) and every I(Z_i ; X̃) by log-determinants of covariances, less the mean over the null.
 
@@ -54,7 +56,7 @@ def information(
     Args:
         sums: of the tokens, X̃ and its null.
         keep_TG: one row a subset of the images: 1 for the groups that are in, 0 for those left out.
-        jitter: added to the tokens' variances.
+        jitter: added to the tokens' variances; one number, or (p,) one a coordinate.
         crossed_T: which subsets to average with the cross-validated estimate, each group predicted from the subset's
             other groups; by default all that have two groups or more.
 
@@ -78,8 +80,10 @@ def information(
     found = map_in_threads(of_subset, list(zip(keep_TG.to(sums.zz), crossed, strict=True)), sums.zz.device)
     joint_TC, each_TCm = (torch.stack(part) for part in zip(*found, strict=True))
     null_Cm = each_TCm[0, sums.draws :]
-    spread = float(null_Cm.sum(dim=1).std()) if len(null_Cm) > 1 else 0.0
-    return Information(sums.less_null(joint_TC), sums.less_null(each_TCm), spread)
+    spread, joint_spread = (
+        float(null.std()) if len(null) > 1 else 0.0 for null in (null_Cm.sum(dim=1), joint_TC[0, sums.draws :])
+    )
+    return Information(sums.less_null(joint_TC), sums.less_null(each_TCm), spread, joint_spread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ class GroupSums:
         mean = torch.tensordot(keep, self.y, 1) / count
         return torch.tensordot(keep, self.yy, 1) / count - mean[..., :, None] * mean[..., None, :]
 
-    def covariances(self, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor, Tensor]:
+    def covariances(self, keep: Tensor, jitter: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return Σ_Z (p, p) with the jitter, Σ_ZX̃ (p, C·q) and Σ_X̃ (C, q, q) over the groups where `keep` is 1."""
         count = keep @ self.count
         zz, zy = torch.tensordot(keep, self.zz, 1), torch.tensordot(keep, self.zy, 1)
@@ -148,7 +152,7 @@ class GroupSums:
         return real - null.mean(dim=1) if null.shape[1] else real
 
 
-def _in_sample(s: GroupSums, keep: Tensor, jitter: float) -> tuple[Tensor, Tensor]:
+def _in_sample(s: GroupSums, keep: Tensor, jitter: float | Tensor) -> tuple[Tensor, Tensor]:
     """Plug-in I(Z;Y_c) and I(Z_i;Y_c), (C,) and (C, m)."""
     cov_z, cov_zy, cov_x = s.covariances(keep, jitter)
     draws, q, _ = cov_x.shape
@@ -167,7 +171,7 @@ def _in_sample(s: GroupSums, keep: Tensor, jitter: float) -> tuple[Tensor, Tenso
     return joint, -half_log_det(rest)
 
 
-def _cross_validated(s: GroupSums, tokens_kr: Tensor, keep: Tensor, jitter: float) -> Tensor:
+def _cross_validated(s: GroupSums, tokens_kr: Tensor, keep: Tensor, jitter: float | Tensor) -> Tensor:
     """I(Z_i;Y_c) from what is left of each group's Y when the regression comes from the subset's other groups.
 
     Args:

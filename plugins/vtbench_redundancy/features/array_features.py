@@ -15,6 +15,7 @@ import torch
 from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.estimators.normal_scores import normal_scores
 from vtbench_redundancy.features.feature_encoder import EncoderFit
+from vtbench_redundancy.features.feature_target import target_coordinates
 from vtbench_redundancy.features.patch_layout import choose_layout
 from vtbench_redundancy.features.patch_source import PatchCutter, pixel_axes
 from vtbench_redundancy.features.token_geometry import MEASURES, token_geometry
@@ -38,7 +39,7 @@ class ArrayFeatures:
     patches: np.ndarray
     """(n, m or P, r)"""
     pixels: np.ndarray
-    """(n, P, c)"""
+    """(n, P, c); of another target (n, q, 1)."""
     cells: np.ndarray | None
     """(n, m, r) averages of all tokens by cell; None where all tokens are measured, or have no positions."""
     norms: np.ndarray
@@ -66,6 +67,7 @@ def extract_features(
     device: str | torch.device,
     clusters: Sequence[str] | None = None,
     spectra: int = GEOMETRY_IMAGES,
+    target: Array | None = None,
 ) -> ArrayFeatures:
     """Fit the coordinates on the first images, and reduce the others (in `rs-v1`: all) to them.
 
@@ -78,6 +80,7 @@ def extract_features(
         device: where torch computes.
         clusters: n names; images of one name are either all scored or none of them.
         spectra: images, evenly spread, whose geometry is measured.
+        target: (n, q) features that the tokens are to say something about, in place of the pixels.
 
     Raises:
         InputError: shapes that do not match, values that are not finite (how many, and where), fewer than 50 images.
@@ -88,6 +91,7 @@ def extract_features(
     tokens, sources = _array(tokens), _array(sources)
     _check(tokens, sources, name, boxes)
     n, count, width = tokens.shape
+    features = None if target is None else _features(target, n, protocol)
     layout = choose_layout(count, boxes, protocol.m, protocol.subsets, protocol.seed)
     cut = PatchCutter.of(sources.shape, layout.cells_m4, protocol)
     scored = np.ones(n, dtype=bool)
@@ -98,11 +102,13 @@ def extract_features(
     fitted = ~scored if basis_n else np.arange(n) < protocol.basis_images
     supervised = protocol.basis == "supervised" and basis_n > 0
     axes = pixel_axes(sources, cut, protocol, device) if protocol.held_out else None
-    fit = EncoderFit(protocol if supervised else replace(protocol, basis="pca"), {LAYER: layout}, axes)
+    columns = 0 if features is None else features.shape[1]
+    fit = EncoderFit(protocol if supervised else replace(protocol, basis="pca"), {LAYER: layout}, axes, columns)
     slices = ArrayStream(tokens, sources, name, device)
     for seen in slices.read(int(np.flatnonzero(fitted)[-1]) + 1):
         rows = torch.as_tensor(np.flatnonzero(fitted[seen.rows]), device=seen.tokens_bNd.device)
-        fit.update({LAYER: seen.tokens_bNd[rows]}, *cut(seen.images[rows]))
+        about = None if features is None else torch.as_tensor(features[seen.rows][rows.cpu()], device=rows.device)
+        fit.update({LAYER: seen.tokens_bNd[rows]}, *cut(seen.images[rows]), about)
     encoder = fit.encoder()
     measured = np.unique(np.linspace(0, n - 1, min(n, spectra)).round().astype(int))
     shapes = np.empty((len(measured), len(MEASURES)), np.float32)
@@ -119,7 +125,9 @@ def extract_features(
         if some.any():
             chosen = torch.as_tensor(measured[some] - seen.rows.start, device=seen.tokens_bNd.device)
             shapes[some] = token_geometry(seen.tokens_bNd[chosen]).cpu().numpy()
-    if encoder.pixels.keeps and not reduced:
+    if features is not None:
+        kept["pixels"] = features[scored][:, :, None]
+    elif encoder.pixels.keeps and not reduced:
         # both sides have the user's own coordinates, which may be of any scale; a projection of several has one
         kept = {key: normal_scores(torch.as_tensor(values)).float().numpy() for key, values in kept.items()}
     return ArrayFeatures(
@@ -127,6 +135,12 @@ def extract_features(
         (count, width), None if clusters is None else [clusters[int(i)] for i in np.flatnonzero(scored)], basis_n,
         ("supervised" if supervised else "pca") if reduced else "none",
     )  # fmt: skip
+
+
+def _features(target: Array, n: int, protocol: Protocol) -> np.ndarray:
+    if len(target) != n:
+        raise InputError(f"tokens are of {n} images but the target has {len(target)} rows; both need a row an image")
+    return target_coordinates(target, protocol)
 
 
 def scored_images(n: int, clusters: Sequence[str] | None, most: int) -> np.ndarray:

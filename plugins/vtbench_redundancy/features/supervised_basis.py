@@ -49,8 +49,11 @@ class SupervisedBasis:
         self._xx += x.T @ x
         self._xz += x.T.to(near) @ near.flatten(1)
 
-    def result(self) -> PrincipalAxes:
+    def result(self, about: slice = slice(None)) -> PrincipalAxes:
         """Return the leading axes of unit length, in units of the data's root mean square; zeros where there are fewer.
+
+        Args:
+            about: the coordinates of X that they are to say most about; one pass serves several targets.
 
         Raises:
             ValueError: there was no batch.
@@ -64,14 +67,15 @@ class SupervisedBasis:
         if not kept.any():
             return plain
         white = spectrum.axes[:, kept] / spectrum.variances[kept].sqrt()
-        n, q = self._count, len(self._x)
-        cov_x = (self._xx - torch.outer(self._x, self._x) / n) / n
+        x = self._x[about]
+        n, q = self._count, len(x)
+        cov_x = (self._xx[about, about] - torch.outer(x, x) / n) / n
         scale = cov_x.diagonal().clamp_min(1e-30).rsqrt()
         noisy = cov_x * torch.outer(scale, scale)
         noisy.diagonal().add_(self._floor)
         root_x = torch.linalg.cholesky(noisy)
-        cross = (self._xz.reshape(-1, d) @ white.to(self._xz)).double().reshape(q, -1)
-        cross = cross - torch.outer(self._x / n, (spectrum.sums @ white).flatten())
+        cross = (self._xz[about].reshape(-1, d) @ white.to(self._xz)).double().reshape(q, -1)
+        cross = cross - torch.outer(x / n, (spectrum.sums @ white).flatten())
         explained = torch.linalg.solve_triangular(root_x, cross / n * scale[:, None], upper=False)
         explained = explained.reshape(-1, white.shape[1])
         vectors = torch.linalg.eigh(explained.T @ explained).eigenvectors.flip(1)[:, : self._rank]

@@ -13,7 +13,7 @@ from vtbench.errors import SampleError
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 from vtbench.types import Sample, Task
-from vtbench_redundancy.protocol import Protocol
+from vtbench_redundancy.protocol import TARGETS, Protocol
 
 BASIS_SEED = 20_602_914
 """Seed of the basis images: no run is likely to score or to train on the scenes of this one."""
@@ -51,18 +51,19 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     if not protocol.held_out:
         return task
     repeats = getattr(task, "repeats", 1)  # of each question, one after the other: they show the same image
-    questions, parts = len(task) // repeats, _parts(task.config())
+    questions, parts = len(task) // repeats, task_parts(task.config())
     sizes = {part.get("image_size") for part in parts}
-    if len(sizes) == 1 and not any(part.get("data") for part in parts) and shows_scenes(task):
+    ours = protocol.target in TARGETS and len(sizes) == 1
+    if ours and not any(part.get("data") for part in parts) and shows_scenes(task):
         count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * questions))
         return _probe(sizes.pop(), count)
     return _first(task, max(1, min(protocol.basis_images, questions // 3)) * repeats)  # type: ignore[arg-type]
 
 
-def _parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def task_parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the settings of a task's parts, of which a task that is no mix has one."""
     parts = config.get("parts")
-    return [each for part in parts for each in _parts(part)] if parts else [config]
+    return [each for part in parts for each in task_parts(part)] if parts else [config]
 
 
 @lru_cache(maxsize=8)

@@ -12,33 +12,54 @@ from vtbench.errors import SampleError
 from vtbench.metric import Batch
 from vtbench.types import Capability, Observation, Record, Score
 from vtbench_redundancy.features.token_geometry import MEASURES, token_geometry
-from vtbench_redundancy.metrics.visual_metric import BASIS, CoordinateMetric, compute_device, unique_images
+from vtbench_redundancy.metrics.stacked_observations import (
+    BASIS,
+    compute_device,
+    cue_score_of,
+    redundancy_of,
+    target_of,
+    unique_images,
+)
+from vtbench_redundancy.metrics.visual_metric import CoordinateMetric
 from vtbench_redundancy.protocol import MIN_IMAGES
+from vtbench_redundancy.scores.cue_use import accuracy_above_chance
 from vtbench_redundancy.scores.geometry_scores import geometry_scores
-from vtbench_redundancy.scores.redundancy_score import missing_scores, score_coordinates
+from vtbench_redundancy.scores.redundancy_score import missing_scores
 from vtbench_redundancy.scores.token_patch_map import carriers
 from vtbench_redundancy.scores.token_use import token_use
 
 
 class RedundancyMetric(CoordinateMetric):
-    """RS with its curve, N_eff of 16 tokens and the discarded share, at the connector's output."""
+    """RS with its curve, N_eff of 16 tokens, the discarded share and the cue information, at the connector's output."""
+
+    scores_cues = True
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Score the answered samples."""
         arrays, clusters = unique_images(records, observations)
-        facts = self.facts(self.layers[0])
+        layer = self.layers[0]
+        facts = self.facts(layer)
         if len(clusters) < MIN_IMAGES:
-            found = missing_scores("few_images", len(clusters), facts | {"images_needed": MIN_IMAGES}, self.protocol)
+            few = missing_scores("few_images", len(clusters), facts | {"images_needed": MIN_IMAGES}, self.protocol)
+            found = few.scores()
         else:
-            found = score_coordinates(
-                arrays[f"tokens/{self.layers[0]}"], arrays["patches"], arrays["pixels"], self.protocol, clusters, facts,
-                compute_device(), arrays.get(f"cells/{self.layers[0]}"),
-            )  # fmt: skip
-        return self.flagged(found.scores())
+            found = redundancy_of(arrays, layer, self.protocol, clusters, facts, with_patches=True).scores()
+        why = self.why_no_cues
+        about_cues = cue_score_of(arrays, layer, self.protocol, clusters, facts, self.properties)
+        if about_cues is not None:
+            used = accuracy_above_chance(records)
+            detail = {**about_cues.detail, **({"used": used} if used else {})}
+            found["cue_information"] = replace(about_cues, detail=detail)
+        elif why:
+            found["rs"] = replace(found["rs"], detail={**found["rs"].detail, "left_out": {"cue_information": why}})
+        return self.flagged(found)
 
 
 class LayersMetric(CoordinateMetric):
-    """RS and the discarded share at every layer that the adapter gives, from the vision tower into the decoder."""
+    """RS and the discarded share at every layer that the adapter gives, from the vision tower into the decoder.
+
+    With the target `cues` also the cue information of each.
+    """
 
     layers = ("connector", "encoder", "decoder_25", "decoder_50", "decoder_75", "decoder_100")
 
@@ -51,11 +72,10 @@ class LayersMetric(CoordinateMetric):
             if len(clusters) < MIN_IMAGES:
                 found = missing_scores("few_images", len(clusters), facts, self.protocol)
             else:
-                found = score_coordinates(
-                    arrays[f"tokens/{layer}"], None, arrays["pixels"], self.protocol, clusters, facts,
-                    compute_device(), arrays.get(f"cells/{layer}"),
-                )  # fmt: skip
+                found = redundancy_of(arrays, layer, self.protocol, clusters, facts)
             scores |= {f"rs_{layer}": found.rs, f"discarded_{layer}": found.discarded}
+            if (about_cues := cue_score_of(arrays, layer, self.protocol, clusters, facts)) is not None:
+                scores[f"cue_information_{layer}"] = about_cues
         return self.flagged(scores)
 
 
@@ -97,7 +117,7 @@ class TokenUseMetric(CoordinateMetric):
             none = Score(None, n=len(clusters), flags=("few_images",), detail=facts, percent=False)
             return self.flagged({"unique": none, "dead": none, "sink": none})
         tokens = arrays[f"tokens/{self.layers[0]}"][:, 0]
-        found = token_use(tokens, arrays["pixels"], arrays["norms"], self.protocol, clusters, facts, compute_device())
+        found = token_use(tokens, target_of(arrays), arrays["norms"], self.protocol, clusters, facts, compute_device())
         return self.flagged(found.scores())
 
 

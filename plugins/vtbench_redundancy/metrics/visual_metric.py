@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,16 +12,15 @@ from torch import Tensor
 
 from vtbench.errors import SampleError
 from vtbench.metric import Batch
-from vtbench.types import Capability, Observation, Record, Sample, Score, Task
+from vtbench.types import Capability, Observation, Sample, Score, Task
 from vtbench_redundancy.features.colour_axes import colour_axes
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
 from vtbench_redundancy.metrics.basis_task import basis_task, sample_numbers
+from vtbench_redundancy.metrics.stacked_observations import BASIS
+from vtbench_redundancy.metrics.target_columns import TargetColumns
 from vtbench_redundancy.metrics.token_form import MOST_COUNTS, TokenForm
 from vtbench_redundancy.protocol import Protocol, named_protocol
-
-BASIS = "basis"
-"""The only entry of the observation of a sample that the basis was fitted on, and that is therefore not scored."""
 
 
 @dataclass(slots=True)
@@ -35,6 +34,10 @@ class _OneCount:
     """Width and height to which images are brought; 0, 0: parts are cut from each image as it is."""
     counts: Mapping[str, int]
     """Tokens of an image, by layer."""
+    columns: int = 0
+    """Columns that the images have beside their pixels (`TargetColumns`)."""
+    complete: bool = True
+    """Whether every image had them."""
     samples: list[np.ndarray] = field(default_factory=list)
     """Numbers of the samples' names (`sample_numbers`), by batch."""
 
@@ -49,13 +52,19 @@ class CoordinateMetric:
     An observation holds, as float32, the coordinates of the sample's tokens `tokens/<layer>` (S, m, r) at each layer
     that the adapter gives, of the patches that the first layer's stand for, `patches` (m, r), and of the image,
     `pixels` (P, r_x // P); of layers with more tokens than are measured also `cells/<layer>` (m, r), averages of all.
+    With another target than pixels it has that one's coordinates, `target` (q,). A metric with `scores_cues` also
+    stores the scene's `cues` (c,), and in `cue_tokens/<layer>` and `cue_cells/<layer>` the coordinates that say most
+    about them, where tokens are reduced.
     """
 
     needs: frozenset[Capability] = frozenset({"visual_tokens"})
     layers: tuple[str, ...] = ("connector",)
+    scores_cues = False
+    """Whether the metric measures what tokens say about the cues of scenes, beside what they say about its target."""
 
     def __init__(self, protocol: Protocol = Protocol()) -> None:  # noqa: B008
         self.protocol = protocol
+        self._targets = TargetColumns(protocol, self.scores_cues)
         self.fit_samples = protocol.basis_images
         self._fits: dict[tuple[int, ...], _OneCount] = {}
         self._form = TokenForm()
@@ -65,7 +74,12 @@ class CoordinateMetric:
         self._basis_n: int | None = None
 
     def fit_task(self, task: Task) -> Task:
-        """Return the task that the basis is fitted on."""
+        """Return the task that the basis is fitted on.
+
+        Raises:
+            InputError: the target is a file that does not fit the task.
+        """
+        self._targets.prepare(task)
         return basis_task(task, self.protocol)
 
     def partial_fit(self, batch: Batch) -> None:
@@ -83,7 +97,13 @@ class CoordinateMetric:
         rows = good.nonzero().flatten().tolist()  # the others fail in `observe`, with a message
         if rows:
             own, whole = self._patches([batch.samples[i] for i in rows], one.cells_m4, one.size, good.device)
-            one.fit.update({layer: array[rows] for layer, array in tokens.items()}, own, whole)
+            columns = self._targets.of([batch.samples[i] for i in rows]) if one.columns else None
+            if one.columns and columns is None:
+                one.complete, columns = False, np.zeros((len(rows), one.columns), np.float32)
+            one.fit.update(
+                {layer: array[rows] for layer, array in tokens.items()}, own, whole,
+                None if columns is None else torch.as_tensor(columns),
+            )  # fmt: skip
 
     def fit_again(self) -> bool:
         """Return whether the basis images are to be seen once more, pooled to the grid that they share."""
@@ -100,10 +120,13 @@ class CoordinateMetric:
             for layer, array in tokens.items()
         }
         axes = colour_axes(p.patch_pixels, 255.0, max(1, p.r_x // p.cells)) if p.colour else None
-        fit = EncoderFit(p, layouts, axes)
+        columns = self._targets.of(batch.samples)
+        width = 0 if columns is None else columns.shape[1]
+        fit = EncoderFit(p, layouts, axes, width)
         cells_m4 = next(iter(layouts.values())).cells_m4
         counts = {layer: array.shape[1] for layer, array in tokens.items()}
-        return _OneCount(fit, cells_m4, (0, 0) if self._form.pools else batch.samples[0].images[0].size, counts)
+        size = (0, 0) if self._form.pools else batch.samples[0].images[0].size
+        return _OneCount(fit, cells_m4, size, counts, width)
 
     def state(self) -> Mapping[str, np.ndarray]:
         """Return the fitted basis, with the protocol, the layout and the image size that it belongs to.
@@ -121,7 +144,11 @@ class CoordinateMetric:
         if self.protocol.held_out:
             facts["basis_samples"] = np.concatenate(most.samples)
         facts["protocol"] = np.array(self.protocol.name)
-        return most.fit.encoder().arrays() | facts | self._form.arrays()
+        has_columns = most.columns > 0 and most.complete
+        encoder = most.fit.encoder()
+        if not has_columns:
+            encoder = replace(encoder, cue_tokens={}, cue_cells={})
+        return encoder.arrays() | facts | self._targets.arrays(has_columns) | self._form.arrays()
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore a fitted basis, and the protocol that it was fitted for: a run begun under `rs-v1` stays so."""
@@ -129,6 +156,7 @@ class CoordinateMetric:
         stored = str(state["protocol"]) if "protocol" in state else current.replace(Protocol().name, "rs-v1")
         if stored != current:
             self.protocol = named_protocol(stored, self.protocol.seed)
+        self._targets.restore(state, self.protocol)
         self._basis = np.asarray(state.get("basis_samples", self._basis))
         self._basis_n = int(state["basis_n"]) if "basis_n" in state else None
         self._fits, self._form, self._encoder = {}, TokenForm.of(state), Encoder.of(state)
@@ -161,6 +189,7 @@ class CoordinateMetric:
                     )
         device = next(iter(tokens.values())).device
         found = self._encoder.encode(tokens, *self._patches(batch.samples, self._cells, self._size, device))
+        found |= self._targets.observed(batch.samples)
         seen = np.isin(sample_numbers(batch.samples), self._basis)
         return [
             {BASIS: True} if seen[i] else {name: array[i] for name, array in found.items()}
@@ -181,6 +210,16 @@ class CoordinateMetric:
         """Say of scores that tokens were pooled, or that they are of the images of one token count."""
         return self._form.flagged(scores)
 
+    @property
+    def why_no_cues(self) -> str | None:
+        """Why a metric with `scores_cues` has none; None where it has."""
+        return self._targets.why_no_cues
+
+    @property
+    def properties(self) -> dict[str, list[int]]:
+        """The cues' columns by property of the objects."""
+        return self._targets.properties
+
     def measured(self) -> list[str]:
         """Return the layers that the adapter gave, the headline one first."""
         return [layer for layer in self.layers if layer in self._counts]
@@ -199,32 +238,6 @@ class CoordinateMetric:
             for one in samples
         ]
         return torch.cat([own for own, _ in cut]), torch.cat([whole for _, whole in cut])
-
-
-def unique_images(
-    records: Sequence[Record], observations: Sequence[Observation]
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Stack the observations of distinct images, and return their clusters. Questions about one image count once.
-
-    Left out are images that the basis was fitted on, with the others of their clusters.
-    """
-    in_basis: set[object] = set()
-    for record, observation in zip(records, observations, strict=True):
-        if BASIS in observation:
-            in_basis |= {record.image_sha256, record.cluster} - {(), ""}
-    seen: dict[object, int] = {}
-    for i, record in enumerate(records):
-        if BASIS not in observations[i] and not in_basis & {record.image_sha256, record.cluster}:
-            seen.setdefault(record.image_sha256 or i, i)
-    rows = list(seen.values())
-    names = list(observations[rows[0]]) if rows else []
-    arrays = {name: np.stack([observations[i][name] for i in rows]) for name in names}
-    return arrays, [records[i].cluster or records[i].id for i in rows]
-
-
-def compute_device() -> torch.device:
-    """Return the device that scores are computed on."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _images(samples: Sequence[Sample], size: tuple[int, int], place: torch.device) -> Tensor:

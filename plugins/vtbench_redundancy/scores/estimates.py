@@ -53,6 +53,8 @@ class Estimates:
     """Size of the parts as a fraction of the images; 0 where there are none."""
     of_k: Mapping[int, Tensor] = field(default_factory=dict)
     """(1 + G,) I(k of the tokens ; X̃) in nats, by k: the information curve. Empty unless it was asked for."""
+    joint_spread: float = 0.0
+    """Standard deviation of I(Z_1..Z_m ; X̃) under the null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class _Measured:
     null_spread: float
     part: float
     of_k: Mapping[int, Tensor]
+    joint_spread: float
 
 
 class ReferenceImages:
@@ -179,7 +182,7 @@ class ReferenceImages:
             crossed = [p.correction == "crossed" and not 1 <= t <= p.groups for t in range(len(keep))]
             found = information(GroupSums.of(z_nmr, self._noisy), keep, p.token_floor, crossed)
             part = 0.5 if len(keep) > 1 + p.groups else 0.0
-            return _Measured(found.joint, found.total, found.null_spread, part, {})
+            return _Measured(found.joint, found.total, found.null_spread, part, {}, found.joint_spread)
         subsets = CorrectionSubsets.of(self.groups.sizes, PARTS_ROOM * width if parts else float("inf"))
         sums = GroupSums.of(z_nmr, self._noisy)
         found = information(sums, subsets.keep_TG, p.token_floor, [False] * len(subsets.keep_TG))
@@ -190,7 +193,7 @@ class ReferenceImages:
             raw = information_of_first(sums, whole.keep_TG, p.token_floor, orders_Cm, counts) if counts else {}
             of_k = {k: whole.corrected(values) for k, values in raw.items()}
         joint, total = subsets.corrected(found.joint), subsets.corrected(found.total)
-        return _Measured(joint, total, found.null_spread, subsets.part, of_k)
+        return _Measured(joint, total, found.null_spread, subsets.part, of_k, found.joint_spread)
 
     def _average(self, found: Sequence[_Measured], m: int) -> Estimates:
         def mean(values: Sequence[Tensor]) -> Tensor:
@@ -203,4 +206,5 @@ class ReferenceImages:
         return Estimates(
             mean([1 - i.joint / i.total for i in found]), mean([i.joint for i in found]), total, m, len(found),
             below_noise(total, self.protocol.groups, max(i.null_spread for i in found)), found[0].part, of_k,
+            max(i.joint_spread for i in found),
         )  # fmt: skip

@@ -42,7 +42,8 @@ class Redundancy:
         if self.protocol.correction != "jackknife":
             names = ("rs", "r_pix", "delta_rs", "n_eff", "discarded")
             return {name: getattr(self, name) for name in names}
-        more = {name: _brief(getattr(self, name)) for name in DETAILED}
+        detailed = DETAILED if self.protocol.target == "pixels" else ("n_eff",)  # the others are about pixels
+        more = {name: _brief(getattr(self, name)) for name in detailed}
         rs = replace(self.rs, detail={**self.rs.detail, **more})
         return {"rs": rs, "n_eff_16": self.n_eff_16, "discarded": self.discarded}
 
@@ -108,7 +109,7 @@ def score_coordinates(
             "subset" if cells is None or of_tokens.m < m else reference.estimates(cells[:, None], "subset", parts=False)
         )
     given: Estimates | str = "no_conditioning"
-    if v2:
+    if v2 and protocol.target == "pixels":
         known = ReferenceImages(pixels, widest, r, clusters, protocol, device, parts=False, given=pixels.mean(axis=1))
         given = known.estimates(tokens[:, :1], "constant_tokens")
     return _write_scores(of_tokens, of_patches, of_all, given, reference.upper_bound, write)
@@ -121,7 +122,8 @@ def _write_scores(
     groups = write.protocol.groups
     shared = slice(0, 1 + groups)  # parts may be large enough for one of two estimates only
     nats: dict[str, Any] = {"information_joint": float(tokens.joint[0]), "information_sum": float(tokens.total[0])}
-    nats |= {"curve": information_curve(tokens, write)} if tokens.of_k else {}
+    about = "pixels" if write.protocol.target == "pixels" else "the target"
+    nats |= {"curve": information_curve(tokens, write), "curve_axes": curve_axes(about)} if tokens.of_k else {}
     rs = flag_synergy(write(tokens.rs, tokens.low, tokens.part, **nats))
     if isinstance(patches, str):
         r_pix = delta_rs = write.missing(patches)
@@ -147,6 +149,14 @@ def information_curve(tokens: Estimates, write: ScoreWriter) -> list[dict[str, A
         low, high = score.interval or (None, None)
         rows.append({"tokens": k, "value": score.value, "low": low, "high": high})
     return [*rows, {"tokens": tokens.m, "value": 1.0, "low": 1.0, "high": 1.0}]
+
+
+def curve_axes(about: str) -> dict[str, Any]:
+    """Return how the report draws an information curve: those about pixels and about cues are lines of one chart."""
+    return {
+        "title": "Information that fewer tokens keep", "x": "tokens kept, drawn at random",
+        "y": "share of the information in all tokens", "line": f"about {about}", "percent": True,
+    }  # fmt: skip
 
 
 def of_few_tokens(tokens: Estimates) -> Tensor | None:

@@ -33,7 +33,9 @@ class ScoreWriter:
     facts: Mapping[str, Any]
     flags: tuple[str, ...]
 
-    def __call__(self, values_T: Tensor, low: bool = False, part: float | None = None, **more: Any) -> Score:
+    def __call__(
+        self, values_T: Tensor, low: bool = False, part: float | None = None, scale: float = 1.0, **more: Any
+    ) -> Score:
         """Write a score.
 
         Args:
@@ -41,6 +43,7 @@ class ScoreWriter:
             low: there is too little information for a value; flagged `low_information`.
             part: size of the parts as a fraction of the images, 0 where there are none: compare the value with theirs,
                 and flag it `unconverged` by the rule of the protocol (`convergence`). None: do not.
+            scale: what a value is measured by: a bias that is small beside it is not flagged.
             more: further facts.
         """
         if low:
@@ -55,7 +58,7 @@ class ScoreWriter:
             if self.protocol.correction == "jackknife":
                 left = None if of_parts is None else bias_left(value, of_parts, part)
                 facts |= {"part": part, "bias_left": left}
-                strayed = corrected_unconverged(found, of_parts, part)
+                strayed = corrected_unconverged(found, of_parts, part, scale)
             else:
                 strayed = unconverged(found, of_parts)
             flags = (*flags, "unconverged") if strayed else flags

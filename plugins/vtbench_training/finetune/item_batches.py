@@ -26,6 +26,8 @@ from vtbench_training.training_loop import StepStream
 
 _RESOLUTION = 1 << 31
 """Resolution of the weights."""
+_OTHER_SETTINGS = frozenset({"description", "groups", "items", "max_new_tokens", "metrics"})
+"""Settings of a task that describe, count or score its items."""
 
 
 class FamilyItems:
@@ -56,7 +58,12 @@ class FamilyItems:
 
     def config(self) -> dict[str, Any]:
         """Return the settings of every task, JSON-able: with mix and seed they decide the items."""
-        return {name: task.config() for name, task in self.tasks.items()}
+        return deciding_settings({name: task.config() for name, task in self.tasks.items()})
+
+
+def deciding_settings(tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tasks' settings by name without those that no training item depends on."""
+    return {name: {key: task[key] for key in task if key not in _OTHER_SETTINGS} for name, task in tasks.items()}
 
 
 def _train_task(name: str, seed: int, task_dirs: Iterable[Path]) -> SceneTask:

@@ -7,7 +7,7 @@ are measured on the same probe images and on the same `val` items of the trained
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,7 @@ def check_penalty(
     images: int = CHECK_IMAGES,
     registry: Registry | None = None,
 ) -> dict[str, Any]:
-    """Measure base and trained model, write guard.json to `directory`, and return its content.
-
-    A penalty is accepted where I(Z;X̃) is at least 95 % of the base's (nats, on probe images) and no trained family's
-    accuracy (tuple F1 for scene graphs, on `val`) is more than 0.02 below the base's.
+    """Check a fine-tuning under a penalty; see `check_checkpoints`.
 
     Args:
         config: of the training.
@@ -46,19 +43,50 @@ def check_penalty(
         device: on which to measure.
         images: most probe images, and most items of each family.
         registry: plugins to use; the installed ones by default.
+    """
+    families = [name for name, weight in config.mix.items() if weight > 0]
+    base, penalty = base_arguments(config.base, config.model, registry), config.penalty or ()
+    return check_checkpoints(base, model, config.model, families, penalty, directory, device, images, registry)
+
+
+def check_checkpoints(
+    base: Mapping[str, str],
+    trained: Path,
+    model: str,
+    families: Sequence[str],
+    penalty: Sequence[str | float],
+    directory: Path,
+    device: str,
+    images: int = CHECK_IMAGES,
+    registry: Registry | None = None,
+) -> dict[str, Any]:
+    """Measure a model and the one to compare it with, write guard.json to `directory`, and return its content.
+
+    A penalty is accepted where I(Z;X̃) is at least 95 % of the base's (nats, on probe images) and no family's accuracy
+    (tuple F1 for scene graphs, on `val`) is more than 0.02 below the base's.
+
+    Args:
+        base: the model arguments of the base; none for what the adapter loads by default.
+        trained: the checkpoint that was trained under the penalty.
+        model: the adapter of both.
+        families: on whose `val` items both answer.
+        penalty: its name and weight.
+        directory: for guard.json and, in `guard/`, the runs behind it.
+        device: on which to measure.
+        images: most probe images, and most items of each family.
+        registry: plugins to use; the installed ones by default.
 
     Returns:
         `base` and `trained`, each with `information`, `rs`, `rs_interval`, `accuracy` by family; `accepted`, `reasons`.
     """
-    families = [name for name, weight in config.mix.items() if weight > 0]
-    sources = {"base": base_arguments(config.base, config.model, registry), "trained": {"pretrained": str(model)}}
+    sources = {"base": dict(base), "trained": {"pretrained": str(trained)}}
     settings: dict[str, Any] = {
-        "model": config.model, "device": device, "limit": images, "output": str(directory / "guard"), "report": False,
+        "model": model, "device": device, "limit": images, "output": str(directory / "guard"), "report": False,
         "registry": registry,
     }  # fmt: skip
     measured = {name: _measure(settings | {"model_args": source}, families) for name, source in sources.items()}
     reasons = rejection_reasons(measured["base"], measured["trained"])
-    found = {"penalty": list(config.penalty or ()), **measured, "accepted": not reasons, "reasons": reasons}
+    found = {"penalty": list(penalty), **measured, "accepted": not reasons, "reasons": reasons}
     write_file(directory / "guard.json", json.dumps(found, indent=2) + "\n")
     return found
 
@@ -85,10 +113,10 @@ def rejection_reasons(base: dict[str, Any], trained: dict[str, Any]) -> list[str
     return reasons
 
 
-def _measure(settings: Mapping[str, Any], families: list[str]) -> dict[str, Any]:
+def _measure(settings: Mapping[str, Any], families: Sequence[str]) -> dict[str, Any]:
     """Return the numbers of one model; `settings` are those of `vtbench.run`."""
     rs = vtbench.run(**settings, tasks=["probe"], metrics=["redundancy"]).scores["probe"]["rs"]
-    answers = vtbench.run(**settings, tasks=families, metrics=["accuracy", "scene_graph"], split="val").scores
+    answers = vtbench.run(**settings, tasks=list(families), metrics=["accuracy", "scene_graph"], split="val").scores
     accuracy = {family: {name: score.value for name, score in scores.items()} for family, scores in answers.items()}
     return {
         "information": rs.detail.get("information_joint"),

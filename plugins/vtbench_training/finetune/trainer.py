@@ -4,6 +4,7 @@ directory/finetune.json    the settings, and versions
           finetune.jsonl   the log
           finetune.pt      the newest state
           model/           the finished checkpoint: `--model-args pretrained=directory/model` for the model trained
+          step-N/          the checkpoint after N steps, where these are kept (`keep`)
           lora/            under --lora, the updates alone: `--model-args pretrained=BASE,peft=directory/lora`; of a
                            quantised base there is no model/, since its weights were rounded before they were trained
           guard.json       after a redundancy penalty: information, redundancy and accuracy before and after
@@ -36,7 +37,7 @@ from vtbench.runs.provenance import differing, strict, versions
 from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
-from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, image_side
+from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, deciding_settings, image_side
 from vtbench_training.finetune.lora_directory import save_lora
 from vtbench_training.finetune.penalty_check import CHECK_IMAGES, check_penalty
 from vtbench_training.finetune.settings import FineTune
@@ -61,6 +62,7 @@ def finetune(
     log_every: int = 10,
     trackers: Sequence[str] = (),
     check_images: int = CHECK_IMAGES,
+    keep: Sequence[int] = (),
     registry: Registry | None = None,
 ) -> Path:
     """Train as `config` says and return the directory of what is finished: `finished_in(directory, config)`.
@@ -77,6 +79,7 @@ def finetune(
         log_every: steps from one log line to the next.
         trackers: `tensorboard` (written to `directory`), `wandb`.
         check_images: images on which a penalty is checked; 0 skips the check.
+        keep: numbers of steps after which the model is kept too, in `step_directory`; without --lora alone.
         registry: plugins to use; the installed ones by default.
 
     Raises:
@@ -85,6 +88,8 @@ def finetune(
         ResultsError: the disk is full; what was written before is intact.
     """
     registry = registry or Registry()
+    if keep and config.lora:
+        raise VtbenchError("keep: checkpoints of a training under --lora cannot be kept; train all weights")
     if config.budget:
         registry.budget(config.budget)  # refuses an unknown one before anything is loaded
     place = choose_device(str(device))
@@ -120,7 +125,7 @@ def finetune(
                 trainable.to(place)
             if accelerator.is_main_process:
                 _record_parameters(directory, trainable)
-            _train(trainable, items, directory, place, show, save_every, log_every, accelerator, precision)
+            _train(trainable, items, directory, place, show, save_every, log_every, accelerator, precision, keep)
     if config.penalty and check_images and accelerator.is_main_process and not (directory / "guard.json").exists():
         check_penalty(config, finished, directory, str(place), check_images, registry)
     return finished
@@ -136,6 +141,7 @@ def _train(
     log_every: int,
     accelerator: Accelerator,
     precision: torch.dtype,
+    keep: Sequence[int],
 ) -> None:
     config, adapter = trainable.config, trainable.adapter
     step = accelerator.prepare_model(trainable, device_placement=False)
@@ -157,6 +163,12 @@ def _train(
         key: value if isinstance(value, int | float | str) else str(value) for key, value in asdict(config).items()
     }
     accelerator.init_trackers("vtbench", plain)
+
+    def write_model(target: Path, what: str) -> None:
+        if accelerator.is_main_process:
+            _write(target, what, lambda path: adapter.save(path, _name(precision)))
+
+    kept = {n: partial(write_model, step_directory(directory, n), f"the model after {n} steps") for n in keep}
     schedule = Schedule(
         config.steps, config.rate, config.batch_size, config.warmup, config.weight_decay, config.clip,
         save_every=save_every,
@@ -175,6 +187,7 @@ def _train(
         precision,
         log_every,
         trainable.rate_factor,
+        kept,
     )
     if accelerator.is_main_process:
         if config.lora:
@@ -183,9 +196,14 @@ def _train(
             )
         if config.quantization is None:
             trainable.merge_lora().cpu().eval()
-            _write(directory / "model", "the finished model", lambda path: adapter.save(path, _name(precision)))
+            write_model(directory / "model", "the finished model")
     accelerator.wait_for_everyone()
     accelerator.end_training()
+
+
+def step_directory(directory: Path, step: int) -> Path:
+    """Return where a training keeps the model as it was after `step` steps."""
+    return directory / f"step-{step}"
 
 
 def finished_in(directory: Path, config: FineTune) -> Path:
@@ -258,9 +276,11 @@ def _claim(
     keys = json.loads(json.dumps(strict(settings | derived | {"tasks": items.config()})))
     path = directory / f"{NAME}.json"
     if path.exists():
-        there = read_object(path, cure="; remove it, or choose another directory").get("config")
+        stored = read_object(path, cure="; remove it, or choose another directory").get("config")
+        there = stored if isinstance(stored, dict) else {}
+        there = there | {"tasks": deciding_settings(there.get("tasks") or {})}  # vtbench 0.1.0 wrote all settings
         if there != keys:
-            differences = differing(keys, there if isinstance(there, dict) else {})
+            differences = differing(keys, there)
             raise VtbenchError(
                 f"{path}: another config was trained here, which differs in {', '.join(differences)}; "
                 "give these the same values, or choose another directory"

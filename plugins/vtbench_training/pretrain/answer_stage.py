@@ -17,6 +17,7 @@ from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, Grounding
 from vtbench_training.pretrain.packed_forward import packed_forward
 from vtbench_training.pretrain.packing import Packer
 from vtbench_training.pretrain.recipe import Recipe
+from vtbench_training.pretrain.token_penalty import TokenPenalty, with_penalty
 from vtbench_training.small_models.base import SmallVLM
 
 
@@ -42,6 +43,9 @@ class AnswerStage(nn.Module):
         packer: made the batches.
     """
 
+    penalty: TokenPenalty | None = None
+    """On its visual tokens."""
+
     def __init__(self, vlm: SmallVLM, packer: Packer) -> None:
         super().__init__()
         self.vlm, self.packer = vlm, packer
@@ -49,7 +53,10 @@ class AnswerStage(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and token accuracy: of all answers, and of some groups of words."""
-        states = packed_forward(self.vlm, batch)
+        tokens = None
+        if self.penalty is not None:
+            tokens = self.vlm.visual_tokens(self.vlm.pixel_inputs(batch["images"]))
+        states = packed_forward(self.vlm, batch, tokens)
         answered = batch["targets"] != IGNORE_INDEX
         logits = self.vlm.logits(states[-1][answered])
         target = batch["targets"][answered]
@@ -61,7 +68,8 @@ class AnswerStage(nn.Module):
             "tokens_right": right.float().mean().item(),
             "place_error": error,
         }
-        return answers + GROUNDING_WEIGHT * ground, logged | self._accuracy_by_word(right, target)
+        logged |= self._accuracy_by_word(right, target)
+        return with_penalty(self.penalty, answers + GROUNDING_WEIGHT * ground, logged, tokens)
 
     def _accuracy_by_word(self, right: Tensor, target: Tensor) -> dict[str, float]:
         groups = {

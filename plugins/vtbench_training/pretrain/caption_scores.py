@@ -89,7 +89,7 @@ def score_captions(model: Path, scenes: int, device: str = "auto", split: str = 
     vision = loaded.model.config.vision_config
     sizes = Sizes(image_size=vision.image_size, patch_size=vision.patch_size)
     vlm = Llava(loaded.model, loaded.processor, sizes)
-    packer = Packer(vlm.tokenizer, len(vlm.prefix_ids))
+    packer = Packer(vlm.tokenizer, len(vlm.prefix_ids), vlm.prompt_format)
     sources = [builtin_source(family, split=split, seed=0) for family in FAMILIES]
     seen, blind = _Tally(), _Tally()
     for first in range(0, scenes, BATCH):
@@ -128,23 +128,23 @@ def _score(
     targets = batch["targets"]
     tally.loss += F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE_INDEX, reduction="sum").item()
     tally.tokens += int((targets != IGNORE_INDEX).sum())
-    kinds = [[packer.tokenizer.token_to_id(f"Ġ{word}") for word in kind] for kind in KINDS]
+    kinds = [[packer.inside(word) for word in kind] for kind in KINDS]
     for b, (words, row) in enumerate(zip(rows, captions, strict=True)):
-        for cue, place in _cue_tokens(packer, words, row):
-            target = int(targets[b, place])
-            ids = next(kind for kind in kinds if target in kind)
-            tally.right[cue].append(ids[int(logits[b, place, ids].argmax())] == target)
+        for cue, word, place in _cue_tokens(packer, words, row):
+            ids, kind = next((ids, kind) for ids, kind in zip(kinds, KINDS, strict=True) if word in kind)
+            tally.right[cue].append(kind[int(logits[b, place, ids].argmax())] == word)
 
 
-def _cue_tokens(packer: Packer, row: Sequence[PromptAnswer], captions: Sequence[Caption]) -> Iterator[tuple[str, int]]:
-    """Yield the cue of each certain word of a row, and the index of the token whose logits predict the word."""
+def _cue_tokens(
+    packer: Packer, row: Sequence[PromptAnswer], captions: Sequence[Caption]
+) -> Iterator[tuple[str, str, int]]:
+    """Yield the cue of each certain word of a row, the word, and the index of the token whose logits predict it."""
     at = 0
     for text, c in zip(row, captions, strict=True):
         encoded = packer.encode(text)
-        ends = [end for _, end in packer.tokenizer.encode(f" {text.answer}</s>").offsets]
-        for word in c.cues:
-            if word.certain:
-                # +1: the space before the caption; -1: the token before predicts it.
-                token = next(i for i, end in enumerate(ends) if end >= word.end + 1)
-                yield word.cue, at + encoded.answer_start + token - 1
+        for cue in c.cues:
+            if cue.certain:
+                begin = text.answer.rfind(" ", 0, cue.end) + 1
+                # -1: the token before predicts it.
+                yield cue.cue, text.answer[begin : cue.end], at + packer.token_at(text, begin) - 1
         at += len(encoded.ids)

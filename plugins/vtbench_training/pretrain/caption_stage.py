@@ -20,6 +20,7 @@ from vtbench_training.pretrain.curriculum import PromptAnswer
 from vtbench_training.pretrain.grounding_head import GROUNDING_WEIGHT, GroundingHead
 from vtbench_training.pretrain.packed_forward import packed_forward
 from vtbench_training.pretrain.packing import Packer
+from vtbench_training.pretrain.token_penalty import TokenPenalty, with_penalty
 from vtbench_training.small_models.base import SmallVLM
 
 ROW_TOKENS = 200
@@ -58,21 +59,27 @@ class CaptionStage(nn.Module):
         grounding: whether the grounding head learns beside it.
     """
 
+    penalty: TokenPenalty | None = None
+    """On its visual tokens."""
+
     def __init__(self, vlm: SmallVLM, packer: Packer, grounding: bool = False) -> None:
         super().__init__()
         self.vlm, self.model = vlm, vlm.model
         self.places = GroundingHead(vlm.model) if grounding else None
         spec = SceneSettings()
         words = {"shape": spec.shapes, "colour": spec.colours, "texture": spec.textures, "size": spec.sizes}
-        self.words = {cue: torch.tensor([packer.first(word) for word in group]) for cue, group in words.items()}
+        self.words = {cue: torch.tensor([packer.inside(word) for word in group]) for cue, group in words.items()}
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss, and token accuracy: of all words, and of the words of each cue."""
         captioned = batch["targets"] != IGNORE_INDEX
         target = batch["targets"][captioned]
+        tokens = None
         # bfloat16 is about a third faster on a CPU, too.
         with torch.autocast(target.device.type, torch.bfloat16):
-            states = packed_forward(self.vlm, batch)
+            if self.penalty is not None:
+                tokens = self.vlm.visual_tokens(self.vlm.pixel_inputs(batch["images"]))
+            states = packed_forward(self.vlm, batch, tokens)
             logits = self.vlm.logits(states[-1][captioned])
         right = (logits.argmax(-1) == target).float()
         logged = {"tokens_right": right.mean().item()}
@@ -80,7 +87,7 @@ class CaptionStage(nn.Module):
             group = torch.isin(target, ids.to(target.device))
             logged[cue] = right[group].mean().item() if group.any() else 0.0
         loss = F.cross_entropy(logits, target)
-        if self.places is None:
-            return loss, logged
-        ground, error = self.places(states, batch)
-        return loss + GROUNDING_WEIGHT * ground, logged | {"place_error": error}
+        if self.places is not None:
+            ground, error = self.places(states, batch)
+            loss, logged = loss + GROUNDING_WEIGHT * ground, logged | {"place_error": error}
+        return with_penalty(self.penalty, loss, logged, tokens)

@@ -150,7 +150,7 @@ which is what the sentences alone give away.
 
 Loss: {captions.loss:.3f} nats per token (grey: {captions.grey_loss:.3f}).
 
-{_cue_table(captions)}
+{cue_table(captions)}
 
 `neighbour`: any word about the object next to a mentioned one; `direction`: on which side of another one it lies.
 
@@ -188,7 +188,8 @@ def _chances(families: Mapping[str, Mapping[str, Score]]) -> str:
     return ", ".join(f"{name} {100 * s.chance:.1f}" for name, s in scores.items() if s and s.chance is not None)
 
 
-def _cue_table(captions: CaptionScores) -> str:
+def cue_table(captions: CaptionScores) -> str:
+    """Return the accuracy on the words of each cue as a Markdown table."""
     rows = [
         f"| {cue} | {score.words} | {100 * score.accuracy:.1f} | {100 * score.grey_accuracy:.1f} |"
         for cue, score in captions.cues.items()

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le
 
 from vtbench.errors import VtbenchError
 from vtbench.settings import check_fields
+from vtbench_training.finetune.settings import PenaltyName, Weight
 from vtbench_training.small_models import SMALL_MODELS, check_name
 
 
@@ -23,10 +24,25 @@ class PretrainOptions:
     output: Annotated[str, "Directory for checkpoints, logs and the finished model."]
     model: Annotated[str, f"Family: {', '.join(SMALL_MODELS)}."] = "llava"
     recipe: Annotated[Literal["default", "neutral"], "`default`, or `neutral`: captions alone."] = "default"
+    decoder: Annotated[
+        str | None, "A pretrained decoder for llava: directory, GGUF file or hub name of a causal language model."
+    ] = None
+    lora: Annotated[int, "Rank of LoRA updates to that decoder; 0 trains all its weights.", Ge(0)] = 0
     seed: Annotated[int, "Seed of the weights and of the training scenes.", Ge(0)] = 0
     device: Annotated[str, "`cpu`, `cuda`, or `auto`."] = "auto"
     scale: Annotated[float, "Multiplies every stage's steps; 0.01 tries it out.", Gt(0), Le(100)] = 1.0
-    evaluate: Annotated[bool, "Run the four families on the result and write its card."] = True
+    penalty: Annotated[
+        tuple[PenaltyName, Weight] | None,
+        "Redundancy penalty on the visual tokens and its weight: cosine:0.1, logdet:..., decorrelation:...",
+    ] = None
+    penalty_base: Annotated[
+        str | None,
+        "Checkpoint of the same recipe without the penalty, which the guard compares with; of a whole recipe the one"
+        " that ships.",
+    ] = None
+    evaluate: Annotated[
+        bool, "Run the four families on the result and write its card; with a penalty also the guard."
+    ] = True
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -35,3 +51,9 @@ class PretrainOptions:
             raise VtbenchError(
                 f"recipe: neutral begins with the vision tower of a LLaVA, which {self.model} cannot take"
             )
+        if self.decoder is not None and self.model != "llava":
+            raise VtbenchError(f"decoder: a pretrained decoder goes into llava, not into {self.model}")
+        if self.lora and self.decoder is None:
+            raise VtbenchError("lora: it updates a pretrained decoder; name one with --decoder, or leave it out")
+        if self.penalty_base is not None and self.penalty is None:
+            raise VtbenchError("penalty_base: there is no penalty to check; add --redundancy-penalty, or leave it out")

@@ -13,19 +13,20 @@ from vtbench_training.pretrain.packing import UnpackedTexts, block_mask, prefix_
 from vtbench_training.small_models.base import SmallVLM
 
 
-def packed_forward(vlm: SmallVLM, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+def packed_forward(vlm: SmallVLM, batch: dict[str, Tensor], tokens_BND: Tensor | None = None) -> tuple[Tensor, ...]:
     """Return the hidden states of the texts' tokens at every layer, embeddings first, (B, L, d) each.
 
     Args:
         vlm: the model; its vision modules are frozen, as gradients of an untrained decoder would destroy what they
             learned.
         batch: `images` (B, 3, S, S) uint8 and the tensors of `Packer.batch`.
+        tokens_BND: the images' visual tokens, if they were made before.
     """
     forward = _forward_rows if vlm.bidirectional_prefix else _forward_packed
-    return forward(vlm, batch)
+    return forward(vlm, batch, tokens_BND)
 
 
-def _forward_packed(vlm: SmallVLM, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+def _forward_packed(vlm: SmallVLM, batch: dict[str, Tensor], tokens_BND: Tensor | None) -> tuple[Tensor, ...]:
     """Run each image once, with all its texts behind it."""
     images, ids = batch["images"], batch["ids"]
     prefix = torch.tensor(vlm.prefix_ids, device=ids.device).expand(len(ids), -1)
@@ -33,18 +34,17 @@ def _forward_packed(vlm: SmallVLM, batch: dict[str, Tensor]) -> tuple[Tensor, ..
     places = vlm.prefix_positions.to(ids.device)[:, None].expand(-1, len(ids), -1)
     positions = torch.cat([places, batch["positions"].expand(len(places), -1, -1)], dim=2)
     mask = _additive(block_mask(batch["segments"], before))
-    states = vlm.hidden_states(
-        torch.cat([prefix, ids], dim=1),
-        mask,
-        positions if len(positions) > 1 else positions[0],
-        vlm.pixel_inputs(images),
-    )
+    known = torch.cat([prefix, ids], dim=1), mask, positions if len(positions) > 1 else positions[0]
+    if tokens_BND is None:
+        states = vlm.hidden_states(*known, vlm.pixel_inputs(images))
+    else:
+        states = vlm.hidden_states_from(*known, tokens_BND)
     return tuple(layer[:, before:] for layer in states)
 
 
-def _forward_rows(vlm: SmallVLM, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+def _forward_rows(vlm: SmallVLM, batch: dict[str, Tensor], tokens_BND: Tensor | None) -> tuple[Tensor, ...]:
     """Run each text in a row of its own behind the image's tokens, and scatter its states to their packed places."""
-    tokens = vlm.visual_tokens(vlm.pixel_inputs(batch["images"]))
+    tokens = vlm.visual_tokens(vlm.pixel_inputs(batch["images"])) if tokens_BND is None else tokens_BND
     states, at = [], []
     for texts in unpack(batch):
         states.append(_forward_unpacked(vlm, texts, tokens[texts.image]))

@@ -48,8 +48,8 @@ class Packer:
     def encode(self, text: PromptAnswer) -> EncodedText:
         """Encode a prompt and its answer as they stand behind the image in the chat template."""
         form = self.prompt_format
-        prompt = self.tokenizer.encode(form.question(text.prompt))
-        answer = self.tokenizer.encode(form.answer(text.answer))
+        prompt = self._encode(form.question(text.prompt))
+        answer = self._encode(form.answer(text.answer))
         in_prompt = _mention_tokens(prompt, text.mentions, len(form.before))
         in_answer = _mention_tokens(answer, text.answer_mentions, len(form.before_answer))
         behind = [(len(prompt.ids) + token, x, y) for token, x, y in in_answer]
@@ -57,7 +57,21 @@ class Packer:
 
     def first(self, answer: str) -> int:
         """Return the first token id of an answer."""
-        return int(self.tokenizer.encode(self.prompt_format.answer(answer)).ids[0])
+        return int(self._encode(self.prompt_format.answer(answer)).ids[0])
+
+    def inside(self, word: str) -> int:
+        """Return the first token id of a word within a sentence, a token for the space alone left out."""
+        encoded = self._encode(f"a {word}")
+        return int(encoded.ids[_token_beyond(encoded, len("a "))])
+
+    def token_at(self, text: PromptAnswer, place: int) -> int:
+        """Return the index among a text's tokens of the first that goes beyond character `place` of its answer."""
+        form = self.prompt_format
+        prompt, answer = self._encode(form.question(text.prompt)), self._encode(form.answer(text.answer))
+        return len(prompt.ids) + _token_beyond(answer, place + len(form.before_answer))
+
+    def _encode(self, text: str) -> Encoding:
+        return self.tokenizer.encode(text, add_special_tokens=False)  # the chat template writes them
 
     def batch(self, rows: Sequence[Sequence[PromptAnswer]]) -> dict[str, Tensor]:
         """Return the text part of a batch of B images, one row of texts for each.
@@ -128,6 +142,10 @@ class PackedStream(StepStream):
             images.append(self.scenes.image(scene, self.image_size))
             rows.append(self.texts(scene, number))
         return {"images": torch.from_numpy(np.stack(images)), **self.packer.batch(rows)}
+
+
+def _token_beyond(encoded: Encoding, place: int) -> int:
+    return next(i for i, (_, end) in enumerate(encoded.offsets) if end > place)
 
 
 def _mention_tokens(encoded: Encoding, mentions: Sequence[Mention], shift: int) -> list[tuple[int, float, float]]:

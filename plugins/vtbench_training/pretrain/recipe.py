@@ -17,10 +17,10 @@ from vtbench_training.training_loop import Schedule
 class Stage:
     """One stage of training; it starts from the weights that the stage before left."""
 
-    kind: Literal["tower", "decoder", "captions", "pointing", "directions"]
-    """`tower`: the vision tower on dense labels. `decoder`: the rest on answers, the tower frozen.
-    `captions`: the same on captions alone. `pointing`: on captions and the grounding head.
-    `directions`: the same on captions that are mostly about on which side of another an object lies."""
+    kind: Literal["tower", "connector", "decoder", "captions", "pointing", "directions"]
+    """`tower`: the vision tower on dense labels. `connector`: the connector on captions, tower and decoder frozen.
+    `decoder`: all but the tower on answers. `captions`: the same on captions alone. `pointing`: on captions and the
+    grounding head. `directions`: the same on captions that are mostly about on which side of another an object lies."""
     schedule: Schedule
     mix: Mapping[str, int]
     """Weight of each family's scenes."""
@@ -33,6 +33,16 @@ class InitialTower:
     tower_of: str
     """Directory of a LLaVA checkpoint, or `embedded`: the model that ships, whose tower was trained on dense labels
     alone and never saw a question or an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedDecoder:
+    """Instead of a random decoder: that of a causal language model, under a connector of random weights."""
+
+    decoder: str
+    """Directory of a causal language model with its tokenizer, a GGUF file, or a name on the hub."""
+    lora: int = 0
+    """Rank of the updates that train it; 0 trains all its weights."""
 
 
 _FIRST = {"coarse": 2, "attribute": 2, "relational": 3, "scene_graph": 3}
@@ -50,7 +60,7 @@ class Recipe:
     """Most short questions about an image in a `decoder` stage; most captions in a caption stage."""
     graph_percent: int = 50
     """Percentage of images with the scene-graph question, too."""
-    stages: tuple[Stage | InitialTower, ...] = (
+    stages: tuple[Stage | InitialTower | PretrainedDecoder, ...] = (
         Stage("tower", Schedule(steps=2400, rate=1e-3, batch_size=64), _FIRST),
         Stage("decoder", Schedule(steps=2200, rate=1e-3, batch_size=32, warmup=150), _ASKED),
         Stage("tower", Schedule(steps=1400, rate=4e-4, batch_size=64, warmup=60), _THEN),
@@ -60,14 +70,19 @@ class Recipe:
     def scaled(self, factor: float) -> Recipe:
         """Return the recipe with every stage's steps times `factor`, for a trial run."""
 
-        def shorter(stage: Stage | InitialTower) -> Stage | InitialTower:
-            if isinstance(stage, InitialTower):
+        def shorter(stage: Stage | InitialTower | PretrainedDecoder) -> Stage | InitialTower | PretrainedDecoder:
+            if not isinstance(stage, Stage):
                 return stage
             steps = max(1, round(stage.schedule.steps * factor))
             warmup = min(stage.schedule.warmup, max(1, steps // 10))
             return replace(stage, schedule=replace(stage.schedule, steps=steps, warmup=warmup))
 
         return replace(self, stages=tuple(map(shorter, self.stages)))
+
+    @property
+    def decoder(self) -> PretrainedDecoder | None:
+        """The pretrained decoder; None where it begins with random weights."""
+        return next((stage for stage in self.stages if isinstance(stage, PretrainedDecoder)), None)
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -95,3 +110,32 @@ RECIPES: Mapping[str, Recipe] = {
     ),
 }
 """By name: the model that answers, and the one trained on no family, from which `vtbench study` starts."""
+
+
+_DESCRIBED = {"coarse": 1, "attribute": 2, "relational": 2, "scene_graph": 3}
+_CONNECTED = Stage("connector", Schedule(steps=600, rate=1e-3, batch_size=16, warmup=50, save_every=100), _DESCRIBED)
+
+
+def decoder_recipe(name: str, decoder: str, lora: int = 0) -> Recipe:
+    """Return the recipe of a LLaVA around a pretrained decoder, under the tower of the embedded model.
+
+    The connector learns first, from captions, so that no gradient of its random weights reaches the decoder.
+
+    Args:
+        name: `default`, whose last stage is on questions, or `neutral`, all of whose stages are on captions.
+        decoder: directory of a causal language model, a GGUF file, or a name on the hub.
+        lora: rank of updates to it; 0 trains all its weights.
+    """
+    rate = 3e-4 if lora else 1e-4
+    few = {"batch_size": 16, "warmup": 50, "save_every": 100}
+    then: Mapping[str, tuple[Stage, ...]] = {
+        "default": (Stage("decoder", Schedule(steps=1500, rate=rate, **few), _ASKED),),
+        "neutral": (
+            Stage("captions", Schedule(steps=900, rate=rate, **few), _DESCRIBED),
+            Stage("directions", Schedule(steps=600, rate=rate, **few), {"relational": 4, "scene_graph": 3}),
+        ),
+    }
+    return Recipe(
+        graph_percent=RECIPES[name].graph_percent,
+        stages=(PretrainedDecoder(decoder, lora), InitialTower("embedded"), _CONNECTED, *then[name]),
+    )

@@ -17,6 +17,7 @@ from vtbench.scenes.render import id_mask
 from vtbench.scenes.scene import CANVAS, Scene
 from vtbench.scenes.scene_settings import SceneSettings
 from vtbench_training.pretrain.scene_stream import SceneStream
+from vtbench_training.pretrain.token_penalty import TokenPenalty, with_penalty
 from vtbench_training.small_models.base import SmallVLM
 from vtbench_training.training_loop import Schedule, StepStream
 
@@ -119,6 +120,9 @@ class DenseHeads(nn.Module):
 class VisionStage(nn.Module):
     """The vision modules of a small model under the dense heads."""
 
+    penalty: TokenPenalty | None = None
+    """On its patches."""
+
     def __init__(self, vlm: SmallVLM) -> None:
         super().__init__()
         self.vlm, self.heads = vlm, DenseHeads(vlm.patch_width)
@@ -128,4 +132,4 @@ class VisionStage(nn.Module):
         """Return the loss of a batch, and the accuracy of each label."""
         tokens = self.vlm.patch_features(self.vlm.pixel_inputs(batch["images"]))
         loss, logged = self.heads(tokens, batch["classes"], batch["centres"])
-        return loss, logged
+        return with_penalty(self.penalty, loss, logged, tokens)

@@ -63,7 +63,7 @@ class SmallVLM:
     """Its architecture in a line, for its model card."""
     vision_modules: ClassVar[tuple[str, ...]] = ("model.vision_tower",)
     """Modules that vision stages train and language stages freeze."""
-    prompt_format: ClassVar[PromptFormat] = LLAVA_FORMAT
+    prompt_format: PromptFormat = LLAVA_FORMAT
     bidirectional_prefix: ClassVar[bool] = False
     """Whether image and question attend to each other in both directions (a prefix language model). The image's states
     then depend on the question, so that two questions cannot share them."""

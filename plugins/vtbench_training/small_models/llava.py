@@ -19,12 +19,15 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from vtbench_training.small_models.base import SmallVLM
+from vtbench_hf.training import end_of_answer
+from vtbench_training.small_models.base import PromptFormat, SmallVLM
 from vtbench_training.small_models.components import chat_template, decoder_sizes, seeded, tower_sizes
 from vtbench_training.small_models.sizes import Sizes
 from vtbench_training.small_models.tokenizer import train_tokenizer
 
 IMAGE = "<image>"
+_QUESTION = "vtbenchquestion"
+"""Stands for a question in a template."""
 
 
 def build(sizes: Sizes, seed: int = 0) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
@@ -96,10 +99,30 @@ def build_processor(tokenizer: Tokenizer | Path | str, image_size: int, patch_si
 
 
 class Llava(SmallVLM):
-    """The tower's patches go through the connector into the decoder's sequence."""
+    """The tower's patches go through the connector into the decoder's sequence.
+
+    Its prompt is the processor's chat template, cut at the image and at the question.
+    """
 
     description = "CLIP ViT, two-layer MLP connector, LLaMA"
 
     def __init__(self, model: Any, processor: Any, sizes: Sizes) -> None:
         super().__init__(model, processor, sizes)
-        self.prefix_ids = [*self.tokenizer.encode("<s>USER: ").ids, *[model.config.image_token_id] * sizes.grid**2]
+        self.before_image, self.prompt_format = chat_parts(model, processor)
+        start = self.tokenizer.encode(self.before_image, add_special_tokens=False).ids
+        self.prefix_ids = [*start, *[model.config.image_token_id] * sizes.grid**2]
+
+
+def chat_parts(model: Any, processor: Any) -> tuple[str, PromptFormat]:
+    """Return a chat template's text before the image, and that around a question and its answer."""
+    parts = [{"type": "image"}, {"type": "text", "text": _QUESTION}]
+    chat = [{"role": "user", "content": parts}]
+    prompt: str = processor.apply_chat_template(chat, add_generation_prompt=True)
+    before_image, _, behind = prompt.partition(processor.image_token)
+    before, _, after = behind.partition(_QUESTION)
+    end = end_of_answer(model, processor.tokenizer)
+    # As `ChoiceTokenizer` has an answer: behind whitespace or a special token as it is, else behind a space.
+    tokenizer = processor.tokenizer
+    last = tokenizer.encode(after, add_special_tokens=False)[-1:]
+    no_space = after[-1:].isspace() or (last and last[0] in tokenizer.added_tokens_decoder)
+    return before_image, PromptFormat(before, after, "" if no_space else " ", tokenizer.convert_ids_to_tokens(end))

@@ -19,7 +19,7 @@ from vtbench_families import FAMILIES
 from vtbench_hf.checkpoint.files import zoo_checkpoint
 from vtbench_llava import WEIGHTS
 
-sys.path.append(str(Path(__file__).parent / "adapters"))
+sys.path.append(str(Path(__file__).parents[2] / "tests/adapters"))
 import plain
 
 TASKS = {"coarse": "acc", "attribute": "acc", "relational": "acc", "scene_graph": "tuple_f1"}

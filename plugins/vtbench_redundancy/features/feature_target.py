@@ -1,0 +1,120 @@
+"""Features of a user's own as the target: what a frozen encoder says of each image, say, in place of its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vtbench.types import Sample, Task
+from vtbench_redundancy.errors import InputError, file_errors
+from vtbench_redundancy.features.principal_components import StreamingPCA
+from vtbench_redundancy.inputs.array_files import open_array
+from vtbench_redundancy.inputs.numpy_arrays import npz_keys
+from vtbench_redundancy.inputs.rows import Rows
+from vtbench_redundancy.protocol import Protocol
+
+IDS = "ids"
+"""Array of a .npz file that names the sample of each row of its other array."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTarget:
+    """The coordinates of each row of features: their own, or of more than `r_x` the leading principal components."""
+
+    name: str
+    rows_nq: np.ndarray
+    numbers: dict[str, int] | None
+    """Row of each sample by its id; None where the row of sample i is row i."""
+
+    @classmethod
+    def open(cls, file: str, protocol: Protocol) -> FeatureTarget:
+        """Read a file of features.
+
+        Args:
+            file: a .npy, .npz or .safetensors file with an array (n, q), or `file:key`; a .npz file may have a second
+                array `ids`, the samples' ids.
+            protocol: its settings.
+
+        Raises:
+            InputError: the file cannot be read, is no table of finite numbers, or has not one id a row.
+        """
+        rows, numbers = open_features(file)
+        return cls(file, target_coordinates(rows, protocol, file), numbers)
+
+    def check(self, task: Task) -> None:
+        """Check that there is a row for each sample of a task (before `--limit`), where rows have no ids.
+
+        Raises:
+            InputError: there are fewer or more.
+        """
+        samples = getattr(task, "unlimited", len(task))
+        if self.numbers is None and (len(self.rows_nq) != samples or getattr(task, "repeats", 1) > 1):
+            raise InputError(
+                f"target={self.name}: {len(self.rows_nq)} rows for {samples} samples of {task.name}; give one row a "
+                f"sample in their order, or a .npz file with their {IDS}"
+            )
+
+    def of(self, samples: Sequence[Sample]) -> np.ndarray:
+        """Return the coordinates of samples, (b, q).
+
+        Raises:
+            InputError: a sample has no row.
+        """
+        if self.numbers is None:
+            places = [sample.index for sample in samples]
+            lacking = [sample.id for sample in samples if sample.index >= len(self.rows_nq)]
+        else:
+            places = [self.numbers.get(sample.id, -1) for sample in samples]
+            lacking = [sample.id for sample in samples if sample.id not in self.numbers]
+        if lacking:
+            raise InputError(f"target={self.name}: no row for the sample {lacking[0]}; give features of every image")
+        return self.rows_nq[places]
+
+
+def target_coordinates(features: Rows | np.ndarray, protocol: Protocol, name: str = "target") -> np.ndarray:
+    """Return the coordinates of features, (n, q) float32: themselves, or their `r_x` leading principal components.
+
+    Args:
+        features: (n, q), a row an image.
+        protocol: its settings.
+        name: what an error calls them.
+
+    Raises:
+        InputError: not a table of finite real numbers.
+    """
+    if len(features.shape) != 2 or 0 in features.shape:
+        raise InputError(f"{name}: has the shape {tuple(features.shape)}; wanted (images, features), a row an image")
+    values = np.asarray(features[: len(features)], dtype=np.float32)
+    if bad := int((~np.isfinite(values)).sum()):
+        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+        raise InputError(f"{name}: {bad} values are NaN or infinite, the first in row {row}")
+    if values.shape[1] <= protocol.r_x:
+        return values
+    fit = StreamingPCA(protocol.r_x, protocol.projection, protocol.seed, protocol.exact)
+    rows_n1q = torch.from_numpy(values)[:, None]
+    fit.update(rows_n1q)
+    coordinates: np.ndarray = fit.result()(rows_n1q)[:, 0].numpy()
+    return coordinates
+
+
+def open_features(file: str) -> tuple[Rows, dict[str, int] | None]:
+    """Open a file of features, and return them with the row of each sample by its id, if the file has ids.
+
+    Raises:
+        InputError: see `FeatureTarget.open`.
+    """
+    if not file.lower().endswith(".npz") or IDS not in (keys := npz_keys(Path(file))):
+        return open_array(file), None
+    features = [key for key in keys if key != IDS]
+    if len(features) != 1:
+        raise InputError(f"{file}: {len(features)} arrays beside {IDS!r}; wanted one, the features")
+    rows = open_array(f"{file}:{features[0]}")
+    with file_errors(Path(file)), np.load(file, allow_pickle=False) as arrays:
+        numbers = {str(name): row for row, name in enumerate(arrays[IDS].tolist())}
+    if len(numbers) != len(rows):
+        raise InputError(f"{file}: {len(rows)} rows but {len(numbers)} different {IDS}; give one id a row")
+    return rows, numbers

@@ -1,0 +1,106 @@
+"""`TargetColumns`: what a metric's tokens are about beside the pixels, as columns of each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vtbench.errors import SampleError
+from vtbench.types import Sample, Task
+from vtbench_redundancy.features.feature_target import FeatureTarget
+from vtbench_redundancy.features.scene_cues import CueColumns, scene_settings
+from vtbench_redundancy.metrics.basis_task import task_parts
+from vtbench_redundancy.protocol import TARGETS, Protocol
+
+_VALUES, _KNOWN = "cue_values", "has_cues"
+NO_SCENES = "the images have no scenes, whose facts the cues are; target=FILE measures features of your own"
+
+
+class TargetColumns:
+    """The columns of a target that is a file or the cues, and the cues beside a target of pixels.
+
+    Args:
+        protocol: its settings.
+        cues: whether cues are measured beside pixels.
+    """
+
+    def __init__(self, protocol: Protocol, cues: bool) -> None:
+        self._protocol = protocol
+        self._beside = cues and protocol.target == "pixels" and protocol.correction == "jackknife"
+        self._cues = CueColumns.of([])
+        self._features: FeatureTarget | None = None
+        self._has_cues: bool | None = None
+
+    def prepare(self, task: Task) -> None:
+        """Learn the words of a task's scenes, and open the file of features.
+
+        Raises:
+            InputError: the file cannot be read, or does not fit the task.
+        """
+        self._cues = CueColumns.of(scene_settings(task_parts(task.config())))
+        if self._protocol.target not in TARGETS:
+            self._opened().check(task)
+
+    def of(self, samples: Sequence[Sample]) -> np.ndarray | None:
+        """Return the columns of samples that the basis is fitted on, (b, c); None where there are none.
+
+        Raises:
+            InputError: the target is a file, and a sample has no row in it.
+            SampleError: the target is cues, and a sample has no scene.
+        """
+        if self._protocol.target not in TARGETS:
+            return self._opened().of(samples)
+        if self._protocol.target == "pixels" and not self._beside:
+            return None
+        scenes = [sample.scene for sample in samples]
+        for sample in samples:
+            if sample.scene is None and self._protocol.target == "cues":
+                raise SampleError(f"redundancy: target=cues is about scenes, and the sample {sample.id} has none")
+        found = [self._cues.of_scene(scene) for scene in scenes if scene is not None]
+        return np.stack(found) if len(found) == len(scenes) else None
+
+    def observed(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+        """Return the columns of samples to score by their name in observations; of cues that are lacking, NaN.
+
+        Raises:
+            InputError, SampleError: as `of`.
+        """
+        if self._protocol.target != "pixels":
+            columns = self.of(samples)
+            assert columns is not None
+            return {"target": columns}
+        if not self._has_cues:
+            return {}
+        nothing = np.full(len(self._cues), np.nan, np.float32)
+        return {"cues": np.stack([nothing if s.scene is None else self._cues.of_scene(s.scene) for s in samples])}
+
+    @property
+    def properties(self) -> dict[str, list[int]]:
+        """The cues' columns by property of the objects."""
+        return self._cues.properties
+
+    @property
+    def why_no_cues(self) -> str | None:
+        """Why cues are not measured beside pixels; None where they are, or were not asked for."""
+        return NO_SCENES if self._beside and self._has_cues is False else None
+
+    def arrays(self, has_columns: bool) -> dict[str, np.ndarray]:
+        """Return everything that `restore` needs.
+
+        Args:
+            has_columns: whether all images of the basis had their columns.
+        """
+        return {_VALUES: self._cues.array(), _KNOWN: np.array(has_columns)}
+
+    def restore(self, state: Mapping[str, np.ndarray], protocol: Protocol) -> None:
+        """Restore from what `arrays` returned; a state of before cues were measured has nothing of it."""
+        self._protocol = protocol
+        self._has_cues = bool(state[_KNOWN]) if _KNOWN in state else None
+        if _VALUES in state:
+            self._cues = CueColumns.of_array(np.asarray(state[_VALUES]))
+
+    def _opened(self) -> FeatureTarget:
+        if self._features is None:
+            self._features = FeatureTarget.open(self._protocol.target, self._protocol)
+        return self._features

@@ -1,0 +1,141 @@
+"""What must hold before a study begins: its plan can be carried out, and its directory holds no other study.
+
+`plan.json` binds checkpoints to the settings that decide what is trained, and measurements to all settings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from vtbench.errors import AdapterError, VtbenchError, nearest
+from vtbench.registry import Registry
+from vtbench.runs.disk import disk, write_file
+from vtbench.runs.git_commit import git_commit
+from vtbench.runs.json_file import read_object
+from vtbench.runs.provenance import differing, strict, versions
+from vtbench.scenes.items import BENCHMARK
+from vtbench.task.catalog import find_task_files
+from vtbench_hf.checkpoint.config import checked_config, is_offline
+from vtbench_hf.checkpoint.files import ZOO
+from vtbench_llava import SHIPPED
+from vtbench_study.errors import StudyError
+from vtbench_study.plan import OFF, Plan
+from vtbench_training.finetune.settings import OWN_BASE
+
+
+def check_protocols(protocols: Iterable[str], directory: Path) -> None:
+    """Check that RS of all models has one protocol, as two do not compare.
+
+    Raises:
+        StudyError: there are several.
+    """
+    names = list(dict.fromkeys(protocols))
+    if len(names) > 1:
+        raise StudyError(
+            f"{directory}: RS of its models would be of {' and '.join(names)}, which do not compare; "
+            "remove its runs/, to measure all models again, or choose another --output"
+        )
+
+
+def check_families(plan: Plan, task_dirs: Iterable[Path]) -> None:
+    """Check that a task file defines each family, before anything is trained.
+
+    Raises:
+        VtbenchError: names the unknown family, and the closest known one.
+    """
+    known = find_task_files(task_dirs)
+    for family in {*plan.families, *(family for mix in plan.mixes.values() for family in mix)}:
+        if family not in known:
+            raise VtbenchError(f"study: unknown family {family!r}.{nearest(family, list(known))}")
+
+
+def check_shipped(plan: Plan) -> None:
+    """Check that the shipped models are there, before hours of training.
+
+    Raises:
+        VtbenchError: no adapter has such a name, or the package of their weights is not installed.
+    """
+    for model in plan.shipped:
+        Registry().find("model", model)
+    if set(plan.shipped) - {"llava"} and find_spec(ZOO) is None:
+        raise StudyError(
+            f"study: the shipped models {', '.join(plan.shipped)} need their package: pip install 'vtbench[zoo]', or "
+            "leave them out with --shipped llava"
+        )
+
+
+def check_base(base: str) -> None:
+    """Check that the base is there, before each of the models fails without it.
+
+    Raises:
+        StudyError: it is neither a checkpoint of a LLaVA nor the name of one on the hub.
+    """
+    if base == OWN_BASE or base in SHIPPED:
+        return
+    path = Path(base).expanduser()
+    try:
+        if path.is_dir():
+            checked_config("llava", str(path), {"trust_remote_code": False}, ("llava",), ())
+        else:
+            is_offline("llava", base)
+    except AdapterError as error:
+        raise StudyError(f"study: --from: {error}") from error
+
+
+def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str, Any]:
+    """Write plan.json, or check that it holds the same study, and return the facts that it records.
+
+    Checkpoints are bound to the settings that decide what is trained. Until something is measured, and again where
+    runs/ was removed, the other settings may change, and the facts become those of the code that measures.
+
+    Args:
+        plan: of the study.
+        directory: of the study.
+        measured: whether measurements begin now.
+
+    Returns:
+        Versions, hardware and commit of the code that measures; `trained`: versions and commit of that which trained.
+
+    Raises:
+        StudyError: the directory holds another study.
+    """
+    path, settings, facts = directory / "plan.json", strict(plan.document()), _environment()
+    facts["trained"] = {key: facts[key] for key in ("versions", "git")}
+    if path.exists():
+        stored = read_object(path, StudyError, "; remove it, or choose another --output")
+        there = stored.get("plan")
+        there = there if isinstance(there, dict) else {}
+        known = {name: strict(value) for name, value in OFF.items()} | there
+        is_bound = any((directory / "runs").glob("*/*"))
+        here = settings if is_bound else strict(plan.training())
+        if differences := differing(here, {name: known[name] for name in here if name in known}):
+            raise StudyError(
+                f"{path}: this is another study, which differs in {', '.join(differences)}; "
+                "use the same settings, or another directory"
+            )
+        before: dict[str, Any] = stored.get("facts") or {}
+        if is_bound or not measured:
+            return before
+        facts["trained"] = before.get("trained", facts["trained"])
+    with disk(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    write_file(path, json.dumps({"plan": settings, "facts": facts}, indent=2) + "\n")
+    return facts
+
+
+def _environment() -> dict[str, Any]:
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "benchmark": BENCHMARK,
+        "versions": versions(Registry().plugins()) | {"torch": torch.__version__},
+        "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "gpu": gpu},
+        "git": git_commit(),
+    }
