@@ -159,7 +159,6 @@ def _rows(found: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[st
         for family in FAMILIES:
             yield f"{family}, {score}", [cell(of["drop"][family], score) for of in found.values()]
     yield "visual tokens an image", [f"{of['cost']['visual_tokens']:.0f}" for of in found.values()]
-    yield "ms a question", [f"{1000 * of['cost']['seconds']:.1f}" for of in found.values()]
 
 
 def _measured(scores: Scores) -> str:

@@ -41,9 +41,8 @@ class CueColumns:
         Args:
             settings: the `scene` of each part of a task's config.
         """
-        words: dict[str, dict[str, None]] = {
-            kind: dict.fromkeys(known) for kind, known in zip(KINDS, (SHAPES, COLOURS, TEXTURES, SIZES), strict=True)
-        }
+        built_in: tuple[Iterable[str], ...] = (SHAPES, COLOURS, TEXTURES, SIZES)
+        words = {kind: dict.fromkeys(known) for kind, known in zip(KINDS, built_in, strict=True)}
         for scene in settings:
             for kind in ("colour", "size"):
                 words[kind] |= dict.fromkeys(scene.get(f"{kind}s") or ())
