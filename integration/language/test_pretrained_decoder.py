@@ -75,7 +75,14 @@ def test_a_killed_training_ends_with_the_same_weights(trained: Path, checkpoint:
 
 def test_a_study_trains_from_it_and_it_answers_in_its_chat(trained: Path, tmp_path: Path) -> None:
     plan = Plan(
-        base=str(trained / "model"), families=("coarse", "relational"), mixes={}, penalties={}, seeds=(0,), steps=2
+        base=str(trained / "model"),
+        families=("coarse", "relational"),
+        mixes={},
+        penalties={},
+        full_rate=(),
+        snapshots=(),
+        seeds=(0,),
+        steps=2,
     )
     model = finetune(replace(plan.settings(plan.cell("coarse-0")), batch_size=2), tmp_path / "cell", "cpu")
     done = vtbench.run(

@@ -42,6 +42,27 @@ def test_closed_form(cues: np.ndarray, noise: float) -> None:
     assert found.flags == ("few_tokens",) or not found.flags
 
 
+def test_what_a_linear_reader_explains_of_each_property(cues: np.ndarray) -> None:
+    """Tokens with noise on half of the columns, and of the others nothing: ρ² of the first and 0."""
+    known = tokens_of(cues, 0.3)
+    known[:, :, 4:] = white(N, 1, 4, seed=7)[:, :, :, None]
+    found = cue_information(known, cues, properties={"seen": range(4), "hidden": range(4, 8), "mixed": [3, 4]})
+    share = 1 - float(np.exp(-2 * nats(0.3)))
+    expected = {"seen": share, "hidden": 0.0, "mixed": 1 - (1 - share) ** 0.5}
+    for name, value in expected.items():
+        row = found.detail["explained"][name]
+        assert row["share"] == pytest.approx(value, abs=0.03), name
+        assert row["interval"][0] - 0.01 < value < row["interval"][1] + 0.01, name
+
+
+def test_tokens_beside_the_images_own_cells(cues: np.ndarray) -> None:
+    """The tokens are one cue, the cells two others and the same one: a third of what the cells tell."""
+    cells = cues[:, :3, None] / cues.std(axis=0)[None, :3, None]
+    found = cue_information(cells[:, None, :1], cues, pixels=cells).detail["of_pixels"]
+    assert found["ratio"] == pytest.approx(1 / 3, abs=0.03)
+    assert found["nats"] == pytest.approx(3 * nats(0), rel=0.03)
+
+
 def test_a_token_that_copies_one_cue(cues: np.ndarray) -> None:
     tokens = white(N, 1, CUES, seed=5)[:, :, :, None]
     tokens[:, 0, 3, 0] = cues[:, 2]

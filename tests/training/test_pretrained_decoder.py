@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,7 +151,8 @@ def test_the_loss_falls_and_captions_are_scored(tiny: Path, tmp_path: Path) -> N
 
 def test_a_study_trains_from_it(tiny: Path, tmp_path: Path) -> None:
     base = pretrain(recipe(tiny, 0, replace(FEW, steps=1)), tmp_path / "base", CPU, lambda line: None)
-    plan = Plan(base=str(base), families=("coarse", "relational"), mixes={}, penalties={}, seeds=(0,), steps=1)
+    arms: dict[str, Any] = {"mixes": {}, "penalties": {}, "full_rate": (), "snapshots": ()}
+    plan = Plan(base=str(base), families=("coarse", "relational"), seeds=(0,), steps=1, **arms)
     trained = finetune(replace(plan.settings(plan.cell("relational-0")), batch_size=2), tmp_path / "cell", "cpu")
     assert any(not torch.equal(weight, weights(base)[name]) for name, weight in weights(trained).items())
     adapter = Registry().adapter("llava", {"pretrained": str(trained)}, "cpu", "float32")

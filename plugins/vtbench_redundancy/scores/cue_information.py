@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vtbench.types import Score
 from vtbench_redundancy.convergence import below_noise
@@ -38,10 +39,9 @@ def cue_information(
     `available`: the information as a share of I(Y;Ỹ), all that could be known about Ỹ, with its interval; `columns`,
     how many columns vary; `of_pixels`, the information that the image's own cell colours have about Ỹ, read the same
     way, and the `ratio` of the tokens' to it, with its interval; `explained`, by property of the objects, the share of
-    its columns' variance that a linear reader of the tokens explains, 1 − exp(−2 I / q) of q columns (the geometric
-    mean over directions; 1 − Λ^(1/q) of Wilks' Λ, "Certain generalizations in the analysis of variance", Biometrika
-    24, 1932), with its interval. Where the information is under three standard errors, by the jackknife or the null,
-    the score is flagged `low_information` and has no curve and no share.
+    its columns' variance that a linear reader of the tokens explains (`explained_share`), with its interval. Where the
+    information is under three standard errors, by the jackknife or the null, the score is flagged `low_information`
+    and has no curve and no share.
 
     Args:
         tokens: (n, S, m, r) coordinates of the m tokens in each of S subsets.
@@ -93,8 +93,20 @@ def cue_information(
     return _written(every, found, reference.upper_bound, write)
 
 
+def explained_share(nats: Tensor, q: int) -> Tensor:
+    """Return the share of the variance of q columns that information about them explains, 1 − exp(−2 I / q).
+
+    It is the geometric mean over directions, 1 − Λ^(1/q) of Wilks' Λ ("Certain generalizations in the analysis of
+    variance", Biometrika 24, 1932); of one column the squared correlation.
+
+    >>> round(float(explained_share(-torch.log(torch.tensor(1 - 0.6**2)) / 2, 1)), 6)  # of a correlation of 0.6
+    0.36
+    """
+    return -torch.expm1(-2 * nats.double() / q)
+
+
 def _explained(read: Estimates, q: int, write: ScoreWriter) -> dict[str, Any]:
-    found = write(-torch.expm1(-2 * read.joint / q))
+    found = write(explained_share(read.joint, q))
     return {"share": found.value, "interval": found.interval, "nats": float(read.joint[0]), "columns": q}
 
 
