@@ -63,8 +63,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_it_prints_the_table_and_the_verdicts_and_writes_everything(uninterrupted: tuple[Path, str]) -> None:
     directory, printed = uninterrupted
-    for words in ("Redundancy Score and accuracy", "too small to conclude from", "paper", "claims", "coarse", "attribute",
-                  "blind", "cannot tell"):  # fmt: skip
+    for words in ("Redundancy Score and accuracy", "too small to conclude from", "paper", "claims", "coarse",
+                  "attribute", "blind", "cannot tell"):  # fmt: skip
         assert words in printed
     assert not document(directory)["missing"]
     assert "<svg" not in printed
