@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
-ARGUMENTS = ("--quick", "--families", "coarse,attribute", "--mix", "none", "--penalty", "none", "--steps", "6",
-             "--items", "24", "--images", "120", "--probed", "40", "--snapshots", "0.5", "--shipped", "llava")  # fmt: skip
+ARGUMENTS = (
+    *("--quick", "--families", "coarse,attribute", "--mix", "none", "--penalty", "none", "--steps", "6"),
+    *("--items", "24", "--images", "120", "--probed", "40", "--snapshots", "0.5", "--shipped", "llava"),
+)
 COMMAND = (sys.executable, "-m", "vtbench", "study", *ARGUMENTS)
 KILLED_AT = ("models/coarse-0/finetune.json", "runs/attribute-0/probe/*/samples.jsonl", "tokens/attribute-0.json")
 """The study is killed when these files appear: in a training, in a measurement, and after a finished model."""
