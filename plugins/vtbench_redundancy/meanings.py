@@ -78,7 +78,7 @@ def _cues(score: Score) -> str:
     available, text = score["detail"].get("available"), "The tokens say"
     said = f"{text} {score['value']:.2f} nats about which objects there are and where"
     if not available:
-        return f"{said}: not more than nothing, within its interval."
+        return f"{said}: less than three times its standard error, so possibly nothing."
     said += f": {number(available['share'], True)} % of all that a scene's counts and places hold at this resolution"
     half = _at_half(score["detail"].get("curve", ()))
     return f"{said}; half of the tokens keep {number(half, True)} % of it." if half is not None else f"{said}."

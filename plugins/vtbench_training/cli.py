@@ -53,6 +53,8 @@ def pretrain(**given: Any) -> None:
         recipe = recipe.scaled(options.scale)
     keep_freed_memory()
     penalty = None if options.penalty is None else TokenPenalty(*options.penalty)
+    if options.penalty_base is not None:
+        _check_penalty_base(options.penalty_base, model)
     finished = run_pretraining(recipe, Path(options.output), device, _print_progress, model, penalty)
     if options.evaluate:
         if options.decoder:
@@ -62,6 +64,16 @@ def pretrain(**given: Any) -> None:
         if options.penalty is not None:
             say("\n".join(_pretraining_guard(options, finished, str(device))))
     say(f"{finished}: finished; `vtbench run --model {model} --model-args pretrained={finished}` uses it")
+
+
+def _check_penalty_base(base: str, model: str) -> None:
+    """Refuse what the guard could not load, before anything is trained."""
+    from vtbench_hf.checkpoint.config import is_offline
+    from vtbench_training.finetune.base_model import base_arguments
+
+    pretrained = base_arguments(base, model).get("pretrained", "neutral")
+    if pretrained != "neutral" and not Path(pretrained).expanduser().is_dir():
+        is_offline(model, pretrained)
 
 
 def _pretraining_guard(options: PretrainOptions, finished: Path, device: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from analysis_fakes import LOST_SCORE, cue_score, probe_reading
 
-from vtbench_analysis.diagnosis.evidence import Evidence, cue_probe
+from vtbench_analysis.diagnosis.evidence import Evidence, cue_probe, linear_cues
 
 
 def test_a_cue_score_becomes_a_probe() -> None:
@@ -25,3 +25,9 @@ def test_a_cue_score_becomes_a_probe() -> None:
 def test_scores_of_one_path_of_several_are_named() -> None:
     evidence = Evidence("t", None, flags={"rs": ("unconverged", "partial_path"), "discarded": ("pooled",)})
     assert evidence.partial_paths == ("rs",)
+
+
+@pytest.mark.parametrize(("flags", "names"), [((), ["shape"]), (("unconverged",), ["shape"]), (("reduced",), [])])
+def test_a_linear_reader_of_few_coordinates_is_no_evidence(flags: tuple[str, ...], names: list[str]) -> None:
+    explained = {"shape": {"share": 0.3, "interval": [0.2, 0.4]}, "size": {"share": None, "interval": None}}
+    assert list(linear_cues({"flags": flags, "detail": {"explained": explained}})) == names

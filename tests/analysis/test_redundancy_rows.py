@@ -222,3 +222,24 @@ def test_a_run_of_before_has_no_row_of_cue_information():
     found = by_score(rows(with_cues(told(0.3, 1), None), "redundancy", Protocol()))
     assert "cue_information" not in found
     assert "rs" in found
+
+
+def test_cue_information_of_other_numbers_of_tokens_does_not_compare():
+    """Fewer tokens have more directions each."""
+    row = by_score(rows(with_cues(told(0.3, 1), told(0.3, 2)[:, :, :4]), "redundancy", Protocol()))["cue_information"]
+    assert row.differences[0].flags == ("other_m",)
+
+
+def test_features_of_two_files_of_one_name_do_not_compare():
+    found = shared(*[tokens(images(), 1, 0.3)] * 2)
+    other = np.random.default_rng(3).standard_normal(CUES.shape)
+    records = [
+        tuple(
+            replace(r, scores={"redundancy": {**r.scores["redundancy"], "target": target[i]}})
+            for i, r in enumerate(of_run)
+        )
+        for of_run, target in zip(found.records, (CUES, other), strict=True)
+    ]
+    protocol = Protocol(target="features.npy")
+    for row in rows(replace(found, records=tuple(records)), "redundancy", protocol):
+        assert row.differences[0].flags == ("other_protocol",)

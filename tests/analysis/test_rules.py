@@ -38,7 +38,8 @@ def read(position: float, *groups: AnswerGroup, discarded: float = 0.8, gain: bo
     """Evidence without probes, where a linear reader explains so much of the position; whether answers need tokens."""
     scores = {"discarded": about(discarded)} | ({"drop_area": about(0.5)} if gain else {})
     flags = {"drop_area": ("no_signal",)} if gain is False else {}
-    linear = {"position": LinearCue("position", about(position)), "colour": LinearCue("colour", about(0.4))}
+    explained = {"position": position, "shape": 0.6, "colour": 0.4}
+    linear = {name: LinearCue(name, about(share)) for name, share in explained.items()}
     return replace(evidence(*groups, **scores), flags=flags, linear_cues=linear)
 
 
@@ -114,13 +115,24 @@ def test_a_cue_that_a_linear_reader_finds_and_answers_do_not_use_is_the_decoder(
     assert "position 60.0 % (58.0 to 62.0) of the variance" in recommendations(finding, found)[0].grounds
 
 
+def test_a_needed_cue_that_nothing_measured_leaves_the_decoder_unblamed():
+    """What is in front needs occlusion, which is no column of a scene."""
+    front = replace(group(0.52), kind="front", required_cues=("occlusion", "binding"))
+    assert only(read(0.6, front)).reason is Reason.NOT_PROBED
+
+
+def test_a_linear_reader_does_not_overrule_a_probe_that_decides_nothing():
+    found = replace(read(0.6, group(0.52)), cues={"binding": HELD[1]})
+    assert only(found).cause is Cause.UNDETERMINED
+
+
 def test_a_cue_that_is_found_no_better_than_it_is_used_decides_nothing():
     assert only(read(0.6, group(0.8))).reason is Reason.NOT_PROBED  # answers go 60 % of the way from chance
 
 
 def test_what_a_linear_reader_finds_says_nothing_about_other_questions():
-    shape = AnswerGroup("shape", 400, 0.125, about(0.5), about(0.5), about(0.0), True, ("shape",))
-    finding = only(read(0.05, shape))
+    texture = AnswerGroup("texture", 400, 0.25, about(0.5), about(0.5), about(0.0), True, ("texture",))
+    finding = only(read(0.05, texture))
     assert (finding.cause, finding.reason) == (Cause.UNDETERMINED, Reason.NOT_PROBED)
 
 

@@ -14,6 +14,9 @@ from vtbench.adapter import Traits
 from vtbench.errors import ResultsError, VtbenchError
 from vtbench.registry import Registry
 from vtbench.runs.results import RunResult
+from vtbench.task.catalog import find_task_files
+from vtbench.task.loading import load_task
+from vtbench.task.prepared import Limited
 
 ALL = "[hits, ranked, seen]"
 
@@ -176,3 +179,9 @@ def test_a_real_model_with_redundancy_grows_to_the_same_digits(tmp_path: Path) -
     fresh = vtbench.run("llava", ["relational"], limit=12, output=tmp_path / "b", **settings)
     assert len(list((tmp_path / "a").iterdir())) == 1
     assert document(grown) == document(fresh)
+
+
+def test_a_limit_on_a_limit_knows_the_whole_task() -> None:
+    """So a file with a row for each sample fits a run that grows."""
+    task = load_task(find_task_files()["coarse"])
+    assert Limited(Limited(task, 30), 20).unlimited == len(task)

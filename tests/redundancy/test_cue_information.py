@@ -55,6 +55,15 @@ def test_what_a_linear_reader_explains_of_each_property(cues: np.ndarray) -> Non
         assert row["interval"][0] - 0.01 < value < row["interval"][1] + 0.01, name
 
 
+def test_what_is_explained_is_of_all_tokens_where_they_are_averaged(cues: np.ndarray) -> None:
+    """Four noisy copies a cell: their averages have a quarter of the noise of the measured one."""
+    noisy = [tokens_of(cues, 1.2, seed) for seed in range(20, 24)]
+    cells = np.mean([each[:, 0] for each in noisy], axis=0)
+    found = cue_information(noisy[0], cues, detail={"N": 4 * CUES}, cells=cells, properties={"all": range(CUES)})
+    share = 1 - float(np.exp(-2 * nats(0.3)))
+    assert found.detail["explained"]["all"]["share"] == pytest.approx(share, abs=0.03)
+
+
 def test_tokens_beside_the_images_own_cells(cues: np.ndarray) -> None:
     """The tokens are one cue, the cells two others and the same one: a third of what the cells tell."""
     cells = cues[:, :3, None] / cues.std(axis=0)[None, :3, None]

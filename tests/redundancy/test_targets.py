@@ -19,6 +19,7 @@ from vtbench.metric import Batch
 from vtbench.scenes.scene import CANVAS, Background, Scene, SceneObject
 from vtbench.types import Record, Sample, Score, Task, VisualTokens
 from vtbench_redundancy import redundancy_score, score_arrays
+from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.features.scene_cues import CueColumns
 from vtbench_redundancy.metrics.token_metrics import LayersMetric, RedundancyMetric, TokenUseMetric
 from vtbench_redundancy.protocol import custom_protocol
@@ -210,6 +211,18 @@ def test_a_file_of_features_in_a_run(features: Path, name: str, about_cues: dict
     assert scores["rs"].value == pytest.approx(about_cues["rs"].value, abs=0.05)
     assert scores["rs"].detail["protocol"] == f"rs-v2 r=4 target={name} permutations=2"
     assert "cue_information" not in scores
+
+
+def test_a_run_does_not_go_on_with_another_file_of_the_name(features: Path) -> None:
+    first, again = (small(str(features / "features.npy")) for _ in range(2))
+    first.fit_task(made(600))
+    for batch in seen(range(200), scenes=False):
+        first.partial_fit(batch)
+    np.save(features / "features.npy", np.load(features / "features.npy")[::-1])
+    again.fit_task(made(600))
+    again.load_state(dict(first.state()))
+    with pytest.raises(InputError, match="has other features than when this run began"):
+        again.observe(next(seen(range(200, 250), scenes=False)))
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ class Limited(Wrapped):
     def __init__(self, task: Task, limit: float) -> None:
         super().__init__(task)
         self._n = math.ceil(len(task) * limit) if limit < 1 else int(limit)
-        self.unlimited = len(task)
+        self.unlimited: int = getattr(task, "unlimited", len(task))
         """Samples of the whole task."""
 
     def __len__(self) -> int:

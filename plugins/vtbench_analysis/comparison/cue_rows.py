@@ -1,7 +1,7 @@
 """The row of `cue_information`: what several runs' tokens say about the cues of the same scenes.
 
 All runs are measured against the cues of the first, with the same groups of images and draws of the null. The score is
-of all tokens, so runs with other numbers of them compare.
+of all tokens, but of as many directions of each as m tokens leave, so runs with other numbers of either do not compare.
 """
 
 from __future__ import annotations
@@ -57,10 +57,12 @@ def cue_rows(
             images[protocol, m, r] = ReferenceImages(columns[:, :, None], m, r, names, protocol, parts=False)
         found.append(cue_replicates(tokens[known], images[protocol, m, r], cells[0][known] if cells else None))
     values = tuple(value_of(of_run, NAME, protocol) for of_run, protocol in zip(found, protocols, strict=True))
-    differences = tuple(
-        difference_of(found[0], other, NAME, protocol)
-        if protocol == protocols[0]
-        else Estimate(None, flags=("other_protocol",))
-        for other, protocol in zip(found[1:], protocols[1:], strict=True)
-    )
-    return [ScoreRow(metric, NAME, values, differences, len(names), percent=False)]
+    differences = []
+    for (tokens, *_), other, protocol in zip(every[1:], found[1:], protocols[1:], strict=True):
+        if protocol != protocols[0]:
+            differences.append(Estimate(None, flags=("other_protocol",)))
+        elif tokens.shape[2:] != every[0][0].shape[2:]:
+            differences.append(Estimate(None, flags=("other_m",)))
+        else:
+            differences.append(difference_of(found[0], other, NAME, protocol))
+    return [ScoreRow(metric, NAME, values, tuple(differences), len(names), percent=False)]

@@ -124,10 +124,11 @@ def _layer_rows(
     protocols: Sequence[Protocol],
 ) -> list[ScoreRow]:
     first, images = each[0], dict[tuple[object, ...], ReferenceImages | str]()
-    keys = [(protocol, *arrays[layer].shape[2:]) for arrays, protocol in zip(each, protocols, strict=True)]
+    others = [0 if _same_target(arrays, first) else i for i, arrays in enumerate(each)]
+    keys = [(p, *arrays[layer].shape[2:], other) for p, arrays, other in zip(protocols, each, others, strict=True)]
     for key, arrays, protocol in zip(keys, each, protocols, strict=True):
         if key not in images:
-            pixels = target_of(first if protocol == protocols[0] else arrays)
+            pixels = target_of(first if protocol == protocols[0] and not key[-1] else arrays)
             m, r = arrays[layer].shape[2:]
             enough = len(clusters) >= MIN_IMAGES
             images[key] = ReferenceImages(pixels, m, r, clusters, protocol, parts=False) if enough else "few_images"
@@ -155,7 +156,7 @@ def _layer_rows(
         values = tuple(value_of(of_run, name, p) for of_run, p in zip(of_runs, protocols, strict=True))
         differences = []
         for i, other in enumerate(of_runs[1:], start=1):
-            if protocols[i] != protocols[0]:
+            if protocols[i] != protocols[0] or others[i]:
                 differences.append(Estimate(None, flags=("other_protocol",)))
             elif name in of_one_m and each[i][layer].shape[2] != first[layer].shape[2]:
                 differences.append(Estimate(None, flags=("other_m",)))
@@ -163,6 +164,11 @@ def _layer_rows(
                 differences.append(difference_of(of_runs[0], other, name, protocols[0]))
         rows.append(ScoreRow(metric, name + suffix, values, tuple(differences), len(clusters), percent=False))
     return rows
+
+
+def _same_target(arrays: Arrays, first: Arrays) -> bool:
+    """Whether the tokens of both are about the same: features of two files may differ under one name."""
+    return np.array_equal(arrays.get("target", np.empty(0)), first.get("target", np.empty(0)), equal_nan=True)
 
 
 def _equal_patches(arrays: Arrays, first: Arrays) -> bool:

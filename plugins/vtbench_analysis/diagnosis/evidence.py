@@ -158,7 +158,7 @@ def collect_evidence(run: StoredRun, task: str) -> Evidence:
             for name, score in scores.items()
             if score["flags"] and (name in TOKEN_SCORES or name.startswith(CUE_PREFIX))
         },
-        _linear_cues(scores.get("cue_information", {})),
+        linear_cues(scores.get("cue_information", {})),
     )
 
 
@@ -193,7 +193,14 @@ def cue_probe(name: str, score: Mapping[str, Any]) -> CueProbe | None:
     )
 
 
-def _linear_cues(score: Mapping[str, Any]) -> dict[str, LinearCue]:
+_TOO_COARSE = frozenset({"few_images", "reduced", "subset"})
+"""Flags of a reader of few images or coordinates, or of a part of the tokens: what it explains has another measure."""
+
+
+def linear_cues(score: Mapping[str, Any]) -> dict[str, LinearCue]:
+    """Return what a linear reader explains of each property, from the stored score `cue_information`; {} without it."""
+    if _TOO_COARSE.intersection(score.get("flags", ())):
+        return {}
     explained = score.get("detail", {}).get("explained", {})
     found = {}
     for name, row in explained.items():

@@ -39,7 +39,7 @@ RETAINED = 0.8
 """A cue is retained where its retention is significantly above this."""
 EXPLAINED = 0.15
 """A cue is lost to a linear reader of the tokens that explains significantly less than this share of its variance: of
-shape and position 0.26 to 0.30 in the embedded model, 0.08 to 0.09 behind images of 2 x 2 pixels (1,200 items of
+shape and position 0.26 to 0.29 in the embedded model, 0.08 to 0.09 behind images of 2 x 2 pixels (1,200 items of
 `relational`, integration/shipped/test_diagnosis.py)."""
 DISCARDED = 0.5
 """Tokens that keep more of the image than this may hold a cue where a linear reader does not find it."""
@@ -140,8 +140,7 @@ def _content_finding(group: AnswerGroup, content_accuracy: Estimate, evidence: E
         ):
             return Finding(Cause.DECODER, (group,), tuple(probed))
         return Finding(Cause.UNDETERMINED, (group,), tuple(probed), reason=Reason.INCONCLUSIVE)
-    found = _linear_finding(group, answered, evidence)
-    if found:
+    if not probed and (found := _linear_finding(group, answered, evidence)):
         return found
     reason = Reason.NOT_PROBED if group.required_cues else Reason.UNKNOWN_CUES
     return Finding(Cause.UNDETERMINED, (group,), reason=reason)
@@ -149,14 +148,14 @@ def _content_finding(group: AnswerGroup, content_accuracy: Estimate, evidence: E
 
 def _linear_finding(group: AnswerGroup, answered: Estimate, evidence: Evidence) -> Finding | None:
     """Explain wrong answers by what a linear reader of the tokens finds; None where that does not decide."""
-    names = dict.fromkeys(PROPERTY_OF_CUE[cue] for cue in group.required_cues if cue in PROPERTY_OF_CUE)
+    names = dict.fromkeys(PROPERTY_OF_CUE.get(cue, "") for cue in group.required_cues)
     read = tuple(evidence.linear_cues[name] for name in names if name in evidence.linear_cues)
     lost = tuple(cue for cue in read if cue.explained.high < EXPLAINED)
     discarded = evidence.token_scores.get("discarded")
     if lost and discarded is not None and discarded.low > DISCARDED:
         suspected = evidence.answers_need_tokens is not False
         return Finding(Cause.COLLAPSED, (group,), linear_cues=lost, suspected=suspected)
-    if read and all(cue.explained.low > max(EXPLAINED, answered.high) for cue in read):
+    if read and len(read) == len(names) and all(cue.explained.low > max(EXPLAINED, answered.high) for cue in read):
         return Finding(Cause.DECODER, (group,), linear_cues=read)
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,12 @@ class FeatureTarget:
     rows_nq: np.ndarray
     numbers: dict[str, int] | None
     """Row of each sample by its id; None where the row of sample i is row i."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the coordinates and the ids."""
+        ids = "" if self.numbers is None else repr(sorted(self.numbers.items()))
+        return hashlib.sha256(np.ascontiguousarray(self.rows_nq).tobytes() + ids.encode()).hexdigest()
 
     @classmethod
     def open(cls, file: str, protocol: Protocol) -> FeatureTarget:

@@ -8,12 +8,13 @@ import numpy as np
 
 from vtbench.errors import SampleError
 from vtbench.types import Sample, Task
+from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.features.feature_target import FeatureTarget
 from vtbench_redundancy.features.scene_cues import CueColumns, scene_settings
 from vtbench_redundancy.metrics.basis_task import task_parts
 from vtbench_redundancy.protocol import TARGETS, Protocol
 
-_VALUES, _KNOWN = "cue_values", "has_cues"
+_VALUES, _KNOWN, _DIGEST = "cue_values", "has_cues", "target_digest"
 NO_SCENES = "the images have no scenes, whose facts the cues are; target=FILE measures features of your own"
 
 
@@ -31,6 +32,7 @@ class TargetColumns:
         self._cues = CueColumns.of([])
         self._features: FeatureTarget | None = None
         self._has_cues: bool | None = None
+        self._digest = ""
 
     def prepare(self, task: Task) -> None:
         """Learn the words of a task's scenes, and open the file of features.
@@ -91,16 +93,23 @@ class TargetColumns:
         Args:
             has_columns: whether all images of the basis had their columns.
         """
-        return {_VALUES: self._cues.array(), _KNOWN: np.array(has_columns)}
+        own = {_DIGEST: np.array(self._opened().digest)} if self._protocol.target not in TARGETS else {}
+        return {_VALUES: self._cues.array(), _KNOWN: np.array(has_columns), **own}
 
     def restore(self, state: Mapping[str, np.ndarray], protocol: Protocol) -> None:
         """Restore from what `arrays` returned; a state of before cues were measured has nothing of it."""
         self._protocol = protocol
         self._has_cues = bool(state[_KNOWN]) if _KNOWN in state else None
+        self._digest, self._features = str(state.get(_DIGEST, "")), None
         if _VALUES in state:
             self._cues = CueColumns.of_array(np.asarray(state[_VALUES]))
 
     def _opened(self) -> FeatureTarget:
         if self._features is None:
             self._features = FeatureTarget.open(self._protocol.target, self._protocol)
+            if self._digest not in ("", self._features.digest):
+                raise InputError(
+                    f"target={self._protocol.target}: has other features than when this run began; bring the file "
+                    "back, or begin another run"
+                )
         return self._features

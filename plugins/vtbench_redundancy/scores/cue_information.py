@@ -71,13 +71,14 @@ def cue_information(
     if isinstance(found, str):
         return write.missing(found)
     write = ScoreWriter(n, protocol, facts | {"m": found.m, "subsets": found.choices}, reference.flags)
-    every: Estimates = found
+    every, of_all = found, tokens
     if found.m < m or facts.get("N", m) > m:
         of_cells = reference.estimates(cells[known][:, None], "subset") if cells is not None and found.m == m else ""
         if isinstance(of_cells, str):
             write = ScoreWriter(n, protocol, write.facts, (*reference.flags, "subset"))
         else:
-            every = of_cells
+            assert cells is not None
+            every, of_all = of_cells, cells[known][:, None]
     of_pixels = None if pixels is None else reference.estimates(pixels[known][:, None], "constant_images", parts=False)
     if isinstance(of_pixels, Estimates):
         write = ScoreWriter(n, protocol, {**write.facts, "of_pixels": _beside(every, of_pixels, write)}, write.flags)
@@ -86,7 +87,7 @@ def cue_information(
         part = varying(cues[:, of_property])
         if part.size:
             about = ReferenceImages(part[:, :, None], m, r, names, protocol, device)
-            read = about.estimates(tokens, "constant_tokens", parts=False)
+            read = about.estimates(of_all, "constant_tokens", parts=False)
             if isinstance(read, Estimates):
                 explained[name] = _explained(read, part.shape[1], write)
     write = ScoreWriter(n, protocol, {**write.facts, "explained": explained}, write.flags)

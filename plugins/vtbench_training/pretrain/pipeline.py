@@ -57,6 +57,8 @@ def pretrain(
     check_name(model)
     directory.mkdir(parents=True, exist_ok=True)
     sizes, vlm, about = recipe.sizes, *_untrained(recipe, model)
+    if penalty is not None:
+        check_visual_tokens(vlm, model)
     _refuse_other_recipe(model, recipe, directory, penalty, about)
     torch.manual_seed(recipe.seed)
     packer = Packer(vlm.tokenizer, int(vlm.prefix_positions.max()) + 1, vlm.prompt_format)
@@ -70,7 +72,6 @@ def pretrain(
         "directions": grounded,
     }
     if penalty is not None:
-        check_visual_tokens(vlm, model)
         for trained in stages.values():
             trained.penalty = penalty
     precision = choose_precision("auto", device)
