@@ -60,6 +60,16 @@ def test_other_mixes_give_their_first_third(tmp_path: Path, other: str) -> None:
     assert [basis.sample(i).id for i in range(len(basis))] == [task.sample(i).id for i in range(10)]
 
 
+@pytest.mark.parametrize(
+    "scene", ["colours: {red: [214, 34, 40], teal: [0, 128, 128]}", "sizes: {tiny: 0.1, huge: 0.4}"]
+)
+def test_objects_that_the_probe_set_does_not_show_have_a_basis_of_their_own(tmp_path: Path, scene: str) -> None:
+    (tmp_path / "own.yaml").write_text(f"task: own\nfamily: coarse\nitems: 30\nscene: {{{scene}}}\n")
+    task = load_task(tmp_path / "own.yaml")
+    basis = basis_task(task, Protocol())
+    assert [basis.sample(i).id for i in range(len(basis))] == [task.sample(i).id for i in range(10)]
+
+
 def test_a_small_run_fits_on_few_images() -> None:
     assert len(basis_task(load_task(find_task_files()["coarse"], items=10), Protocol())) == 40
 

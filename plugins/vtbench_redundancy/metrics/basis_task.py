@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from vtbench.errors import SampleError
+from vtbench.scenes.scene_settings import COLOURS, SIZES
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 from vtbench.types import Sample, Task
+from vtbench_redundancy.features.scene_cues import scene_settings
 from vtbench_redundancy.protocol import TARGETS, Protocol
 
 BASIS_SEED = 20_602_914
@@ -42,7 +44,7 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     A task of scenes gets the `train` split of `probe`, with a seed of its own: the same images for every task and every
     model, of the same kind and size as what is scored, and in a split that is not. Of a user's own images there are no
     others, so the first third gives the basis and is not scored; so it is with a mix that has such images, or scenes of
-    several sizes. `rs-v1` is fitted on the first images, which it scores too.
+    several sizes, and with colours or sizes of objects that `probe` does not show. `rs-v1` is fitted on the first images, which it scores too.
 
     Args:
         task: the task to be scored.
@@ -53,11 +55,18 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     repeats = getattr(task, "repeats", 1)  # of each question, one after the other: they show the same image
     questions, parts = len(task) // repeats, task_parts(task.config())
     sizes = {part.get("image_size") for part in parts}
-    ours = protocol.target in TARGETS and len(sizes) == 1
+    shown = all(map(_like_probe, scene_settings(parts)))
+    ours = protocol.target in TARGETS and len(sizes) == 1 and shown
     if ours and not any(part.get("data") for part in parts) and shows_scenes(task):
         count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * questions))
         return _probe(sizes.pop(), count)
     return _first(task, max(1, min(protocol.basis_images, questions // 3)) * repeats)  # type: ignore[arg-type]
+
+
+def _like_probe(scene: Mapping[str, Any]) -> bool:
+    """Whether objects have no colours and sizes but those of the built-in scenes, which `probe` shows."""
+    colours, sizes = scene.get("colours") or {}, scene.get("sizes") or {}
+    return all(tuple(value) == COLOURS.get(name) for name, value in colours.items()) and sizes.items() <= SIZES.items()
 
 
 def task_parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
