@@ -60,9 +60,10 @@ def test_other_mixes_give_their_first_third(tmp_path: Path, other: str) -> None:
     assert [basis.sample(i).id for i in range(len(basis))] == [task.sample(i).id for i in range(10)]
 
 
-@pytest.mark.parametrize(
-    "scene", ["colours: {red: [214, 34, 40], teal: [0, 128, 128]}", "sizes: {tiny: 0.1, huge: 0.4}"]
-)
+OWN_COLOURS = "{red: [214, 34, 40], green: [36, 150, 60], blue: [44, 84, 214], white: [250, 250, 250]}"
+
+
+@pytest.mark.parametrize("scene", [f"colours: {OWN_COLOURS}", "sizes: {tiny: 0.1, huge: 0.4}"])
 def test_objects_that_the_probe_set_does_not_show_have_a_basis_of_their_own(tmp_path: Path, scene: str) -> None:
     (tmp_path / "own.yaml").write_text(f"task: own\nfamily: coarse\nitems: 30\nscene: {{{scene}}}\n")
     task = load_task(tmp_path / "own.yaml")

@@ -44,7 +44,8 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     A task of scenes gets the `train` split of `probe`, with a seed of its own: the same images for every task and every
     model, of the same kind and size as what is scored, and in a split that is not. Of a user's own images there are no
     others, so the first third gives the basis and is not scored; so it is with a mix that has such images, or scenes of
-    several sizes, and with colours or sizes of objects that `probe` does not show. `rs-v1` is fitted on the first images, which it scores too.
+    several sizes, and with colours or sizes of objects that `probe` does not show. `rs-v1` is fitted on the first
+    images, which it scores too.
 
     Args:
         task: the task to be scored.
