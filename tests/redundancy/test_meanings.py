@@ -59,7 +59,7 @@ def test_scores_without_a_value_have_no_sentence() -> None:
 
 def test_little_information_is_said_to_be_none() -> None:
     ((_, sentence),) = meanings({"cue_information": asdict(Score(0.01, percent=False))})
-    assert "not more than nothing" in sentence
+    assert "possibly nothing" in sentence
 
 
 @pytest.mark.parametrize(
