@@ -66,32 +66,41 @@ def cue_information(
         return Score(None, n=n, flags=(flag,), detail=facts | {"images_needed": MIN_IMAGES}, percent=False)
     reference = ReferenceImages(columns[:, :, None], m, r, names, protocol, device)
     facts |= {"r": reference.budget.r, "subsets": choices, "seed": protocol.seed}
-    write = ScoreWriter(n, protocol, facts, reference.flags)
+    flags = reference.flags
     found = reference.estimates(tokens, "constant_tokens", curve=True)
     if isinstance(found, str):
-        return write.missing(found)
-    write = ScoreWriter(n, protocol, facts | {"m": found.m, "subsets": found.choices}, reference.flags)
+        return ScoreWriter(n, protocol, facts, flags).missing(found)
+    facts |= {"m": found.m, "subsets": found.choices}
     every, of_all = found, tokens
     if found.m < m or facts.get("N", m) > m:
         of_cells = reference.estimates(cells[known][:, None], "subset") if cells is not None and found.m == m else ""
         if isinstance(of_cells, str):
-            write = ScoreWriter(n, protocol, write.facts, (*reference.flags, "subset"))
+            flags += ("subset",)
         else:
             assert cells is not None
             every, of_all = of_cells, cells[known][:, None]
+    if below_noise(every.joint, protocol.groups, every.joint_spread):
+        flags += ("low_information",)
+    write, more = ScoreWriter(n, protocol, facts, flags), dict[str, Any]()
     of_pixels = None if pixels is None else reference.estimates(pixels[known][:, None], "constant_images", parts=False)
     if isinstance(of_pixels, Estimates):
-        write = ScoreWriter(n, protocol, {**write.facts, "of_pixels": _beside(every, of_pixels, write)}, write.flags)
-    explained: dict[str, Any] = {}
+        more["of_pixels"] = _beside(every, of_pixels, write)
+    more["explained"] = {}
     for name, of_property in (properties or {}).items():
         part = varying(cues[:, of_property])
         if part.size:
             about = ReferenceImages(part[:, :, None], m, r, names, protocol, device)
             read = about.estimates(of_all, "constant_tokens", parts=False)
             if isinstance(read, Estimates):
-                explained[name] = _explained(read, part.shape[1], write)
-    write = ScoreWriter(n, protocol, {**write.facts, "explained": explained}, write.flags)
-    return _written(every, found, reference.upper_bound, write)
+                more["explained"][name] = _explained(read, part.shape[1], write)
+    if "low_information" in flags:
+        return write(every.joint, **more)
+    share = _beside(every, reference.upper_bound, write)
+    more["available"] = {"share": share["ratio"], "interval": share["interval"], "of": share["nats"]}
+    return write(
+        every.joint, part=every.part, scale=float(every.joint[0]), **more,
+        curve=information_curve(found, write), curve_axes=curve_axes("the cues"),
+    )  # fmt: skip
 
 
 def explained_share(nats: Tensor, q: int) -> Tensor:
@@ -111,22 +120,8 @@ def _explained(read: Estimates, q: int, write: ScoreWriter) -> dict[str, Any]:
     return {"share": found.value, "interval": found.interval, "nats": float(read.joint[0]), "columns": q}
 
 
-def _beside(every: Estimates, of_pixels: Estimates, write: ScoreWriter) -> dict[str, Any]:
+def _beside(every: Estimates, other: Estimates, write: ScoreWriter) -> dict[str, Any]:
+    """Return another information in nats, and the tokens' as a ratio to it."""
     shared = slice(0, 1 + write.protocol.groups)
-    ratio = write(every.joint[shared] / of_pixels.joint[shared])
-    return {"nats": float(of_pixels.joint[0]), "ratio": ratio.value, "interval": ratio.interval}
-
-
-def _written(every: Estimates, found: Estimates, most: Estimates, write: ScoreWriter) -> Score:
-    """Return the score of `every` token, with the curve of `found` and the share of `most`."""
-    groups = write.protocol.groups
-    if below_noise(every.joint, groups, every.joint_spread):
-        noise = ScoreWriter(write.n, write.protocol, write.facts, (*write.flags, "low_information"))
-        return noise(every.joint)
-    shared = slice(0, 1 + groups)
-    share = write(every.joint[shared] / most.joint[shared])
-    available = {"share": share.value, "interval": share.interval, "of": float(most.joint[0])}
-    return write(
-        every.joint, part=every.part, scale=float(every.joint[0]), available=available,
-        curve=information_curve(found, write), curve_axes=curve_axes("the cues"),
-    )  # fmt: skip
+    ratio = write(every.joint[shared] / other.joint[shared])
+    return {"nats": float(other.joint[0]), "ratio": ratio.value, "interval": ratio.interval}
