@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vtbench.stats import Estimate
-from vtbench_analysis.comparison.jackknife_replicates import JackknifeReplicates, difference_of, value_of
+from vtbench_analysis.comparison.jackknife_replicates import JackknifeReplicates, comparable_difference, value_of
 from vtbench_analysis.comparison.score_rows import ScoreRow
 from vtbench_redundancy.features.scene_cues import varying
 from vtbench_redundancy.metrics.stacked_observations import Arrays, cues_of
@@ -57,12 +56,11 @@ def cue_rows(
             images[protocol, m, r] = ReferenceImages(columns[:, :, None], m, r, names, protocol, parts=False)
         found.append(cue_replicates(tokens[known], images[protocol, m, r], cells[0][known] if cells else None))
     values = tuple(value_of(of_run, NAME, protocol) for of_run, protocol in zip(found, protocols, strict=True))
-    differences = []
-    for (tokens, *_), other, protocol in zip(every[1:], found[1:], protocols[1:], strict=True):
-        if protocol != protocols[0]:
-            differences.append(Estimate(None, flags=("other_protocol",)))
-        elif tokens.shape[2:] != every[0][0].shape[2:]:
-            differences.append(Estimate(None, flags=("other_m",)))
-        else:
-            differences.append(difference_of(found[0], other, NAME, protocol))
-    return [ScoreRow(metric, NAME, values, tuple(differences), len(names), percent=False)]
+    differences = tuple(
+        comparable_difference(
+            found[0], other, NAME, protocols[0],
+            one_protocol=protocol == protocols[0], one_m=tokens.shape[2:] == every[0][0].shape[2:],
+        )
+        for (tokens, *_), other, protocol in zip(every[1:], found[1:], protocols[1:], strict=True)
+    )  # fmt: skip
+    return [ScoreRow(metric, NAME, values, differences, len(names), percent=False)]

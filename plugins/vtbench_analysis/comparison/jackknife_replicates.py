@@ -35,6 +35,30 @@ def difference_of(first: JackknifeReplicates, other: JackknifeReplicates, name: 
     return t_test(_estimate(other.values[name] - first.values[name], protocol))
 
 
+def comparable_difference(
+    first: JackknifeReplicates,
+    other: JackknifeReplicates,
+    name: str,
+    protocol: Protocol,
+    *,
+    one_protocol: bool,
+    one_m: bool,
+) -> Estimate:
+    """Return `difference_of`, or a flag that says why the score of both runs does not compare.
+
+    Args:
+        first: the first run's.
+        other: another run's.
+        name: of the score.
+        protocol: the first run's.
+        one_protocol: whether both were measured by it, about the same target.
+        one_m: whether the score is of equally many tokens in both, or does not depend on their number.
+    """
+    if not one_protocol:
+        return Estimate(None, flags=("other_protocol",))
+    return difference_of(first, other, name, protocol) if one_m else Estimate(None, flags=("other_m",))
+
+
 def _estimate(values_T: Tensor, protocol: Protocol) -> Estimate:
     value, *replicates = values_T[: protocol.groups + 1].tolist()
     return jackknife(value, replicates, widen=protocol.widen)

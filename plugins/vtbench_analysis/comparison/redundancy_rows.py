@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from vtbench.stats import Estimate
 from vtbench.types import Observation
 from vtbench_analysis.comparison.cue_rows import cue_rows
-from vtbench_analysis.comparison.jackknife_replicates import JackknifeReplicates, difference_of, value_of
+from vtbench_analysis.comparison.jackknife_replicates import JackknifeReplicates, comparable_difference, value_of
 from vtbench_analysis.comparison.score_rows import ScoreRow
 from vtbench_analysis.comparison.shared_samples import SharedSamples
 from vtbench_redundancy.metrics.stacked_observations import BASIS, target_of, unique_images
@@ -154,15 +153,15 @@ def _layer_rows(
     rows = []
     for name, of_runs in replicates.items():
         values = tuple(value_of(of_run, name, p) for of_run, p in zip(of_runs, protocols, strict=True))
-        differences = []
-        for i, other in enumerate(of_runs[1:], start=1):
-            if protocols[i] != protocols[0] or others[i]:
-                differences.append(Estimate(None, flags=("other_protocol",)))
-            elif name in of_one_m and each[i][layer].shape[2] != first[layer].shape[2]:
-                differences.append(Estimate(None, flags=("other_m",)))
-            else:
-                differences.append(difference_of(of_runs[0], other, name, protocols[0]))
-        rows.append(ScoreRow(metric, name + suffix, values, tuple(differences), len(clusters), percent=False))
+        differences = tuple(
+            comparable_difference(
+                of_runs[0], other, name, protocols[0],
+                one_protocol=protocols[i] == protocols[0] and not others[i],
+                one_m=name not in of_one_m or each[i][layer].shape[2] == first[layer].shape[2],
+            )
+            for i, other in enumerate(of_runs[1:], start=1)
+        )  # fmt: skip
+        rows.append(ScoreRow(metric, name + suffix, values, differences, len(clusters), percent=False))
     return rows
 
 
