@@ -10,28 +10,20 @@ from pathlib import Path
 import torch
 import yaml
 
-import vtbench
 from vtbench.runs.json_file import read_object
 from vtbench.scenes.items import BENCHMARK
 from vtbench.types import Score
 from vtbench_training.pretrain.caption_scores import CaptionScores, score_captions
-from vtbench_training.pretrain.model_card import SCENES, TASKS, cue_table, score_table
+from vtbench_training.pretrain.model_card import SCENES, cue_table, evaluate, score_table
 from vtbench_training.pretrain.recipe import Recipe
 
 
 def write_decoder_card(recipe: Recipe, model: Path, device: str) -> None:
     """Evaluate `model` on held-out scenes and on items of the four families, and write README.md beside its weights."""
-    families = vtbench.run(
-        model="llava",
-        model_args={"pretrained": str(model), "device": device},
-        tasks=TASKS,
-        limit=SCENES,
-        output=str(model.parent / "evaluation"),
-        report=False,
-    )
+    families = evaluate(model, limit=SCENES, device=device)
     captions = score_captions(model, SCENES, device)
     digest = str(read_object(model.parent / "recipe.json")["decoder_sha256"])
-    text = decoder_card(recipe, digest, captions, families.scores, device)
+    text = decoder_card(recipe, digest, captions, families, device)
     (model / "README.md").write_text(text, encoding="utf-8")
 
 

@@ -29,13 +29,17 @@ SCENES = 500
 """For the neutral model: held-out scenes whose captions are scored, and items of each family."""
 
 
-def evaluate(model: Path, name: str = "llava", split: str = "test") -> Mapping[str, Mapping[str, Score]]:
+def evaluate(
+    model: Path, name: str = "llava", split: str = "test", limit: int | None = None, device: str = "auto"
+) -> Mapping[str, Mapping[str, Score]]:
     """Run the four families on a model that the adapter `name` serves, and return the scores of each."""
     result = vtbench.run(
         model=name,
         model_args={"pretrained": str(model)},
         tasks=TASKS,
         split=split,
+        limit=limit,
+        device=device,
         output=str(model.parent / "evaluation"),
         report=False,
     )
@@ -102,16 +106,9 @@ def score_table(results: Mapping[str, Mapping[str, Score]]) -> str:
 
 def write_neutral_card(recipe: Recipe, model: Path, device: str, name: str = "llava") -> None:
     """Evaluate `model`, which the adapter `name` serves, and write README.md beside its weights."""
-    families = vtbench.run(
-        model=name,
-        model_args={"pretrained": str(model), "device": device},
-        tasks=TASKS,
-        limit=SCENES,
-        output=str(model.parent / "evaluation"),
-        report=False,
-    )
+    families = evaluate(model, name, limit=SCENES, device=device)
     captions = score_captions(model, SCENES, device)
-    (model / "README.md").write_text(neutral_card(recipe, captions, families.scores, device), encoding="utf-8")
+    (model / "README.md").write_text(neutral_card(recipe, captions, families, device), encoding="utf-8")
 
 
 def neutral_card(
