@@ -21,12 +21,11 @@ from vtbench.runs.json_file import read_object
 from vtbench.runs.provenance import differing, strict, versions
 from vtbench.scenes.items import BENCHMARK
 from vtbench.task.catalog import find_task_files
-from vtbench_hf.checkpoint.config import checked_config, is_offline
+from vtbench_hf.checkpoint.config import checked_config
 from vtbench_hf.checkpoint.files import ZOO
-from vtbench_llava import SHIPPED
 from vtbench_study.errors import StudyError
 from vtbench_study.plan import OFF, Plan
-from vtbench_training.finetune.settings import OWN_BASE
+from vtbench_training.finetune.base_model import base_directory
 
 
 def check_protocols(protocols: Iterable[str], directory: Path) -> None:
@@ -76,14 +75,9 @@ def check_base(base: str) -> None:
     Raises:
         StudyError: it is neither a checkpoint of a LLaVA nor the name of one on the hub.
     """
-    if base == OWN_BASE or base in SHIPPED:
-        return
-    path = Path(base).expanduser()
     try:
-        if path.is_dir():
-            checked_config("llava", str(path), {"trust_remote_code": False}, ("llava",), ())
-        else:
-            is_offline("llava", base)
+        if directory := base_directory(base):
+            checked_config("llava", str(directory), {"trust_remote_code": False}, ("llava",), ())
     except AdapterError as error:
         raise StudyError(f"study: --from: {error}") from error
 

@@ -36,6 +36,7 @@ def pretrain(**given: Any) -> None:
     try:
         from vtbench.engine.allocator import keep_freed_memory
         from vtbench_hf.checkpoint.placement import choose_device
+        from vtbench_training.finetune.base_model import base_arguments, base_directory
         from vtbench_training.pretrain.decoder_card import write_decoder_card
         from vtbench_training.pretrain.model_card import write_card, write_neutral_card
         from vtbench_training.pretrain.pipeline import pretrain as run_pretraining
@@ -53,8 +54,9 @@ def pretrain(**given: Any) -> None:
         recipe = recipe.scaled(options.scale)
     keep_freed_memory()
     penalty = None if options.penalty is None else TokenPenalty(*options.penalty)
-    if options.penalty_base is not None:
-        _check_penalty_base(options.penalty_base, model)
+    if options.penalty_base is not None:  # which is loaded only after all has been trained
+        base_arguments(options.penalty_base, model)
+        base_directory(options.penalty_base, model)
     finished = run_pretraining(recipe, Path(options.output), device, _print_progress, model, penalty)
     if options.evaluate:
         if options.decoder:
@@ -66,25 +68,16 @@ def pretrain(**given: Any) -> None:
     say(f"{finished}: finished; `vtbench run --model {model} --model-args pretrained={finished}` uses it")
 
 
-def _check_penalty_base(base: str, model: str) -> None:
-    """Refuse what the guard could not load, before anything is trained."""
-    from vtbench_hf.checkpoint.config import is_offline
-    from vtbench_training.finetune.base_model import base_arguments
-
-    pretrained = base_arguments(base, model).get("pretrained", "neutral")
-    if pretrained != "neutral" and not Path(pretrained).expanduser().is_dir():
-        is_offline(model, pretrained)
-
-
 def _pretraining_guard(options: PretrainOptions, finished: Path, device: str) -> list[str]:
     """Compare with a model of the same recipe without the penalty; return the result as lines of text."""
+    from vtbench_training.finetune.base_model import base_arguments
     from vtbench_training.finetune.penalty_check import check_checkpoints
     from vtbench_training.pretrain.model_card import TASKS
 
     base = options.penalty_base or ("neutral" if options.recipe == "neutral" else None)
     if options.penalty_base is None and (options.scale != 1 or options.decoder):
         return ["penalty  not checked: name a checkpoint of this recipe without it with --penalty-base"]
-    arguments = {} if base is None else {"pretrained": base}
+    arguments = {} if base is None else base_arguments(base, options.model)
     penalty, output = options.penalty or (), Path(options.output)
     return _check_summary(check_checkpoints(arguments, finished, options.model, TASKS, penalty, output, device))
 

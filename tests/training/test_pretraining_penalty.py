@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from vtbench.cli import status
-from vtbench.errors import VtbenchError
+from vtbench.errors import AdapterError, VtbenchError
 from vtbench_training import cli
+from vtbench_training.finetune.base_model import base_directory
 from vtbench_training.pretrain.answer_stage import AnswerStage
 from vtbench_training.pretrain.caption_stage import CaptionStage
 from vtbench_training.pretrain.curriculum import Mention, PromptAnswer
@@ -133,3 +134,10 @@ def test_bad_arguments_are_one_line(arguments: list[str], says: str, tmp_path: P
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_the_base_of_the_guard_is_looked_for_before_training(tmp_path: Path) -> None:
+    assert base_directory("embedded") is base_directory("neutral") is None
+    assert base_directory(str(tmp_path)) == tmp_path
+    with pytest.raises(AdapterError, match="there is no directory"):
+        base_directory(str(tmp_path / "nowhere"))

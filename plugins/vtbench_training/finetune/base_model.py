@@ -12,6 +12,8 @@ from vtbench.errors import AdapterError, VtbenchError
 from vtbench.plugin import Named
 from vtbench.registry import Registry
 from vtbench.runs.json_file import read_object
+from vtbench_hf.checkpoint.config import is_offline
+from vtbench_llava import SHIPPED
 from vtbench_training.finetune.part_parameters import check_parts
 from vtbench_training.finetune.settings import OWN_BASE
 
@@ -43,6 +45,21 @@ def base_arguments(base: str, model: str = "llava", registry: Registry | None = 
             f"base: {base} is a {kind!r} checkpoint, and --model {model} takes {' or '.join(takes)} ones; {fits}"
         )
     return {"pretrained": base}
+
+
+def base_directory(base: str, model: str = "llava") -> Path | None:
+    """Return the directory of a base; None for one that ships, or a name on the hub.
+
+    Raises:
+        AdapterError: there is none of the three.
+    """
+    if base == OWN_BASE or (model == "llava" and base in SHIPPED):
+        return None
+    path = Path(base).expanduser()
+    if path.is_dir():
+        return path
+    is_offline(model, base)
+    return None
 
 
 def load_base(
