@@ -139,6 +139,35 @@ def test_choices_are_shuffled_by_index(tmp_path: Path) -> None:
         assert sample.prompt == "Which colour is it?\n" + "\n".join(lines)
 
 
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("Is <image> redder than <image>?", "Is image 1 redder than image 2?"),
+        ("<image> <image>Which is redder?", "Which is redder?"),
+        ("Is <image 2> redder than <image_1>?", "Is image 2 redder than image 1?"),
+        ("Which is redder?", "Which is redder?"),
+        ("Is <image> red?", "has 1 <image> for 2 images"),
+        ("Is <image 3> red?", "has <image 3>, but 2 images"),
+        ("Is <image> or <image 1> red?", "has 2 <image> for 2 images"),
+    ],
+)
+def test_images_amid_the_words_are_numbered(question: str, wanted: str, tmp_path: Path) -> None:
+    for name in ("red", "blue"):
+        (tmp_path / f"{name}.png").write_bytes(png(name))
+    row = {"a": "red.png", "b": "blue.png", "prompt": question, "target": "red"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    keys = "{path: rows.jsonl, images: [a, b], number_images: true}"
+    (tmp_path / "mine.yaml").write_text(f"task: mine\ndata: {keys}\n")
+    made = load_task(tmp_path / "mine.yaml")
+    if wanted.startswith("has"):
+        with pytest.raises(SampleError, match=f"row 1: 'prompt' {wanted}"):
+            made.sample(0)
+    else:
+        sample = made.sample(0)
+        assert sample.prompt == wanted
+        assert [image.getpixel((0, 0)) for image in sample.images] == [COLOURS["red"], COLOURS["blue"]]
+
+
 def test_rows_in_a_row_are_a_cluster(tmp_path: Path) -> None:
     assert [s.cluster for s in samples(tmp_path, cluster=2)] == ["0", "0", "1", "1"]
     assert [s.cluster for s in samples(tmp_path, cluster="{pair|before:_}")] == ["0", "0", "1", "1"]

@@ -30,9 +30,6 @@ _EXACT = 1e16
 """From here on, floats no longer tell one whole number from the next."""
 
 
-_PLACEHOLDERS = re.compile(r"\s*(?:<image>\s*)+")
-
-
 class CellError(ValueError):
     """A cell does not hold what its column must hold."""
 
@@ -357,23 +354,6 @@ def _truth(value: Any) -> bool:
     if (truth := _TRUTH.get(text.strip().casefold())) is None:
         raise CellError(f"{_show(text)} is neither true nor false")
     return truth
-
-
-def without_placeholders(prompt: str, images: int) -> str:
-    """Return a question without the `<image>` that it begins with, one for each image: images come before the question.
-
-    Raises:
-        CellError: there is another number of them than of images, or one stands amid the words.
-    """
-    found = _PLACEHOLDERS.match(prompt)
-    if found and (count := found.group().count("<image>")) != images:
-        raise CellError(f"has {count} <image> for {images} image{'s' * (images != 1)}")
-    rest = prompt[found.end() :] if found else prompt
-    if "<image>" in rest:
-        raise CellError("has <image> amid its words; here images come before the question, so take it out")
-    if not rest.strip():
-        raise CellError("has no question")
-    return rest
 
 
 def _show(text: str) -> str:

@@ -8,6 +8,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
+    WithJsonSchema,
     field_validator,
     model_serializer,
     model_validator,
@@ -31,12 +32,33 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_several),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""One name, or a list of them."""
 Words = Annotated[tuple[str, ...], Field(min_length=1)]
 TEMPLATES = ("prompt", "target", "kind", "cluster", "pair", "id")
 """Keys that hold a column or a template."""
-_SINCE_HUB = ("hub", "config", "revision", "split", "images", "image_dir", "urls", "answers", "shuffle", "pair")
+_SINCE_HUB = (
+    *("hub", "config", "revision", "split", "join", "images", "image_dir", "number_images", "urls"),
+    *("answers", "shuffle", "lettered", "pair"),
+)
 """Keys that the digest of a run has where they are set, so that older runs over a file can be resumed."""
+
+
+class JoinSpec(StrictModel):
+    """A table of the same data set whose columns are looked up for each row, by a key."""
+
+    config: str | None = None
+    """Its configuration."""
+    split: str | None = None
+    """Its split; without it that of the rows, which must then be one."""
+    column: str
+    """Column of the rows with the key."""
+    key: str
+    """Column of the table with the same key."""
 
 
 class DataSpec(StrictModel):
@@ -52,12 +74,16 @@ class DataSpec(StrictModel):
     """Commit, branch or tag of a hub data set; without it `main`. The commit that was read is in the run's digest."""
     split: Names = ()
     """Split of a hub data set or a directory, or a list of them, read one after the other."""
+    join: JoinSpec | None = None
+    """A further table of a hub data set or a directory, whose columns each row gets by a key."""
     image: str = "image"
     """Column with the image: its path (relative to the data file), bytes, a data: URI, base64, or a list of these."""
     images: tuple[str, ...] = ()
     """In place of `image`, columns with an image each; those that are empty in a row are left out."""
     image_dir: str | None = None
     """Directory that image paths are relative to, itself relative to the task file; without it that of the data."""
+    number_images: bool = False
+    """Whether `<image>` amid the words of a question becomes `image 1`, `image 2`; images stand before the question."""
     urls: bool = False
     """Whether images that are given by an http(s) URL may be fetched."""
     prompt: str = "prompt"
@@ -73,6 +99,8 @@ class DataSpec(StrictModel):
     """In place of `choices`, the closed answers of all rows, or those by kind."""
     shuffle: bool = False
     """Whether each row's choices stand in an order drawn by the row's index."""
+    lettered: bool = False
+    """Whether the prompt itself letters the choices in their order (A, B, ...), so that a letter is an answer."""
     kind: str | None = None
     """Column with what is asked, for breakdowns, or a template. `@split` and `@config` are where the row is from."""
     cluster: str | Annotated[int, Field(ge=2)] | None = None
@@ -106,6 +134,11 @@ class DataSpec(StrictModel):
             raise ValueError("data.answers: answers by kind need the column of kinds under data.kind")
         if self.shuffle and not self.closed:
             raise ValueError("data.shuffle: there are no choices to shuffle; name their column under data.choices")
+        if self.lettered and (self.shuffle or not self.closed):
+            what = "its letters stand in the data's own order; leave shuffle out" if self.shuffle else "no choices"
+            raise ValueError(f"data.lettered: {what}")
+        if self.join and len(self.split) > 1 and not self.join.split:
+            raise ValueError("data.join.split: name the split of the table, as the rows are of several")
         if "image" in self.model_fields_set and self.images:
             raise ValueError("data.images: stands in place of image; leave one of them out")
         for key in TEMPLATES:
@@ -131,6 +164,11 @@ class DataSpec(StrictModel):
         return RowTemplate(value) if isinstance(value, str) and is_template(value) else None
 
     @property
+    def has_letters(self) -> bool:
+        """Whether the prompt letters the choices, of itself or by its template."""
+        return self.lettered or (is_template(self.prompt) and "{choices|lettered}" in self.prompt)
+
+    @property
     def image_columns(self) -> tuple[str, ...]:
         """The columns that hold images."""
         return self.images or (self.image,)
@@ -139,7 +177,7 @@ class DataSpec(StrictModel):
     def columns(self) -> tuple[str, ...]:
         """All columns that the task names, those in templates too; not `@split` and `@config`."""
         several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
-        named: list[str | None] = [*self.image_columns, *several, self.caption]
+        named: list[str | None] = [*self.image_columns, *several, self.caption, self.join and self.join.column]
         for key in TEMPLATES:
             value, template = getattr(self, key), self.template(key)
             named += template.columns if template else [value if isinstance(value, str) else None]

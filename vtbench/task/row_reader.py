@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from string import ascii_uppercase
 from typing import Any, TypeVar
 
 from vtbench.errors import SampleError
@@ -11,6 +12,7 @@ from vtbench.task import cells
 from vtbench.task.cells import CellError, Choices
 from vtbench.task.data_spec import TEMPLATES, DataSpec
 from vtbench.task.images import images_in
+from vtbench.task.placeholders import begins_with_images, with_numbered_images, without_placeholders
 from vtbench.task.rows import Row
 
 T = TypeVar("T")
@@ -28,7 +30,7 @@ class RowReader:
         self._templates = {key: template for key in TEMPLATES if (template := spec.template(key))}
 
     def texts(self, row: Row, index: int) -> dict[str, Any]:
-        """Return what a sample has beside its images and its id: prompt, target, references, choices, kind, cluster.
+        """Return what a sample has beside its images and its id: prompt, target, references, choices and more.
 
         Args:
             row: its cells.
@@ -45,7 +47,10 @@ class RowReader:
         if self._spec.shuffle:
             texts = tuple(HashRng("order of choices", index).sample(texts, len(texts)))
         cluster = self._spec.cluster
+        labels = tuple(ascii_uppercase[: len(texts)]) if self._spec.has_letters else ()
         return {
+            "labels": labels,
+            "answer": labels[texts.index(right[0])] if labels and right[0] in texts else "",
             "prompt": self._prompt(row, texts, images),
             "target": right[0],
             "references": right[1:],
@@ -98,7 +103,10 @@ class RowReader:
 
     def _prompt(self, row: Row, choices: Sequence[str], images: int) -> str:
         def cleaned(cell: Any) -> str:
-            return cells.without_placeholders(_needed(cell), images)
+            text = _needed(cell)
+            if self._spec.number_images and not begins_with_images(text, images):
+                return with_numbered_images(text, images)
+            return without_placeholders(text, images)
 
         if "prompt" not in self._templates:
             return self.read(row, self._spec.prompt, cleaned)

@@ -19,7 +19,7 @@ from vtbench.errors import TaskError
 from vtbench.task.files import digest_files
 from vtbench.task.hub.file_faults import fault_in, reason_of
 from vtbench.task.hub.moved_paths import moved_to
-from vtbench.task.hub.split_request import FILE_FORMATS, SplitRequest
+from vtbench.task.hub.split_request import FILE_FORMATS, Part, SplitRequest
 from vtbench.task.hub.stored_rows import StoredRows
 
 _TABLE_SUFFIXES = frozenset({".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl"})
@@ -102,7 +102,7 @@ def _read_files(request: SplitRequest) -> StoredRows:
         for pattern in patterns:
             if not isinstance(pattern, str) or _URL.match(pattern):
                 raise request.fail(f"must be paths of local files, not {pattern!r:.60}", "files")
-    part = "source" if named is None else "files"
+    part: Part = "source" if named is None else "files"
     files: list[str] = []
     reader = source
     try:
