@@ -13,7 +13,8 @@ import pytest
 import yaml
 from stored_data import COLOURS, dataset, image_folder, in_cache, parquet_folder, png, saved_folder, squares
 
-from vtbench.errors import SampleError, TaskError
+import vtbench
+from vtbench.errors import ResultsError, SampleError, TaskError
 from vtbench.task.loading import load_task
 from vtbench.task.own_data import DataTask
 
@@ -97,6 +98,20 @@ def test_a_fetched_data_set_is_read_offline_and_its_commit_is_in_the_digest(tmp_
     other = "b" * 40
     with pytest.raises(TaskError, match=rf"mine.yaml, line 4: data.revision: the cache has commit a+, not {other}"):
         load(tmp_path, {"hub": "org/squares", "revision": other, "split": "test", **ASKED})
+
+
+def test_a_run_says_which_commit_it_read_and_is_not_resumed_on_another(tmp_path: Path) -> None:
+    commit = in_cache(tmp_path, "org/squares", squares())
+    load(tmp_path, {"hub": "org/squares", "split": "test", **ASKED})
+    settings: dict[str, Any] = {"tasks": [str(tmp_path / "mine.yaml")], "output": str(tmp_path / "out")}
+    given = {"model": "echo", "report": False, "metrics": ["accuracy"], **settings}
+    result = vtbench.run(**given)
+    assert result.document["configs"]["mine"]["data_commit"] == commit
+    assert len((Path(result.path) / "samples.jsonl").read_text().splitlines()) == 4
+    cached = next(Path(datasets.config.HF_DATASETS_CACHE).glob("org___squares/default/0.0.0/*"))
+    cached.rename(cached.with_name("c" * 40))
+    with pytest.raises(ResultsError, match=r"differs in tasks.mine.data_commit"):
+        vtbench.run(**given, resume=True)
 
 
 @pytest.mark.parametrize(

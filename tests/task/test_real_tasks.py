@@ -22,7 +22,8 @@ import pytest
 import yaml
 from real_rows import FIXTURES, drawn, variant
 
-from vtbench.errors import TaskError
+from vtbench.cli import status
+from vtbench.errors import SampleError, TaskError
 from vtbench.metric import Batch
 from vtbench.registry import Registry
 from vtbench.scoring import plugin as scoring
@@ -79,6 +80,13 @@ def test_a_task_says_what_it_is(name: str) -> None:
     assert spec.licence
     jsonschema.validate(yaml.safe_load(FILES[name].read_text()), json_schema())
     assert summary(FILES[name])["needs"] == ("files" if name == "whatsup" else "hub")
+
+
+def test_the_listing_marks_what_needs_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["ls", "tasks", "--json"]) == 0
+    needs = {row["name"]: row["needs"] for row in json.loads(capsys.readouterr().out)}
+    assert {name for name, what in needs.items() if what == "hub"} == set(REAL) - {"whatsup"}
+    assert (needs["whatsup"], needs["relational"]) == ("files", "")
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -245,6 +253,18 @@ def test_gqa_is_exact_match_and_finds_its_images(tmp_path: Path) -> None:
     assert found["acc"].value == pytest.approx(fmean(s == t.target for s, t in zip(strip, samples, strict=True)))
     assert {sample.cluster: sample.images[0].tobytes() for sample in samples}.keys() == {f"n{i}" for i in range(4)}
     assert len({sample.images[0].tobytes() for sample in samples}) == 4
+
+
+def test_a_join_says_what_is_missing(tmp_path: Path) -> None:
+    path = variant(tmp_path, "gqa")
+    keys = yaml.safe_load(path.read_text())
+    join = {"config": "testdev_balanced_images", "split": "testdev", "column": "id", "key": "id"}
+    path.write_text(yaml.safe_dump({**keys, "data": {**keys["data"], "join": join}}))
+    with pytest.raises(SampleError, match=r"row 1: 'id' '20000' is no 'id' of the table that `join` names"):
+        load_task(path).sample(0)
+    path.write_text(yaml.safe_dump({**keys, "data": {**keys["data"], "join": {**join, "key": "imageId"}}}))
+    with pytest.raises(TaskError, match=r"line \d+: data.join.key: there is no column 'imageId', but id, image"):
+        load_task(path)
 
 
 def test_vlms_are_blind_reads_answers_in_braces(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +68,8 @@ class JoinedRows:
         if commits:
             return {"data_commit": "+".join(commits)}
         found = [part.fingerprint() for _, part in self._parts]
-        return {"data_sha256": "+".join(dict.fromkeys(found))}
+        whole = found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
+        return {"data_sha256": whole}
 
 
 def _class_names(part: StoredRows, as_stored: Sequence[str]) -> dict[str, list[str]]:
