@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,19 @@ def test_a_fetched_data_set_is_read_offline_and_its_commit_is_in_the_digest(tmp_
     other = "b" * 40
     with pytest.raises(TaskError, match=rf"mine.yaml, line 4: data.revision: the cache has commit a+, not {other}"):
         load(tmp_path, {"hub": "org/squares", "revision": other, "split": "test", **ASKED})
+
+
+def test_without_a_network_the_cache_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise OSError("Name or service not known")
+
+    in_cache(tmp_path, "org/squares", squares())
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr("vtbench.task.hub.split_reading.getproxies", dict)
+    task = load(tmp_path, {"hub": "org/squares", "split": "test", **ASKED})
+    assert task.sample(1).target == "green"
+    assert datasets.config.HF_HUB_OFFLINE is False
 
 
 def test_a_run_says_which_commit_it_read_and_is_not_resumed_on_another(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ class DataSpec(StrictModel):
     def columns(self) -> tuple[str, ...]:
         """All columns that the task names, those in templates too; not `@split` and `@config`."""
         several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
-        named: list[str | None] = [*self.image_columns, *several, self.caption, self.join and self.join.column]
+        named: list[str | None] = [*self.image_columns, *several, self.caption, self.join.column if self.join else None]
         for key in TEMPLATES:
             value, template = getattr(self, key), self.template(key)
             named += template.columns if template else [value if isinstance(value, str) else None]

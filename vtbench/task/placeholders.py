@@ -33,7 +33,7 @@ def without_placeholders(prompt: str, images: int) -> str:
 def begins_with_images(prompt: str, images: int) -> bool:
     """Return whether a question begins with one `<image>` for each image, and has none amid its words."""
     found = _PLACEHOLDERS.match(prompt)
-    return bool(found) and prompt.count("<image>") == images == found.group().count("<image>")
+    return found is not None and prompt.count("<image>") == images == found.group().count("<image>")
 
 
 def with_numbered_images(prompt: str, images: int) -> str:

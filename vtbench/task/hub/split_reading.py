@@ -8,12 +8,16 @@ Only data sets of the hub are fetched. `datasets` copies what it reads to its ca
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from vtbench.errors import TaskError
 from vtbench.task.files import digest_files
@@ -55,8 +59,32 @@ def read_hub(request: SplitRequest) -> StoredRows:
         TaskError: the hub does not give it and the cache does not have it, or it has no such configuration, revision or
             split.
     """
-    with _quiet_datasets(request):
+    with _quiet_datasets(request), _offline_without_a_network():
         return _read_hub(request)
+
+
+@contextmanager
+def _offline_without_a_network() -> Iterator[None]:
+    """Ask nobody where the hub's name cannot be resolved: a minute of attempts would end in the cache too."""
+    import datasets
+
+    known = datasets.config.HF_HUB_OFFLINE or "https" in getproxies()
+    if known or _resolves(urlsplit(datasets.config.HF_ENDPOINT).hostname or ""):
+        yield
+        return
+    datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = False
+
+
+def _resolves(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -67,11 +95,15 @@ def _quiet_datasets(request: SplitRequest) -> Iterator[None]:
     except ImportError:
         raise request.fail("reading data needs `datasets`: pip install 'vtbench[data]'", "source") from None
     silent, level = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
+    hub = logging.getLogger("huggingface_hub")  # it tells of each attempt
+    hub_level = hub.level
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    hub.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
+        hub.setLevel(hub_level)
         datasets.logging.set_verbosity(level)
         if not silent:
             datasets.enable_progress_bars()
