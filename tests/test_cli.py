@@ -64,7 +64,7 @@ def test_failed_samples_beyond_the_share_are_status_1(tmp_path: Path, capsys: Ca
     [
         (["--model", "fakee"], "unknown model 'fakee'. Did you mean 'fake'?"),
         (["--metrics", "hist"], "unknown metric 'hist'. Did you mean 'hits'?"),
-        (["--tasks", "relationl"], "unknown task 'relationl'. Did you mean 'relational'?"),
+        (["--tasks", "relationl"], "unknown task 'relationl'. Did you mean 'relational'"),
         (["--tasks", "none/such.yaml"], "none/such.yaml: no such task file"),
         (["--model", "absent", "--model-args", "pretrained=x"], "x: no such checkpoint"),
         (["--model", "lacking"], "pip install"),

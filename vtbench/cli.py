@@ -222,7 +222,8 @@ def ls_tasks(registry: Registry, as_json: bool) -> None:
     rows = []
     for name, path in find_task_files(registry.task_dirs()).items():
         about = summary(path)
-        row = {"name": name, "groups": about["groups"] if as_json else ",".join(about["groups"])}
+        groups = about["groups"] if as_json else ",".join(about["groups"])
+        row = {"name": name, "groups": groups, "needs": about["needs"]}
         rows.append(row | {"about": about.get("description")} | ({"file": str(path)} if as_json else {}))
     show_listing(rows, as_json)
 

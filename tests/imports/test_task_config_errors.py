@@ -14,9 +14,10 @@ from vtbench.errors import TaskError
 CASES: list[tuple[dict[str, Any], str]] = [
     (
         {"dataset_path": "org/vqa"},
-        r"dataset_path: 'org/vqa' is no directory .* hub does not give it: .*save_to_disk",
+        r"dataset_path: 'org/vqa' is no directory .* hub does not give 'org/vqa'.*save_to_disk",
     ),
-    ({"dataset_path": "./org/vqa"}, r"dataset_path: .*/org/vqa is no directory, and './org/vqa' no hub name"),
+    ({"dataset_path": "lmms-lab/GQA"}, r"dataset_path: .* 'lmms-lab/GQA' moved to 'lmms-lab-encoder/GQA'"),
+    ({"dataset_path": "./org/vqa"}, r"dataset_path: './org/vqa' is no directory .* no name of a hub data set"),
     ({"dataset_path": None}, r"task: no data"),
     ({"dataset_kwargs": {"data_files": {"test": "none.parquet"}}}, r"dataset_kwargs.data_files: there is no file"),
     (

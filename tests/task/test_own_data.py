@@ -189,7 +189,7 @@ def test_what_is_no_file_is_refused_unread(folder: Path) -> None:
 
 def test_a_column_that_no_row_has_is_refused(folder: Path) -> None:
     jsonl(folder, [{"options": ["red"]}])
-    with pytest.raises(TaskError, match=r"no row has a column 'optoins'. Did you mean 'options'"):
+    with pytest.raises(TaskError, match=r"no row has a column 'optoins'; there are .*options\. Did you mean 'options'"):
         yaml(folder, columns="choices: optoins")
 
 

@@ -15,7 +15,7 @@ from vtbench.task.catalog import find_task_files, summary
 from vtbench.task.loading import load_task
 from vtbench.task.schema import json_schema
 
-FILES = find_task_files()
+FILES = {name: path for name, path in find_task_files().items() if not summary(path)["needs"]}
 ROOT = Path(__file__).parents[2]
 
 

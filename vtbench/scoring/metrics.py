@@ -135,8 +135,8 @@ class RankAccuracy:
         return scores
 
 
-def _pair_chance(pairs: Pairs) -> float:
-    """Return the probability of guessing a whole cluster; members with the same question and answer are one guess."""
+def group_chance(pairs: Pairs) -> float:
+    """Return the probability of guessing a whole group; members with the same question and answer are one guess."""
     guesses = {(record.prompt, record.choices, true_choices(record)): _chance(record) for record, _ in pairs}
     return math.prod(guesses.values())
 
@@ -164,7 +164,7 @@ class PairAccuracy:
         right = [int(all(o["correct"] for _, o in pairs)) for pairs in whole.values()]
         guess = None
         if whole and all(record.choices for pairs in whole.values() for record, _ in pairs):
-            guess = sum(map(_pair_chance, whole.values())) / len(whole)
+            guess = sum(map(group_chance, whole.values())) / len(whole)
         kinds: dict[str, list[int]] = defaultdict(list)
         for pairs, both in zip(whole.values(), right, strict=True):
             kinds[pairs[0][0].kind].append(both)

@@ -1,4 +1,4 @@
-r"""Reduces a text to the open answer that it states: `The answer is 42 cm.`, `\boxed{42}`, `{"answer": 42}`.
+r"""Reduces a text to the open answer that it states: `The answer is 42 cm.`, `\boxed{42}`, `{"answer": 42}`, `{42}`.
 
 Nothing is reduced that is not stated in such a form, is denied (`The answer is not 42`), doubted, or taken back in what
 follows, so that a wrong answer never becomes right: an open answer is compared as a whole.
@@ -30,6 +30,7 @@ _CUE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _BOXED = re.compile(r"\\boxed\s*\{")
+_BRACED = re.compile(r"(?<![\\\w^$}\])])\{\s*([^{}:\"\\]{1,60}?)\s*\}")
 _FENCED = re.compile(r"\s*```[^\n`]{0,20}\n([^`]*)```\s*")
 _EXPLAINED = re.compile(r"([^\n]+)\n\s*[*_#]*(?:explanation|reasoning|rationale|justification|reason)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(
@@ -95,6 +96,8 @@ def _statements(text: str) -> Iterator[list[str]]:
         yield from ([_fold(answer)] for answer in boxed)
     elif answers := _from_json(text):
         yield from ([_fold(answer)] for answer in answers)
+    elif len(braced := _BRACED.findall(text)) == 1 and not _DOUBTS.search(text):
+        yield [_fold(braced[0])]
     elif cues := list(_CUE.finditer(text)):
         final = [match for match in cues if match["final"] or match["heading"]]
         for match in (final or cues)[-MOST_STATED:]:

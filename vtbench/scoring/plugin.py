@@ -32,6 +32,27 @@ def pair_accuracy() -> Metric:
     return PairAccuracy()
 
 
+def group_accuracy() -> Metric:
+    """Shares of groups, and of the questions, images and pairs in them, with all answers right (group_acc)."""
+    from vtbench.scoring.group_metrics import GroupAccuracy
+
+    return GroupAccuracy()
+
+
+def macro_accuracy() -> Metric:
+    """Mean accuracy of the kinds of question, those with slashes level by level (macro_acc)."""
+    from vtbench.scoring.group_metrics import MacroAccuracy
+
+    return MacroAccuracy()
+
+
+def yes_no() -> Metric:
+    """F1 of the answer yes, with precision and recall (f1), and how often it is given (yes_share)."""
+    from vtbench.scoring.group_metrics import YesNo
+
+    return YesNo()
+
+
 def repeats() -> Metric:
     """Mean credit of the repeats of a question (mean@k), and share with a right one among them (pass@k)."""
     from vtbench.scoring.repeats import Repeats
@@ -58,9 +79,12 @@ def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
     """Return the metrics of answers."""
     return {
         "accuracy": accuracy,
+        "group_accuracy": group_accuracy,
+        "macro_accuracy": macro_accuracy,
         "pair_accuracy": pair_accuracy,
         "psychometric": psychometric,
         "rank_accuracy": rank_accuracy,
         "repeats": repeats,
         "scene_graph": scene_graph,
+        "yes_no": yes_no,
     }

@@ -26,7 +26,8 @@ def find_task_files(extra: Iterable[Path] = ()) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     # A directory may be given twice, for example when a task of a built-in directory is loaded.
-    directories = dict.fromkeys(Path(directory).resolve() for directory in (builtin_tasks(), *extra))
+    given = (builtin_tasks(), builtin_tasks() / "real", *extra)
+    directories = dict.fromkeys(Path(directory).resolve() for directory in given)
     for directory in directories:
         for path in sorted(directory.glob("*.yaml")):
             if path.stem in found:
@@ -36,15 +37,20 @@ def find_task_files(extra: Iterable[Path] = ()) -> dict[str, Path]:
 
 
 def summary(path: Path) -> dict[str, Any]:
-    """Return the listed facts of a task file: family, split, items, metrics, groups, description."""
+    """Return the listed facts of a task file: family, split, items, metrics, groups, description, and what it needs.
+
+    `needs` is `hub` for a data set of the hub, `files` for files of the user's, else empty.
+    """
     data = _keys(path, {}, ())
     if data is None:
-        return {"description": f"cannot be read: see `vtbench validate {path}`", "groups": []}
+        return {"description": f"cannot be read: see `vtbench validate {path}`", "groups": [], "needs": ""}
     kind = data.get("family") or ("mix" if "mix" in data else "data")
     keys = ("split", "items", "metrics", "description")
     groups = data.get("groups")
     named = [group for group in groups if isinstance(group, str)] if isinstance(groups, list) else []
-    return {"family": kind, **{key: data.get(key) for key in keys}, "groups": named}
+    source = data.get("data")
+    needs = ("hub" if "hub" in source else "files") if isinstance(source, dict) else ""
+    return {"family": kind, **{key: data.get(key) for key in keys}, "groups": named, "needs": needs}
 
 
 def _keys(path: Path, above: dict[str, Any], chain: tuple[Path, ...]) -> dict[str, Any] | None:

@@ -22,13 +22,12 @@ import numpy as np
 
 from vtbench.errors import escaped
 
-TargetAs = Literal["text", "index", "number", "letter"]
-"""How a target names a choice: by its text, by its index from 0, by its number from 1, or by its letter from A."""
+TargetAs = Literal["text", "index", "number", "letter", "boolean"]
+"""How a target names a choice: by its text, by its index from 0, by its number from 1, by its letter from A, or as the
+one that says yes or no (true, false, 1, 0, yes or no)."""
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _EXACT = 1e16
 """From here on, floats no longer tell one whole number from the next."""
-
-
-_PLACEHOLDERS = re.compile(r"\s*(?:<image>\s*)+")
 
 
 class CellError(ValueError):
@@ -212,7 +211,7 @@ class Choices:
             if named and named != target:
                 raise CellError(f"{_show(target)} is a choice, and the name of the choice {_show(named)}; rename one")
             return target
-        if named := named or self._named(target, lambda label: label.strip().casefold()):
+        if named := named or self._named(target, lambda label: label.strip("()[].: ").casefold()):
             return named
         if target.strip().isdecimal() and int(target) <= len(self.cells):
             raise CellError(
@@ -254,13 +253,16 @@ def choices(value: Any) -> Choices:
     """Return the choices of a cell; none if it is missing or has nothing but padding: the question is open.
 
     A cell holds a list, an object (`{A: cup, B: plate}`), labels and texts (`{label: [...], text: [...]}`, or a list of
-    `{label, text}`), or one of these written as a text, in JSON or as Python writes it.
+    `{label, text}`), one of these written as a text, in JSON or as Python writes it, or a text with a letter before
+    each choice (`(a) open (b) closed`).
 
     Raises:
         CellError: it holds something else.
     """
     value = plain(value)
     if isinstance(value, str) and value.strip():
+        if pairs := _lettered(value):
+            return labelled(pairs)
         written = _written(value, "[{(")
         if not isinstance(written, list | tuple | Mapping):
             raise CellError(f"must have a list of answers, but has the text {_show(value)}")
@@ -275,6 +277,23 @@ def choices(value: Any) -> Choices:
     if len(value) == 2 and isinstance(label, list) and isinstance(text, list) and len(label) == len(text):
         return labelled(zip(label, text, strict=True))
     return labelled(value.items())
+
+
+def _lettered(text: str) -> list[tuple[str, str]]:
+    """Return letters and choices of `(a) open (b) closed` or `A. cup B. plate`; none if the text is not so written."""
+    first = re.match(r"\s*(\(?)([Aa])([).:])\s*(?=\S)", text)
+    if not first:
+        return []
+    opening, letter, closing = first.groups()
+    found, start = [], first.end()
+    while True:
+        following = chr(ord(letter) + 1)
+        before = r"\s*" if opening else r"\s+"
+        mark = re.compile(rf"{before}{re.escape(opening)}{following}{re.escape(closing)}\s*").search(text, start)
+        found.append((letter, text[start : mark.start() if mark else None].strip()))
+        if mark is None:
+            return found if len(found) > 1 else []
+        letter, start = following, mark.end()
 
 
 def _listed(value: Sequence[Any]) -> Choices:
@@ -302,6 +321,8 @@ def match(value: Any, closed: Choices, by: TargetAs) -> tuple[str, ...]:
     Raises:
         CellError: there is none, or it does not say which choice it is.
     """
+    if by == "boolean":
+        value, by = _truth(value), "text"
     if not closed.texts:
         if by != "text" and not is_missing(value):
             raise CellError("names a choice, but the row has no choices")
@@ -326,21 +347,13 @@ def match(value: Any, closed: Choices, by: TargetAs) -> tuple[str, ...]:
     return tuple(_distinct(found))
 
 
-def without_placeholders(prompt: str, images: int) -> str:
-    """Return a question without the `<image>` that it begins with, one for each image: images come before the question.
-
-    Raises:
-        CellError: there is another number of them than of images, or one stands amid the words.
-    """
-    found = _PLACEHOLDERS.match(prompt)
-    if found and (count := found.group().count("<image>")) != images:
-        raise CellError(f"has {count} <image> for {images} image{'s' * (images != 1)}")
-    rest = prompt[found.end() :] if found else prompt
-    if "<image>" in rest:
-        raise CellError("has <image> amid its words; here images come before the question, so take it out")
-    if not rest.strip():
-        raise CellError("has no question")
-    return rest
+def _truth(value: Any) -> bool:
+    if is_missing(value):
+        raise CellError("is missing")
+    text = as_text(value)
+    if (truth := _TRUTH.get(text.strip().casefold())) is None:
+        raise CellError(f"{_show(text)} is neither true nor false")
+    return truth
 
 
 def _show(text: str) -> str:

@@ -30,5 +30,5 @@ def row_problems(task: Task) -> list[str]:
                 true_choices(sample)
         except SampleError as error:
             line = str(error)
-            found.append(line if line.startswith(str(task.path)) else f"{task.path}, row {index + 1}: {line}")
+            found.append(line if line.startswith(task.place) else f"{task.place}, row {index + 1}: {line}")
     return found

@@ -11,7 +11,7 @@ A format is applied to finished samples: it changes their prompt, and never what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from string import Formatter, ascii_uppercase
 from typing import Annotated, Literal
@@ -22,6 +22,7 @@ from vtbench.adapter import INSTRUCT, PLAIN
 from vtbench.errors import SampleError, TaskError, nearest
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene_settings import SceneSettings, StrictModel
+from vtbench.task.row_template import enumeration
 from vtbench.types import Sample
 
 OF_SAMPLES = ("question", "choices", "options")
@@ -100,7 +101,7 @@ class PromptFormat(StrictModel):
         values = {
             **words,
             "question": sample.prompt,
-            "choices": _enumeration(sample.choices),
+            "choices": enumeration(sample.choices),
             "options": "\n".join(f"{letters[i]}. {sample.choices[i]}" for i in order) if lettered else "",
         }
         changed = replace(sample, prompt=self.prompt.format(**values), question=sample.prompt)
@@ -146,9 +147,3 @@ def vocabulary(scene: SceneSettings, answer: str) -> dict[str, str]:
         example = graph_as_json(example)
     listed = {"sizes": sizes, "colours": colours, "textures": textures, "shapes": shapes}
     return {name: ", ".join(words) for name, words in listed.items()} | {"example": example}
-
-
-def _enumeration(words: Sequence[str]) -> str:
-    """Return `red, blue or green`."""
-    *first, last = words or ("",)
-    return f"{', '.join(first)} or {last}" if first else last

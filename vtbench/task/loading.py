@@ -56,13 +56,13 @@ def _load(
         return SceneTask(spec, spec.source())
     if spec.data:
         if overrides.get("split") == "train" and spec.data.train:
-            return DataTask(
-                spec.model_copy(update={"data": spec.data.model_copy(update={"path": spec.data.train})}), path.parent
-            )
+            in_splits = spec.data.hub is not None or (path.parent / str(spec.data.path)).is_dir()
+            further = {"split": (spec.data.train,)} if in_splits else {"path": spec.data.train}
+            return DataTask(spec.model_copy(update={"data": spec.data.model_copy(update=further)}), path)
         refused = sorted(set(changed) & {"split", "seed"})
         if refused:
             raise TaskError(f"{path}: a task over your own data has no {' or '.join(refused)} to choose; leave it out")
-        return DataTask(spec, path.parent)
+        return DataTask(spec, path)
     files = find_task_files([path.parent, *task_dirs] if path.parent not in _parents() else task_dirs)
     for name in spec.mix:
         if name not in files:

@@ -1,49 +1,61 @@
-"""A user's own images and questions: the rows of a file become samples."""
+"""Images and questions of a file, a directory or the hub: rows become samples."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vtbench.errors import SampleError, TaskError, nearest
+from vtbench.errors import SampleError, TaskError
 from vtbench.task import cells
-from vtbench.task.cells import CellError, Choices
+from vtbench.task.cells import CellError
+from vtbench.task.data_source import open_data
+from vtbench.task.fetched_images import fetch_image, url_of
 from vtbench.task.files import check_file, digest_files
-from vtbench.task.images import image_path, images_in, open_image
-from vtbench.task.rows import Row, read_rows
+from vtbench.task.images import OpenedImage, image_path, images_in, open_image
+from vtbench.task.row_reader import RowReader
+from vtbench.task.rows import Row
 from vtbench.task.sources import FileTask
 from vtbench.types import Sample
 
 if TYPE_CHECKING:
     from vtbench.task.schema import TaskFile
 
-T = TypeVar("T")
-
 
 class DataTask(FileTask):
-    """A user's own images and questions, from JSONL or Parquet.
+    """Images and questions of a file, a directory or the hub.
+
+    Args:
+        spec: the checked task file.
+        file: its path.
 
     Raises:
-        TaskError: the file cannot be read, has no rows, or lacks a column that the task names.
+        TaskError: the data is not there or cannot be read, has no rows, lacks a column that the task names, or has
+            images by URL that the task does not ask for.
     """
 
-    def __init__(self, spec: TaskFile, directory: Path) -> None:
+    def __init__(self, spec: TaskFile, file: Path) -> None:
         super().__init__(spec)
         assert spec.data is not None
         self.columns = spec.data
-        self.path = directory / spec.data.path
+        source = open_data(spec.data, file)
+        self.place, self._folder, self._rows = source.place, source.folder, source.rows
+        self._source_digests = source.digests
+        self._reader = RowReader(spec.data)
         self.split = ""
-        self._rows = read_rows(self.path, self.columns.columns)
-        for name in self.columns.columns:
-            if name not in self._rows.columns:
-                near = nearest(name, list(self._rows.columns))
-                raise TaskError(f"{self.path}: no row has a column {name!r}.{near}")
+        if spec.data.path is None and not spec.data.urls and any(map(url_of, self._first_images())):
+            named = ", ".join(spec.data.image_columns)
+            raise TaskError(f"{self.place}: the column {named} has URLs; write `urls: true` under `data` to fetch them")
+
+    def _first_images(self) -> list[Any]:
+        try:
+            return self._reader.images(self._rows[0])
+        except SampleError:  # the row's sample fails
+            return []
 
     def __len__(self) -> int:
         return min(self.spec.items or len(self._rows), len(self._rows))
@@ -54,35 +66,27 @@ class DataTask(FileTask):
         return len(self)
 
     def config(self) -> dict[str, Any]:
-        """Return the settings, the data file's hash, and what tells its images from changed ones."""
+        """Return the settings, what tells the data from changed data, and its images from changed ones."""
         caption = {"caption_column": self.columns.caption} if self.columns.caption else {}
         return {**super().config(), **caption, **self._digests}
 
     @cached_property
     def _digests(self) -> dict[str, Any]:
-        with self.path.open("rb") as file:
-            found = {"data_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-        images = digest_files(self._image_files(), self.path.parent)
-        return found | ({"image_files": images} if images else {})
+        images = digest_files(self._image_files(), self._folder)
+        return self._source_digests() | ({"image_files": images} if images else {})
 
     def _image_files(self) -> Iterator[Path]:
-        if self._rows.has_paths(self.columns.image):
-            for cell in self._rows.column(self.columns.image):
+        for name in filter(self._rows.has_paths, self.columns.image_columns):
+            for cell in self._rows.column(name):
                 for source in images_in(cell):
-                    path = image_path(source, self.path.parent)
+                    path = image_path(source, self._folder)
                     if path is not None:
                         yield path
 
     @cached_property
     def _ids(self) -> list[str]:
         """Names of all rows, each unique: of rows with the same name, the second is `NAME#2`."""
-        column = self.columns.id
-        names = []
-        for index, cell in enumerate(self._rows.column(column) if column else ()):
-            try:
-                names.append(cells.optional_text(cell) or str(index))
-            except CellError:  # the row's sample fails
-                names.append(str(index))
+        names = list(self._named_rows())
         taken, seen = set(names), Counter[str]()
         for index, name in enumerate(names):
             seen[name] += 1
@@ -92,6 +96,20 @@ class DataTask(FileTask):
                 taken.add(unique)
                 names[index] = unique
         return names
+
+    def _named_rows(self) -> Iterator[str]:
+        """Yield the name of each row, its index where it has none or one that is no text: the row's sample fails."""
+        key, template = self.columns.id, self.columns.template("id")
+        if key is None:
+            return
+        columns = {name: self._rows.column(name) for name in (template.columns if template else (key,))}
+        for index in range(len(self._rows)):
+            row = {name: next(values) for name, values in columns.items()}
+            try:
+                name = template.render(row.get) if template else cells.optional_text(row[key])
+            except CellError:
+                name = ""
+            yield name or str(index)
 
     def _id(self, index: int) -> str:
         return f"{self.name}/{self._ids[index] if self.columns.id else index}"
@@ -106,100 +124,57 @@ class DataTask(FileTask):
         try:
             return self._sample(index, self._rows[index])
         except SampleError as error:
-            failed = SampleError(f"{self.path}, row {index + 1}: {error}")
+            failed = SampleError(f"{self.place}, row {index + 1}: {error}")
             failed.sample_id = self._id(index)
             raise failed from None
 
     def _sample(self, index: int, row: Row) -> Sample:
-        texts = self._texts(row)
-        sources = self._images(row)
-        opened = [open_image(source, self.path.parent) for source in sources]
+        texts = self._texts(row, index)
+        opened = [self._opened(source) for source in self._reader.images(row)]
         side = self.spec.image_size
+        told = {"caption": self._reader.caption(row), "pair": self._reader.name(row, "pair")}
         return Sample(
             id=self._id(index),
             index=index,
             images=tuple(o.image.resize((side, side), Image.Resampling.BICUBIC) if side else o.image for o in opened),
-            meta={"image_modes": [o.mode for o in opened], **self._caption(row)},
+            meta={"image_modes": [o.mode for o in opened], **{name: text for name, text in told.items() if text}},
             **texts,
         )
 
-    def _caption(self, row: Row) -> dict[str, str]:
-        """Return the caption as a fact of the sample; nothing where the row has none."""
-        column = self.columns.caption
-        told = self._read(row, column, cells.optional_text) if column else ""
-        return {"caption": told} if told else {}
-
-    def _texts(self, row: Row) -> dict[str, Any]:
-        """Return what a sample has beside its images."""
-        columns = self.columns
-        if columns.id:
-            self._read(row, columns.id, cells.optional_text)
-        images = len(self._images(row))
-        prompt = self._read(row, columns.prompt, lambda cell: cells.without_placeholders(_needed(cell), images))
-        closed = self._choices(row)
-        right = self._read(row, columns.target, lambda cell: cells.match(cell, closed, columns.target_as))
-        return {
-            "synonyms": self.spec.synonyms,
-            "prompt": prompt,
-            "target": right[0],
-            "references": right[1:],
-            "choices": closed.texts,
-            "kind": self._read(row, columns.kind, cells.optional_text) if columns.kind else "",
-            "cluster": self._read(row, columns.cluster, cells.optional_text) if columns.cluster else "",
-        }
-
-    def _images(self, row: Row) -> list[Any]:
-        """Return the images of a row, at least one, in the forms that `open_image` takes."""
-        return self._read(row, self.columns.image, _some_images)
-
-    def _choices(self, row: Row) -> Choices:
-        named = self.columns.choices
-        if isinstance(named, tuple):
-            several = [(name, self._read(row, name, cells.optional_text)) for name in named]
-            return cells.labelled(several)
-        return self._read(row, named, cells.choices) if named else Choices()
-
-    def _read(self, row: Row, column: str, read: Callable[[Any], T]) -> T:
-        """Read one cell.
-
-        Raises:
-            SampleError: the cell is missing, or not what it must be.
-        """
+    def _opened(self, source: Any) -> OpenedImage:
+        url = url_of(source)
+        if url is None:
+            return open_image(source, self._folder)
+        if not self.columns.urls:
+            raise SampleError(
+                f"the image {url:.100} is on the network, and nothing is fetched; download it and give its path, or "
+                "write `urls: true` under `data`"
+            )
         try:
-            return read(row.get(column))
-        except CellError as problem:
-            if column not in row:
-                raise SampleError(f"no {column!r}; it has {', '.join(sorted(row)[:20])}") from None
-            raise SampleError(f"{column!r} {problem}") from None
+            return open_image(fetch_image(url), self._folder)
+        except SampleError as error:
+            raise SampleError(f"{url:.100}: {error}") from None
+
+    def _texts(self, row: Row, index: int) -> dict[str, Any]:
+        """Return what a sample has beside its images."""
+        self._reader.name(row, "id")  # a name that is no text fails its row
+        return {"synonyms": self.spec.synonyms, **self._reader.texts(row, index)}
 
     def draft(self, index: int) -> Sample:
-        """Return sample `index` without its images, which must be there but are not opened.
+        """Return sample `index` without its images, which must be there but are neither opened nor fetched.
 
         Raises:
             SampleError: as `sample`.
         """
-        place = f"{self.path}, row {index + 1}"
+        place = f"{self.place}, row {index + 1}"
         try:
             row = self._rows[index]
-            texts = self._texts(row)
-            for source in self._images(row):
-                if path := image_path(source, self.path.parent):
+            texts = self._texts(row, index)
+            for source in self._reader.images(row):
+                if path := image_path(source, self._folder):
                     check_file(path)
         except SampleError as error:
             raise SampleError(f"{place}: {error}") from None
         except (OSError, ValueError) as error:
             raise SampleError(f"{place}: the image {path}: {getattr(error, 'strerror', None) or error}") from None
         return Sample(id=self._id(index), index=index, images=(), **texts)
-
-
-def _some_images(cell: Any) -> list[Any]:
-    sources = images_in(cell)
-    if not sources or any(source is None for source in sources):
-        raise CellError("has no image" if not any(sources) else "lacks one of its images")
-    return sources
-
-
-def _needed(cell: Any) -> str:
-    if cells.is_missing(cell):
-        raise CellError("is missing")
-    return cells.as_text(cell)

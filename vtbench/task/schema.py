@@ -1,7 +1,7 @@
 """The schema of task files: `read_task` checks a file, refuses unknown keys, and names file, line and key in errors.
 
 A file names the source of its samples in one of three ways: `family` (synthetic scenes), `mix` (other tasks in turn),
-or `data` (a user's own images and questions).
+or `data` (images and questions of a file, a directory or the hub).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vtbench.scenes.questions import SLOTS
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings, StrictModel
 from vtbench.scenes.splits import Split
 from vtbench.scoring.normalise import plain
-from vtbench.task.cells import TargetAs
+from vtbench.task.data_spec import DataSpec, as_words
 from vtbench.task.formats import Formats, PromptFormat
 from vtbench.task.include import included, merged, with_family_defaults
 from vtbench.task.yaml_lines import line_of, load_yaml
@@ -30,51 +30,8 @@ OWN_DATA_TOKENS = 128
 """Default of `max_new_tokens` for a user's own data; a model that ends its answer earlier does not pay for it."""
 
 
-def _as_words(value: Any) -> Any:
-    """Return words by answer, where YAML has read `yes` and `no` without quotation marks as truth values."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return [_as_words(entry) for entry in value]
-    return {_as_words(key): _as_words(entry) for key, entry in value.items()} if isinstance(value, dict) else value
-
-
-Synonyms = Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(_as_words)]
+Synonyms = Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(as_words)]
 """Further words by answer."""
-
-
-class DataSpec(StrictModel):
-    """A user's own images and questions: one row per sample."""
-
-    path: str
-    """A .jsonl or .parquet file, relative to the task file."""
-    image: str = "image"
-    """Column with the image: its path (relative to the data file), bytes, a data: URI, base64, or a list of these."""
-    prompt: str = "prompt"
-    """Column with the question."""
-    target: str = "target"
-    """Column with the true answer, or with a list of answers that are all right."""
-    target_as: TargetAs = "text"
-    """What the target says of a choice: its text, its index (from 0), its number (from 1), or its letter (from A)."""
-    choices: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Column with the list of closed answers, or a list of columns with one each; without it, the answer is open."""
-    kind: str | None = None
-    """Column with what is asked, for breakdowns."""
-    cluster: str | None = None
-    """Column that rows of one scene share, for intervals; a row without one is a cluster of its own."""
-    caption: str | None = Field(None, exclude=True)
-    """Column with what the image shows, in words, for models that are told of images (docs/controls.md)."""
-    train: str | None = Field(None, exclude=True)
-    """A file of further rows like those of `path`, from which few-shot examples are drawn."""
-    id: str | None = Field(None)
-    """Column with the row's own name; of a name that occurs again, the second row is called NAME#2."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns that the task names."""
-        several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
-        named = (self.image, self.prompt, self.target, *several, self.kind, self.cluster, self.caption, self.id)
-        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 class TaskFile(StrictModel):
@@ -95,7 +52,7 @@ class TaskFile(StrictModel):
     mix: tuple[str, ...] = ()
     """Names of other tasks that take turns here."""
     data: DataSpec | None = None
-    """The user's own images and questions."""
+    """Images and questions of a file, a directory or the hub."""
     split: Split = "test"
     """Which scenes: no two of train, val, test and probe share one."""
     items: Annotated[int, Field(ge=1, le=10**9)] | None = None
@@ -120,6 +77,10 @@ class TaskFile(StrictModel):
     """Further words for answers, by the answer: `{"yes": [ja, oui]}`. They count as it."""
     max_new_tokens: int = Field(8, ge=1, le=4096)
     """How long an answer may be, in tokens; 128 by default for your own data, whose answers may be sentences."""
+    citation: str = Field("", exclude=True)
+    """What to cite for data that others made."""
+    licence: str = Field("", exclude=True)
+    """Licence of data that others made."""
     metrics: tuple[str, ...] = Field(("accuracy",), min_length=1)
     """Metrics as NAME or NAME:setting=value; `vtbench ls metrics` lists them."""
     _family: SceneFamily | None = PrivateAttr(None)
@@ -147,7 +108,7 @@ class TaskFile(StrictModel):
         if self.mix and self.formats:
             raise ValueError("formats: the tasks of a mix have their own; leave them out here")
         for name, format in self.formats.items():
-            format.check(name, bool(self.family), self.data is None or self.data.choices is not None)
+            format.check(name, bool(self.family), self.data is None or self.data.closed)
         self._check_synonyms()
         return self
 
