@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from vtbench.scenes.relations import AXES, direction
+from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene, SceneObject
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 from vtbench.types import AnswerType
 
 YES_NO = ("yes", "no")
+MOST_CHOICES = 12
 SLOTS: dict[str, tuple[str, ...]] = {
     "shape": (),
     "colour": ("shape",),
@@ -54,8 +56,13 @@ def name(obj: SceneObject) -> str:
 
 
 def ask_shape(obj: SceneObject, settings: SceneSettings) -> Question:
-    """Which kind of object is it?"""
-    return Question("shape", obj.shape, settings.shapes)
+    """Which kind of object is it? Of a large cast, `MOST_CHOICES` names drawn for the object are the choices."""
+    choices = settings.shapes
+    if len(choices) > MOST_CHOICES:
+        rng = HashRng("choices", obj.shape, obj.colour, obj.size, obj.cx, obj.cy)
+        others = rng.sample([shape for shape in choices if shape != obj.shape], MOST_CHOICES - 1)
+        choices = tuple(rng.sample([obj.shape, *others], MOST_CHOICES))
+    return Question("shape", obj.shape, choices)
 
 
 def ask_colour(obj: SceneObject, settings: SceneSettings) -> Question:
@@ -69,8 +76,8 @@ def ask_texture(obj: SceneObject, settings: SceneSettings) -> Question:
 
 
 def ask_background(scene: Scene, settings: SceneSettings) -> Question:
-    """Which colour has the background?"""
-    return Question("background", scene.background.colour, tuple(settings.colours))
+    """Which colour has the background, or what does its photograph show?"""
+    return Question("background", scene.background.colour, settings.background_words)
 
 
 def ask_holds(a: SceneObject, b: SceneObject, word: str, holds: bool) -> Question:
