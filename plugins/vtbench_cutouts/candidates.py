@@ -50,8 +50,8 @@ class Candidate:
     framed: bool = False
     """Whether the frame is that of a photograph, which cuts through whatever touches it; a PNG's may be just as large
     as its object."""
-    photographed: bool = True
-    """Whether a drawing is dropped: some sources have both."""
+    photographed: bool = False
+    """Whether drawings are dropped, because the source has both and does not say which is which."""
 
 
 def article(name: str) -> str:

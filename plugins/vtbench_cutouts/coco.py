@@ -28,7 +28,7 @@ def coco_candidates(path: Path, images: Path, licence: str | None = None) -> Ite
         licence: of all images; without it, what the file says of each.
 
     Raises:
-        CutoutError: the file cannot be read, or is no such file.
+        CutoutError: the file cannot be read, is no such file, or pycocotools is not installed.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -46,6 +46,7 @@ def coco_candidates(path: Path, images: Path, licence: str | None = None) -> Ite
         raise CutoutError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CutoutError(f"{path}: is no file in the format of COCO ({type(error).__name__}: {error})") from None
+    _masks()
     for number in sorted(found, key=str):
         category = categories[number]
         for one in sorted(found[number], key=_area, reverse=True)[:LOOKED_AT]:
@@ -64,8 +65,10 @@ def coco_candidates(path: Path, images: Path, licence: str | None = None) -> Ite
 
 def _area(annotation: dict[str, Any]) -> float:
     """Return the area of an annotation, of its box where it does not say."""
-    width, height = (annotation.get("bbox") or (0, 0, 0, 0))[2:]
-    return float(annotation.get("area") or width * height)
+    area, box = annotation.get("area"), annotation.get("bbox")
+    if isinstance(area, int | float):
+        return float(area)
+    return float(box[2] * box[3]) if isinstance(box, list) and len(box) == 4 else 0.0
 
 
 def _cut_out(file: Path, segmentation: Any) -> Image.Image:
@@ -81,12 +84,22 @@ def _cut_out(file: Path, segmentation: Any) -> Image.Image:
     return image
 
 
-def _mask(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """Return the mask of an annotation, (height, width) uint8 of 0 and 1."""
+def _masks() -> Any:
+    """Return pycocotools' module of masks.
+
+    Raises:
+        CutoutError: it is not installed.
+    """
     try:
-        from pycocotools import mask as masks
+        from pycocotools import mask
     except ImportError:
         raise CutoutError("COCO's masks need pycocotools: pip install 'vtbench[coco]'") from None
+    return mask
+
+
+def _mask(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Return the mask of an annotation, (height, width) uint8 of 0 and 1."""
+    masks = _masks()
     try:
         if isinstance(segmentation, list):
             coded = masks.merge(masks.frPyObjects(segmentation, height, width))
