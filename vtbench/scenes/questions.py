@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from vtbench.scenes.relations import AXES, direction
-from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene, SceneObject
 from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 from vtbench.types import AnswerType
 
 YES_NO = ("yes", "no")
 MOST_CHOICES = 12
+"""Of a question about the kind of object."""
 SLOTS: dict[str, tuple[str, ...]] = {
     "shape": (),
     "colour": ("shape",),
@@ -56,13 +56,12 @@ def name(obj: SceneObject) -> str:
 
 
 def ask_shape(obj: SceneObject, settings: SceneSettings) -> Question:
-    """Which kind of object is it? Of a large cast, `MOST_CHOICES` names drawn for the object are the choices."""
-    choices = settings.shapes
-    if len(choices) > MOST_CHOICES:
-        rng = HashRng("choices", obj.shape, obj.colour, obj.size, obj.cx, obj.cy)
-        others = rng.sample([shape for shape in choices if shape != obj.shape], MOST_CHOICES - 1)
-        choices = tuple(rng.sample([obj.shape, *others], MOST_CHOICES))
-    return Question("shape", obj.shape, choices)
+    """Which kind of object is it? The choices are all shapes; of a large cast, a part of it that is always the same.
+
+    Fixed parts keep the answers flat given the choices, so that chance and the most frequent answer mean something.
+    """
+    parts = -(-len(settings.shapes) // MOST_CHOICES)
+    return Question("shape", obj.shape, settings.shapes[settings.shapes.index(obj.shape) % parts :: parts])
 
 
 def ask_colour(obj: SceneObject, settings: SceneSettings) -> Question:

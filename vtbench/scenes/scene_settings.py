@@ -111,7 +111,7 @@ class SceneSettings(StrictModel):
         for shape in shapes:
             if shape not in known:
                 what = "shape" if cast is None else "object of the cast"
-                raise ValueError(f"there is no {what} {shape!r}.{nearest(shape, known)}")
+                raise ValueError(f"there is no {what} {shape!r}.{nearest(shape, list(known))}")
         return shapes
 
     @model_serializer(mode="wrap")

@@ -55,12 +55,12 @@ def _merged(data: Mapping[str, Any], path: Path, chain: tuple[Path, ...]) -> dic
 
 
 def _located(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return the keys of a file with the directories of its scenes as paths from here."""
+    """Return the keys of a file with the directories of its scenes as absolute paths."""
     scene = data.get("scene")
     if not isinstance(scene, Mapping):
         return dict(data)
     named = {key: scene[key] for key in _DIRECTORIES if isinstance(scene.get(key), str) and scene[key]}
-    return {**data, "scene": {**scene, **{key: str(path.parent / value) for key, value in named.items()}}}
+    return {**data, "scene": {**scene, **{key: str(path.parent.absolute() / value) for key, value in named.items()}}}
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any], one_by_one: Collection[str]) -> dict[str, Any]:
