@@ -14,6 +14,7 @@ import pytest
 from natural_fakes import disc, write_cast, write_photographs, write_task
 
 from vtbench.errors import TaskError
+from vtbench.scenes import cast
 from vtbench.scenes.render import id_mask, render, silhouette
 from vtbench.scenes.scene import CANVAS, Background, Scene, SceneObject
 from vtbench.scenes.scene_settings import COLOURS, SHAPES, SceneSettings, colour_difference
@@ -228,6 +229,12 @@ def test_settings_that_do_not_suit_a_cast_are_one_line(keys: dict[str, object], 
         load_task(write_task(folder / "mine.yaml", **keys)).sample(0, 32)
     assert wanted in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_object_larger_than_any_scene_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cast, "MOST_PIXELS", 79 * 80)
+    with pytest.raises(TaskError, match=r"lemon\.png: 80 x 80 pixels are larger than any scene; 6320 are the most"):
+        load_task(write_task(folder / "mine.yaml"))
 
 
 def test_a_single_kind_of_background_is_not_asked_about(folder: Path) -> None:
