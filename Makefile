@@ -9,12 +9,17 @@ RAY := .venv-ray
 TRACKERS := .venv-trackers
 LANGUAGE := .venv-language
 ARCHITECTURES := .venv-architectures
+STAMPS ?= /usr/share/tuxpaint/stamps
+# Drawings that only the eye tells from photographs; `vtbench cutouts` drops the others by a rule.
+DRAWN := singing dinosaur,butterfly,pressure cooker,highlighting pen,alien tree,happy snail
+NATURAL_MODELS := llava oracle blind bag_of_objects colour_prior
+NATURAL_TASKS := integration/natural/stamps_coarse.yaml,integration/natural/stamps_attribute.yaml,integration/natural/stamps_relational.yaml,integration/natural/stamps_scene_graph.yaml
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix lint format schema clean
+.PHONY: run test shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -81,6 +86,19 @@ architectures: $(ARCHITECTURES)/stamp
 # The matrix of docs/architectures.md from fresh probes of all types.
 matrix: $(ARCHITECTURES)/stamp
 	PYTHONPATH=tests/support OMP_NUM_THREADS=1 $(ARCHITECTURES)/bin/python integration/architectures/write_matrix.py
+
+# A cast of photographs from Debian's package, and the embedded model and the controls on it (docs/natural.md).
+natural: $(VENV)/run.stamp
+	@[ -d $(STAMPS) ] || { [ "$$(id -u)" = 0 ] && apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive \
+		apt-get install --quiet=2 --no-install-recommends tuxpaint-stamps-default; } || \
+		{ echo 'natural: no $(STAMPS); install the package tuxpaint-stamps-default, or name its directory in STAMPS' >&2; exit 1; }
+	rm -rf build/natural/cast build/natural/runs
+	$(BIN)/vtbench cutouts $(STAMPS) --output build/natural/cast \
+		--groups animals,food,household,hobbies,plants,sports,vehicles --leave-out '$(DRAWN)'
+	for model in $(NATURAL_MODELS); do \
+		$(BIN)/vtbench run --model $$model --tasks $(NATURAL_TASKS) --limit 400 --output build/natural/runs || exit 1; \
+	done
+	@echo 'natural: look at build/natural/cast/contact_sheet.png, and at report.html in each run of build/natural/runs'
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """Control adapters, whose expected scores are known: they test whether a benchmark measures seeing.
 
 `oracle` answers from the scene's geometry and must score 100. `blind`, `shuffled` and `bag_of_objects` lack what a
-question is about and must score at chance; `majority` always gives the same choice. `echo` is a minimal adapter with
+question is about and must score at chance; `majority` always gives the same choice; `colour_prior` gives an object the
+colour that it usually has. `echo` is a minimal adapter with
 every capability. `blind` and `shuffled` can also wrap a real model: `--model blind --model-args model=llava`.
 """
 
@@ -36,6 +37,13 @@ def bag_of_objects() -> Adapter:
     from vtbench_controls.symbolic import BagOfObjects
 
     return BagOfObjects()
+
+
+def colour_prior() -> Adapter:
+    """Says the colour that a cut-out had before it was re-tinted: at chance on natural scenes."""
+    from vtbench_controls.symbolic import ColourPrior
+
+    return ColourPrior()
 
 
 def majority() -> Adapter:
@@ -87,6 +95,7 @@ def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:
     return {
         "bag_of_objects": bag_of_objects,
         "blind": blind,
+        "colour_prior": colour_prior,
         "echo": echo,
         "majority": majority,
         "oracle": oracle,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vtbench.adapter import PLAIN, Traits
 from vtbench.errors import AdapterError, SampleError
+from vtbench.scenes.scene_settings import COLOURS, colour_difference
 from vtbench.scoring.choices import parse_answer
 from vtbench.types import Capability, Output, Sample, VisualTokens
 from vtbench_controls.perturbation import SwappedImages
@@ -111,6 +113,20 @@ class BagOfObjects(SymbolicControl):
         """Return the answer that follows from the objects alone, else a guess."""
         answer = solve(sample.question or sample.prompt, sample.scene, positions=False) if sample.scene else None
         return answer or guess(sample)
+
+
+class ColourPrior(SymbolicControl):
+    """Knows which colour things usually have, and not which they have here."""
+
+    def answer(self, sample: Sample) -> str:
+        """Return the choice nearest to the colour that the named cut-out has in its cast, else a guess."""
+        question = sample.question or sample.prompt
+        named = [obj.cutout for obj in sample.scene.objects if obj.cutout] if sample.scene else []
+        named = [cutout for cutout in named if re.search(rf"\b{cutout.name}\b", question)]
+        known = [choice for choice in sample.choices if choice in COLOURS]
+        if len(named) != 1 or not known:
+            return guess(sample)
+        return min(known, key=lambda word: colour_difference(COLOURS[word], named[0].colour))
 
 
 class Blind(SymbolicControl):

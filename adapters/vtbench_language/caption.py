@@ -42,8 +42,10 @@ def _count(things: Sequence[SceneObject]) -> str:
 
 
 def _background(scene: Scene) -> str:
-    """Return the background with its article: `a plain blue background`, `a blue background with a gradient`."""
+    """Return the background with its article: `a plain blue background`, `a photograph of sand`."""
     ground = scene.background
+    if ground.photograph is not None:
+        return f"a photograph of {ground.colour}"
     if ground.kind == "plain":
         return f"a plain {ground.colour} background"
     pattern = "a gradient" if ground.kind == "gradient" else ground.kind

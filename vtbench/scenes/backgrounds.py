@@ -7,6 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from vtbench.scenes.photographs import crop
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Background
 
@@ -28,6 +29,8 @@ def varied_kind(seed: int) -> str:
 
 def paint_background(background: Background, size: int) -> Image.Image:
     """Return the canvas before any object is drawn, size x size pixels, RGB."""
+    if background.photograph is not None:
+        return crop(background.photograph, background.seed, size)
     if background.kind == "plain":
         return Image.new("RGB", (size, size), background.rgb)
     base = np.array(background.rgb, dtype=np.float32)

@@ -71,20 +71,21 @@ class FamilySettings:
 
         Args:
             referent: whether it is the object asked about; in the `comp` split, this one has a held-out pair.
-            background: colour of the background.
+            background: colour of the background, or what its photograph shows.
         """
         return self._pairs_by_background[referent and self.comp, background]
 
     @cached_property
     def _pairs_by_background(self) -> dict[tuple[bool, str], list[tuple[str, str]]]:
-        pairs = [(colour, str(shape)) for colour in self.scene.colours for shape in self.scene.shapes]
-        return {
-            (comp, background): [
-                pair for pair in pairs if pair[0] != background and held_out(self.scene, *pair) is comp
-            ]
-            for comp in (False, True)
-            for background in self.scene.colours
-        }
+        scene = self.scene
+        pairs = [(colour, shape) for colour in scene.colours for shape in scene.shapes]
+        found = {}
+        for background in scene.background_words:
+            alike = scene.colours_like(background)
+            seen = [pair for pair in pairs if pair[0] not in alike]
+            for comp in (False, True):
+                found[comp, background] = [pair for pair in seen if held_out(scene, *pair) is comp]
+        return found
 
     @cached_property
     def _sizes(self) -> tuple[str, ...]:

@@ -56,11 +56,21 @@ def make_object(
         cy,
         rotation,
         z=number,
+        cutout=settings.cutout(appearance.shape),
     )
 
 
 def make_background(rng: HashRng, settings: SceneSettings, colour: str) -> Background:
-    """Return a background of this colour word, with the pattern that the settings ask for."""
+    """Return a background, with the pattern that the settings ask for.
+
+    Args:
+        rng: draws jitter, pattern and photograph.
+        settings: of the scene.
+        colour: one of `settings.background_words`: its colour word, or what its photograph shows.
+    """
+    if settings.backgrounds is not None:
+        photograph, seed = rng.choice(settings.backgrounds.of(colour)), rng.below(1 << 31)
+        return Background(colour, photograph.colour, "photograph", seed, photograph)
     # Drawn even where it is not used, so that the `background` split has the same scenes as `test`.
     pattern = rng.choice(("waves", "cells"))
     rgb, seed = _jittered(rng, settings, colour), rng.below(1 << 31)

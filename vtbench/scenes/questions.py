@@ -17,6 +17,8 @@ from vtbench.scenes.scene_settings import RelationSettings, SceneSettings
 from vtbench.types import AnswerType
 
 YES_NO = ("yes", "no")
+MOST_CHOICES = 12
+"""Of a question about the kind of object."""
 SLOTS: dict[str, tuple[str, ...]] = {
     "shape": (),
     "colour": ("shape",),
@@ -54,8 +56,12 @@ def name(obj: SceneObject) -> str:
 
 
 def ask_shape(obj: SceneObject, settings: SceneSettings) -> Question:
-    """Which kind of object is it?"""
-    return Question("shape", obj.shape, settings.shapes)
+    """Which kind of object is it? The choices are all shapes; of a large cast, a part of it that is always the same.
+
+    Fixed parts keep the answers flat given the choices, so that chance and the most frequent answer mean something.
+    """
+    parts = -(-len(settings.shapes) // MOST_CHOICES)
+    return Question("shape", obj.shape, settings.shapes[settings.shapes.index(obj.shape) % parts :: parts])
 
 
 def ask_colour(obj: SceneObject, settings: SceneSettings) -> Question:
@@ -69,8 +75,8 @@ def ask_texture(obj: SceneObject, settings: SceneSettings) -> Question:
 
 
 def ask_background(scene: Scene, settings: SceneSettings) -> Question:
-    """Which colour has the background?"""
-    return Question("background", scene.background.colour, tuple(settings.colours))
+    """Which colour has the background, or what does its photograph show?"""
+    return Question("background", scene.background.colour, settings.background_words)
 
 
 def ask_holds(a: SceneObject, b: SceneObject, word: str, holds: bool) -> Question:

@@ -1,7 +1,7 @@
 """Renders a scene at any size, anti-aliased and exact to a fraction of a pixel.
 
 An object's coverage of a pixel is its signed distance at the pixel's centre, clipped to half a pixel on either side.
-Only the object's own bounding box is touched.
+Only the object's own bounding box is touched. Cut-outs are drawn by `cutout_drawing`, in the same boxes and axes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from vtbench.scenes.backgrounds import paint_background
+from vtbench.scenes.cutout_drawing import covers, draw_cutout, extent
 from vtbench.scenes.scene import CANVAS, RGB, Scene, SceneObject
 from vtbench.scenes.shapes import CORNERS, PERIODS, SHAPE_DISTANCES, TEXTURE_COVERAGES, clip_unit
 
@@ -51,7 +52,9 @@ def _local_axes(obj: SceneObject, size: int, margin: int) -> tuple[Box, np.ndarr
     """
     scale = size / CANVAS
     x, y, r = obj.cx * scale, obj.cy * scale, obj.diameter * scale / 2
-    c, s, left, top, right, bottom = _orientation(obj.shape, obj.rotation)
+    c, s, left, top, right, bottom = (
+        _orientation(obj.shape, obj.rotation) if obj.cutout is None else extent(obj.cutout, obj.rotation)
+    )
     x0, x1 = max(0, math.floor(x + left * r) - margin), min(size, math.ceil(x + right * r) + margin)
     y0, y1 = max(0, math.floor(y + top * r) - margin), min(size, math.ceil(y + bottom * r) + margin)
     if x0 >= x1 or y0 >= y1:
@@ -72,12 +75,15 @@ def render(scene: Scene, size: int) -> Image.Image:
 
 
 @lru_cache(maxsize=16)  # the members of a minimal pair share objects, and are rendered one after the other
-def _layers(obj: SceneObject, size: int) -> list[tuple[RGB, tuple[int, int], Image.Image]]:
-    """Return what to paste for an object, in order: colour, upper left corner, and mask."""
+def _layers(obj: SceneObject, size: int) -> list[tuple[RGB | Image.Image, tuple[int, int], Image.Image]]:
+    """Return what to paste for an object, in order: colour or image, upper left corner, and mask."""
     local = _local_axes(obj, size, margin=1)
     if local is None:
         return []
     (x0, y0, _, _), u, v, r = local
+    if obj.cutout is not None:
+        drawn, mask = draw_cutout(obj.cutout, obj.rgb, obj.texture, obj.rotation, u, v, r)
+        return [(drawn, (x0, y0), mask)]
     coverage = clip_unit(0.5 - SHAPE_DISTANCES[obj.shape](u, v, r))
     if obj.texture not in TEXTURE_COVERAGES:
         return [(obj.rgb, (x0, y0), _paste_mask(coverage))]
@@ -124,6 +130,8 @@ def silhouette(obj: SceneObject, size: int) -> Silhouette:
     if local is None:
         return Silhouette((0, 0, 0, 0), np.zeros((0, 0), dtype=bool))
     box, u, v, r = local
+    if obj.cutout is not None:
+        return Silhouette(box, covers(obj.cutout, u, v, r))
     return Silhouette(box, SHAPE_DISTANCES[obj.shape](u, v, r) < 0)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 UNIT = 256
@@ -24,6 +24,34 @@ INVERSE: dict[str, Predicate] = {
     "front": "behind",
     "behind": "front",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """An object cut out of an image, which is drawn in the place of a shape (`vtbench.scenes.cast`)."""
+
+    name: str
+    path: str = field(compare=False)
+    """A PNG file with alpha."""
+    digest: str
+    """sha256 of the file, as hexadecimal. A copy of the file elsewhere is the same cut-out."""
+    box: tuple[int, int, int, int]
+    """Left, top, right, bottom of the object in the file, in pixels."""
+    colour: RGB
+    """Mean colour of the object as it is in the file: its usual colour, which no scene shows on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photograph:
+    """An image that is drawn in the place of a background (`vtbench.scenes.photographs`)."""
+
+    kind: str
+    """What it shows, in a word or two: `grass`."""
+    path: str = field(compare=False)
+    digest: str
+    """sha256 of the file, as hexadecimal."""
+    colour: RGB
+    """Its mean colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +72,8 @@ class SceneObject:
     rotation: int
     z: int
     """Drawing order: higher is in front."""
+    cutout: Cutout | None = None
+    """What is drawn in the place of the shape, whose word is then the cut-out's name."""
 
     def at(self, cx: int, cy: int) -> SceneObject:
         """Return the object with its centre at (cx, cy)."""
@@ -60,18 +90,21 @@ class SceneObject:
             cy,
             self.rotation,
             self.z,
+            self.cutout,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """The background of a scene. `kind` is `plain`, or the name of a pattern."""
+    """The background of a scene. `kind` is `plain`, the name of a pattern, or `photograph`."""
 
     colour: str
+    """Its colour word; of a photograph, the word for what it shows."""
     rgb: RGB
     kind: str = "plain"
     seed: int = 0
-    """Seed of the pattern."""
+    """Seed of the pattern, or of the part of the photograph that is shown."""
+    photograph: Photograph | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +128,10 @@ class Scene:
 
 def _plain(part: SceneObject | Background) -> dict[str, Any]:
     # `dataclasses.asdict` copies deeply, which takes longer than drawing the object.
-    return {name: getattr(part, name) for name in part.__slots__}
+    # What is only in scenes of cut-outs and photographs is no part of the hash of any other scene.
+    values = {name: getattr(part, name) for name in part.__slots__}
+    return {
+        name: value.digest if isinstance(value, Cutout | Photograph) else value
+        for name, value in values.items()
+        if value is not None
+    }

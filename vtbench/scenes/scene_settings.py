@@ -5,16 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from itertools import combinations, pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from vtbench.scenes.scene import CANVAS, RGB
+from vtbench.errors import nearest
+from vtbench.scenes.cast import Cast, as_cast
+from vtbench.scenes.photographs import Photographs, as_photographs
+from vtbench.scenes.scene import CANVAS, RGB, Cutout
+from vtbench.scenes.tint import lab
 
-Shape = Literal["circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent"]
 Texture = Literal["solid", "striped", "checkered", "dotted"]
 
-SHAPES: tuple[Shape, ...] = ("circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent")
+SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "diamond", "crescent")
 TEXTURES: tuple[Texture, ...] = ("solid", "striped", "checkered", "dotted")
 COLOURS: dict[str, RGB] = {
     "red": (214, 34, 40),
@@ -30,6 +46,8 @@ SIZES = {"small": 0.19, "large": 0.31}
 
 LEAST_DIFFERENCE = 12
 """Distance in CIELAB of any two colours of a palette; those of the built-in one are 40 or more apart."""
+LEAST_CONTRAST = 30
+"""Distance in CIELAB of an object's colour from the mean colour of the photograph on which it lies."""
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 
@@ -46,11 +64,19 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+_DIRECTORY = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
+_DIGEST = PlainSerializer(lambda value: value and str(value))  # a copy in another directory is the same run
+
+
 class SceneSettings(StrictModel):
     """What scenes are made of."""
 
-    shapes: Annotated[tuple[Shape, ...], AfterValidator(_unique)] = Field(SHAPES, min_length=2)
-    """Shapes that occur; at least two."""
+    cast: Annotated[Cast | None, PlainValidator(as_cast), _DIGEST, _DIRECTORY] = None
+    """A directory of cut-outs with a cast.json, relative to the task file: objects in the place of the shapes."""
+    backgrounds: Annotated[Photographs | None, PlainValidator(as_photographs), _DIGEST, _DIRECTORY] = None
+    """A directory of photographs, relative to the task file, in the place of coloured backgrounds."""
+    shapes: Annotated[tuple[str, ...], AfterValidator(_unique)] = Field(SHAPES, min_length=2, validate_default=True)
+    """Shapes that occur, at least two; with a cast the names of its objects, all of them by default."""
     textures: Annotated[tuple[Texture, ...], AfterValidator(_unique)] = Field(TEXTURES, min_length=1)
     """Textures that occur."""
     colours: dict[str, tuple[Channel, Channel, Channel]] = Field(default_factory=lambda: dict(COLOURS), min_length=3)
@@ -75,6 +101,25 @@ class SceneSettings(StrictModel):
     """Pattern of the background; `mixed` takes `waves` or `cells` by item, `varied` a third each of plain ones,
     gradients, and `waves` or `cells`."""
 
+    @field_validator("shapes")
+    @classmethod
+    def _known(cls, shapes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        cast: Cast | None = info.data.get("cast")
+        known = SHAPES if cast is None else cast.names
+        if cast is not None and shapes == SHAPES:
+            return known
+        for shape in shapes:
+            if shape not in known:
+                what = "shape" if cast is None else "object of the cast"
+                raise ValueError(f"there is no {what} {shape!r}.{nearest(shape, list(known))}")
+        return shapes
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The settings of a task of drawn shapes, and so the digest of its runs, are what they were before casts.
+        found: dict[str, Any] = handler(self)
+        return {name: value for name, value in found.items() if value is not None}
+
     @model_validator(mode="after")
     def _consistent(self) -> SceneSettings:
         if self.min_objects > self.max_objects:
@@ -84,10 +129,37 @@ class SceneSettings(StrictModel):
             raise ValueError("sizes: neighbouring diameters must differ by a factor of 1.6 or more")
         _check_words("colours", self.colours)
         _check_words("sizes", self.sizes)
+        for shape in self.shapes:
+            if found := sorted({*shape.split()} & {*self.colours, *self.sizes}):
+                raise ValueError(f"shapes: {shape!r} has the word {found[0]!r}, which is an answer; leave it out")
         for (one, rgb), (other, other_rgb) in combinations(self.colours.items(), 2):
             if colour_difference(rgb, other_rgb) < LEAST_DIFFERENCE:
                 raise ValueError(f"colours: {one} {list(rgb)} and {other} {list(other_rgb)} look alike; choose others")
         return self
+
+    @property
+    def background_words(self) -> tuple[str, ...]:
+        """The words for backgrounds: colours, or what the photographs show."""
+        return tuple(self.colours) if self.backgrounds is None else self.backgrounds.kinds
+
+    def colours_like(self, background: str) -> set[str]:
+        """Return the colours that an object on a background must not have.
+
+        Args:
+            background: one of `background_words`; of several photographs, none may be like the object.
+        """
+        if self.backgrounds is None:
+            return {background}
+        means = [photograph.colour for photograph in self.backgrounds.of(background)]
+        return {
+            word
+            for word, rgb in self.colours.items()
+            if any(colour_difference(rgb, mean) < LEAST_CONTRAST for mean in means)
+        }
+
+    def cutout(self, shape: str) -> Cutout | None:
+        """Return what is drawn for an object of this name; None without a cast."""
+        return None if self.cast is None else self.cast[shape]
 
     def diameter(self, size: str) -> int:
         """Return the nominal diameter of a size word in canvas units."""
@@ -112,23 +184,7 @@ def colour_difference(one: RGB, other: RGB) -> float:
     >>> round(colour_difference((0, 0, 0), (255, 255, 255)))
     100
     """
-    return math.dist(_lab(one), _lab(other))
-
-
-def _lab(colour: RGB) -> tuple[float, float, float]:
-    """Return CIELAB under D65, after IEC 61966-2-1 and CIE 15."""
-    red, green, blue = (
-        (c / 12.92 if (c := channel / 255) <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for channel in colour
-    )
-    x, y, z = (
-        t ** (1 / 3) if (t := value) > 216 / 24389 else (24389 / 27 * t + 16) / 116
-        for value in (
-            (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505,
-            0.2126 * red + 0.7152 * green + 0.0722 * blue,
-            (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089,
-        )
-    )
-    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+    return math.dist(lab(one), lab(other))
 
 
 class RelationSettings(StrictModel):

@@ -41,5 +41,7 @@ def split_of(scene: Scene) -> str:
 
 def held_out(settings: SceneSettings, colour: str, shape: str) -> bool:
     """Return whether this colour-shape pair is reserved for the `comp` split: a diagonal of the colour-shape table."""
-    colours, shapes = [*settings.colours], [str(word) for word in settings.shapes]
-    return (colours.index(colour) + shapes.index(shape)) % max(len(colours), len(shapes), 2) == 0
+    colours, shapes = [*settings.colours], settings.shapes
+    # Of a cast every object has a held-out colour, however many there are.
+    modulus = max(len(colours), len(shapes), 2) if settings.cast is None else min(len(colours), len(shapes))
+    return (colours.index(colour) + shapes.index(shape)) % modulus == 0

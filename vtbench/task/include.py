@@ -1,4 +1,7 @@
-"""What a task file leaves out: the keys of the task that it extends, and its family's questions and prompt formats."""
+"""What a task file leaves out: the keys of the task that it extends, and its family's questions and prompt formats.
+
+Paths are made absolute here, where it is known which file they stand in.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from vtbench.task.yaml_lines import load_yaml
 
 MERGED = frozenset({"scene", "relations", "questions", "formats", "data"})
 """Keys whose own keys are taken one by one; another key of the file stands for all of the included one."""
+_DIRECTORIES = ("cast", "backgrounds")
 _NOT_TAKEN = frozenset({"task", "groups"})
 """What names a task is its own: a variant of `relational` is not one of `all`."""
 
@@ -31,9 +35,9 @@ def included(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _merged(data: Mapping[str, Any], path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
-    name = data.get("include")
+    data, name = _located(data, path), data.get("include")
     if name is None:
-        return dict(data)
+        return data
     if not isinstance(name, str):
         raise TaskError(f"{path}: include: must be the name of one task, but is {type(name).__name__}")
     files = {**find_task_files(), **{file.stem: file for file in path.parent.glob("*.yaml")}}
@@ -48,6 +52,15 @@ def _merged(data: Mapping[str, Any], path: Path, chain: tuple[Path, ...]) -> dic
     base = _merged(load_yaml(source, TaskError)[0], source, chain)
     found = {key: value for key, value in base.items() if key not in _NOT_TAKEN}
     return merged(found, {key: value for key, value in data.items() if key != "include"}, MERGED)
+
+
+def _located(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the keys of a file with the directories of its scenes as absolute paths."""
+    scene = data.get("scene")
+    if not isinstance(scene, Mapping):
+        return dict(data)
+    named = {key: scene[key] for key in _DIRECTORIES if isinstance(scene.get(key), str) and scene[key]}
+    return {**data, "scene": {**scene, **{key: str(path.parent.absolute() / value) for key, value in named.items()}}}
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any], one_by_one: Collection[str]) -> dict[str, Any]:

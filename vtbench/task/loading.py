@@ -73,8 +73,8 @@ def _load(
     if len(loaded) > MOST_PARTS:
         raise TaskError(f"{path}, mix: more than {MOST_PARTS} tasks, with those of each mix in it")
     passed_on: dict[str, Any] = {"split": spec.split, "seed": spec.seed, "image_size": spec.image_size}
-    if scene := spec.scene.model_dump(exclude_unset=True):
-        passed_on["scene"] = scene
+    if given := spec.scene.model_fields_set:
+        passed_on["scene"] = {name: getattr(spec.scene, name) for name in given}
     # A user's own data has no split and no seed: it is the same in every mix.
     passed_on_data = {"image_size": spec.image_size}
 

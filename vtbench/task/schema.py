@@ -105,12 +105,19 @@ class TaskFile(StrictModel):
             except TaskError as error:
                 raise ValueError(f"family: {error}") from None
             self._check_questions(self._family)
+            self._check_backgrounds()
         if self.mix and self.formats:
             raise ValueError("formats: the tasks of a mix have their own; leave them out here")
         for name, format in self.formats.items():
             format.check(name, bool(self.family), self.data is None or self.data.closed)
         self._check_synonyms()
         return self
+
+    def _check_backgrounds(self) -> None:
+        if "background" in self.weights and len(words := self.scene.background_words) < 2:
+            raise ValueError(
+                f"kinds.background: every photograph shows {words[0]}, so there is nothing to ask about it"
+            )
 
     def _check_synonyms(self) -> None:
         if self.mix and self.synonyms:

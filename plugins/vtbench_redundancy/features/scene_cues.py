@@ -44,7 +44,7 @@ class CueColumns:
         built_in: tuple[Iterable[str], ...] = (SHAPES, COLOURS, TEXTURES, SIZES)
         words = {kind: dict.fromkeys(known) for kind, known in zip(KINDS, built_in, strict=True)}
         for scene in settings:
-            for kind in ("colour", "size"):
+            for kind in ("shape", "colour", "size"):
                 words[kind] |= dict.fromkeys(scene.get(f"{kind}s") or ())
         return cls(tuple((kind, word) for kind, known in words.items() for word in known))
 

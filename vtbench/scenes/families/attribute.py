@@ -18,7 +18,8 @@ from vtbench.scenes.scene import Scene
 def referent(settings: FamilySettings, rng: HashRng, kind: str, turn: int) -> tuple[str, Appearance] | None:
     """Return the background's colour and the appearance of the object asked about; `turn` decides the answer."""
     colours, textures = tuple(settings.scene.colours), settings.scene.textures
-    background = colours[turn % len(colours)] if kind == "background" else rng.choice(colours)
+    backgrounds = settings.scene.background_words
+    background = backgrounds[turn % len(backgrounds)] if kind == "background" else rng.choice(backgrounds)
     pairs = settings.pairs(referent=True, background=background)
     if kind == "colour":
         answer = colours[turn % len(colours)]

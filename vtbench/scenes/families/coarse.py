@@ -21,7 +21,7 @@ class Coarse(BaseSceneFamily):
         """Return a scene with one object, its shape as the answer."""
         shapes = settings.scene.shapes
         shape = shapes[number % len(shapes)]
-        colour = rng.choice(tuple(settings.scene.colours))
+        colour = rng.choice(settings.scene.background_words)
         pairs = [pair for pair in settings.pairs(referent=True, background=colour) if pair[1] == shape]
         if not pairs:
             return None

@@ -32,7 +32,7 @@ class PreciseOffset(BaseSceneFamily):
         kind, turn = settings.turn(number)
         axis = kind[-1]
         percent = settings.offsets[turn % len(settings.offsets)]
-        colour = rng.choice(tuple(settings.scene.colours))
+        colour = rng.choice(settings.scene.background_words)
         count = max(2, rng.between(settings.scene.min_objects, settings.scene.max_objects))
         appearances = distinct_appearances(settings, rng, colour, count)
         if appearances is None:

@@ -79,7 +79,7 @@ class Relational(BaseSceneFamily):
     def build(self, settings: FamilySettings, rng: HashRng, number: int) -> Cluster | None:
         """Return a minimal pair."""
         kind, turn = settings.turn(number)
-        colour = rng.choice(tuple(settings.scene.colours))
+        colour = rng.choice(settings.scene.background_words)
         count = max(2, rng.between(settings.scene.min_objects, settings.scene.max_objects))
         appearances = distinct_appearances(settings, rng, colour, count)
         if appearances is None:

@@ -11,6 +11,11 @@ from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
 
 
+def _of_one_word(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the (colour, shape) pairs whose words each fill one place of the answer's grammar."""
+    return [pair for pair in pairs if " " not in pair[0] and " " not in pair[1]]
+
+
 class SceneGraph(BaseSceneFamily):
     """The whole scene as one line of text."""
 
@@ -21,9 +26,12 @@ class SceneGraph(BaseSceneFamily):
         """Return a scene with its graph as the answer."""
         low, high = settings.scene.min_objects, settings.scene.max_objects
         count = low + number % (high - low + 1)
-        background = rng.choice(tuple(settings.scene.colours))
-        pairs = [rng.choice(settings.pairs(referent=True, background=background))]
-        common = [pair for pair in settings.pairs(referent=False, background=background) if pair not in pairs]
+        background = rng.choice(settings.scene.background_words)
+        first, others = (_of_one_word(settings.pairs(asked, background)) for asked in (True, False))
+        if not first:
+            return None
+        pairs = [rng.choice(first)]
+        common = [pair for pair in others if pair not in pairs]
         if len(common) < count - 1:
             return None
         pairs += rng.sample(common, count - 1)

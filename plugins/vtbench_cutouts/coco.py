@@ -1,0 +1,115 @@
+"""Candidates of a file in the format of COCO: the largest objects of each category, by their polygons or masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from vtbench_cutouts.candidates import Candidate
+from vtbench_cutouts.errors import CutoutError
+
+LOOKED_AT = 20
+"""Objects of a category, from the largest on, that are considered."""
+
+
+def coco_candidates(path: Path, images: Path, licence: str | None = None) -> Iterator[Candidate]:
+    """Yield the largest objects of each category.
+
+    Args:
+        path: a JSON file with `images`, `annotations` (polygons, or run lengths as lists or compressed) and
+            `categories`.
+        images: the directory with the images that it names.
+        licence: of all images; without it, what the file says of each.
+
+    Raises:
+        CutoutError: the file cannot be read, is no such file, or pycocotools is not installed.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        files = {image["id"]: image for image in content["images"]}
+        categories = {one["id"]: one for one in content["categories"]}
+        licences = {one["id"]: one.get("name", "") for one in content.get("licenses") or ()}
+        found: dict[Any, list[dict[str, Any]]] = {}
+        for annotation in content["annotations"]:
+            if not annotation.get("iscrowd"):
+                found.setdefault(annotation["category_id"], []).append(annotation)
+        for number in found:
+            if number not in categories:
+                raise CutoutError(f"{path}: there is no category {number}, which annotations name")
+    except OSError as error:
+        raise CutoutError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CutoutError(f"{path}: is no file in the format of COCO ({type(error).__name__}: {error})") from None
+    _masks()
+    for number in sorted(found, key=str):
+        category = categories[number]
+        for one in sorted(found[number], key=_area, reverse=True)[:LOOKED_AT]:
+            image = files.get(one.get("image_id"), {})
+            file = images / str(image.get("file_name", f"image {one.get('image_id')}"))
+            yield Candidate(
+                name=str(category.get("name", number)).lower(),
+                group=str(category.get("supercategory", "")),
+                where=f"{file}, annotation {one.get('id')}",
+                source=str(image.get("coco_url") or path.name),
+                licence=licence or licences.get(image.get("license"), ""),
+                load=partial(_cut_out, file, one.get("segmentation")),
+                framed=True,
+            )
+
+
+def _area(annotation: dict[str, Any]) -> float:
+    """Return the area of an annotation, of its box where it does not say."""
+    area, box = annotation.get("area"), annotation.get("bbox")
+    if isinstance(area, int | float):
+        return float(area)
+    return float(box[2] * box[3]) if isinstance(box, list) and len(box) == 4 else 0.0
+
+
+def _cut_out(file: Path, segmentation: Any) -> Image.Image:
+    try:
+        with Image.open(file) as opened:
+            image = opened.convert("RGB")
+    except (OSError, Image.DecompressionBombError) as error:
+        raise CutoutError(getattr(error, "strerror", None) or "is no image") from None
+    mask = _mask(segmentation, image.height, image.width)
+    # The edge is soft and lies inside the mask, so that little of what is behind the object comes with it.
+    soft = np.asarray(Image.fromarray(mask * np.uint8(255)).filter(ImageFilter.GaussianBlur(0.8)), dtype=np.int16)
+    image.putalpha(Image.fromarray(np.clip(2 * soft - 255, 0, 255).astype(np.uint8) * mask))
+    return image
+
+
+def _masks() -> Any:
+    """Return pycocotools' module of masks.
+
+    Raises:
+        CutoutError: it is not installed.
+    """
+    try:
+        from pycocotools import mask
+    except ImportError:
+        raise CutoutError("COCO's masks need pycocotools: pip install 'vtbench[coco]'") from None
+    return mask
+
+
+def _mask(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Return the mask of an annotation, (height, width) uint8 of 0 and 1."""
+    masks = _masks()
+    try:
+        if isinstance(segmentation, list):
+            coded = masks.merge(masks.frPyObjects(segmentation, height, width))
+        elif isinstance(segmentation["counts"], list):
+            coded = masks.frPyObjects(segmentation, height, width)
+        else:
+            coded = segmentation
+        found = np.asarray(masks.decode(coded), dtype=np.uint8)
+    except Exception as error:  # pycocotools raises whatever its C code finds
+        raise CutoutError(f"its segmentation is neither polygons nor a mask ({type(error).__name__})") from None
+    if found.shape != (height, width):
+        raise CutoutError(f"its mask is of {found.shape[1]} x {found.shape[0]} pixels, its image of {width} x {height}")
+    return found
