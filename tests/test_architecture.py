@@ -46,6 +46,11 @@ def packages() -> list[Path]:
     return sorted(path.parent for folder in ("adapters", "plugins") for path in ROOT.glob(f"{folder}/*/__init__.py"))
 
 
+def test_tasks_hold_no_program() -> None:
+    """They are data: the wheel moves them into vtbench/, which an editable installation cannot do with modules."""
+    assert not list((ROOT / "tasks").rglob("*.py"))
+
+
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     return import_graph([HOST, *packages()])

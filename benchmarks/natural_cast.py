@@ -1,6 +1,6 @@
 """Draws the cast and backgrounds of the natural tasks: shaded, textured objects with soft edges, made by arithmetic.
 
-python tasks/natural/draw.py
+python benchmarks/natural_cast.py
 
 An object is a union of rounded parts in its own colours. Its height above the image follows from the distance to its
 edge; light from the upper left gives shade and highlights, and noise gives a grain. Nothing here is a photograph of
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-HERE = Path(__file__).parent
+TARGET = Path(__file__).parents[1] / "tasks" / "natural"
 SIDE, FINE = 112, 3
 """Side of a file in pixels, and how many times as finely it is drawn."""
 AXIS = (np.arange(SIDE * FINE) + 0.5) / (SIDE * FINE) * 2 - 1
@@ -239,7 +239,7 @@ def ground(kind: str, seed: int, side: int = 192) -> Image.Image:
 
 def main() -> None:
     """Write the cast and the backgrounds."""
-    cast, backgrounds = HERE / "cast", HERE / "backgrounds"
+    cast, backgrounds = TARGET / "cast", TARGET / "backgrounds"
     for folder in (cast, backgrounds):
         folder.mkdir(exist_ok=True)
     facts = []
@@ -257,7 +257,7 @@ def main() -> None:
         image.save(cast / f"{name}.png", optimize=True)
         colour = [int(value) for value in pixels[mask][:, :3].mean(axis=0).round()]
         one = {"name": name, "article": article, "plural": plural, "group": group, "file": f"{name}.png", "box": box}
-        facts.append(one | {"colour": colour, "source": "tasks/natural/draw.py", "licence": "Apache-2.0"})
+        facts.append(one | {"colour": colour, "source": "benchmarks/natural_cast.py", "licence": "Apache-2.0"})
     lines = ",\n".join(json.dumps(one) for one in facts)
     (cast / "cast.json").write_text(f'{{"objects": [\n{lines}\n]}}\n')
     for kind in ("grass", "sand", "water", "wood", "snow", "brick"):
