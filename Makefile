@@ -9,6 +9,7 @@ RAY := .venv-ray
 TRACKERS := .venv-trackers
 LANGUAGE := .venv-language
 ARCHITECTURES := .venv-architectures
+DOCS := .venv-docs
 STAMPS ?= /usr/share/tuxpaint/stamps
 # Drawings that only the eye tells from photographs; `vtbench cutouts` drops the others by a rule.
 DRAWN := singing dinosaur,butterfly,pressure cooker,highlighting pen,alien tree,happy snail
@@ -19,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural lint format schema clean
+.PHONY: run test shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -109,6 +110,16 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The docs site, in an environment of its own: build/site/index.html opens in a browser, without a network. Links and
+# anchors that lead nowhere end the build.
+docs: $(DOCS)/stamp
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --clean --quiet
+	@echo 'docs: open build/site/index.html'
+
+# Pages that are made from the code: the command line and the keys of a task file; a test says when they are out of date.
+reference: $(VENV)/run.stamp
+	$(BIN)/python docs/reference.py
+
 # The JSON schema of task files, for editors; a test says when it is out of date.
 schema: $(VENV)/run.stamp
 	$(BIN)/vtbench validate --schema > docs/task.schema.json
@@ -178,5 +189,10 @@ $(ARCHITECTURES)/stamp: integration/architectures/requirements.txt $(DECLARE) py
 	$(ARCHITECTURES)/bin/python $(DECLARE)
 	touch $@
 
+$(DOCS)/stamp: docs/requirements.txt
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --requirement docs/requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) $(LANGUAGE) $(ARCHITECTURES) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) $(LANGUAGE) $(ARCHITECTURES) $(DOCS) build dist .pytest_cache .mypy_cache .ruff_cache
