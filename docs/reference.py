@@ -20,6 +20,19 @@ from vtbench.task.schema import json_schema
 
 HOME = Path(__file__).parent
 _MADE = "<!-- Made by docs/reference.py: run `make reference` after a change of the code. -->"
+COMMANDS = """\
+Every command, with every argument and option. `vtbench COMMAND --help` prints the same on the terminal. What stands in
+square brackets at the end of a text is the default. Options may also be written with underscores, as lm-eval has them
+(`--batch_size`).
+
+Exit status: 0 done; 1 more samples failed than `--max-failed` allows, or a gate or check did not pass; 2 bad usage or
+input; 130 interrupted. `vtbench --debug COMMAND` shows the traceback of an error."""
+KEYS = """\
+Every key that a task file may have, with its type and its default. [Write a task](task.md) shows them in use, and the
+[JSON schema](task.schema.json) lets an editor complete them. A key that is not on this page is refused.
+
+A task has its samples from one of three keys: `family` (drawn scenes), `data` (your own images and questions) or `mix`
+(other tasks in turn)."""
 
 
 def main() -> None:
@@ -38,12 +51,7 @@ def command_lines() -> Iterator[str]:
     group = click.Group("vtbench", dict(cli.app.commands), params=cli.app.params)
     Registry().commands(group)
     yield from (_MADE, "# The command line", "")
-    yield "Every command, with every argument and option. `vtbench COMMAND --help` prints the same on the terminal. A"
-    yield "number, word or list in square brackets at the end of a text is the default. Options may also be written with"
-    yield "underscores, as lm-eval has them (`--batch_size`)."
-    yield ""
-    yield "Exit status: 0 done; 1 more samples failed than `--max-failed` allows, or a gate or check did not pass; 2 bad"
-    yield "usage or input; 130 interrupted. `vtbench --debug COMMAND` shows the traceback of an error."
+    yield COMMANDS
     for name, command in sorted(group.commands.items()):
         yield from of_command(f"vtbench {name}", command)
 
@@ -53,7 +61,7 @@ def of_command(name: str, command: click.Command) -> Iterator[str]:
     yield from ("", f"## {name}", "")
     yield from (inspect.cleandoc((command.help or "").replace("\b\n", "")), "")
     context = click.Context(command)
-    yield from ("```text", " ".join([name, *command.collect_usage_pieces(context)]), "```")
+    yield f"Usage: `{' '.join([name, *command.collect_usage_pieces(context)])}`"
     options = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
     if options:
         yield from ("", "| option | what it does |", "|---|---|")
@@ -85,10 +93,7 @@ def key_lines(schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of the page on the keys of a task file."""
     parts = schema["$defs"]
     yield from (_MADE, "# Keys of a task file", "")
-    yield "Every key that a task file may have, with its type and its default. [Write a task](task.md) shows them in use,"
-    yield "and the [JSON schema](task.schema.json) lets an editor complete them. A key that is not on this page is refused."
-    yield from ("", "A task has its samples from one of three keys: `family` (drawn scenes), `data` (your own images and")
-    yield "questions) or `mix` (other tasks in turn)."
+    yield KEYS
     yield from ("", "## The task", "")
     yield from key_table(schema["properties"], schema.get("required", ()))
     for name, about in (

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: files outside docs/ that pages link to become pages or files of the site, below `repository/`.
+"""Hooks of mkdocs: files outside docs/ that pages link to become pages or files of the site, below `repository/`.
 
 Pages are read in a checkout and on the site. In a checkout a link leads to the file itself, `../CHANGELOG.md`; the site
 has only what lies in docs/. So the hook follows every link out of docs/, adds what it leads to, and rewrites the link.
@@ -14,6 +14,7 @@ from os.path import normpath, relpath
 from pathlib import Path, PurePosixPath
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -21,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = "repository"
 """Where files from outside docs/ stand on the site."""
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(?=[)#])")
+FILE_WORKER = "https://unpkg.com/iframe-worker/shim"
+"""What the theme would fetch in a browser."""
+FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"?(https?://[^\s\">]+)")
 CODE = {".py": "python", ".toml": "toml", ".yaml": "yaml", ".cff": "yaml"}
 
 
@@ -84,3 +88,12 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
         return relpath(site_place(target), PurePosixPath(place).parent)
 
     return LINK.sub(rewritten, markdown)
+
+
+def on_post_page(output: str, page: Page, **_: object) -> str:
+    """Take the script that lets search run from a file from the site itself, and not from another host."""
+    local = relpath("javascripts/file_worker.js", PurePosixPath(page.file.dest_uri).parent)
+    output = output.replace(FILE_WORKER, local)
+    if fetched := FETCHED.search(output):
+        raise PluginError(f"{page.file.src_uri}: a reader's browser would fetch {fetched[1]}")
+    return output

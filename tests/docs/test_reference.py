@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 from pathlib import Path
 from types import ModuleType
 
@@ -40,10 +41,22 @@ def test_types_are_told_in_words(reference: ModuleType) -> None:
 def test_the_navigation_names_every_page_once() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     named = re.findall(r": ([\w/.]+\.md)$", text, re.MULTILINE)
-    assert sorted(name for name in named if "/" not in name) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    assert sorted(name for name in named if "/" not in name) == sorted(
+        path.name for path in (ROOT / "docs").glob("*.md")
+    )
 
 
 def test_the_page_on_the_interface_has_every_public_name() -> None:
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     documented = {name.rpartition(".")[2] for name in re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE)}
     assert set(vtbench.__all__) - {"__version__"} <= documented
+
+
+def test_the_figure_is_that_of_the_tables() -> None:
+    """After a change of the results, `python docs/results_figure.py` draws it again."""
+    drawn = runpy.run_path(str(ROOT / "docs/results_figure.py"))["figure"]()
+    assert (ROOT / "docs/images/results.svg").read_text(encoding="utf-8") == drawn
+
+
+def test_images_of_pages_are_small() -> None:
+    assert max(path.stat().st_size for path in (ROOT / "docs/images").iterdir()) < 150_000
