@@ -113,7 +113,8 @@ format: $(VENV)/dev.stamp
 # The docs site, in an environment of its own: build/site/index.html opens in a browser, without a network. Links and
 # anchors that lead nowhere end the build.
 docs: $(DOCS)/stamp
-	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --clean --quiet
+	@mkdir -p build  # with --quiet mkdocs would not count warnings, which end a strict build
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --clean > build/docs.log 2>&1 || { grep -v '^INFO' build/docs.log >&2; exit 1; }
 	@echo 'docs: open build/site/index.html'
 
 # Pages that are made from the code: the command line and the keys of a task file; a test says when they are out of date.
