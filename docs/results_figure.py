@@ -112,7 +112,7 @@ def figure() -> str:
     right = LEFT + PANEL + GAP
     simple, complex_ = FAMILIES[0], FAMILIES[-1]
     left_note = "Redundancy Score at 16 visual tokens, one training recipe, 2,000 images"
-    right_note = "Redundancy Score on common images, three runs each (earlier design and protocol)"
+    right_note = "Redundancy Score on common images, three runs each, earlier design"
     order = f"fine-tuned on: {simple} is the simplest task, {complex_} the most complex"
     scale = "0: every visual token says something new about the image. Near 1: all say the same. Lines: 95 % intervals."
     hollow = "Hollow: flagged unconverged, a bias as large as the standard error may be left."
