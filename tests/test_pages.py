@@ -22,7 +22,11 @@ from vtbench.registry import Registry, check_settings
 from vtbench.settings import parse_spec, split_specs
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*(ROOT / name / "README.md" for name in (".", "benchmarks", "results")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name / "README.md" for name in (".", "benchmarks", "results")),
+    *(ROOT / name for name in ("AGENTS.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 SPECS = {"--metrics": "metric", "--budget": "budget", "--budget-sweep": "budget", "--executor": "executor",
          "--track": "tracker"}  # fmt: skip
 
