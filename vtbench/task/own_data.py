@@ -130,7 +130,7 @@ class DataTask(FileTask):
 
     def _sample(self, index: int, row: Row) -> Sample:
         texts = self._texts(row, index)
-        opened = [self._opened(source) for source in self._reader.images(row)]
+        opened = [self._opened(source) for source in self._reader.placed_images(row, texts["choices"])]
         side = self.spec.image_size
         told = {"caption": self._reader.caption(row), "pair": self._reader.name(row, "pair")}
         return Sample(
