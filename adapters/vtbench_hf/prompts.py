@@ -49,7 +49,7 @@ def prompt_text(processor: Any, sample: Sample, template_args: Mapping[str, Any]
     token = placeholder(processor)
     if sample.interleaved and not token:
         raise SampleError(
-            f"{sample.id}: this model's images stand before the question; `number_images` under `data` gives them numbers"
+            f"{sample.id}: this model's images stand before the question; write `number_images` under `data`"
         )
     return "".join(part if isinstance(part, str) else token for part in prompt_parts(processor, sample))
 
