@@ -122,7 +122,7 @@ def run(registry: Registry, file: str | None, gen_kwargs: str | None, **flags: A
     except KeyboardInterrupt:
         _interrupted(progress)
         raise
-    show_scores(result, stderr=config.json)
+    show_scores(result, config.json, registry.flags())
     show_plugin_tables(registry.run_tables(), result, stderr=config.json)
     if config.json:
         say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
@@ -358,7 +358,9 @@ def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
     from vtbench.report import render
     from vtbench.runs.disk import write_file
 
-    page = render(Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn)
+    page = render(
+        Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn, flags=registry.flags()
+    )
     say(write_file(Path(run) / "report.html", page))
 
 
@@ -379,7 +381,7 @@ def rescore(registry: Registry, run: str, metrics: str | None, output: str | Non
     result = score_again(Path(run), metrics, output, registry=registry, listener=Progress(), **how)
     if result is None:
         return 0
-    show_scores(result, stderr=as_json)
+    show_scores(result, as_json, registry.flags())
     show_plugin_tables(registry.run_tables(), result, stderr=as_json)
     if as_json:
         say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))

@@ -108,7 +108,7 @@ def test_every_row_of_a_fixture_is_a_sample_whose_answer_counts(name: str, tmp_p
         assert sample.prompt.startswith(sample.question)
         assert sample.target in sample.choices or not sample.choices
     found = scores(task, samples, [sample.answer or sample.target for sample in samples])
-    shares = {key: score.value for key, score in found.items() if key != "yes_share"}
+    shares = {key: score.value for key, score in found.items() if key != "yes_share" and score.n}
     assert shares
     assert set(shares.values()) == {1.0}
     json.dumps(task.config(), allow_nan=False)
@@ -208,6 +208,8 @@ def test_naturalbench_is_right_by_question_image_and_group(tmp_path: Path) -> No
     assert found["acc"].value == pytest.approx(fmean(s == row["Answer"] for s, row in zip(said, rows, strict=True)))
     assert 0 < found["group_acc"].value < found["question_acc"].value < 1  # type: ignore[operator]
     assert (found["group_acc"].chance, found["question_acc"].chance) == (1 / 16, 1 / 4)
+    less = scores(task, samples[:-1], said[:-1])["group_acc"]
+    assert (less.n, less.detail["incomplete"], less.chance) == (4, 1, 1 / 16), "three of four answers are no group"
 
 
 def test_mmvp_is_right_by_pair(tmp_path: Path) -> None:
