@@ -134,8 +134,16 @@ def test_ls_runs_and_report(tmp_path: Path, capsys: Captured) -> None:
     run(task, "--no-report", "--json")
     path = json.loads(capsys.readouterr().out)["run"]
     assert cli("ls", "runs", "--output", tmp_path / "out", "--json") == 0
-    listed = {"run": path, "model": "fake", "asked": "plain", "samples": 20, "state": "done"}
-    assert json.loads(capsys.readouterr().out) == [listed]
+    (listed,) = json.loads(capsys.readouterr().out)
+    name, score = next(iter(json.loads(Path(path, "results.json").read_text())["scores"]["quiz"].items()))
+    told = {"model": "fake", "asked": "plain", "limit": None, "samples": 20, "state": "done"}
+    assert told.items() <= listed.items()
+    assert listed["run"] == path
+    assert listed["scores"] == f"quiz {name} {100 * score['value']:.1f} %"
+    assert cli("ls", "runs", "--output", tmp_path / "out") == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == list(listed)
+    assert row.startswith(path)
     assert cli("report", path) == 0
     assert capsys.readouterr().out.strip() == str(Path(path, "report.html"))
     assert cli("report", tmp_path) == 2

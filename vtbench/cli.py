@@ -24,7 +24,6 @@ from annotated_types import Ge, Le
 from click.shell_completion import shell_complete
 
 from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
-from vtbench.console.formatting import asked_as
 from vtbench.console.harness_options import (
     ALIASES,
     HarnessCommand,
@@ -240,24 +239,13 @@ def ls_plugins(registry: Registry, as_json: bool) -> None:
 @click.option("--output", default="results", help="Directory of runs. [results]")
 @_as_json
 def ls_runs(output: str, as_json: bool) -> None:
-    """Runs, newest first."""
-    from vtbench.runs.reader import runs
+    """Runs, newest first, with the first score of each task."""
+    from vtbench.console.run_listing import run_rows
 
-    rows: list[dict[str, Any]] = []
-    broken: list[dict[str, Any]] = []
-
-    def skipped(path: Path, why: str) -> None:
-        click.echo(f"vtbench: left out {why}", err=True)
-        broken.append({"run": str(path), "model": None, "asked": None, "samples": None, "state": "broken"})
-
-    for found in runs(Path(expanded(output, "--output")), skipped):
-        samples = sum(task["samples"] for task in found["tasks"].values())
-        state = "done" if found.get("finished") else "unfinished"
-        tasks = found.get("keys", {}).get("tasks", {})
-        asked = dict.fromkeys(asked_as(tasks.get(name, {}), found["config"].get("system")) for name in found["tasks"])
-        row = {"run": found["path"], "model": found["config"]["model"], "asked": ", ".join(asked)}
-        rows.append(row | {"samples": samples, "state": state})
-    show_listing(rows + broken, as_json)
+    rows = run_rows(
+        Path(expanded(output, "--output")), lambda path, why: click.echo(f"vtbench: left out {why}", err=True)
+    )
+    show_listing(rows, as_json, header=True)
 
 
 @app.command()

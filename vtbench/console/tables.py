@@ -43,11 +43,13 @@ def print_line(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, soft_wrap=True)
 
 
-def show_listing(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows as a JSON list, or in columns; None becomes a blank cell."""
+def show_listing(rows: list[dict[str, Any]], as_json: bool, header: bool = False) -> None:
+    """Print rows as a JSON list, or in columns, below their names if `header`; None becomes a blank cell."""
     if as_json:
         say(json.dumps(rows, allow_nan=False))
         return
+    if header and rows:
+        rows = [{name: name for name in rows[0]}, *rows]
     texts = [["" if value is None else single_line(visible(str(value))) for value in row.values()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for cells in texts:
