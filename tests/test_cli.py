@@ -185,6 +185,6 @@ def test_an_end_of_file_in_the_middle_is_no_silent_interrupt(
     def truncated(*_: object, **__: object) -> None:
         raise EOFError("No data left in file")
 
-    monkeypatch.setattr("vtbench.runs.reader.runs", truncated)
+    monkeypatch.setattr("vtbench.console.run_listing.runs", truncated)
     assert status(["ls", "runs"]) == 2
     assert "a file or stream ended before its data did: EOFError: No data left in file" in capsys.readouterr().err
