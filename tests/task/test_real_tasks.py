@@ -92,7 +92,11 @@ def test_the_listing_marks_what_needs_data(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize("name", REAL)
 def test_without_a_network_a_task_says_what_to_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    says = "there is no file .*whatsup" if name == "whatsup" else r"data.hub: .*datasets.load_dataset\("
+    says = (
+        "there is no file .*whatsup.*get it from https:"
+        if name == "whatsup"
+        else r"data.hub: .*datasets.load_dataset\("
+    )
     with pytest.raises(TaskError, match=says) as caught:
         load_task(FILES[name])
     assert "\n" not in str(caught.value)

@@ -125,6 +125,8 @@ class DataSpec(StrictModel):
     """Column with what the image shows, in words, for models that are told of images (docs/controls.md)."""
     train: str | None = Field(None, exclude=True)
     """Further rows, from which few-shot examples are drawn: a file like `path`, or a split of the same data."""
+    download: str | None = Field(None, exclude=True)
+    """Where the files of `path` are to be had, for the error where they are missing."""
     id: str | None = Field(None)
     """Column with the row's own name; of a name that occurs again, the second row is called NAME#2."""
 

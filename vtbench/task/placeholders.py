@@ -80,7 +80,9 @@ def _mentioned(prompt: str, images: int) -> list[int]:
     """Return the images of a question's `<image>` and `<image 2>`, in their order, from 0."""
     found = list(_PLACE.finditer(prompt))
     bare = [match for match in found if match[1] is None]
-    if bare and (len(bare) != images or len(bare) < len(found)):
+    if bare and len(bare) < len(found):
+        raise CellError("has <image> with and without a number; number all of them, or none")
+    if bare and len(bare) != images:
         raise CellError(f"has {len(found)} <image> for {images} image{'s' * (images != 1)}")
     if wrong := next((match for match in found if match[1] and not 1 <= int(match[1]) <= images), None):
         raise CellError(f"has {wrong.group()}, but {images} image{'s' * (images != 1)}")
