@@ -149,6 +149,15 @@ def test_ls_runs_and_report(tmp_path: Path, capsys: Captured) -> None:
     assert cli("report", tmp_path) == 2
 
 
+@pytest.mark.parametrize(
+    ("models", "ends"), [("fake", ["-my_first_try"]), ("fake,echo", ["-my_first_try-echo", "-my_first_try-fake"])]
+)
+def test_a_run_may_have_a_name(models: str, ends: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "named"
+    cli("run", "--model", models, "--tasks", quiz(tmp_path), "--output", out, "--no-report", "--name", "my first/try")
+    assert sorted(path.name[len("2026-11-29T00-00-00") :] for path in out.iterdir()) == ends
+
+
 def test_validate(tmp_path: Path, capsys: Captured) -> None:
     assert cli("validate", quiz(tmp_path)) == 0
     assert "20 samples" in capsys.readouterr().out
