@@ -70,6 +70,14 @@ def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
 
 
 @vtbench.hookimpl
+def vtbench_flags() -> dict[str, str]:
+    """What the flags of the suite's scores mean."""
+    from vtbench_redundancy.flags import FLAGS
+
+    return FLAGS
+
+
+@vtbench.hookimpl
 def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[str]]]:
     """What is available in the visual tokens beside what the answers use."""
     return {"available_and_used": _available_and_used}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
@@ -38,6 +39,7 @@ def render(
     shown: int = SHOWN,
     tasks: Sequence[Task] = (),
     warn: Callable[[str], None] = lambda text: None,
+    flags: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the report of the run at `path`.
 
@@ -50,6 +52,7 @@ def render(
         tasks: tasks of the run that are loaded already; others are loaded if images must be made again.
         warn: called with each line about samples that are missing from the run's files, or there twice. The page has
             them too.
+        flags: what flags of scores mean, as `Registry.flags` returns it.
 
     Raises:
         ResultsError: there is no run, or it has no results yet.
@@ -74,6 +77,7 @@ def render(
             "kinds": scores_by_kind(scores),
             "charts": score_charts(scores, image),
             "other_runs": compared_scores(name, document, compared),
+            "flags": {flag: flags.get(flag, "") for s in scores.values() for flag in s["flags"]},
             "left_out": document["left_out"][name],
             "left_out_scores": left_out_scores(scores),
             "counts": document["n-samples"][name],

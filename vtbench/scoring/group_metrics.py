@@ -41,7 +41,11 @@ class GroupAccuracy:
         return [_verdict(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `group_acc`, and the others where a group has such units; what a limit cut is `incomplete`."""
+        """Return the four shares; those of which no group has a unit have no value and n = 0.
+
+        Groups that lack a sample, as a limit cut it or as it failed, are counted as `incomplete`, where the task says
+        how large its groups are (`cluster: N`); elsewhere those with a single sample.
+        """
         pairs = [pair for pair in concerned(records, observations) if pair[0].cluster]
         units: dict[str, Callable[[Record], Hashable]] = {
             "group_acc": lambda record: "",
@@ -49,22 +53,21 @@ class GroupAccuracy:
             "image_acc": lambda record: record.image_sha256,
             "pair_acc": lambda record: record.meta.get("pair"),
         }
-        scores = {name: _all_right(pairs, part) for name, part in units.items()}
-        return {name: score for name, score in scores.items() if score.n or name == "group_acc"}
+        return {name: _all_right(pairs, part, whole=name == "group_acc") for name, part in units.items()}
 
 
-def _all_right(pairs: Pairs, part: Callable[[Record], Hashable]) -> Score:
-    """Return the share of units with all answers right, of those that have two or more."""
+def _all_right(pairs: Pairs, part: Callable[[Record], Hashable], whole: bool) -> Score:
+    """Return the share of units with all answers right, of those that have two or more, or as many as a whole group."""
     units: dict[Hashable, Pairs] = defaultdict(list)
     for record, observation in pairs:
         if (key := part(record)) is not None:
             units[record.cluster, record.repeat, key].append((record, observation))
-    whole = [unit for unit in units.values() if len(unit) > 1]
-    right = [int(all(observation["correct"] for _, observation in unit)) for unit in whole]
-    closed = bool(whole) and all(record.choices for unit in whole for record, _ in unit)
-    guess = sum(map(group_chance, whole)) / len(whole) if closed else None
-    estimate = proportion(right, [unit[0][0].cluster for unit in whole])
-    return estimate.score(chance=guess, detail={"incomplete": len(units) - len(whole)})
+    complete = [unit for unit in units.values() if len(unit) >= (unit[0][0].meta.get("group_size", 2) if whole else 2)]
+    right = [int(all(observation["correct"] for _, observation in unit)) for unit in complete]
+    closed = bool(complete) and all(record.choices for unit in complete for record, _ in unit)
+    guess = sum(map(group_chance, complete)) / len(complete) if closed else None
+    estimate = proportion(right, [unit[0][0].cluster for unit in complete])
+    return estimate.score(chance=guess, detail={"incomplete": len(units) - len(complete)})
 
 
 class YesNo:

@@ -75,6 +75,14 @@ def psychometric() -> Metric:
 
 
 @hookimpl
+def vtbench_flags() -> dict[str, str]:
+    """Return what the flags of answer metrics and of the statistics mean."""
+    from vtbench.scoring.flags import FLAGS
+
+    return FLAGS
+
+
+@hookimpl
 def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
     """Return the metrics of answers."""
     return {

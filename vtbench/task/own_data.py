@@ -130,9 +130,11 @@ class DataTask(FileTask):
 
     def _sample(self, index: int, row: Row) -> Sample:
         texts = self._texts(row, index)
-        opened = [self._opened(source) for source in self._reader.images(row)]
+        opened = [self._opened(source) for source in self._reader.placed_images(row, texts["choices"])]
         side = self.spec.image_size
-        told = {"caption": self._reader.caption(row), "pair": self._reader.name(row, "pair")}
+        told: dict[str, Any] = {"caption": self._reader.caption(row), "pair": self._reader.name(row, "pair")}
+        if isinstance(self.columns.cluster, int):
+            told["group_size"] = self.columns.cluster
         return Sample(
             id=self._id(index),
             index=index,
