@@ -176,3 +176,23 @@ def test_the_comparison_shows_the_table_that_was_measured() -> None:
         ]
         own, its = (cell[1].split("|") for cell in cells if cell)
         assert own == its
+
+
+@each_page
+def test_no_phrase_that_readers_stumbled_over_is_left(page: Path) -> None:
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    stumbled = (
+        *(
+            "From both is taken their mean",
+            "is thinned to a third of the room",
+            "by factors that cancel in their product",
+        ),
+        *(
+            "what the pictures do to a score cancels",
+            "less A",
+            "never surer than",
+            "with the token that ends them behind",
+        ),
+        *("behind grey", "behind a grey", "has no list of favourites", "so many"),
+    )
+    assert [phrase for phrase in stumbled if re.search(rf"\b{phrase}\b", text)] == []
