@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import doctest
-from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from linear_time import assert_linear
 
 from vtbench.scoring import open_answers, refusals, statements
 from vtbench.scoring.normalise import plain
@@ -117,17 +117,8 @@ def test_denials_end_with_their_clause(text, left):
     ],
 )
 def test_a_very_long_text_is_read_in_linear_time(piece):
-    """Of four times as much in about four times the time; a quadratic rule would take sixteen times as long."""
-
-    def seconds(length):
-        text, began = piece * (length // len(piece)), process_time()
-        open_answer(text, RIGHT)
-        open_answer("Answer: 42 cm. " + text, RIGHT)
-        without_denials(text)
-        return process_time() - began
-
-    seconds(2_000)  # what the first call alone takes
-    assert seconds(40_000) < 8 * seconds(10_000) + 0.05
+    for read in (without_denials, lambda t: open_answer(t, RIGHT), lambda t: open_answer("Answer: 42 cm. " + t, RIGHT)):
+        assert_linear(read, piece)
 
 
 @pytest.mark.parametrize("tested", [open_answers, refusals, statements])
