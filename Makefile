@@ -41,13 +41,17 @@ BIN := $(VENV)/bin
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural lint format schema clean
+.PHONY: run test truth shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Scores and probes on data of known truth, of as many images as their tolerances take.
+truth: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n 2 --dist worksteal integration/truth
 
 # The models, wheels and commands that ship, as their users have them: as good as their cards say, and by the contract.
 shipped: $(VENV)/dev.stamp

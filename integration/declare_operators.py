@@ -3,7 +3,8 @@
 The Linux wheel of torchvision on PyPI is compiled against CUDA. Without CUDA's libraries its operators are missing.
 torchvision tolerates that except in one place: it registers fake implementations of two operators, and torch refuses
 these for operators that were never declared. transformers and vLLM use torchvision for image transforms, which need no
-operator. If torchvision has its operators, or is not there, this changes nothing. `make` runs it in each environment that it installs.
+operator. If torchvision has its operators, or is not there, this changes nothing. `make` runs it in each environment
+that it installs.
 """
 
 from importlib.metadata import distributions

@@ -44,7 +44,7 @@ def registry(fakes: Plugin) -> Registry:
 def result(fakes: Plugin, tmp_path_factory: pytest.TempPathFactory):
     output = str(tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as patch:
-        # Of six initialisations two are enough here; tests/probes/test_probe_truth.py finds what is there with all.
+        # Of six initialisations two are enough here; integration/truth finds what is there with all of them.
         patch.setattr(attention_probe, "STARTS", 2)
         return vtbench.run(**RUN, limit=200, output=output, report=False, registry=registry(fakes))
 
