@@ -83,5 +83,5 @@ def test_invalid_settings_are_rejected_in_one_line(fields, message: str) -> None
 
 
 def test_an_unknown_family_is_named_with_the_nearest() -> None:
-    with pytest.raises(VtbenchError, match=r"unknown family 'relationel'\. Did you mean 'relational'\?"):
+    with pytest.raises(VtbenchError, match=r"unknown family 'relationel'\. Did you mean 'relational'"):
         check_families(Plan(families=("coarse", "relationel"), mixes={}, penalties={}, full_rate=()), [])
