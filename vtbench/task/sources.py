@@ -11,6 +11,7 @@ from vtbench.errors import SampleError
 from vtbench.scenes.corruption import corrupt
 from vtbench.scenes.items import BENCHMARK, ItemSource
 from vtbench.scenes.render import render
+from vtbench.scenes.splits import Split
 from vtbench.types import Sample, Task
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class SceneTask(FileTask):
 
     def __len__(self) -> int:
         return self.spec.items or DEFAULT_ITEMS
+
+    def drawn_again(self, split: Split, seed: int, items: int) -> SceneTask:
+        """Return the same settings for other scenes: of another split, another seed, or both."""
+        spec = self.spec.model_copy(update={"split": split, "seed": seed, "items": items})
+        return SceneTask(spec, spec.source())
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
         """Make sample `index`, rendered at the task's image size, else at `image_size`, else at 224 pixels."""
@@ -88,6 +94,13 @@ class MixTask(FileTask):
     def __len__(self) -> int:
         items = self.spec.items or DEFAULT_ITEMS
         return items if self.limit is None else min(items, self.limit)
+
+    def drawn_again(self, split: Split, seed: int, items: int) -> MixTask | None:
+        """Return the mix over other scenes; None with a part that draws none."""
+        parts = [again(split, seed, items) for part in self.parts if (again := getattr(part, "drawn_again", None))]
+        if len(parts) < len(self.parts) or None in parts:
+            return None
+        return MixTask(self.spec.model_copy(update={"split": split, "seed": seed, "items": items}), parts)
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
         """Make sample `index`: without parts that end, that of part `index % parts`."""
