@@ -43,7 +43,7 @@ TEMPLATES = ("prompt", "target", "kind", "cluster", "pair", "id")
 """Keys that hold a column or a template."""
 _SINCE_HUB = (
     *("hub", "config", "revision", "split", "join", "images", "image_dir", "number_images", "urls"),
-    *("answers", "shuffle", "lettered", "pair"),
+    *("answers", "shuffle", "lettered", "pair", "by"),
 )
 """Keys that the digest of a run has where they are set, so that older runs over a file can be resumed."""
 
@@ -103,6 +103,8 @@ class DataSpec(StrictModel):
     """Whether the prompt itself letters the choices in their order (A, B, ...), so that a letter is an answer."""
     kind: str | None = None
     """Column with what is asked, for breakdowns, or a template. `@split` and `@config` are where the row is from."""
+    by: Names = ()
+    """Further columns for breakdowns, beside `kind`."""
     cluster: str | Annotated[int, Field(ge=2)] | None = None
     """Column that rows of one scene or group share, for intervals and group accuracy, a template, or a number N: each
     N rows in a row. A row without one is a cluster of its own."""
@@ -141,6 +143,8 @@ class DataSpec(StrictModel):
             raise ValueError("data.join.split: name the split of the table, as the rows are of several")
         if "image" in self.model_fields_set and self.images:
             raise ValueError("data.images: stands in place of image; leave one of them out")
+        if "kind" in self.by:
+            raise ValueError("data.by: the column `kind` would be taken for the kind; name it under data.kind alone")
         for key in TEMPLATES:
             template = self.template(key)
             if template and template.has_choices and (key != "prompt" or not self.closed):
@@ -178,6 +182,7 @@ class DataSpec(StrictModel):
         """All columns that the task names, those in templates too; not `@split` and `@config`."""
         several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
         named: list[str | None] = [*self.image_columns, *several, self.caption, self.join.column if self.join else None]
+        named += self.by
         for key in TEMPLATES:
             value, template = getattr(self, key), self.template(key)
             named += template.columns if template else [value if isinstance(value, str) else None]

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from vtbench.adapter import PLAIN
 from vtbench.errors import SampleError
 from vtbench.scenes.corruption import corrupt
-from vtbench.scenes.items import BENCHMARK, ItemSource
+from vtbench.scenes.items import BENCHMARK, Item, ItemSource
+from vtbench.scenes.questions import asked_about
 from vtbench.scenes.render import render
 from vtbench.scenes.splits import Split
+from vtbench.scoring.breakdown import BY
 from vtbench.types import Sample, Task
 
 if TYPE_CHECKING:
+    from vtbench.scenes.cast import Cast
     from vtbench.task.schema import TaskFile
 
 DEFAULT_ITEMS = 2000
@@ -62,6 +65,7 @@ class SceneTask(FileTask):
         if item.corruption:
             image = corrupt(image, item.corruption)
         noise = {"corruption": item.corruption.kind, "severity": item.corruption.severity} if item.corruption else {}
+        by = {**_varying(item, self.spec.scene.cast), **item.meta.get(BY, {})}
         return Sample(
             id=f"{self.name}/{self.split}/{self.spec.seed}/{index}",
             index=index,
@@ -73,10 +77,26 @@ class SceneTask(FileTask):
             cluster=item.cluster,
             scene_hash=item.scene.hash,
             scene=item.scene,
-            meta={**item.meta, **noise},
+            meta={**item.meta, **noise, BY: by},
             answer_type=item.question.answer_type,
             synonyms=self.spec.synonyms,
         )
+
+
+def _varying(item: Item, cast: Cast | None) -> dict[str, str]:
+    """Return what a scene is broken down by, beside what its family says: words by property."""
+    background = item.scene.background
+    shown = f"photograph/{background.colour}" if background.photograph else f"drawn/{background.kind}"
+    found = {"background": shown}
+    if item.corruption:
+        found |= {
+            "corruption": f"{item.corruption.kind}/{item.corruption.severity}",
+            "severity": str(item.corruption.severity),
+        }
+    about = asked_about(item.question, item.scene) if cast else None
+    if cast and about and (group := cast.group(about.shape)):
+        found["group"] = group
+    return found
 
 
 class MixTask(FileTask):
