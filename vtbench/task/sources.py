@@ -64,12 +64,19 @@ class SceneTask(FileTask):
         image = render(item.scene, self.spec.image_size or image_size or DEFAULT_SIZE)
         if item.corruption:
             image = corrupt(image, item.corruption)
+        return replace(self._drafted(item, index), images=(image,))
+
+    def draft(self, index: int) -> Sample:
+        """Return sample `index` without its image, which is not drawn."""
+        return self._drafted(self.source.item(index), index)
+
+    def _drafted(self, item: Item, index: int) -> Sample:
         noise = {"corruption": item.corruption.kind, "severity": item.corruption.severity} if item.corruption else {}
         by = {**_varying(item, self.spec.scene.cast), **item.meta.get(BY, {})}
         return Sample(
             id=f"{self.name}/{self.split}/{self.spec.seed}/{index}",
             index=index,
-            images=(image,),
+            images=(),
             prompt=item.prompt,
             target=item.question.target,
             choices=item.question.choices,
