@@ -121,7 +121,7 @@ natural: $(VENV)/run.stamp
 	rm -rf build/natural/cast build/natural/runs
 	$(BIN)/vtbench cutouts $(STAMPS) --output build/natural/cast \
 		--groups animals,food,household,hobbies,plants,sports,vehicles --leave-out '$(DRAWN)'
-	for model in $(NATURAL_MODELS); do \
+	for model in $(NATURAL_MODELS) 'question_words --model-args task_dir=integration/natural'; do \
 		$(BIN)/vtbench run --model $$model --tasks $(NATURAL_TASKS) --limit 400 --output build/natural/runs || exit 1; \
 	done
 	@echo 'natural: look at build/natural/cast/contact_sheet.png, and at report.html in each run of build/natural/runs'

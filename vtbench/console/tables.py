@@ -17,6 +17,7 @@ from vtbench.console.formatting import (
     unusable_answers,
 )
 from vtbench.console.terminal import open_console, say, single_line, visible
+from vtbench.scoring.breakdown import stored_breakdowns
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -75,6 +76,8 @@ def show_scores(result: RunResult, stderr: bool, meanings: Mapping[str, str] = M
         for row in rows:
             table.add_row(row["score"], *_score_cells(row))
         console.print(table)
+        for part in _breakdown_tables(result.document["scores"][task]):
+            console.print(part)
         _show_flags(console, rows, meanings)
         for name, reason in {**reasons, **left_out_scores(result.document["scores"][task])}.items():
             print_line(console, f"left out {name}: {reason}")
@@ -119,6 +122,28 @@ def _show_flags(console: Console, rows: Iterable[Mapping[str, Any]], meanings: M
         table.add_row(f"* {flag}", f"{', '.join(scores)}: {meanings.get(flag, 'see the details of the scores')}")
     console.print(table)
     console.print()
+
+
+MOST_WORDS = 30
+"""A breakdown of more is in the report alone."""
+
+
+def _breakdown_tables(scores: Mapping[str, Mapping[str, Any]]) -> Iterable[Table]:
+    """Return tables of the first score by what the samples vary in, beside the kind of question."""
+    for property_name, words in stored_breakdowns(scores).items():
+        if property_name == "kind" or len(words) > MOST_WORDS:
+            continue
+        first = next(iter(next(iter(words.values()))))
+        table = score_table()
+        for column in (property_name, first, "95 %", "chance", "n"):
+            table.add_column(column, justify="left" if column == property_name else "right", no_wrap=True)
+        for word, cells in words.items():
+            if cell := cells.get(first):
+                percent, ends = cell["percent"], cell["interval"]
+                interval = f"{number(ends[0], percent)} – {number(ends[1], percent)}" if ends else ""
+                chance = "" if cell["chance"] is None else number(cell["chance"], percent)
+                table.add_row(word, number(cell["value"], percent), interval, chance, str(cell["n"]))
+        yield table
 
 
 def show_plugin_tables(

@@ -20,8 +20,9 @@ from vtbench.report.page import environment
 from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
-from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts, scores_by_kind
+from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts
 from vtbench.runs.reader import read_results, read_run, read_task
+from vtbench.scoring.breakdown import stored_breakdowns
 from vtbench.types import Task
 
 __all__ = ["environment", "render", "scores_table"]
@@ -74,7 +75,7 @@ def render(
             "max_new_tokens": document.get("configs", {}).get(name, {}).get("max_new_tokens"),
             "tiles": headlines(scores, TILES if len(document["scores"]) == 1 else 1),
             "scores": {score: s | {"bar": bar(s)} for score, s in scores.items()},
-            "kinds": scores_by_kind(scores),
+            "breakdowns": stored_breakdowns(scores),
             "charts": score_charts(scores, image),
             "other_runs": compared_scores(name, document, compared),
             "flags": {flag: flags.get(flag, "") for s in scores.values() for flag in s["flags"]},

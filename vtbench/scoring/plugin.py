@@ -62,7 +62,7 @@ def repeats() -> Metric:
 
 def scene_graph() -> Metric:
     """F1 of a scene description over objects, attributes and relations (tuple_f1 and its parts)."""
-    from vtbench.scoring.metrics import SceneGraph
+    from vtbench.scoring.graph_metric import SceneGraph
 
     return SceneGraph()
 

@@ -54,7 +54,7 @@ _SINCE_HUB = (
         "urls",
         "interleave_images",
     ),
-    *("answers", "shuffle", "lettered", "pair"),
+    *("answers", "shuffle", "lettered", "pair", "by"),
 )
 """Keys that the digest of a run has where they are set, so that older runs over a file can be resumed."""
 
@@ -116,6 +116,8 @@ class DataSpec(StrictModel):
     """Whether the prompt itself letters the choices in their order (A, B, ...), so that a letter is an answer."""
     kind: str | None = None
     """Column with what is asked, for breakdowns, or a template. `@split` and `@config` are where the row is from."""
+    by: Names = ()
+    """Further columns for breakdowns, beside `kind`."""
     cluster: str | Annotated[int, Field(ge=2)] | None = None
     """Column that rows of one scene or group share, for intervals and group accuracy, a template, or a number N: each
     N rows in a row. A row without one is a cluster of its own."""
@@ -158,6 +160,8 @@ class DataSpec(StrictModel):
             raise ValueError("data.images: stands in place of image; leave one of them out")
         if self.number_images and self.interleave_images:
             raise ValueError("data.interleave_images: stands in place of number_images; leave one of them out")
+        if "kind" in self.by:
+            raise ValueError("data.by: the column `kind` would be taken for the kind; name it under data.kind alone")
         for key in TEMPLATES:
             template = self.template(key)
             if template and template.has_choices and (key != "prompt" or not self.closed):
@@ -195,6 +199,7 @@ class DataSpec(StrictModel):
         """All columns that the task names, those in templates too; not `@split` and `@config`."""
         several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
         named: list[str | None] = [*self.image_columns, *several, self.caption, self.join.column if self.join else None]
+        named += self.by
         for key in TEMPLATES:
             value, template = getattr(self, key), self.template(key)
             named += template.columns if template else [value if isinstance(value, str) else None]

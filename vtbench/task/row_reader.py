@@ -77,6 +77,11 @@ class RowReader:
             return ""
         return self._filled(row, key) if key in self._templates else self.read(row, column, cells.optional_text)
 
+    def words(self, row: Row) -> dict[str, str]:
+        """Return the words that the row is broken down by, by column; without those that are empty."""
+        found = {column: self.read(row, column, cells.optional_text) for column in self._spec.by}
+        return {column: word for column, word in found.items() if word}
+
     def caption(self, row: Row) -> str:
         """Return what the image shows, in words; "" without a caption."""
         column = self._spec.caption
