@@ -53,7 +53,7 @@ def test_it_trains_and_says_where_the_model_is(tmp_path: Path, capsys: pytest.Ca
         (["--model", "mllama", "--task", "coarse"], "--model mllama needs a checkpoint"),
         ([], "by --task or by --mix"),
         (["--task", "coarse", "--mix", "coarse=1"], "by --task or by --mix"),
-        (["--task", "relatonal"], "Did you mean 'relational'?"),
+        (["--task", "relatonal"], "Did you mean 'relational'"),
         (["--mix", "coarse=1,coarse=2"], "is there twice"),
         (["--mix", "coarse=lots"], "--mix: coarse: must be a valid number"),
         (["--task", "coarse", "--redundancy-penalty", "cosine"], "write name:weight"),
