@@ -137,7 +137,7 @@ ROW = {"image": "red.png", "prompt": "What is it?", "target": "red", "choices": 
         (lambda at: rows_task(at, [{**ROW, "target": "</s>", "choices": None}]), "writes the answer '</s>' as ''"),
         (
             lambda at: natural_task(at / "n", more="kinds: {where: 1}\nmax_new_tokens: 1\n"),
-            "2 tokens in this model's tokenizer, and the task lets it write 1; raise max_new_tokens",
+            "tokens in this model's tokenizer, and the task lets it write 1; raise max_new_tokens",
         ),
         (lambda at: "probe", "'probe' is no family but a mix of them"),
         (lambda at: "natural_corse", "Did you mean 'natural_coarse'"),
