@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -136,8 +137,8 @@ ROW = {"image": "red.png", "prompt": "What is it?", "target": "red", "choices": 
         (lambda at: rows_task(at, [{**ROW, "prompt": "why " * 3000}]), "and the model's context"),
         (lambda at: rows_task(at, [{**ROW, "target": "</s>", "choices": None}]), "writes the answer '</s>' as ''"),
         (
-            lambda at: natural_task(at / "n", more="kinds: {where: 1}\nmax_new_tokens: 1\n"),
-            "tokens in this model's tokenizer, and the task lets it write 1; raise max_new_tokens",
+            lambda at: rows_task(at, [{**ROW, "target": LONG * 30, "choices": None}]),
+            "tokens in this model's tokenizer, and the task lets it write 128; raise max_new_tokens",
         ),
         (lambda at: "probe", "'probe' is no family but a mix of them"),
         (lambda at: "natural_corse", "Did you mean 'natural_coarse'"),
@@ -264,3 +265,18 @@ def test_scenes_are_looked_at_in_numbers(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [draft.target for draft in tasks["natural_coarse"].drafts()] == [
         tasks["natural_coarse"].sample(number, 56).target for number in range(5)
     ]
+
+
+@pytest.mark.parametrize(
+    ("family", "digest"),
+    [
+        ("coarse", "fd63851fdd7318dc"),
+        ("attribute", "84b4ac957bdc9045"),
+        ("relational", "795da67d6a0cfc5a"),
+        ("scene_graph", "71fe073a584b7316"),
+    ],
+)
+def test_what_the_built_in_families_train_on_does_not_move(family: str, digest: str) -> None:
+    """A training that has begun compares these settings: it could not be resumed if they moved."""
+    settings = json.dumps(TrainingItems({family: 1}, 1, 112).config(), sort_keys=True)
+    assert hashlib.sha256(settings.encode()).hexdigest()[:16] == digest
