@@ -28,7 +28,7 @@ from transformers.utils import logging
 from vtbench.adapter import IGNORE_INDEX, TrainableAdapter
 from vtbench.engine.allocator import keep_freed_memory
 from vtbench_training.finetune.base_model import load_base
-from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, image_side
+from vtbench_training.finetune.item_batches import ItemStream, TrainingItems, image_side
 from vtbench_training.finetune.settings import FineTune
 from vtbench_training.finetune.trainable import TrainableVLM
 from vtbench_training.training_loop import Schedule, choose_precision, train
@@ -36,7 +36,7 @@ from vtbench_training.training_loop import Schedule, choose_precision, train
 
 def stream(config: FineTune, adapter: TrainableAdapter) -> ItemStream:
     """Return the batches of a fine-tuning."""
-    items = FamilyItems(config.mix, config.seed, image_side(adapter))
+    items = TrainingItems(config.mix, config.seed, image_side(adapter))
     return ItemStream(items, adapter, 0, config.steps, config.batch_size)
 
 

@@ -166,11 +166,32 @@ class HFAdapter:
     # The protocol of an adapter that can be trained.
 
     def encode_training(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
-        """Return prompts, images and answers as `vtbench_hf.training` encodes them, and `targets`, on the CPU."""
+        """Return prompts, images and answers as `vtbench_hf.training` encodes them, and `targets`, on the CPU.
+
+        Raises:
+            SampleError: the model's tokenizer or context does not take a sample.
+        """
+        for sample in samples:
+            self.check_training_text(sample)
         answers = [sample.target for sample in samples]
-        return training.add_answers(
-            dict(self.encode(samples)), answers, self.model, self.tokenizer, self.answer_input_values
-        )
+        prompts = dict(self.encode(samples))
+        batch = training.add_answers(prompts, answers, self.model, self.tokenizer, self.answer_input_values)
+        # The last token of an answer is only predicted.
+        lengths = [n - 1 for n in self._prompt_lengths(batch)]
+        check_prompt_lengths(samples, lengths, self.context_length)
+        return batch
+
+    def check_training_text(self, sample: Sample, max_new_tokens: int | None = None) -> None:
+        """Refuse a sample whose question the tokenizer cannot read, or whose answer it cannot write.
+
+        Args:
+            sample: its images are not looked at.
+            max_new_tokens: how long an answer may be when the model is tested.
+
+        Raises:
+            SampleError: names the words.
+        """
+        training.check_text(self.tokenizer, sample, max_new_tokens)
 
     def answer_logits(self, inputs: Inputs, targets: torch.Tensor) -> torch.Tensor:
         """Return the logits (A, V) at the answers' tokens, of the model's own forward pass."""

@@ -8,12 +8,15 @@ that ends it.
 from __future__ import annotations
 
 import inspect
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from vtbench.adapter import IGNORE_INDEX
+from vtbench.errors import SampleError
+from vtbench.types import Sample
 from vtbench_hf.generation import stop_ids
 from vtbench_hf.prompts import ChoiceTokenizer
 
@@ -44,6 +47,47 @@ def add_answers(
         start = tokenizer.bos_token_id if start is None else start
         return decoder_answers(prompts, answers, tokenizer.pad_token_id, start)
     return append_answers(prompts, answers, tokenizer.pad_token_id, answer_values)
+
+
+def check_text(tokenizer: Any, sample: Sample, max_new_tokens: int | None = None) -> None:
+    """Refuse a sample on which a model would be trained to write something else than the answer.
+
+    Args:
+        tokenizer: of the model.
+        sample: its prompt and target are looked at.
+        max_new_tokens: how long an answer may be when the model is tested.
+
+    Raises:
+        SampleError: the tokenizer has an unknown-token in place of a word of the question or answer, loses characters
+            of the answer, or needs more tokens for it than may be written.
+    """
+    ids: list[int] = []
+    for what, text in (("question", sample.prompt), ("answer", sample.target)):
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        unknown = tokenizer.unk_token_id
+        if unknown is not None and unknown in ids:
+            words = (word for word in text.split() if unknown in tokenizer(word, add_special_tokens=False)["input_ids"])
+            raise SampleError(
+                f"{sample.id}: the model's tokenizer does not know {next(words, text)!r} in the {what} {text!r}; "
+                "use other words, or a model that has it"
+            )
+    written = tokenizer.decode(ids, skip_special_tokens=True)
+    if _letters(written) != _letters(sample.target):
+        raise SampleError(
+            f"{sample.id}: the model's tokenizer writes the answer {sample.target!r} as {written!r}; use other words, "
+            "or another model"
+        )
+    behind_a_prompt = tokenizer(f" {sample.target}", add_special_tokens=False)["input_ids"]
+    if max_new_tokens is not None and len(behind_a_prompt) > max_new_tokens:
+        raise SampleError(
+            f"{sample.id}: the answer {sample.target!r} has {len(behind_a_prompt)} tokens in this model's tokenizer, and "
+            f"the task lets it write {max_new_tokens}; raise max_new_tokens in the task file"
+        )
+
+
+def _letters(text: str) -> str:
+    """Return a text without spaces and case, its ligatures and the like written out."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def end_of_answer(model: Any, tokenizer: Any) -> int:

@@ -10,7 +10,7 @@ import torch
 from gpu_parts.meter import Meter
 from gpu_parts.models import build
 from gpu_parts.workload import Figures, Workload
-from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, image_side
+from vtbench_training.finetune.item_batches import ItemStream, TrainingItems, image_side
 from vtbench_training.finetune.settings import FineTune
 from vtbench_training.finetune.trainable import TrainableVLM
 
@@ -28,7 +28,7 @@ def measure(name: str, load: Workload) -> Figures:
     adapter.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     trained = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
     yield "trained_parameters", sum(parameter.numel() for parameter in trained)
-    items = FamilyItems(config.mix, config.seed, image_side(adapter))
+    items = TrainingItems(config.mix, config.seed, image_side(adapter))
     encoded = ItemStream(items, adapter, 0, 1, config.batch_size).batch(0)
     batch = {
         key: value.to(adapter.model.device, adapter.model.dtype if value.is_floating_point() else None)

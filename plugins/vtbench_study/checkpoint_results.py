@@ -16,7 +16,7 @@ import numpy as np
 from vtbench.stats import holm
 from vtbench_redundancy.scores.stored_scores import with_details
 from vtbench_study.mixed_model import fit_mixed_model
-from vtbench_study.model_results import main_score, mean_of_known, share_kept, stored_results
+from vtbench_study.model_results import main_score, mean_of_known, read_tests, share_kept, stored_results
 from vtbench_study.plan import Cell, Plan
 
 PREDICTORS = ("rs", "n_eff_16", "cue_information", "cue_kept")
@@ -59,6 +59,21 @@ def read_checkpoint(directory: Path, name: str, families: Sequence[str]) -> dict
         values = [drop["scores"][family][key]["value"] for family in families]
         found[key] = None if None in values else mean_of_known(values)
     return found
+
+
+def shipped_results(directory: Path, cell: Cell, plan: Plan) -> dict[str, Any] | None:
+    """Return a shipped model's `accuracy` by family, `redundancy` on the probe set and `tests`; None if not finished.
+
+    They have the form of `read_model_results`, of which a shipped model has no more.
+    """
+    home = directory / "runs" / cell.name
+    answers, probe = (stored_results(home / part) for part in ("answers", "probe"))
+    tests = read_tests(home, plan.tests)
+    if answers is None or probe is None or tests is None:
+        return None
+    accuracy = {family: main_score(answers["scores"][family]) for family in plan.families}
+    rs = {"rs": {"value": probe["scores"]["probe"]["rs"]["value"]}}
+    return {"name": cell.name, "arm": cell.arm, "accuracy": accuracy, "ranking": {}, "redundancy": rs, "tests": tests}
 
 
 def checkpoint_rows(plan: Plan, directory: Path) -> list[dict[str, Any]]:

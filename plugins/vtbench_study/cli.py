@@ -23,14 +23,15 @@ from vtbench_training.finetune.settings import parse_mix
 if TYPE_CHECKING:
     from vtbench.registry import Registry
 
-_FLAGS = {"base": "--from", "mixes": "--mix", "penalties": "--penalty"}
+_FLAGS = {"base": "--from", "mixes": "--mix", "penalties": "--penalty", "tests": "--test", "files": "--task-file"}
 """Options whose name is not the field's."""
 _METAVARS = {"families": "NAME,...", "mixes": "NAME:FAMILY=W,...", "penalties": "ARM:NAME:W", "seeds": "N,...",
-             "full_rate": "ARM,...", "snapshots": "SHARE,...", "shipped": "NAME,..."}  # fmt: skip
+             "full_rate": "ARM,...", "snapshots": "SHARE,...", "shipped": "NAME,...",
+             "tests": "NAME,...", "files": "PATH"}  # fmt: skip
 
 
 @click.command()
-@settings_options(Plan, flags=_FLAGS, metavars=_METAVARS, multiple=("mixes", "penalties"))
+@settings_options(Plan, flags=_FLAGS, metavars=_METAVARS, multiple=("mixes", "penalties", "files"))
 @click.option(
     "--executor",
     default="local",
@@ -83,12 +84,13 @@ def _plan_fields(options: dict[str, Any]) -> dict[str, Any]:
     if "families" in fields:
         families = fields["families"] = tuple(_split(fields["families"]))
         if families:  # defaults of mix and penalty follow the families; `Plan` rejects an empty list
-            penalised = "relational" if "relational" in families else families[-1]
+            penalised = next((name for name in families if name.endswith("relational")), families[-1])
             fields.setdefault("mixes", (f"balanced:{','.join(families)}",))
             fields.setdefault("penalties", (f"{penalised}:cosine:0.1",))
             if not options["quick"]:
                 fields.setdefault("full_rate", ",".join(dict.fromkeys((families[0], families[-1]))))
-    for name in ("seeds", "full_rate", "snapshots", "shipped"):
+    fields["files"] = tuple(str(Path(file).resolve()) for file in fields.get("files", ()))
+    for name in ("seeds", "full_rate", "snapshots", "shipped", "tests"):
         if name in fields:
             fields[name] = () if fields[name] == "none" and name != "seeds" else tuple(_split(fields[name]))
     for name, flag, parse in (("mixes", "--mix", parse_mix), ("penalties", "--penalty", str)):

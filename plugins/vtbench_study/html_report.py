@@ -14,6 +14,7 @@ from vtbench_probes.report import separation_caption
 from vtbench_study.text_report import (
     advice_text,
     association_text,
+    bridge_text,
     change_text,
     equivalence_text,
     headline,
@@ -43,6 +44,7 @@ def study_page(document: Mapping[str, Any], image: str | None = None) -> str:
         "power_text": power_text,
         "association_text": association_text,
         "advice_text": advice_text,
+        "bridge_text": bridge_text,
         "p_text": p_text,
         "learning_text": learning_text,
     }
@@ -63,7 +65,8 @@ def study_page(document: Mapping[str, Any], image: str | None = None) -> str:
 
 
 def _transfer_chart(document: Mapping[str, Any]) -> Markup:
-    families, rows = document["plan"]["families"], document["transfer"]
+    families = [*document["plan"]["families"], *document["plan"].get("tests", ())]
+    rows = document["transfer"]
     names = {"blind": "blind: the column's own models, grey image"}
     values = [[row[family]["mean"] if family in row else None for family in families] for row in rows.values()]
     title = "Trained on (rows), asked about (columns): accuracy, for scene graphs tuple F1"

@@ -18,6 +18,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,13 @@ from vtbench.errors import VtbenchError
 from vtbench.runs.disk import write_file
 from vtbench.runs.reader import runs
 from vtbench_study.checkpoint_results import checkpoint_name
-from vtbench_study.model_results import finished_run
+from vtbench_study.model_results import finished_run, run_on_test
 from vtbench_study.plan import Cell, Plan
 
 BATCH_SIZE = 32
 """Samples in a batch; fixed, because an automatic size changes the last digits from run to run."""
+ANSWERS = ("accuracy", "rank_accuracy", "scene_graph")
+"""Metrics of answers."""
 PANEL_TOKENS = 1500
 """Tokens in the t-SNE panel."""
 
@@ -59,17 +62,27 @@ def measure(directory: Path, cell: Cell, plan: Plan, model_args: Mapping[str, st
 def measurement_runs(cell: Cell, plan: Plan, model_args: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the runs that measure a model: a name, and the fields of a `RunConfig`."""
     model = {"model": "llava", "model_args": dict(model_args)}
-    answers = ["accuracy", "rank_accuracy", "scene_graph"]
-    yield "answers", model | {"tasks": list(plan.families), "metrics": answers, "limit": plan.items}
+    asked = [plan.location(family) for family in plan.families]
+    yield "answers", model | {"tasks": asked, "metrics": [*ANSWERS], "limit": plan.items}
     tokens = ["redundancy", "redundancy_layers", "carriers", "token_use", "geometry"]
     yield "probe", model | {"tasks": ["probe"], "metrics": tokens, "limit": plan.images}
     yield "cues", model | {"tasks": ["probe"], "metrics": ["cues"], "limit": plan.probed}
-    families = cell.families or list(plan.families)
+    families = [plan.location(family) for family in cell.families or plan.families]
     yield "own", model | {"tasks": families, "metrics": ["redundancy"], "limit": plan.images}
     if cell.families:
         blind = {"model": "blind", "model_args": {"model": "llava", **model_args}}
-        yield "blind", blind | {"tasks": families, "metrics": answers, "limit": plan.items}
+        yield "blind", blind | {"tasks": families, "metrics": [*ANSWERS], "limit": plan.items}
         yield "drop", model | {"tasks": families, "metrics": ["drop_curve"], "limit": plan.dropped}
+    yield from runs_on_tests("llava", model_args, plan)
+
+
+def runs_on_tests(model: str, model_args: Mapping[str, str], plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the runs that measure a model on the plan's tests: its answers, and its redundancy on their images."""
+    fields = {"model": model, "model_args": dict(model_args)}
+    for task in plan.tests:
+        asked = fields | {"tasks": [plan.location(task)]}
+        yield run_on_test("answers", task), asked | {"metrics": [*ANSWERS], "limit": plan.items}
+        yield run_on_test("redundancy", task), asked | {"metrics": ["redundancy"], "limit": plan.images}
 
 
 def measure_in_short(home: Path, runs: Iterator[tuple[str, dict[str, Any]]], device: str = "auto") -> None:
@@ -87,9 +100,10 @@ def short_runs(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what the mixed model over checkpoints needs: accuracy, redundancy on the probe set, and drop curves."""
     fields = {"model": model, "model_args": dict(model_args)}
-    yield "answers", fields | {"tasks": [*families], "metrics": ["accuracy", "scene_graph"], "limit": plan.items}
+    asked = [plan.location(family) for family in families]
+    yield "answers", fields | {"tasks": asked, "metrics": ["accuracy", "scene_graph"], "limit": plan.items}
     yield "probe", fields | {"tasks": ["probe"], "metrics": ["redundancy"], "limit": plan.images}
-    yield "drop", fields | {"tasks": [*families], "metrics": ["drop_curve"], "limit": plan.dropped}
+    yield "drop", fields | {"tasks": asked, "metrics": ["drop_curve"], "limit": plan.dropped}
 
 
 def trained(directory: Path, cell: Cell, plan: Plan, device: str) -> dict[str, str]:
@@ -137,7 +151,8 @@ def main(directory: Path, name: str, device: str, stage: str) -> int:
     cell = plan.cell(name)
     try:
         if cell.kind == "shipped":
-            measure_in_short(directory / "runs" / name, short_runs(cell.model, {}, plan.families, plan), device)
+            measured = chain(short_runs(cell.model, {}, plan.families, plan), runs_on_tests(cell.model, {}, plan))
+            measure_in_short(directory / "runs" / name, measured, device)
             return 0
         model_args = trained(directory, cell, plan, device)
         if stage != "train":

@@ -45,20 +45,52 @@ def finished_run(parent: Path) -> Path | None:
     return Path(finished[0]["path"]) if finished else None
 
 
-def read_model_results(directory: Path, cell: Cell) -> dict[str, Any] | None:
+def run_on_test(what: str, task: str) -> str:
+    """Return the name of a run on one of the plan's tests: its `answers`, or the `redundancy` on its images."""
+    return f"{what}-{task}"
+
+
+def read_tests(home: Path, tests: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+    """Return by test what was measured on it; None if something was not.
+
+    Args:
+        home: with the runs of a model.
+        tests: names of tasks.
+
+    Returns:
+        By task its main score, with `ranking`, accuracy by ranking, and `rs`; both None where a task has none.
+    """
+    found = {}
+    for task in tests:
+        answers, redundancy = (stored_results(home / run_on_test(what, task)) for what in ("answers", "redundancy"))
+        if answers is None or redundancy is None:
+            return None
+        scores, rs = answers["scores"][task], redundancy["scores"][task]["rs"]
+        ranking = scores.get("rank_acc", {}).get("value")
+        found[task] = main_score(scores) | {"ranking": ranking, "rs": rs["value"]}
+    return found
+
+
+def read_model_results(directory: Path, cell: Cell, tests: Sequence[str] = ()) -> dict[str, Any] | None:
     """Return everything that was measured of a model; None if it is not finished.
+
+    Args:
+        directory: of the study.
+        cell: the model.
+        tests: of the plan.
 
     Returns:
         `name`, `arm`, `kind`, `seed`, and `own`: the families it was trained on; `accuracy`, `ranking` and `blind`
         (image replaced by grey) by family; `redundancy` on the probe set and `redundancy_own` by training family, each
         with `information` in nats and its `protocol`; `layers`: RS by layer; `tokens`: further scores of the token set;
         `carriers`: information of each token (row) about each patch (column); `drop` by training family; `cues`: rows
-        of the retention matrix; `panel`: t-SNE of the tokens.
+        of the retention matrix; `panel`: t-SNE of the tokens; `tests`: what `read_tests` returns.
     """
     home, panel = directory / "runs" / cell.name, directory / "tokens" / f"{cell.name}.json"
     names = ["answers", "probe", "cues", "own", *(["blind", "drop"] if cell.families else [])]
     found = {name: stored_results(home / name) for name in names}
-    if not panel.exists() or any(results is None for results in found.values()):
+    on_tests = read_tests(home, tests)
+    if not panel.exists() or on_tests is None or any(results is None for results in found.values()):
         return None
     results = {name: document for name, document in found.items() if document is not None}
     by_family = {name: results.get(name, {"scores": {}})["scores"] for name in ("answers", "own", "blind", "drop")}
@@ -84,6 +116,7 @@ def read_model_results(directory: Path, cell: Cell) -> dict[str, Any] | None:
         "drop": {family: _drop_scores(scores) for family, scores in by_family["drop"].items()},
         "cues": [row for row in retention_matrix(results["cues"]) if row["probe"]],
         "panel": json.loads(panel.read_text(encoding="utf-8")),
+        "tests": on_tests,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from annotated_types import Ge, Gt, Lt
@@ -112,6 +113,15 @@ class Plan:
         tuple[str, ...],
         "Shipped models, by adapter, that are measured in short beside the study's own; or `none`.",
     ] = ("llava", "flamingo", "qformer", "qwen2_vl", "fuyu")
+    tests: Annotated[
+        tuple[str, ...],
+        "Further tasks that every model answers, and on whose images its RS is measured: natural ones after a "
+        "synthetic training, or the reverse. They may be added to a study that is finished.",
+    ] = ()
+    files: Annotated[
+        tuple[str, ...],
+        "A task file outside the task path, whose task other options may name; may be given several times.",
+    ] = ()
     quick: Annotated[bool, "A small version that ends within 15 minutes on two CPU cores; reports mark it as such."] = (
         False
     )
@@ -122,8 +132,18 @@ class Plan:
             raise StudyError(f"study: seeds must be different whole numbers, not {list(self.seeds)}")
         if len(set(self.families)) < max(2, len(self.families)):
             raise StudyError("study: name two or more different families, from the simplest to the most complex")
+        for task in (*self.families, *self.tests):
+            if task.endswith((".yaml", ".yml")):
+                raise StudyError(f"study: give the file {task} by --task-file, and name its task {Path(task).stem!r}")
+        if len({Path(file).stem for file in self.files}) < len(self.files):
+            raise StudyError("study: two task files have the same name; rename one")
+        if len({*self.families, *self.tests}) < len(self.families) + len(self.tests):
+            raise StudyError(
+                f"study: tests must be different tasks, and none of the families, which every model answers anyway, "
+                f"not {list(self.tests)}"
+            )
         arms = [*self.families, *self.mixes]
-        for arm in arms:
+        for arm in (*arms, *self.tests):
             check_name(arm, "study: the arm", StudyError)  # names a directory of the study
         if clashes := [arm for arm in self.mixes if arm in self.families]:
             raise StudyError(f"study: the mix {clashes[0]!r} has the name of a family; give it another name")
@@ -160,6 +180,10 @@ class Plan:
         """Return the numbers of steps after which a model is kept before its training ends."""
         return sorted({round(share * self.steps) for share in self.snapshots} - {0, self.steps})
 
+    def location(self, task: str) -> str:
+        """Return what `vtbench run --tasks` takes for a task: its name, or its file outside the task path."""
+        return next((file for file in self.files if Path(file).stem == task), task)
+
     def _mix(self, arm: str) -> Mapping[str, float]:
         return self.mixes.get(arm, {arm: 1.0})
 
@@ -174,16 +198,18 @@ class Plan:
 
     def settings(self, cell: Cell) -> FineTune:
         """Return the training settings of a model; models differ in mix, penalty, the tower's rate and seed only."""
+        mix = {self.location(task): weight for task, weight in cell.mix.items()}
         found = FineTune(
-            mix=cell.mix, base=self.base, steps=self.steps, batch_size=self.batch_size, rate=self.rate,
+            mix=mix, base=self.base, steps=self.steps, batch_size=self.batch_size, rate=self.rate,
             warmup=min(self.warmup, self.steps // 2), seed=cell.seed or 0,
             penalty=cast(Any, parse_penalty(cell.penalty)) if cell.penalty else None,
         )  # fmt: skip
         return replace(found, vision_rate=1.0) if cell.kind == "full_rate" else found
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON-able data, which `from_document` reads."""
-        return {each.name: getattr(self, each.name) for each in fields(self)} | {
+        """Return it as JSON-able data, which `from_document` reads; tests and files where there are any."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if value or name not in GROWING} | {
             "families": list(self.families),
             "seeds": list(self.seeds),
             "mixes": {name: dict(mix) for name, mix in self.mixes.items()},
@@ -191,11 +217,12 @@ class Plan:
             "full_rate": list(self.full_rate),
             "snapshots": list(self.snapshots),
             "shipped": list(self.shipped),
+            **{name: list(values[name]) for name in sorted(GROWING) if values[name]},
         }
 
     def training(self) -> dict[str, Any]:
         """Return the part of the document that decides what is trained; the rest decides how it is measured."""
-        return {name: value for name, value in self.document().items() if name not in MEASURING}
+        return {name: value for name, value in self.document().items() if name not in MEASURING | GROWING}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Plan:
@@ -205,6 +232,8 @@ class Plan:
 
 MEASURING = frozenset({"items", "images", "probed", "dropped", "quick", "margin", "shipped"})
 """Settings that decide measurements and no weights: a trained study can be measured under others."""
+GROWING = frozenset({"tests", "files"})
+"""Settings that may change at any time: each test is measured for itself, and files are told apart by their content."""
 OFF: Mapping[str, Any] = {"full_rate": (), "snapshots": (), "shipped": (), "margin": 0.03}
 """Settings that plans of vtbench 0.1.0 do not have, at the values which stand for what was done then."""
 QUICK: Mapping[str, Any] = {

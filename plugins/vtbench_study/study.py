@@ -24,7 +24,8 @@ from vtbench.runs.disk import write_file
 from vtbench.runs.provenance import strict
 from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_redundancy.protocol import Protocol
-from vtbench_study.checkpoint_results import checkpoint_rows, checkpoints_of
+from vtbench_study.bridge import bridge_rows
+from vtbench_study.checkpoint_results import checkpoint_rows, checkpoints_of, shipped_results
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
 from vtbench_study.model_job import is_trained
@@ -32,10 +33,10 @@ from vtbench_study.model_results import example_image, protocols_of, read_model_
 from vtbench_study.plan import Cell, Plan
 from vtbench_study.study_directory import (
     check_base,
-    check_families,
     check_protocols,
     check_shipped,
     check_sizes,
+    check_tasks,
     claim_directory,
 )
 from vtbench_study.summary import summarise
@@ -112,20 +113,26 @@ def unfinished_cells(plan: Plan, directory: Path) -> list[Cell]:
         cell
         for cell in [*plan.cells(), *plan.shipped_cells()]
         if any(name not in measured for name, _ in checkpoints_of(cell, plan))
-        or (cell.kind != "shipped" and read_model_results(directory, cell) is None)
+        or (cell.kind != "shipped" and read_model_results(directory, cell, plan.tests) is None)
+        or (cell.kind == "shipped" and shipped_results(directory, cell, plan) is None)
     ]
+
+
+def _finished(plan: Plan, directory: Path) -> list[dict[str, Any]]:
+    """Return the results of the finished models, those that are shipped left out."""
+    found = (read_model_results(directory, cell, plan.tests) for cell in plan.cells())
+    return [results for results in found if results is not None]
 
 
 def _protocols(plan: Plan, directory: Path) -> list[str]:
     """Return the protocols of everything that is measured."""
-    models = [results for cell in plan.cells() if (results := read_model_results(directory, cell)) is not None]
+    models = _finished(plan, directory)
     return [*protocols_of(models), *(row["protocol"] for row in checkpoint_rows(plan, directory) if row["protocol"])]
 
 
 def _check_start(plan: Plan, executor: Executor | None, device: str, *, measured: bool) -> None:
-    task_dirs = Registry().task_dirs()
-    check_families(plan, task_dirs)
-    check_sizes(plan, task_dirs)
+    check_tasks(plan, Registry())
+    check_sizes(plan, Registry())
     check_shipped(plan, measured=measured)
     base_arguments(plan.base)
     if executor is None or isinstance(executor, Local):  # elsewhere are other devices and files
@@ -170,8 +177,11 @@ def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str,
         StudyError: RS of the models was measured by several protocols.
     """
     check_protocols(_protocols(plan, directory), directory)
-    models = [results for cell in plan.cells() if (results := read_model_results(directory, cell)) is not None]
-    document: dict[str, Any] = strict(summarise(plan, models, facts, checkpoint_rows(plan, directory)))
+    models = _finished(plan, directory)
+    found = summarise(plan, models, facts, checkpoint_rows(plan, directory))
+    shipped = [shipped_results(directory, cell, plan) for cell in plan.shipped_cells()]
+    compared = [*models, *(results for results in shipped if results is not None)]
+    document: dict[str, Any] = strict(found | {"bridge": bridge_rows(plan, compared, Registry())})
     write_file(directory / "study.json", json.dumps(document, allow_nan=False) + "\n")
     for name, text in table_files(document).items():
         write_file(directory / name, text)

@@ -21,12 +21,13 @@ from vtbench.runs.json_file import read_object
 from vtbench.runs.provenance import differing, strict, versions
 from vtbench.scenes.items import BENCHMARK
 from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
+from vtbench.task.locations import open_task, task_locations
 from vtbench_hf.checkpoint.config import checked_config
 from vtbench_hf.checkpoint.files import ZOO, zoo_checkpoint
 from vtbench_study.errors import StudyError
-from vtbench_study.plan import OFF, Plan
+from vtbench_study.plan import GROWING, OFF, Plan
 from vtbench_training.finetune.base_model import base_directory
+from vtbench_training.finetune.training_tasks import training_tasks
 
 
 def check_protocols(protocols: Iterable[str], directory: Path) -> None:
@@ -43,30 +44,38 @@ def check_protocols(protocols: Iterable[str], directory: Path) -> None:
         )
 
 
-def check_families(plan: Plan, task_dirs: Iterable[Path]) -> None:
-    """Check that a task file defines each family, before anything is trained.
+def check_tasks(plan: Plan, registry: Registry) -> None:
+    """Check that there are all tasks of a plan, and that those that are trained on can be, before anything is trained.
 
     Raises:
-        VtbenchError: names the unknown family, and the closest known one.
+        VtbenchError: names the unknown task and the closest known one, the file that has the name of another, or what
+            keeps a task from training.
     """
-    known = find_task_files(task_dirs)
-    for family in {*plan.families, *(family for mix in plan.mixes.values() for family in mix)}:
-        if family not in known:
-            raise VtbenchError(f"study: unknown family {family!r}.{nearest(family, list(known))}")
+    known = find_task_files(registry.task_dirs())
+    for file in plan.files:
+        if Path(file).stem in known:
+            raise StudyError(f"study: {file} has the name of {known[Path(file).stem]}; rename it")
+    trained = list(dict.fromkeys([*plan.families, *(family for mix in plan.mixes.values() for family in mix)]))
+    for what, tasks in (("family", trained), ("test", plan.tests)):
+        for task in tasks:
+            if plan.location(task) == task and task not in known:
+                raise VtbenchError(f"study: unknown {what} {task!r}.{nearest(task, list(known))}")
+    training_tasks({plan.location(task): 1.0 for task in trained}, 0, registry)
+    for task in plan.tests:
+        open_task(task_locations([plan.location(task)], registry)[0], registry)
 
 
-def check_sizes(plan: Plan, task_dirs: Iterable[Path]) -> None:
+def check_sizes(plan: Plan, registry: Registry) -> None:
     """Check that there are as many items as the plan says that models answer, before hours of training.
 
     Raises:
         VtbenchError: names the setting, and how many items there are.
     """
-    known = find_task_files(task_dirs)
     trained = {*plan.families, *(family for cell in plan.cells() for family in cell.families)}
     wanted = [(family, setting) for family in sorted(trained) for setting in ("items", "dropped")]
     for task, setting in [*wanted, ("probe", "images"), ("probe", "probed")]:
-        there, asked = len(load_task(known[task], task_dirs)), getattr(plan, setting)
-        if asked > there:
+        there = len(open_task(task_locations([plan.location(task)], registry)[0], registry))
+        if (asked := getattr(plan, setting)) > there:
             raise StudyError(f"study: --{setting} {asked} is more than the {there} items of {task}; ask for fewer")
 
 
@@ -111,7 +120,8 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
     """Write plan.json, or check that it holds the same study, and return the facts that it records.
 
     Checkpoints are bound to the settings that decide what is trained. Until something is measured, and again where
-    runs/ was removed, the other settings may change, and the facts become those of the code that measures.
+    runs/ was removed, the other settings may change, and the facts become those of the code that measures. Tests may be
+    added at any time.
 
     Args:
         plan: of the study.
@@ -132,7 +142,8 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
         there = there if isinstance(there, dict) else {}
         known = {name: strict(value) for name, value in OFF.items()} | there
         is_bound = any((directory / "runs").glob("*/*"))
-        here = settings if is_bound else strict(plan.training())
+        here = {name: value for name, value in settings.items() if name not in GROWING}
+        here = here if is_bound else strict(plan.training())
         if differences := differing(here, {name: known[name] for name in here if name in known}):
             raise StudyError(
                 f"{path}: this is another study, which differs in {', '.join(differences)}; "
@@ -140,6 +151,10 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
             )
         before: dict[str, Any] = stored.get("facts") or {}
         if is_bound or not measured:
+            if any(there.get(name) != settings.get(name) for name in GROWING):
+                kept = {name: value for name, value in there.items() if name not in GROWING}
+                grown = kept | {name: settings[name] for name in GROWING if name in settings}
+                write_file(path, json.dumps({"plan": grown, "facts": before}, indent=2) + "\n")
             return before
         facts["trained"] = before.get("trained", facts["trained"])
     with disk(directory):

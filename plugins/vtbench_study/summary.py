@@ -37,9 +37,9 @@ def summarise(
         checkpoints: what `checkpoint_rows` returned.
 
     Returns:
-        `table`: one row per arm, with `MEASURES`; `transfer`: accuracy of each arm on each family; `claims` with the
-        tests of their trends; `full_rate_claims`, the same over the arms at the full rate, and `full_rate`: these
-        compared with their control arms; `advice`: mixes and penalties compared with theirs; `learned`: whether
+        `table`: one row per arm, with `MEASURES`; `transfer`: accuracy of each arm on each family and test; `claims`
+        with the tests of their trends; `full_rate_claims`, the same over the arms at the full rate, and `full_rate`:
+        these compared with their control arms; `advice`: mixes and penalties compared with theirs; `learned`: whether
         training raised accuracy, by family; `rank_correlation` of RS with the drop curve; `checkpoints`, and
         `associations` over them; `layers`, `drop`, `cues`, `carriers`, `panels`, `separation` by arm; `before`: the
         base's RS on each family's images; `models`: one row per model; `missing`: names of unfinished models.
@@ -111,9 +111,10 @@ def _measures_of(results: ModelResults) -> list[str]:
 
 
 def _transfer(arms: Arms, plan: Plan) -> dict[str, Any]:
-    """Return accuracy by arm and family; the row `blind` has each family's own models with the image replaced."""
+    """Return accuracy by arm and task; the row `blind` has each family's own models with the image replaced."""
     table: dict[str, Any] = {
         arm: {family: _accuracy([results["accuracy"][family] for results in models]) for family in plan.families}
+        | {task: _accuracy([results["tests"][task] for results in models]) for task in plan.tests}
         for arm, models in arms.items()
     }
     table["blind"] = {
@@ -228,6 +229,8 @@ def _model_row(results: ModelResults) -> dict[str, Any]:
     """Return one model's own numbers, flat."""
     row = {"model": results["name"], "arm": results["arm"], "kind": results["kind"], "seed": results["seed"]}
     row |= {name: MEASURES[name](results).value for name in _measures_of(results)}
-    row |= {f"accuracy_{family}": score["value"] for family, score in results["accuracy"].items()}
+    tests = results.get("tests", {})
+    row |= {f"accuracy_{task}": score["value"] for task, score in (results["accuracy"] | tests).items()}
     row |= {f"rs_on_{family}": scores["rs"]["value"] for family, scores in results["redundancy_own"].items()}
+    row |= {f"rs_on_{task}": score["rs"] for task, score in tests.items()}
     return row | {"flags": " ".join(results["redundancy"]["rs"]["flags"])}

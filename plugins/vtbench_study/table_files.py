@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vtbench.console.formatting import number
+from vtbench_study.bridge import ALL, MEASURED
 from vtbench_study.model_results import MEASURES
 from vtbench_study.text_report import (
+    agreement_text,
     change_text,
     equivalence_text,
     interval_text,
@@ -42,6 +44,7 @@ def table_files(document: Mapping[str, Any]) -> dict[str, str]:
         "full_rate_claims": document.get("full_rate_claims", []),
         "checkpoints": document.get("checkpoints", []),
         "associations": document.get("associations", []),
+        "bridge": document.get("bridge", []),
         "layers": _layers(document),
         "drop": _drop(document),
         "cues": _cues(document),
@@ -71,6 +74,8 @@ def markdown(document: Mapping[str, Any]) -> str:
             lines += ["", *_claim_table(claims, heading)]
     if associations := document.get("associations"):
         lines += ["", *_association_table(associations)]
+    if bridge := document.get("bridge"):
+        lines += ["", *bridge_table(bridge)]
     lines += ["", "| advice | RS and its p-value | lost | verdict |", "|---|---|---|---|"]
     for row in [*document["advice"], *document.get("full_rate", [])]:
         change = "unknown" if row["rs_difference"] is None else f"{row['rs_difference']:+.3f}"
@@ -103,6 +108,19 @@ def _association_table(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             slope = f"{row['slope']:+.2f} ({row['low']:+.2f} – {row['high']:+.2f})"
             p = p_text(row["p_holm"])
         yield f"| `{row['predictor']}` | `{row['outcome']}` | {slope} | {p} | {row['checkpoints']}, {row['arms']} |"
+
+
+def bridge_table(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Yield the lines of a Markdown table of `bridge_rows`."""
+    yield "| order of models by | on | and on | models | Spearman (95 %) | p | 80 % power from | verdict |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for row in rows:
+        of_rs = row["measure"] == "rs" and row["family"] != ALL
+        asked = [f"`{'probe' if of_rs else row['family']}`", f"`{row['test']}`"]
+        numbers = [agreement_text(row), p_text(row["p"]) if row["p"] is not None else ""]
+        power = "" if row["detectable"] is None else f"{row['detectable']:.2f}"
+        cells = [MEASURED[row["measure"]], *asked, str(row["models"]), *numbers, power, f"**{row['verdict']}**"]
+        yield f"| {' | '.join(cells)} |"
 
 
 def _cell(mean: Mapping[str, Any] | None, percent: bool) -> str:

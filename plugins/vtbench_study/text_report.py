@@ -9,6 +9,7 @@ from vtbench.console.formatting import number
 from vtbench.console.tables import print_line, score_table, table_console
 from vtbench.console.terminal import say
 from vtbench.executor import JobResult
+from vtbench_study.bridge import ALL, MEASURED
 from vtbench_study.trend_size import SIGNIFICANCE_LEVEL
 
 FURTHER_COLUMNS = {"n_eff_16": "N_eff 16", "discarded": "discarded", "cue_information": "cues, nats"}
@@ -40,7 +41,7 @@ def print_study(document: Mapping[str, Any]) -> None:
             f"{paper['rs']:.2f}, {100 * paper['accuracy']:.0f} %" if paper else "", " ".join(row["flags"]),
         )  # fmt: skip
     console.print(rows)
-    families = document["plan"]["families"]
+    families = [*document["plan"]["families"], *document["plan"].get("tests", ())]
     rows = score_table("Accuracy by family (tuple F1 for scene graphs)")
     rows.add_column("trained on")
     for family in families:
@@ -58,6 +59,8 @@ def print_study(document: Mapping[str, Any]) -> None:
         print_line(console, f"{'full rate':>15}  {advice_text(row)}")
     for row in document.get("associations", []):
         print_line(console, f"{'checkpoints':>15}  {association_text(row)}")
+    for row in document.get("bridge", []):
+        print_line(console, f"{row['verdict']:>15}  {bridge_text(row)}")
     for row in document["advice"]:
         print_line(console, f"{'helps' if row['helps'] else 'does not help':>15}  {advice_text(row)}")
 
@@ -122,6 +125,30 @@ def association_text(row: Mapping[str, Any]) -> str:
         return f"{names}too few checkpoints ({over})"
     interval = f"{row['low']:+.2f} – {row['high']:+.2f}"
     return f"{names}slope {row['slope']:+.2f} SD ({interval}), {p_text(row['p_holm'])} after Holm, {over}"
+
+
+def agreement_text(row: Mapping[str, Any]) -> str:
+    """Format a rank correlation and its interval; empty if there is none.
+
+    >>> agreement_text({"rho": 0.5, "low": -0.62, "high": 0.95})
+    '+0.50 (-0.62 – +0.95)'
+    """
+    if row["rho"] is None:
+        return ""
+    return f"{row['rho']:+.2f}" + ("" if row["low"] is None else f" ({row['low']:+.2f} – {row['high']:+.2f})")
+
+
+def bridge_text(row: Mapping[str, Any]) -> str:
+    """Say in one line whether models keep their order from a family to a test."""
+    first = "the probe set" if row["measure"] == "rs" and row["family"] != ALL else row["family"]
+    asked = "all of them" if row["family"] == ALL else f"{first} and {row['test']}"
+    names = f"order of models by {MEASURED[row['measure']]} on {asked}: "
+    if row["rho"] is None:
+        return f"{names}too few models that differ ({row['models']})"
+    return (
+        f"{names}Spearman {agreement_text(row)}, {p_text(row['p'])}, {row['models']} models, which find "
+        f"{row['detectable']:.2f} in four of five cases"
+    )
 
 
 def advice_text(row: Mapping[str, Any]) -> str:

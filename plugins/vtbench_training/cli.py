@@ -94,9 +94,11 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--task", help="One family, or several by comma, of equal weight; --mix gives them weights.")
-@settings_options(FineTune, flags=_FLAGS, metavars={"mix": "FAMILY=W,...", "freeze": "PART,...", "penalty": "NAME:W"})
-@click.option("--output", help="Directory for states, log and model. [results/train/<families>-<base>-<seed>]")
+@click.option(
+    "--task", help="One task, or several by comma, of equal weight: names, groups or files; --mix gives them weights."
+)
+@settings_options(FineTune, flags=_FLAGS, metavars={"mix": "TASK=W,...", "freeze": "PART,...", "penalty": "NAME:W"})
+@click.option("--output", help="Directory for states, log and model. [results/train/<tasks>-<base>-<seed>]")
 @click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, or `auto`.")
 @click.option(
     "--save-every",
@@ -122,7 +124,7 @@ def train(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Fine-tune a model on task families: `vtbench train --task relational`; called again, it resumes."""
+    """Fine-tune a model on tasks: `vtbench train --task relational`; called again, it resumes."""
     config = _config(task, _given(given))
     try:
         from vtbench.engine.allocator import keep_freed_memory
@@ -160,7 +162,7 @@ def _arguments(config: FineTune, finished: Path) -> str:
 
 def _config(task: str | None, given: dict[str, Any]) -> FineTune:
     if (task is None) == ("mix" not in given):
-        raise VtbenchError("name the families either by --task or by --mix, one of the two")
+        raise VtbenchError("name the tasks either by --task or by --mix, one of the two")
     mix = parse_mix(given.pop("mix", None) or task or "")
     if "freeze" in given:
         given["freeze"] = tuple(part.strip() for part in given["freeze"].split(",") if part.strip())
@@ -170,9 +172,9 @@ def _config(task: str | None, given: dict[str, Any]) -> FineTune:
 
 
 def _default_output(config: FineTune) -> Path:
-    families = "+".join(name for name, weight in config.mix.items() if weight > 0)
+    tasks = "+".join(Path(name).stem for name, weight in config.mix.items() if weight > 0)
     base = config.model if config.base == OWN_BASE and config.model != "llava" else config.base
-    return Path("results") / "train" / f"{families}-{Path(base).name}-{config.seed}"
+    return Path("results") / "train" / f"{tasks}-{Path(base).name}-{config.seed}"
 
 
 def _check_summary(check: dict[str, Any]) -> list[str]:

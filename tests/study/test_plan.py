@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from vtbench.errors import VtbenchError
+from vtbench.registry import Registry
 from vtbench_study.plan import OFF, QUICK, Plan
-from vtbench_study.study_directory import check_families
+from vtbench_study.study_directory import check_tasks
 
 
 def test_the_grid_has_every_arm_for_every_seed_and_one_base() -> None:
@@ -84,4 +85,4 @@ def test_invalid_settings_are_rejected_in_one_line(fields, message: str) -> None
 
 def test_an_unknown_family_is_named_with_the_nearest() -> None:
     with pytest.raises(VtbenchError, match=r"unknown family 'relationel'\. Did you mean 'relational'"):
-        check_families(Plan(families=("coarse", "relationel"), mixes={}, penalties={}, full_rate=()), [])
+        check_tasks(Plan(families=("coarse", "relationel"), mixes={}, penalties={}, full_rate=()), Registry())

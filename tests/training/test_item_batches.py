@@ -21,7 +21,7 @@ from vtbench_hf.checkpoint import published
 from vtbench_training import loss_monitor
 from vtbench_training.finetune import part_parameters, penalty_check, settings
 from vtbench_training.finetune.base_model import load_base
-from vtbench_training.finetune.item_batches import FamilyItems, ItemStream
+from vtbench_training.finetune.item_batches import ItemStream, TrainingItems
 from vtbench_training.finetune.settings import FineTune
 from vtbench_training.finetune.trainable import TrainableVLM
 
@@ -34,12 +34,12 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> HFAdapter:
     return load_base(str(base), torch.device("cpu"))
 
 
-def family(number: int, items: FamilyItems) -> str:
+def family(number: int, items: TrainingItems) -> str:
     return items.sample(number).id.split("/")[0]
 
 
 def test_items_are_the_tasks_own_of_the_train_split() -> None:
-    items = FamilyItems(MIX, 7, 56)
+    items = TrainingItems(MIX, 7, 56)
     for number in range(40):
         sample = items.sample(number)
         name = sample.id.split("/")[0]
@@ -51,7 +51,7 @@ def test_items_are_the_tasks_own_of_the_train_split() -> None:
 
 
 def test_families_come_as_their_weights_say() -> None:
-    items = FamilyItems(MIX, 0, 56)
+    items = TrainingItems(MIX, 0, 56)
     drawn = Counter(family(number, items) for number in range(0, 1200, 2))
     assert set(drawn) == {"coarse", "relational", "scene_graph"}
     assert drawn["relational"] == pytest.approx(300, abs=4 * 300**0.5)
@@ -59,22 +59,22 @@ def test_families_come_as_their_weights_say() -> None:
 
 
 def test_members_of_a_pair_stand_beside_each_other() -> None:
-    items = FamilyItems({"relational": 1}, 0, 56)
+    items = TrainingItems({"relational": 1}, 0, 56)
     for number in range(0, 20, 2):
         assert items.sample(number).cluster == items.sample(number + 1).cluster
 
 
 @pytest.mark.parametrize(
     ("mix", "says"),
-    [({"relatonal": 1.0}, "unknown family 'relatonal'. Did you mean 'relational'"), ({"probe": 1.0}, "is no family")],
+    [({"relatonal": 1.0}, "unknown task 'relatonal'. Did you mean 'relational'"), ({"probe": 1.0}, "is no family")],
 )
 def test_what_is_no_family_is_refused(mix: dict[str, float], says: str) -> None:
     with pytest.raises(VtbenchError, match=says):
-        FamilyItems(mix, 0, 56)
+        TrainingItems(mix, 0, 56)
 
 
 def test_prompts_are_the_adapters_and_targets_the_answers(adapter: HFAdapter) -> None:
-    items = FamilyItems(MIX, 1, 56)
+    items = TrainingItems(MIX, 1, 56)
     samples = [items.sample(number) for number in range(12)]
     batch = adapter.encode_training(samples)
     for row, sample in enumerate(samples):
@@ -91,7 +91,7 @@ def test_prompts_are_the_adapters_and_targets_the_answers(adapter: HFAdapter) ->
 
 def test_a_batch_depends_on_its_step_alone_and_processes_share_it(adapter: HFAdapter) -> None:
     def stream(first: int, part: tuple[int, int] = (0, 1)) -> ItemStream:
-        return ItemStream(FamilyItems(MIX, 1, 56), adapter, first, 5, 4, part)
+        return ItemStream(TrainingItems(MIX, 1, 56), adapter, first, 5, 4, part)
 
     whole = [*stream(0)][3]
     for key, value in next(iter(stream(3))).items():
@@ -102,7 +102,7 @@ def test_a_batch_depends_on_its_step_alone_and_processes_share_it(adapter: HFAda
 
 
 def test_the_loss_is_that_of_transformers(adapter: HFAdapter) -> None:
-    items, trainable = FamilyItems(MIX, 1, 56), TrainableVLM(adapter, FineTune(mix=MIX))
+    items, trainable = TrainingItems(MIX, 1, 56), TrainableVLM(adapter, FineTune(mix=MIX))
     samples, each = [items.sample(number) for number in range(6)], []
     for sample in samples:
         alone = adapter.encode_training([sample])
@@ -116,7 +116,7 @@ def test_the_loss_is_that_of_transformers(adapter: HFAdapter) -> None:
 
 
 def test_a_budget_of_all_tokens_is_none_and_one_of_none_sees_nothing(adapter: HFAdapter) -> None:
-    items = FamilyItems({"relational": 1}, 1, 56)
+    items = TrainingItems({"relational": 1}, 1, 56)
     batch = {"numbers": torch.arange(4), **adapter.encode_training([items.sample(number) for number in range(4)])}
     dark = {**batch, "pixel_values": torch.zeros_like(batch["pixel_values"])}
 

@@ -18,7 +18,7 @@ import vtbench_budgets
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
 from vtbench_training.finetune.base_model import checked_trainable
-from vtbench_training.finetune.item_batches import FamilyItems, ItemStream
+from vtbench_training.finetune.item_batches import ItemStream, TrainingItems
 from vtbench_training.finetune.trainable import TrainableVLM, check
 from vtbench_training.finetune.trainer import FineTune, finetune
 
@@ -42,7 +42,7 @@ def losses(directory: Path) -> list[float]:
 
 def loss_of(adapter: Toy, config: FineTune = CONFIG) -> float:
     """Return the loss on items that training did not see."""
-    batch = ItemStream(FamilyItems({"coarse": 1}, 1, 16), adapter, 0, 1, 16).batch(0)
+    batch = ItemStream(TrainingItems({"coarse": 1}, 1, 16), adapter, 0, 1, 16).batch(0)
     with torch.no_grad():
         return float(TrainableVLM(adapter, config).eval()(batch)[0])
 

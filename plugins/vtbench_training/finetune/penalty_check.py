@@ -1,13 +1,14 @@
 """Check of a model trained with a redundancy penalty: has it lost information or accuracy? Writes guard.json.
 
 A penalty can lower any redundancy score by adding noise or by discarding information. So the base and the trained model
-are measured on the same probe images and on the same `val` items of the trained families.
+are measured on the same probe images and on the same `val` items of the trained tasks; a task over rows has no such
+split, so that both answer the rows it tests on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import vtbench
 from vtbench.registry import Registry
 from vtbench.runs.disk import write_file
 from vtbench.scoring.credit import main_score
+from vtbench.task.catalog import summary
+from vtbench.task.locations import task_locations
 from vtbench_training.finetune.base_model import base_arguments
 from vtbench_training.finetune.settings import FineTune
 
@@ -116,7 +119,10 @@ def rejection_reasons(base: dict[str, Any], trained: dict[str, Any]) -> list[str
 def _measure(settings: Mapping[str, Any], families: Sequence[str]) -> dict[str, Any]:
     """Return the numbers of one model; `settings` are those of `vtbench.run`."""
     rs = vtbench.run(**settings, tasks=["probe"], metrics=["redundancy"]).scores["probe"]["rs"]
-    answers = vtbench.run(**settings, tasks=list(families), metrics=["accuracy", "scene_graph"], split="val").scores
+    answers: dict[str, Any] = {}
+    for split, tasks in _by_split(families, settings["registry"]):
+        measured = vtbench.run(**settings, tasks=tasks, metrics=["accuracy", "scene_graph"], split=split)
+        answers |= measured.scores
     accuracy = {family: {name: score.value for name, score in scores.items()} for family, scores in answers.items()}
     return {
         "information": rs.detail.get("information_joint"),
@@ -125,3 +131,11 @@ def _measure(settings: Mapping[str, Any], families: Sequence[str]) -> dict[str, 
         "flags": list(rs.flags),
         "accuracy": {family: values[main_score(values)] for family, values in accuracy.items()},
     }
+
+
+def _by_split(tasks: Sequence[str], registry: Registry | None) -> Iterator[tuple[str | None, list[str]]]:
+    """Yield `val` with the locations of tasks of scenes, and None with those of tasks over rows."""
+    locations = task_locations(tasks, registry or Registry())
+    over_rows = [where for where in locations if summary(Path(where))["family"] == "data"]
+    scenes = [where for where in locations if where not in over_rows]
+    yield from ((split, some) for split, some in (("val", scenes), (None, over_rows)) if some)

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, get_args
 from annotated_types import Ge, Gt, Lt
 
 from vtbench.errors import VtbenchError
-from vtbench.settings import check_fields, parse_settings
+from vtbench.settings import check_fields
+from vtbench.task.yaml_lines import parse_value
 
 Part = Literal["vision", "connector", "text"]
 PenaltyName = Literal["cosine", "logdet", "decorrelation"]
@@ -31,7 +32,7 @@ class FineTune:
         VtbenchError: a value is out of range or unknown; names the field.
     """
 
-    mix: Annotated[Mapping[str, Weight], "Families and their weights, as family=weight,..."]
+    mix: Annotated[Mapping[str, Weight], "Tasks and their weights, as task=weight,...; by name, group or file."]
     model: Annotated[str, "What to train, by its adapter's name: llava, flamingo, qwen2_vl, ..."] = "llava"
     base: Annotated[
         str, "Where to start: `base` (the adapter's default), `neutral` (llava's second), a directory or a hub name."
@@ -71,7 +72,7 @@ class FineTune:
     def __post_init__(self) -> None:
         check_fields(self)
         if not sum(self.mix.values()) > 0:
-            raise VtbenchError("mix: the weights sum to nothing, there is no family to train on; give one a weight")
+            raise VtbenchError("mix: the weights sum to nothing, there is no task to train on; give one a weight")
         if set(self.freeze) == set(PARTS):
             raise VtbenchError("freeze: with vision, connector and text frozen nothing is left to train; free one")
         if self.quantization and not self.lora:
@@ -85,20 +86,22 @@ class FineTune:
 
 
 def parse_mix(text: str) -> dict[str, float]:
-    """Parse `family=weight,...`; a family alone has weight 1.
+    """Parse `task=weight,...`; a task alone has weight 1.
 
-    >>> parse_mix("coarse=1,relational=2.5"), parse_mix("coarse,relational")
-    ({'coarse': 1, 'relational': 2.5}, {'coarse': 1, 'relational': 1})
+    >>> parse_mix("coarse=1,relational=2.5"), parse_mix("coarse,my/task.yaml")
+    ({'coarse': 1, 'relational': 2.5}, {'coarse': 1, 'my/task.yaml': 1})
 
     Raises:
-        VtbenchError: a family is named twice.
+        VtbenchError: a task is named twice, or a weight is not YAML.
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    names = [part.partition("=")[0].strip() for part in parts]
-    for name in names:
-        if names.count(name) > 1:
+    found: dict[str, float] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, equals, weight = (piece.strip() for piece in part.rpartition("="))
+        name = name if equals else part
+        if name in found:
             raise VtbenchError(f"mix: {name!r} is there twice; give it one weight")
-    return parse_settings(",".join(part if "=" in part else f"{part}=1" for part in parts))
+        found[name] = parse_value(weight, f"mix: {name}") if equals else 1
+    return found
 
 
 def parse_penalty(text: str) -> tuple[str, float]:

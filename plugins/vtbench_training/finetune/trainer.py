@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from vtbench.adapter import TrainableAdapter
@@ -37,7 +38,8 @@ from vtbench.runs.provenance import differing, strict, versions
 from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_training.checkpoint import writing
 from vtbench_training.finetune.base_model import load_base
-from vtbench_training.finetune.item_batches import FamilyItems, ItemStream, deciding_settings, image_side
+from vtbench_training.finetune.item_batches import ItemStream, TrainingItems, deciding_settings, image_side, raising
+from vtbench_training.finetune.item_checks import check_items
 from vtbench_training.finetune.lora_directory import save_lora
 from vtbench_training.finetune.penalty_check import CHECK_IMAGES, check_penalty
 from vtbench_training.finetune.settings import FineTune
@@ -112,11 +114,13 @@ def finetune(
             f"penalty: --model {config.model} does not answer or shows no visual tokens, so the penalty cannot be"
             " checked; --check-images 0 skips the check"
         )
-    items = FamilyItems(config.mix, config.seed, image_side(adapter), registry.task_dirs())
+    items = TrainingItems(config.mix, config.seed, image_side(adapter), registry)
+    finished = finished_in(directory, config)
+    if not finished.exists():
+        check_items(items, adapter, config.budget)  # a directory that is claimed takes no other rows
     if accelerator.is_main_process:
         _claim(directory, config, precision, base_dtype, items, adapter, registry)
     accelerator.wait_for_everyone()
-    finished = finished_in(directory, config)
     if not finished.exists():
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
@@ -133,7 +137,7 @@ def finetune(
 
 def _train(
     trainable: TrainableVLM,
-    items: FamilyItems,
+    items: TrainingItems,
     directory: Path,
     place: torch.device,
     show: LogCallback,
@@ -147,12 +151,12 @@ def _train(
     step = accelerator.prepare_model(trainable, device_placement=False)
     part = (accelerator.process_index, accelerator.num_processes)
 
-    def batches(first: int) -> DataLoader:
+    def batches(first: int) -> Iterator[dict[str, Tensor]]:
         stream = ItemStream(items, adapter, first, config.steps, config.batch_size, part)
         # One worker renders and encodes while the model trains; the batches do not depend on the number of workers. It
         # must be a fork: a spawned one would be sent a copy of the model with the adapter.
         workers: dict[str, Any] = {"num_workers": 1, "prefetch_factor": 4} if get_start_method() == "fork" else {}
-        return DataLoader(stream, batch_size=None, **workers)
+        return raising(DataLoader(stream, batch_size=None, **workers))
 
     def shown(line: dict[str, Any]) -> None:
         numbers = {key: value for key, value in line.items() if isinstance(value, int | float)}
@@ -262,13 +266,13 @@ def _claim(
     config: FineTune,
     precision: torch.dtype,
     base_dtype: torch.dtype,
-    items: FamilyItems,
+    items: TrainingItems,
     adapter: TrainableAdapter,
     registry: Registry,
 ) -> None:
     """Record the config in `directory`, or refuse another one than it holds."""
     derived = {"precision": _name(precision), "base_weights": adapter.describe().get("fingerprint")}
-    settings = asdict(config) | {"base_dtype": _name(base_dtype)}
+    settings = asdict(config) | {"base_dtype": _name(base_dtype), "mix": items.mix}
     del settings["gradient_checkpointing"]  # the weights do not depend on it
     for name, usual in _NEWER.items():
         if settings[name] == usual:
