@@ -33,13 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True, help="directory of the runs")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent.parent / "results" / "transfer")
+    parser.add_argument("--models", default=",".join(MODELS), help="those to measure; the tables are of all that are there")
     parser.add_argument("--items", type=int, default=300, help="items of each task that a model answers")
     parser.add_argument("--images", type=int, default=2000, help="images of each RS")
     parser.add_argument("--without-rs", action="store_true", help="measure answers alone")
     parser.add_argument("--tables-only", action="store_true")
     options = parser.parse_args()
     if not options.tables_only:
-        for model in MODELS:
+        for model in options.models.split(","):
             measure(model, options)
     rows = [row for model in MODELS for row in rows_of(model, options.runs / model)]
     write(rows, options.output)
