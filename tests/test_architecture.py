@@ -181,14 +181,14 @@ def test_every_hook_is_documented() -> None:
     assert sorted(table) == sorted(hooks)
 
 
-def tree_of_readme() -> list[str]:
-    """Return the paths, from the project's root, that the tree in README.md shows.
+def tree_of_the_code() -> list[str]:
+    """Return the paths, from the project's root, that the tree in docs/code.md shows.
 
     The tree is the fenced block whose first line starts with `vtbench/`. A line has a path, two spaces or more, and a
     text. A path stands below the nearest line above it that is indented less; a line that is indented as far as the
     texts continues one.
     """
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/code.md").read_text(encoding="utf-8")
     (block,) = [block for block in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) if block.startswith("vtbench/")]
     return list(paths_of_tree(block.splitlines()))
 
@@ -230,7 +230,7 @@ docs/             pages"""
 
 
 def test_the_tree_in_the_readme_is_true_and_fits_a_screen() -> None:
-    shown = tree_of_readme()
+    shown = tree_of_the_code()
     assert len(shown) == len(set(shown)) <= 60
     wrong = [path for path in shown if not ((ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file())]
     assert wrong == [], "no such file, or no such directory"

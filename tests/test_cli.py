@@ -134,11 +134,25 @@ def test_ls_runs_and_report(tmp_path: Path, capsys: Captured) -> None:
     run(task, "--no-report", "--json")
     path = json.loads(capsys.readouterr().out)["run"]
     assert cli("ls", "runs", "--output", tmp_path / "out", "--json") == 0
-    listed = {"run": path, "model": "fake", "asked": "plain", "samples": 20, "state": "done"}
-    assert json.loads(capsys.readouterr().out) == [listed]
+    (listed,) = json.loads(capsys.readouterr().out)
+    name, score = next(iter(json.loads(Path(path, "results.json").read_text())["scores"]["quiz"].items()))
+    told = {"model": "fake", "asked": "plain", "limit": None, "samples": 20, "state": "done"}
+    assert told.items() <= listed.items()
+    assert listed["run"] == path
+    assert listed["scores"] == f"quiz {name} {100 * score['value']:.1f} %"
+    assert cli("ls", "runs", "--output", tmp_path / "out") == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == list(listed)
+    assert row.startswith(path)
     assert cli("report", path) == 0
     assert capsys.readouterr().out.strip() == str(Path(path, "report.html"))
     assert cli("report", tmp_path) == 2
+
+
+def test_a_run_may_have_a_name(tmp_path: Path) -> None:
+    run(quiz(tmp_path), "--no-report", "--name", "my first/try")
+    (path,) = (tmp_path / "out").iterdir()
+    assert path.name[len("2026-11-29T00-00-00") :] == "-my_first_try"
 
 
 def test_validate(tmp_path: Path, capsys: Captured) -> None:
@@ -177,6 +191,6 @@ def test_an_end_of_file_in_the_middle_is_no_silent_interrupt(
     def truncated(*_: object, **__: object) -> None:
         raise EOFError("No data left in file")
 
-    monkeypatch.setattr("vtbench.runs.reader.runs", truncated)
+    monkeypatch.setattr("vtbench.console.run_listing.runs", truncated)
     assert status(["ls", "runs"]) == 2
     assert "a file or stream ended before its data did: EOFError: No data left in file" in capsys.readouterr().err

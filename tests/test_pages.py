@@ -22,7 +22,11 @@ from vtbench.registry import Registry, check_settings
 from vtbench.settings import parse_spec, split_specs
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*(ROOT / name / "README.md" for name in (".", "benchmarks", "results")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name / "README.md" for name in (".", "benchmarks", "results")),
+    *(ROOT / name for name in ("AGENTS.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 SPECS = {"--metrics": "metric", "--budget": "budget", "--budget-sweep": "budget", "--executor": "executor",
          "--track": "tracker"}  # fmt: skip
 
@@ -160,7 +164,7 @@ def test_the_code_of_the_plugin_page_runs(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_comparison_shows_the_table_that_was_measured() -> None:
     table = (ROOT / "results/architectures/table.md").read_text()
     assert table in (ROOT / "docs/comparison.md").read_text()
-    readme = (ROOT / "README.md").read_text()
+    results = (ROOT / "docs/results.md").read_text()
     for shown, measured in {
         "RS, all tokens": "probe, rs",
         "RS at 16 tokens": "probe, rs at equal m",
@@ -168,7 +172,27 @@ def test_the_comparison_shows_the_table_that_was_measured() -> None:
     }.items():
         cells = [
             re.search(rf"^\| {re.escape(name)} \|(.*)$", text, re.M)
-            for name, text in ((shown, readme), (measured, table))
+            for name, text in ((shown, results), (measured, table))
         ]
         own, its = (cell[1].split("|") for cell in cells if cell)
         assert own == its
+
+
+@each_page
+def test_no_phrase_that_readers_stumbled_over_is_left(page: Path) -> None:
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    stumbled = (
+        *(
+            "From both is taken their mean",
+            "is thinned to a third of the room",
+            "by factors that cancel in their product",
+        ),
+        *(
+            "what the pictures do to a score cancels",
+            "less A",
+            "never surer than",
+            "with the token that ends them behind",
+        ),
+        *("behind grey", "behind a grey", "has no list of favourites", "so many"),
+    )
+    assert [phrase for phrase in stumbled if re.search(rf"\b{phrase}\b", text)] == []

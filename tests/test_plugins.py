@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from vtbench.cli import status
 from vtbench.registry import Registry
 
 TESTS = Path(__file__).parent
+Command = Callable[..., "Done"]
 
 
 def install(package: Path, target: Path) -> None:
@@ -25,10 +28,38 @@ def install(package: Path, target: Path) -> None:
     subprocess.run([*pip, "--disable-pip-version-check", "--target", target, source], check=True)
 
 
-def vtbench(site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def in_own_process(site: Path, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a module of Python with the packages of an environment."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
-    command = [sys.executable, "-m", "vtbench", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def vtbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """A function that runs a command with the packages of an environment, in this process: torch is imported once."""
+    before = set(sys.modules)
+
+    def command(site: Path, *arguments: object) -> Done:
+        if str(site) not in sys.path:
+            monkeypatch.syspath_prepend(site)
+        capsys.readouterr()
+        returncode = status([*map(str, arguments)])
+        return Done(returncode, *capsys.readouterr())
+
+    yield command
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in ("vtbench_echo", "vtbench_broken", "mine"):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +72,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("what", "name"), [("models", "parrot"), ("metrics", "words"), ("tasks", "parrot_coarse")])
-def test_an_installed_plugin_is_listed_and_a_broken_one_is_one_warning(site: Path, what: str, name: str) -> None:
+def test_an_installed_plugin_is_listed_and_a_broken_one_is_one_warning(
+    site: Path, vtbench: Command, what: str, name: str
+) -> None:
     done = vtbench(site, "ls", what, "--json")
     assert done.returncode == 0
     assert name in [row["name"] for row in json.loads(done.stdout)]
@@ -50,7 +83,7 @@ def test_an_installed_plugin_is_listed_and_a_broken_one_is_one_warning(site: Pat
     assert "flux capacitor" in warning
 
 
-def test_plugins_are_listed_with_their_errors(site: Path) -> None:
+def test_plugins_are_listed_with_their_errors(site: Path, vtbench: Command) -> None:
     rows = {row["name"]: row for row in json.loads(vtbench(site, "ls", "plugins", "--json").stdout)}
     assert rows["echo"]["distribution"] == "vtbench-echo"
     assert rows["echo"]["version"] == "1.2.3"
@@ -60,7 +93,7 @@ def test_plugins_are_listed_with_their_errors(site: Path) -> None:
 
 def test_an_installed_plugin_runs(site: Path, tmp_path: Path) -> None:
     arguments = ("--model", "parrot", "--tasks", "parrot_coarse", "--output", tmp_path, "--json")
-    done = vtbench(site, "run", *arguments)
+    done = in_own_process(site, "vtbench", "run", *arguments)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["results"]["parrot_coarse"]["words,none"] == 21, "the question, and the words to answer with"
@@ -68,13 +101,15 @@ def test_an_installed_plugin_runs(site: Path, tmp_path: Path) -> None:
     assert run["versions"]["plugins"]["echo"] == {"distribution": "vtbench-echo", "version": "1.2.3"}
 
 
-def test_asking_for_the_broken_one_gives_its_own_error(site: Path) -> None:
+def test_asking_for_the_broken_one_gives_its_own_error(site: Path, vtbench: Command) -> None:
     done = vtbench(site, "run", "--model", "broken", "--tasks", "parrot_coarse")
     assert done.returncode == 2
     assert "flux capacitor" in done.stderr.splitlines()[-1]
 
 
-def test_two_distributions_with_one_name_are_refused_by_both_names(site: Path, tmp_path: Path) -> None:
+def test_two_distributions_with_one_name_are_refused_by_both_names(
+    site: Path, vtbench: Command, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     shutil.copytree(TESTS / "vtbench_echo", other)
     project = other / "pyproject.toml"
@@ -90,7 +125,7 @@ def test_two_distributions_with_one_name_are_refused_by_both_names(site: Path, t
 
 
 @pytest.mark.parametrize("arguments", [["parrot"], ["parrot", "--model-args", "loud=true"], ["--metric", "words"]])
-def test_an_installed_plugin_keeps_the_contract(site: Path, arguments: list[str]) -> None:
+def test_an_installed_plugin_keeps_the_contract(site: Path, vtbench: Command, arguments: list[str]) -> None:
     done = vtbench(site, "check", *arguments)
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1].endswith("checks, none failed")
@@ -98,7 +133,7 @@ def test_an_installed_plugin_keeps_the_contract(site: Path, arguments: list[str]
 
 @pytest.mark.parametrize(("what", "check"), [("adapter", ["mine"]), ("metric", ["--metric", "mine"])])
 def test_init_writes_a_package_that_installs_and_keeps_the_contract(
-    what: str, check: list[str], tmp_path: Path
+    what: str, check: list[str], tmp_path: Path, vtbench: Command
 ) -> None:
     assert status(["init", what, "mine", "--output", str(tmp_path)], Registry({})) == 0
     assert status(["init", what, "mine", "--output", str(tmp_path)], Registry({})) == 2
@@ -108,9 +143,7 @@ def test_init_writes_a_package_that_installs_and_keeps_the_contract(
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1].endswith("checks, none failed")
     assert vtbench(site, "init", what, "mine", "--output", tmp_path / "again").returncode == 2
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tmp_path / "mine" / "tests"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = in_own_process(site, "pytest", "-p", "no:cacheprovider", tmp_path / "mine" / "tests", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     listing = {"adapter": "models", "metric": "metrics"}[what]
     assert "mine" in [row["name"] for row in json.loads(vtbench(site, "ls", listing, "--json").stdout)]

@@ -39,6 +39,12 @@ def test_names_factories_and_their_first_line() -> None:
     assert own == {"hits", "held", "ranked", "seen", "layers", "deep", "frugal", "thrifty"}
 
 
+def test_flags_are_explained_and_the_first_plugin_has_the_word() -> None:
+    plugins = {"a": plugin(vtbench_flags={"own": "mine", "both": "a"}), "b": plugin(vtbench_flags={"both": "b"})}
+    found = Registry(plugins).flags()
+    assert (found["own"], found["both"]) == ("mine", "a")
+
+
 @pytest.mark.parametrize("hook", ["vtbench_adapters", "vtbench_metrics"])
 def test_a_name_that_two_plugins_bring_names_both(hook: str) -> None:
     both = {"first": plugin(**{hook: {"same": object}}), "second": plugin(**{hook: {"same": object}})}

@@ -64,7 +64,7 @@ def test_own_tasks_and_several_of_them(tmp_path: Path, capsys: Captured) -> None
     assert show(task, "--n", 8, "--output", tmp_path / "own.png") == 0
     assert capsys.readouterr().out.count("\n  answer:    ") == 3
     assert Image.open(tmp_path / "own.png").width == 3 * (CELL + MARGIN) + MARGIN
-    assert show("[ac]*", "--n", 1, "--split", "val", "--seed", 3) == 0
+    assert show("[ac][to]*", "--n", 1, "--split", "val", "--seed", 3) == 0
     out = capsys.readouterr().out
     assert [line.split()[1] for line in out.splitlines() if line.startswith("[")] == [
         "attribute/val/3/0",

@@ -156,6 +156,7 @@ def run(
     allow_code: bool | None = None,
     track: Sequence[str] | str | None = None,
     output: str | Path | None = None,
+    name: str | None = None,
     resume: bool | str | Path | None = None,
     retry_failed: bool | None = None,
     max_failed: float | None = None,
@@ -198,6 +199,7 @@ def run(
         allow_code: whether Python code that an imported task names may run.
         track: trackers that receive the summary.
         output: parent directory of the run's directory.
+        name: what that is called behind its time; by default model and tasks.
         resume: True to continue the newest run of the same config, or the path of a run.
         retry_failed: with `resume`, whether all failed samples are asked again, or none; None: those with an error that
             may pass.
@@ -225,7 +227,7 @@ def run(
 _FIELDS = (
     "model", "tasks", "model_args", "limit", "batch_size", "device", "dtype", "split", "metrics", "seed",
     "prompt_format", "max_new_tokens", "system", "gen", "chat_template_args", "fewshot", "fewshot_seed",
-    "fewshot_as_multiturn", "cache", "predict_only", "budget", "budget_sweep", "allow_code", "track", "output",
+    "fewshot_as_multiturn", "cache", "predict_only", "budget", "budget_sweep", "allow_code", "track", "output", "name",
     "resume", "retry_failed", "max_failed", "json", "executor", "data_parallel", "check_batching", "report",
 )  # fmt: skip
 """Parameters of `run` that are fields of `RunConfig`; a test compares the two."""

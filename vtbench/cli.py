@@ -24,7 +24,6 @@ from annotated_types import Ge, Le
 from click.shell_completion import shell_complete
 
 from vtbench.config import LISTS, RunConfig, checked, expanded, load, model_names
-from vtbench.console.formatting import asked_as
 from vtbench.console.harness_options import (
     ALIASES,
     HarnessCommand,
@@ -122,7 +121,7 @@ def run(registry: Registry, file: str | None, gen_kwargs: str | None, **flags: A
     except KeyboardInterrupt:
         _interrupted(progress)
         raise
-    show_scores(result, stderr=config.json)
+    show_scores(result, config.json, registry.flags())
     show_plugin_tables(registry.run_tables(), result, stderr=config.json)
     if config.json:
         say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
@@ -240,24 +239,13 @@ def ls_plugins(registry: Registry, as_json: bool) -> None:
 @click.option("--output", default="results", help="Directory of runs. [results]")
 @_as_json
 def ls_runs(output: str, as_json: bool) -> None:
-    """Runs, newest first."""
-    from vtbench.runs.reader import runs
+    """Runs, newest first, with the first score of each task."""
+    from vtbench.console.run_listing import run_rows
 
-    rows: list[dict[str, Any]] = []
-    broken: list[dict[str, Any]] = []
-
-    def skipped(path: Path, why: str) -> None:
-        click.echo(f"vtbench: left out {why}", err=True)
-        broken.append({"run": str(path), "model": None, "asked": None, "samples": None, "state": "broken"})
-
-    for found in runs(Path(expanded(output, "--output")), skipped):
-        samples = sum(task["samples"] for task in found["tasks"].values())
-        state = "done" if found.get("finished") else "unfinished"
-        tasks = found.get("keys", {}).get("tasks", {})
-        asked = dict.fromkeys(asked_as(tasks.get(name, {}), found["config"].get("system")) for name in found["tasks"])
-        row = {"run": found["path"], "model": found["config"]["model"], "asked": ", ".join(asked)}
-        rows.append(row | {"samples": samples, "state": state})
-    show_listing(rows + broken, as_json)
+    rows = run_rows(
+        Path(expanded(output, "--output")), lambda path, why: click.echo(f"vtbench: left out {why}", err=True)
+    )
+    show_listing(rows, as_json, header=True)
 
 
 @app.command()
@@ -358,7 +346,9 @@ def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
     from vtbench.report import render
     from vtbench.runs.disk import write_file
 
-    page = render(Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn)
+    page = render(
+        Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn, flags=registry.flags()
+    )
     say(write_file(Path(run) / "report.html", page))
 
 
@@ -379,7 +369,7 @@ def rescore(registry: Registry, run: str, metrics: str | None, output: str | Non
     result = score_again(Path(run), metrics, output, registry=registry, listener=Progress(), **how)
     if result is None:
         return 0
-    show_scores(result, stderr=as_json)
+    show_scores(result, as_json, registry.flags())
     show_plugin_tables(registry.run_tables(), result, stderr=as_json)
     if as_json:
         say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))

@@ -95,6 +95,10 @@ class RunConfig:
         list[str], "Trackers that receive the run's summary, NAME or NAME:setting=value; `vtbench ls trackers`."
     ] = field(default_factory=list)
     output: Annotated[str, "Parent directory of the run's directory."] = "results"
+    name: Annotated[
+        Annotated[str, MinLen(1)] | None,
+        "What the run's directory is called behind its time; by default model and tasks.",
+    ] = None
     resume: Annotated[bool | str, "Continue the newest run of the same config, or the run at this path."] = False
     retry_failed: Annotated[
         bool | None, "With --resume: ask all failed samples again, or none; by default those with a passing error."

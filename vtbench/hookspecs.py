@@ -119,6 +119,15 @@ def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:  # typ
 
 
 @hookspec
+def vtbench_flags() -> dict[str, str]:  # type: ignore[empty-body]
+    """What the flags of this plugin's scores mean, by flag: a sentence that says what to do about it.
+
+    `vtbench run` prints those of its scores below the table, the report shows them, and `vtbench compare --fail-on`
+    takes their names.
+    """
+
+
+@hookspec
 def vtbench_run_tables() -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]]:  # type: ignore[empty-body]
     """Further tables that `vtbench run` prints, by name.
 

@@ -268,6 +268,13 @@ class Registry:
         sections = self._factories("vtbench_report_sections", "report section")
         return {name: named.factory for name, named in sections.items()}
 
+    def flags(self) -> dict[str, str]:
+        """Return what the flags of scores mean, by flag; the first plugin that explains one has the word."""
+        found: dict[str, str] = {}
+        for _, meanings in self._call("vtbench_flags"):
+            found = {**meanings, **found}
+        return found
+
     def run_tables(self) -> dict[str, Callable[[Path, Mapping[str, Any]], Iterable[RenderableType]]]:
         """Return the tables that plugins print below a finished run's scores, by name."""
         return {name: named.factory for name, named in self._factories("vtbench_run_tables", "run table").items()}

@@ -43,6 +43,10 @@ class Message:
     """Texts and images in their order."""
 
 
+IMAGE_PLACE = "\ufffc"
+"""In a prompt, the place of an image among the words (U+FFFC, the object replacement character of Unicode)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One question about one or more images."""
@@ -53,7 +57,8 @@ class Sample:
     images: tuple[Image, ...]
     """RGB images, in the order of the model's input; the built-in tasks have one per sample."""
     prompt: str
-    """The question in the words of the prompt format; the adapter adds image placeholders and the chat template."""
+    """The question in the words of the prompt format; the adapter adds image placeholders and the chat template. The
+    images stand before it, or at its `IMAGE_PLACE`s, where it has one for each image."""
     target: str
     choices: tuple[str, ...] = ()
     """The closed set of answers, for ranking; empty if the answer is open."""
@@ -101,10 +106,36 @@ class Sample:
         for example in self.examples:
             said = example.answer or example.target
             if self.multiturn:
-                chat += [Message("user", (*example.images, example.prompt)), Message("assistant", (said,))]
+                chat += [Message("user", _interleaved(example, example.prompt)), Message("assistant", (said,))]
             else:
-                before += [*example.images, f"{example.prompt} {said}\n\n"]
-        return (*chat, Message("user", (*before, *self.images, self.prompt)))
+                before += _interleaved(example, f"{example.prompt} {said}\n\n")
+        return (*chat, Message("user", (*before, *_interleaved(self, self.prompt))))
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether images stand amid the words of the prompt."""
+        return bool(self.images) and self.prompt.count(IMAGE_PLACE) == len(self.images)
+
+    @property
+    def prompt_texts(self) -> tuple[str, ...]:
+        """The texts of the prompt between its images: one, where the images stand before the question."""
+        return tuple(part for part in _interleaved(self, self.prompt) if isinstance(part, str))
+
+
+def _interleaved(sample: Sample, text: str) -> tuple[Image | str, ...]:
+    """Return images and texts of a sample's message in their order."""
+    if not sample.interleaved:
+        return (*sample.images, text)
+    pieces = text.split(IMAGE_PLACE)
+    parts: list[Image | str] = [pieces[0]]
+    for image, piece in zip(sample.images, pieces[1:], strict=True):
+        parts += [image, piece]
+    return tuple(part for part in parts if part != "")
+
+
+def readable(prompt: str) -> str:
+    """Return a prompt with `<image>` where an image stands among its words."""
+    return prompt.replace(IMAGE_PLACE, "<image>")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 `oracle` answers from the scene's geometry and must score 100. `blind`, `shuffled` and `bag_of_objects` lack what a
 question is about and must score at chance; `majority` always gives the same choice; `colour_prior` gives an object the
-colour that it usually has. `echo` is a minimal adapter with
+colour that it usually has; `question_words` learns what questions give away. `echo` is a minimal adapter with
 every capability. `blind` and `shuffled` can also wrap a real model: `--model blind --model-args model=llava`.
 """
 
@@ -44,6 +44,16 @@ def colour_prior() -> Adapter:
     from vtbench_controls.symbolic import ColourPrior
 
     return ColourPrior()
+
+
+def question_words(train: int = 2000, task_dir: str | None = None) -> Adapter:
+    """Learns what a question's words say of its answer, from `train` other items: at chance if they say nothing."""
+    from vtbench_controls.item_tasks import ItemTasks
+    from vtbench_controls.question_statistic import QuestionWords
+
+    if isinstance(train, bool) or not isinstance(train, int) or train < 1:
+        raise VtbenchError(f"model 'question_words': train must be a whole number of at least 1, not {train!r}")
+    return QuestionWords(ItemTasks("question_words", task_dir), train)
 
 
 def majority() -> Adapter:
@@ -99,5 +109,6 @@ def vtbench_adapters() -> dict[str, Callable[..., Adapter]]:
         "echo": echo,
         "majority": majority,
         "oracle": oracle,
+        "question_words": question_words,
         "shuffled": shuffled,
     }

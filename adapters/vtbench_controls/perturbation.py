@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 from PIL import Image
@@ -18,9 +17,8 @@ from vtbench.adapter import BudgetAdapter, traits_of
 from vtbench.budget import Budget
 from vtbench.errors import SampleError
 from vtbench.registry import Registry
-from vtbench.task.catalog import find_task_files
-from vtbench.task.loading import load_task
-from vtbench.types import Capability, Output, Sample, Task, VisualTokens
+from vtbench.types import Capability, Output, Sample, VisualTokens
+from vtbench_controls.item_tasks import ItemTasks
 
 GREY = (128, 128, 128)
 
@@ -41,8 +39,7 @@ class SwappedImages:
     """
 
     def __init__(self, task_dir: str | None = None) -> None:
-        self._files = find_task_files([Path(task_dir)] if task_dir else [])
-        self._tasks: dict[tuple[str, str, str], Task] = {}
+        self._tasks = ItemTasks("shuffled", task_dir)
 
     def __call__(self, sample: Sample) -> Sample:
         """Return the sample with the images of another item.
@@ -50,7 +47,7 @@ class SwappedImages:
         Raises:
             SampleError: the sample's task does not render images itself, or has no other item to take.
         """
-        task = self._task(sample)
+        task = self._tasks.of(sample)
         size = sample.images[0].width if sample.images else None
         for attempt in range(len(task)):
             bits = hashlib.blake2b(f"{sample.id} {attempt}".encode(), digest_size=8).digest()
@@ -58,19 +55,6 @@ class SwappedImages:
             if other.scene_hash != sample.scene_hash and (not sample.cluster or other.cluster != sample.cluster):
                 return replace(sample, images=other.images, scene=other.scene)
         raise SampleError(f"{sample.id}: its task has no other image to show instead.")
-
-    def _task(self, sample: Sample) -> Task:
-        # The id of an item ends in task/split/seed/index, also in a mixed task.
-        parts = sample.id.split("/")[-4:]
-        if len(parts) < 4 or parts[0] not in self._files or not parts[2].isdigit():
-            raise SampleError(
-                f"{sample.id}: 'shuffled' needs a task that renders its own images, "
-                "one of `vtbench ls tasks` or of task_dir=DIR."
-            )
-        name, split, seed, _ = parts
-        if (name, split, seed) not in self._tasks:
-            self._tasks[name, split, seed] = load_task(self._files[name], split=split, seed=int(seed))
-        return self._tasks[name, split, seed]
 
 
 class PerturbedAdapter:

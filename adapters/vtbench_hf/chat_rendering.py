@@ -47,8 +47,8 @@ class ChatRenderer:
                 f"{sample.id}: the chat template refuses the prompt: {first_line(error)}"
                 f"{self._advice(sample, template_args)}"
             ) from error
-        # A bare question with an image is not checked for placeholders: some templates write a mark of their own.
-        bare = not sample.system and not sample.examples
+        # A bare question behind its images is not checked for placeholders: some templates write a mark of their own.
+        bare = not sample.system and not sample.examples and not sample.interleaved
         lost = ("the question" if sample.prompt.strip() not in text else None) if bare else self._left_out(sample, text)
         if lost:
             raise SampleError(f"{sample.id}: the chat template leaves out {lost}{self._advice(sample, template_args)}")
@@ -107,13 +107,18 @@ class ChatRenderer:
             return "the system prompt"
         start = 0
         for example in sample.examples:
-            for said in (example.prompt.strip(), (example.answer or example.target).strip()):
-                start = text.find(said, start)
+            for said in (*example.prompt_texts, example.answer or example.target):
+                start = text.find(said.strip(), start)
                 if start < 0:
                     return "a few-shot example"
-                start += len(said)
-        if text.find(sample.prompt.strip(), start) < 0:
-            return "the question"
+                start += len(said.strip())
+        for number, said in enumerate(sample.prompt_texts):
+            before, start = start, text.find(said.strip(), start)
+            if start < 0:
+                return "the question"
+            if number and not (self._placeholder and self._placeholder in text[before:start]):
+                return "the places of images amid the question, which `number_images` under `data` calls by number"
+            start += len(said.strip())
         images = len(sample.images) + sum(len(example.images) for example in sample.examples)
         if self._placeholder and text.count(self._placeholder) != images:
             return f"an image: it writes {text.count(self._placeholder)} placeholders for {images} images"
@@ -136,7 +141,7 @@ class ChatRenderer:
 
 def answer_start(sample: Sample, prompt: str) -> str:
     """Return what a rendered prompt has behind the question, where the answer begins."""
-    question = sample.prompt.strip()
+    question = sample.prompt_texts[-1].strip()
     return prompt[prompt.rfind(question) + len(question) :] if question in prompt else prompt[-200:]
 
 

@@ -47,6 +47,10 @@ def prompt_text(processor: Any, sample: Sample, template_args: Mapping[str, Any]
     if getattr(processor, "chat_template", None):
         return _renderer(processor).render(_without_placeholders(processor, sample), template_args or {})
     token = placeholder(processor)
+    if sample.interleaved and not token:
+        raise SampleError(
+            f"{sample.id}: this model's images stand before the question; write `number_images` under `data`"
+        )
     return "".join(part if isinstance(part, str) else token for part in prompt_parts(processor, sample))
 
 

@@ -62,7 +62,7 @@ def hostile(path: Path) -> Path:
             "map" + HOSTILE: _score(1.0, detail={"map": MAP}),
             "cue" + HOSTILE: _score(1.0, metric=HOSTILE, detail={"retention": {HOSTILE: 0.4}}, flags=[HOSTILE]),
         }
-        scores["acc"]["detail"]["by_kind"][HOSTILE] = {"acc": 0.5, "n": 3}
+        scores["acc"]["detail"].setdefault("by_kind", {})[HOSTILE] = {"acc": 0.5, "n": 3}
 
     return _edited(path, spoil)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vtbench_analysis.comparison.run_comparison import compare
     from vtbench_analysis.diagnosis.run_diagnosis import diagnose
 
-__all__ = ["compare", "diagnose", "gate", "vtbench_commands", "vtbench_report_sections"]
+__all__ = ["compare", "diagnose", "gate", "vtbench_commands", "vtbench_flags", "vtbench_report_sections"]
 
 _HOMES = {
     "compare": "comparison.run_comparison",
@@ -37,6 +37,18 @@ def vtbench_commands(app: click.Group) -> None:
 
     app.add_command(cli.compare)
     app.add_command(cli.diagnose)
+
+
+@vtbench.hookimpl
+def vtbench_flags() -> dict[str, str]:
+    """What the flags of a comparison mean."""
+    return {
+        "no_test": "the score has no paired test",
+        "other_m": "RS was measured at another number of tokens, so the two do not compare",
+        "other_protocol": "RS was measured by another protocol or with other settings, so the two do not compare",
+        "own_samples": "the value is over all samples of its run, which are more than the shared ones",
+        "unknown": "the cost is not known of every sample",
+    }
 
 
 @vtbench.hookimpl

@@ -82,7 +82,7 @@ def make_cast(
                 except CutoutError as error:
                     dropped.append(Dropped(candidate.name, candidate.where, str(error)))
             if len(objects) < 2:
-                why = "; ".join(f"{one.name}: {one.reason}" for one in dropped[:3])
+                why = "; ".join(f"{one.name}: {one.reason}" for one in dropped[:3]) or "there are no others"
                 raise CutoutError(f"{output}: a cast needs two objects, and {len(objects)} suit ({why})")
             _write_lists(objects, dropped, Path(folder))
             contact_sheet(objects, Path(folder)).save(Path(folder) / SHEET)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vtbench.console.terminal import say
+from vtbench.console.terminal import say, warn
 from vtbench_cutouts.errors import CutoutError
 
 if TYPE_CHECKING:
@@ -43,11 +43,16 @@ def cutouts(
     """Make a cast of cut-outs for natural scenes: SOURCE is a COCO file, or a directory of PNG files or stamps."""
     from vtbench_cutouts.cast_writer import make_cast
 
-    candidates = _candidates(Path(source), format_, images, licence)
+    candidates = [*_candidates(Path(source), format_, images, licence)]
     if groups is not None:
-        wanted = _names(groups)
+        wanted, there = _names(groups), sorted({candidate.group for candidate in candidates})
+        if unknown := sorted(wanted - {*there}):
+            raise CutoutError(f"--groups {unknown[0]}: there are {', '.join(filter(None, there)) or 'none'}")
         candidates = [candidate for candidate in candidates if candidate.group in wanted]
-    result = make_cast(candidates, Path(output), limit, _names(leave_out or ""))
+    unwanted = _names(leave_out or "")
+    if strange := sorted(unwanted - {candidate.name for candidate in candidates}):
+        warn(f"--leave-out names what is not there: {', '.join(strange)}")
+    result = make_cast(candidates, Path(output), limit, unwanted)
     if as_json:
         objects = [one.model_dump(mode="json") for one in result.objects]
         facts = {"cast": result.path, "digest": result.digest, "objects": objects, "dropped": result.reasons}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,7 @@ def coco_candidates(path: Path, images: Path, licence: str | None = None) -> Ite
             image = files.get(one.get("image_id"), {})
             file = images / str(image.get("file_name", f"image {one.get('image_id')}"))
             yield Candidate(
-                name=str(category.get("name", number)).lower(),
+                name=str(category.get("name") or "").lower(),
                 group=str(category.get("supercategory", "")),
                 where=f"{file}, annotation {one.get('id')}",
                 source=str(image.get("coco_url") or path.name),
@@ -68,7 +69,8 @@ def _area(annotation: dict[str, Any]) -> float:
     area, box = annotation.get("area"), annotation.get("bbox")
     if isinstance(area, int | float):
         return float(area)
-    return float(box[2] * box[3]) if isinstance(box, list) and len(box) == 4 else 0.0
+    sides = box[2:] if isinstance(box, list) and len(box) == 4 else []
+    return float(sides[0] * sides[1]) if sides and all(isinstance(side, int | float) for side in sides) else 0.0
 
 
 def _cut_out(file: Path, segmentation: Any) -> Image.Image:
@@ -99,17 +101,51 @@ def _masks() -> Any:
 
 def _mask(segmentation: Any, height: int, width: int) -> np.ndarray:
     """Return the mask of an annotation, (height, width) uint8 of 0 and 1."""
+    if isinstance(segmentation, dict):
+        return mask_of_runs(segmentation, height, width)
     masks = _masks()
     try:
-        if isinstance(segmentation, list):
-            coded = masks.merge(masks.frPyObjects(segmentation, height, width))
-        elif isinstance(segmentation["counts"], list):
-            coded = masks.frPyObjects(segmentation, height, width)
-        else:
-            coded = segmentation
-        found = np.asarray(masks.decode(coded), dtype=np.uint8)
+        found = np.asarray(masks.decode(masks.merge(masks.frPyObjects(segmentation, height, width))), dtype=np.uint8)
     except Exception as error:  # pycocotools raises whatever its C code finds
         raise CutoutError(f"its segmentation is neither polygons nor a mask ({type(error).__name__})") from None
-    if found.shape != (height, width):
-        raise CutoutError(f"its mask is of {found.shape[1]} x {found.shape[0]} pixels, its image of {width} x {height}")
     return found
+
+
+def mask_of_runs(coded: dict[str, Any], height: int, width: int) -> np.ndarray:
+    """Return a mask of run lengths, column by column, beginning with what is no part of the object.
+
+    They are decoded here, since pycocotools fills what runs that end early leave with whatever is in memory, and ends
+    the process where it cannot allocate the size that a file claims.
+    """
+    size, counts = coded.get("size"), coded.get("counts") or ""
+    if size != [height, width]:
+        raise CutoutError(f"its mask says the size {size!r:.60} (height, width), and its image has [{height}, {width}]")
+    try:
+        runs = _uncompressed(counts) if isinstance(counts, str) else [operator.index(run) for run in counts]
+    except (TypeError, IndexError, ValueError):
+        raise CutoutError("its segmentation is neither polygons nor a mask (broken run lengths)") from None
+    if min(runs, default=0) < 0 or sum(runs) != height * width:
+        raise CutoutError(f"the run lengths of its mask do not add up to its {height} x {width} pixels")
+    return np.repeat(np.arange(len(runs), dtype=np.uint8) % 2, runs).reshape(width, height).T
+
+
+def _uncompressed(text: str) -> list[int]:
+    """Return the run lengths of COCO's compressed form: six bits a character, from the third run on differences.
+
+    Its source is `rleFrString` of pycocotools' maskApi.c.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for code in (ord(letter) - 48 for letter in text):
+        if not 0 <= code < 64 or shift > 60:
+            raise ValueError(text)
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            if code & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise ValueError(text)
+    return runs

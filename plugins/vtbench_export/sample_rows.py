@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from vtbench.runs.provenance import strict
 from vtbench.scoring.answers import answer_type
-from vtbench.types import Sample, Task
+from vtbench.types import Sample, Task, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def to_row(task: Task, sample: Sample) -> Row:
         "task": task.name,
         "split": task.split or "test",
         "index": sample.index,
-        "prompt": sample.prompt,
+        "prompt": readable(sample.prompt),
         "target": sample.target,
         "references": list(sample.references),
         "choices": list(sample.choices),

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vtbench.metric import Batch, Metric
-from vtbench.scoring.metrics import Accuracy, PairAccuracy, SceneGraph
+from vtbench.scoring.graph_metric import SceneGraph
+from vtbench.scoring.metrics import Accuracy, PairAccuracy
 from vtbench.scoring.offset_metric import Psychometric
 from vtbench.types import Output, Record, Sample
 

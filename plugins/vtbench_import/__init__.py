@@ -33,6 +33,15 @@ def lmms(where: str, *, split: str | None = None, seed: int | None = None, allow
 
 
 @hookimpl
+def vtbench_flags() -> dict[str, str]:
+    """What the flags of imported metrics mean."""
+    return {
+        "not_numbers": "the imported metric gives something that is no number for a sample, so there is no score",
+        "aggregation_failed": "the imported code that joins the samples' values failed; the details have its error",
+    }
+
+
+@hookimpl
 def vtbench_task_sources() -> dict[str, Callable[..., Task]]:
     """Return the loaders of both harnesses, by the prefix of `--tasks`."""
     return {"lm-eval": lm_eval, "lmms": lmms}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ from typing import Any
 from PIL import Image
 
 from vtbench.errors import SampleError
+from vtbench.task.cells import CellError
 from vtbench.task.images import OpenedImage, open_image
+from vtbench.task.placeholders import begins_with_images, with_image_places, without_placeholders
 from vtbench_import.dataset import Row, cell, stored_cell
 from vtbench_import.fields import Field, FieldCompiler
 from vtbench_import.harness import Harness
 from vtbench_import.task_config import Function, TaskConfig
-
-_PLACEHOLDERS = re.compile(r"\s*(?:<image>\s*)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +98,13 @@ class SampleBuilder:
         text = self._text(row)
         if not isinstance(text, str):
             raise SampleError(f"doc_to_text: must be a text, but is {text!r:.80}")
-        if found := _PLACEHOLDERS.match(text):
-            if found.group().count("<image>") != images:
-                raise SampleError(f"doc_to_text has {found.group().count('<image>')} <image> for {images} images")
-            text = text[found.end() :]
-        if "<image>" in text:
-            raise SampleError("doc_to_text has <image> amid its words; here images come before the question")
+        try:
+            if begins_with_images(text, images) or "<image>" not in text:
+                text = without_placeholders(text, images)
+            else:
+                text = with_image_places(text, images)
+        except CellError as problem:
+            raise SampleError(f"doc_to_text {problem}") from None
         before = self._description(row) or ""
         gap = "" if not before or before[-1].isspace() or text[:1].isspace() else "\n\n"
         return f"{before}{gap}{text}"

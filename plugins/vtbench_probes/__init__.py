@@ -34,6 +34,17 @@ def __getattr__(name: str) -> Any:
 
 
 @vtbench.hookimpl
+def vtbench_flags() -> dict[str, str]:
+    """What the flags of cue probes mean."""
+    return {
+        "not_in_scenes": "no scene of the task has this cue",
+        "one_label": "the cue has one value in all scenes, so there is nothing to decode",
+        "few_samples": "under 100 images, or under 10 of every label but one; use more",
+        "told_gives_away": "what the probe is told says part of the answer: compare with `grey`, not with chance",
+    }
+
+
+@vtbench.hookimpl
 def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
     """The probes as a metric."""
     return {"cues": cues_metric}

@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import vtbench
-from vtbench_redundancy.protocol import Protocol, custom_protocol
+from vtbench.settings import accepts
+from vtbench_redundancy.protocol import Protocol, ProtocolSettings, custom_protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,6 @@ _EXPORTS = {
     "redundancy_score": "suite",
     "score_arrays": "suite",
 }
-_DEFAULT = Protocol()
 
 
 def __getattr__(name: str) -> Any:
@@ -67,6 +67,14 @@ def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
         "geometry": geometry_metric,
         "drop_curve": drop_curve_metric,
     }
+
+
+@vtbench.hookimpl
+def vtbench_flags() -> dict[str, str]:
+    """What the flags of the suite's scores mean."""
+    from vtbench_redundancy.flags import FLAGS
+
+    return FLAGS
 
 
 @vtbench.hookimpl
@@ -102,44 +110,20 @@ def vtbench_commands(app: click.Group) -> None:
     app.add_command(score)
 
 
-def redundancy_metric(
-    *,
-    protocol: str = _DEFAULT.name,
-    m: int | None = None,
-    r: int | None = None,
-    r_x: int | None = None,
-    floor: float | None = None,
-    target: str | None = None,
-    basis: str | None = None,
-    permutations: int | None = None,
-    seed: int | None = None,
-) -> Metric:
+@accepts(ProtocolSettings)
+def redundancy_metric(**settings: Any) -> Metric:
     """Share of what the visual tokens say that other tokens repeat: the Redundancy Score (RS).
 
-    Settings are those of `Protocol`, by default its own; other values show in the name of the protocol.
+    Settings are `ProtocolSettings`; values other than the protocol's own show in its name.
 
     Raises:
         VtbenchError: a setting out of range.
     """
-    settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
-        "permutations": permutations, "seed": seed,
-    }  # fmt: skip
     return _coordinate_metric("RedundancyMetric", "redundancy", settings)
 
 
-def redundancy_layers_metric(
-    *,
-    protocol: str = _DEFAULT.name,
-    m: int | None = None,
-    r: int | None = None,
-    r_x: int | None = None,
-    floor: float | None = None,
-    target: str | None = None,
-    basis: str | None = None,
-    permutations: int | None = None,
-    seed: int | None = None,
-) -> Metric:
+@accepts(ProtocolSettings)
+def redundancy_layers_metric(**settings: Any) -> Metric:
     """RS and the share of discarded information at every layer, from the vision tower into the decoder.
 
     Settings as of `redundancy_metric`.
@@ -147,25 +131,11 @@ def redundancy_layers_metric(
     Raises:
         VtbenchError: a setting out of range.
     """
-    settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
-        "permutations": permutations, "seed": seed,
-    }  # fmt: skip
     return _coordinate_metric("LayersMetric", "redundancy_layers", settings)
 
 
-def carriers_metric(
-    *,
-    protocol: str = _DEFAULT.name,
-    m: int | None = None,
-    r: int | None = None,
-    r_x: int | None = None,
-    floor: float | None = None,
-    target: str | None = None,
-    basis: str | None = None,
-    permutations: int | None = None,
-    seed: int | None = None,
-) -> Metric:
+@accepts(ProtocolSettings)
+def carriers_metric(**settings: Any) -> Metric:
     """Number of tokens that carry each part of the image, with the token x patch map of mutual information.
 
     Settings as of `redundancy_metric`, but for the target, which is pixels.
@@ -173,29 +143,15 @@ def carriers_metric(
     Raises:
         VtbenchError: a setting out of range, or another target.
     """
-    if target not in (None, "pixels"):
+    if (target := settings.get("target")) not in (None, "pixels"):
         from vtbench.errors import VtbenchError
 
         raise VtbenchError(f"metric carriers: target must be pixels, whose patches it maps, not {target!r}")
-    settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
-        "permutations": permutations, "seed": seed,
-    }  # fmt: skip
     return _coordinate_metric("CarriersMetric", "carriers", settings)
 
 
-def token_use_metric(
-    *,
-    protocol: str = _DEFAULT.name,
-    m: int | None = None,
-    r: int | None = None,
-    r_x: int | None = None,
-    floor: float | None = None,
-    target: str | None = None,
-    basis: str | None = None,
-    permutations: int | None = None,
-    seed: int | None = None,
-) -> Metric:
+@accepts(ProtocolSettings)
+def token_use_metric(**settings: Any) -> Metric:
     """Information that is unique to single tokens, and shares of tokens that carry nothing (dead) or are sinks.
 
     Settings as of `redundancy_metric`.
@@ -203,10 +159,6 @@ def token_use_metric(
     Raises:
         VtbenchError: a setting out of range.
     """
-    settings = {
-        "protocol": protocol, "m": m, "r": r, "r_x": r_x, "floor": floor, "basis": basis, "target": target,
-        "permutations": permutations, "seed": seed,
-    }  # fmt: skip
     return _coordinate_metric("TokenUseMetric", "token_use", settings)
 
 
@@ -220,7 +172,7 @@ def drop_curve_metric() -> Metric:
     return _create("metrics.drop_curve_metric", "DropCurve")
 
 
-def _coordinate_metric(name: str, metric: str, settings: dict[str, Any]) -> Metric:
+def _coordinate_metric(name: str, metric: str, settings: Mapping[str, Any]) -> Metric:
     """Create a metric that takes a protocol, after its settings are checked."""
     protocol = custom_protocol(settings, label=lambda setting: f"metric {metric}: {setting}")
     return _create("metrics.token_metrics", name, protocol)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from vtbench.errors import VtbenchError, nearest
+from vtbench.settings import help_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +97,28 @@ MIN_IMAGES = 50
 FEW_IMAGES = 300
 """Fewer images give a flagged score."""
 
-SETTINGS = {
-    "protocol": "`rs-v2`, or the earlier `rs-v1`.",
-    "m": "Tokens measured together; of more, stratified choices are averaged.",
-    "r": "Coordinates of a token; by default 256 over the tokens measured together, 4 to 16.",
-    "r_x": "Coordinates of the image.",
-    "floor": "Variance of the noise on the pixels: the resolution.",
-    "basis": "Coordinates of a token: `supervised` or `pca`.",
-    "target": "What RS is about: `pixels`, `cues` (of scenes), or FILE, features of the images (.npy, .npz).",
-    "permutations": "Draws of the null.",
-    "seed": "Of noise, permutations and choices.",
-}
-"""The settings that a user may change, with their help text."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolSettings:
+    """The settings that a user may change, of metrics and of `vtbench score`; None keeps the protocol's own."""
+
+    protocol: Annotated[str, "`rs-v2`, or the earlier `rs-v1`."] = Protocol().name
+    m: Annotated[int | None, "Tokens measured together; of more, stratified choices are averaged."] = None
+    r: Annotated[int | None, "Coordinates of a token; by default 256 over the tokens measured together, 4 to 16."] = (
+        None
+    )
+    r_x: Annotated[int | None, "Coordinates of the image."] = None
+    floor: Annotated[float | None, "Variance of the noise on the pixels: the resolution."] = None
+    basis: Annotated[str | None, "Coordinates of a token: `supervised` or `pca`."] = None
+    target: Annotated[
+        str | None, "What RS is about: `pixels`, `cues` (of scenes), or FILE, features of the images (.npy, .npz)."
+    ] = None
+    permutations: Annotated[int | None, "Draws of the null."] = None
+    seed: Annotated[int | None, "Of noise, permutations and choices."] = None
+
+
+SETTINGS = help_texts(ProtocolSettings)
+"""Their help texts by name."""
 _LEAST = {"m": 2, "r": 1, "r_x": 1, "permutations": 1, "seed": 0}
 _WORDS = {"protocol": tuple(PROTOCOLS), "basis": ("supervised", "pca")}
 _UNNAMED = ("protocol", "seed")
@@ -158,8 +169,15 @@ def named_protocol(name: str, seed: int = 0) -> Protocol:
 
 
 def _word(value: Any) -> str:
-    """Return a setting as the protocol's name has it: a file's name without its directories, in one word."""
-    return "_".join(PurePath(value).name.split()) if isinstance(value, str) else str(value)
+    """Return a setting as the protocol's name has it, in one word: a file without its directories, its array whole.
+
+    >>> _word("features/clip.npz:layers/4"), _word("my clip.npy")
+    ('clip.npz:layers/4', 'my_clip.npy')
+    """
+    if not isinstance(value, str):
+        return str(value)
+    file = value[: found.start(2)] if (found := _FEATURE_FILE.search(value)) and found[2] else value
+    return "_".join((PurePath(file).name + value[len(file) :]).split())
 
 
 def _check(name: str, value: Any, label: str) -> None:

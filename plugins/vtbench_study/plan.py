@@ -153,6 +153,8 @@ class Plan:
                     raise StudyError(f"study: {what} {arm!r}, which is not trained.{nearest(arm, arms)}")
         if len(set(self.full_rate)) < len(self.full_rate):
             raise StudyError(f"study: full_rate must be different families or mixes, not {list(self.full_rate)}")
+        if len(set(self.shipped)) < len(self.shipped):
+            raise StudyError(f"study: shipped must be different models, not {list(self.shipped)}")
         for cell in self.cells():
             if cell.kind != "base":
                 self.settings(cell)  # raises if the cell cannot be trained

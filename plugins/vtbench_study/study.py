@@ -31,7 +31,14 @@ from vtbench_study.html_report import study_page
 from vtbench_study.model_job import is_trained
 from vtbench_study.model_results import example_image, protocols_of, read_model_results
 from vtbench_study.plan import Cell, Plan
-from vtbench_study.study_directory import check_base, check_protocols, check_shipped, check_tasks, claim_directory
+from vtbench_study.study_directory import (
+    check_base,
+    check_protocols,
+    check_shipped,
+    check_sizes,
+    check_tasks,
+    claim_directory,
+)
 from vtbench_study.summary import summarise
 from vtbench_study.table_files import table_files
 from vtbench_training.finetune.base_model import base_arguments
@@ -63,12 +70,11 @@ def run_study(
         What `summary.summarise` returns.
 
     Raises:
-        VtbenchError: an unknown family, a base that cannot be trained, another plan in the directory, or finished
-            models with RS of another protocol. If models failed, the first one and its error, after all others are
-            finished and written.
+        VtbenchError: an unknown family or shipped model, more items than there are, a base that cannot be trained,
+            another plan in the directory, or finished models with RS of another protocol. If models failed, the first
+            one and its error, after all others are finished and written.
     """
-    _check_start(plan, executor, device)
-    check_shipped(plan)
+    _check_start(plan, executor, device, measured=True)
     facts = claim_directory(plan, directory, measured=True)
     cells = [*plan.cells(), *plan.shipped_cells()]
     unfinished = unfinished_cells(plan, directory)
@@ -91,7 +97,7 @@ def train_study(
 
     Arguments and errors are those of `run_study`. Settings that decide measurements alone may be others later.
     """
-    _check_start(plan, executor, device)
+    _check_start(plan, executor, device, measured=False)
     claim_directory(plan, directory, measured=False)
     cells = [cell for cell in plan.cells() if cell.kind != "base"]
     untrained = [cell for cell in cells if not is_trained(directory, cell)]
@@ -124,8 +130,10 @@ def _protocols(plan: Plan, directory: Path) -> list[str]:
     return [*protocols_of(models), *(row["protocol"] for row in checkpoint_rows(plan, directory) if row["protocol"])]
 
 
-def _check_start(plan: Plan, executor: Executor | None, device: str) -> None:
+def _check_start(plan: Plan, executor: Executor | None, device: str, *, measured: bool) -> None:
     check_tasks(plan, Registry())
+    check_sizes(plan, Registry())
+    check_shipped(plan, measured=measured)
     base_arguments(plan.base)
     if executor is None or isinstance(executor, Local):  # elsewhere are other devices and files
         choose_device(device)

@@ -23,7 +23,7 @@ from vtbench.scenes.items import BENCHMARK
 from vtbench.task.catalog import find_task_files
 from vtbench.task.locations import open_task, task_locations
 from vtbench_hf.checkpoint.config import checked_config
-from vtbench_hf.checkpoint.files import ZOO
+from vtbench_hf.checkpoint.files import ZOO, zoo_checkpoint
 from vtbench_study.errors import StudyError
 from vtbench_study.plan import GROWING, OFF, Plan
 from vtbench_training.finetune.base_model import base_directory
@@ -65,15 +65,38 @@ def check_tasks(plan: Plan, registry: Registry) -> None:
         open_task(task_locations([plan.location(task)], registry)[0], registry)
 
 
-def check_shipped(plan: Plan) -> None:
-    """Check that the shipped models are there, before hours of training.
+def check_sizes(plan: Plan, registry: Registry) -> None:
+    """Check that there are as many items as the plan says that models answer, before hours of training.
 
     Raises:
-        VtbenchError: no adapter has such a name, or the package of their weights is not installed.
+        VtbenchError: names the setting, and how many items there are.
+    """
+    trained = {*plan.families, *(family for cell in plan.cells() for family in cell.families)}
+    wanted = [(family, setting) for family in sorted(trained) for setting in ("items", "dropped")]
+    for task, setting in [*wanted, ("probe", "images"), ("probe", "probed")]:
+        there = len(open_task(task_locations([plan.location(task)], registry)[0], registry))
+        if (asked := getattr(plan, setting)) > there:
+            raise StudyError(f"study: --{setting} {asked} is more than the {there} items of {task}; ask for fewer")
+
+
+def check_shipped(plan: Plan, *, measured: bool) -> None:
+    """Check that the shipped models are there, before hours of training.
+
+    Args:
+        plan: of the study.
+        measured: whether they are measured now; if not, their package may still be missing.
+
+    Raises:
+        VtbenchError: no adapter has such a name, or none of its models ships, or their package is not installed.
     """
     for model in plan.shipped:
         Registry().find("model", model)
-    if set(plan.shipped) - {"llava"} and find_spec(ZOO) is None:
+    others = [model for model in plan.shipped if model != "llava"]
+    if find_spec(ZOO) is not None:
+        for model in others:
+            if zoo_checkpoint(model) is None:
+                raise StudyError(f"study: --shipped {model}: no model of this adapter ships; leave it out")
+    elif others and measured:
         raise StudyError(
             f"study: the shipped models {', '.join(plan.shipped)} need their package: pip install 'vtbench[zoo]', or "
             "leave them out with --shipped llava"

@@ -12,7 +12,7 @@ import pytest
 import tiny_models
 
 from vtbench.errors import AdapterError, SampleError
-from vtbench.types import Sample
+from vtbench.types import IMAGE_PLACE, Sample
 from vtbench_hf.answer_text import read_answer
 from vtbench_hf.chat_rendering import opening_of_answer
 from vtbench_hf.chat_template import check_template_args, reasons
@@ -54,6 +54,26 @@ def processor_of(name: str) -> Any:
 def question(name: str) -> Sample:
     images = (None,) if TOKENS[name][0] else ()
     return Sample("t/0", 0, images, "What colour is the disc? Answer with one word.", "red")
+
+
+IMAGES: Any = (None, None)
+INTERLEAVED = Sample("t/0", 0, IMAGES, f"Is {IMAGE_PLACE} redder than {IMAGE_PLACE}?", "yes")
+IMAGES_FIRST = {"llava_next"}
+"""Templates that write all images of a message before its texts."""
+
+
+@pytest.mark.parametrize("name", [name for name in TEMPLATES if TOKENS[name][0]])
+def test_images_amid_the_words_stand_there_or_are_refused(name: str) -> None:
+    processor = processor_of(name)
+    if name in IMAGES_FIRST:
+        with pytest.raises(SampleError, match=r"leaves out the places of images amid the question.*number_images"):
+            prompt_text(processor, INTERLEAVED)
+    else:
+        text = prompt_text(processor, INTERLEAVED)
+        first, second = text.index("redder than"), text.rindex("?")
+        token = TOKENS[name][0]
+        assert text.index("Is") < text.index(token) < first < text.rindex(token) < second
+        assert text.count(token) == 2
 
 
 def chats(name: str) -> dict[str, tuple[Sample, dict[str, Any]]]:

@@ -10,9 +10,10 @@ import pytest
 from analysis_fakes import registry, run
 
 from vtbench.cli import status
+from vtbench.registry import Registry
 from vtbench.stats import RatioTerms, holm, ratio_difference
 from vtbench_analysis import compare
-from vtbench_analysis.comparison.gate import FLAGS, flagged, gate
+from vtbench_analysis.comparison.gate import flagged, gate
 from vtbench_analysis.comparison.run_comparison import RunComparison, TaskComparison
 from vtbench_analysis.comparison.score_rows import ScoreRow, ratio_value
 from vtbench_analysis.comparison.shared_samples import SharedSamples
@@ -141,7 +142,7 @@ def test_flags_fail(tmp_path: Path, capsys: Captured) -> None:
     ]
     assert cli("compare", *two, "--fail-on", f"{flag},synergy") == 1
     assert f"flagged    relational {found[0]['score']}: {flag} (" in capsys.readouterr().out
-    absent = sorted(FLAGS - carried)[0]
+    absent = sorted(Registry().flags().keys() - carried)[0]
     assert cli("compare", *two, "--fail-on", absent) == 0
 
 

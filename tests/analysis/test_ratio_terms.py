@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vtbench.metric import Batch
-from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
+from vtbench.scoring.graph_metric import SceneGraph
+from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy
 from vtbench.types import Output, Record, Sample
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
 from vtbench_analysis.comparison.score_rows import ratio_value

@@ -12,7 +12,8 @@ from vtbench.adapter import Adapter
 from vtbench.errors import AdapterError, SampleError, VtbenchError
 from vtbench.metric import Batch
 from vtbench.registry import Registry
-from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
+from vtbench.scoring.graph_metric import SceneGraph
+from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import builtin_source, load_task
 from vtbench.types import Record, Sample

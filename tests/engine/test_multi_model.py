@@ -72,6 +72,12 @@ def test_each_model_has_a_run_and_a_column(tmp_path: Path, capsys: Captured) -> 
     assert [model.closed for model in zoo.made] == [True, True]
 
 
+def test_runs_of_one_name_have_their_models_behind_it(tmp_path: Path) -> None:
+    assert cli(Zoo(), quiz(tmp_path), "fake,moody", "--name", "first") == 0
+    names = sorted(path.name[len("2026-11-29T00-00-00") :] for path in (tmp_path / "out").iterdir())
+    assert names == ["-first-fake", "-first-moody"]
+
+
 def test_what_is_flagged_is_marked_and_the_marks_are_explained(tmp_path: Path, capsys: Captured) -> None:
     assert cli(Zoo(), quiz(tmp_path, metrics="[hits, seen]"), "fake,moody") == 0
     out, _ = capsys.readouterr()

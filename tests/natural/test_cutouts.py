@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from vtbench.errors import VtbenchError
 from vtbench.scenes.cast import read_cast
 from vtbench_cutouts.cast_writer import make_cast
 from vtbench_cutouts.cli import cutouts
-from vtbench_cutouts.coco import coco_candidates
+from vtbench_cutouts.coco import coco_candidates, mask_of_runs
+from vtbench_cutouts.errors import CutoutError
 from vtbench_cutouts.image_folders import has_captions, png_candidates, stamp_candidates
 from vtbench_cutouts.selection import image_problem
 
@@ -165,6 +167,51 @@ def test_polygons_and_run_lengths_of_coco(tmp_path: Path) -> None:
     assert "neither polygons nor a mask" in reasons["drone"]
 
 
+def test_run_lengths_are_those_of_pycocotools() -> None:
+    """Which would read beyond runs that end early, and end the process at a size that memory does not have."""
+    masks = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(0)
+    for share in (0.02, 0.5, 0.98, 0, 1):
+        mask = np.asfortranarray(rng.random((31, 47)) < share, dtype=np.uint8)
+        coded = masks.encode(mask)
+        assert (mask_of_runs({"size": [31, 47], "counts": coded["counts"].decode()}, 31, 47) == mask).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "wanted"),
+    [
+        ({"size": [10, 20], "counts": [50, 100]}, "do not add up to its 10 x 20 pixels"),
+        ({"size": [10, 20], "counts": [-50, 250]}, "do not add up"),
+        ({"size": [10, 20], "counts": []}, "do not add up"),
+        ({"size": [10**6, 10**6], "counts": [10**12]}, "says the size [1000000, 1000000]"),
+        ({"size": [20, 10], "counts": [200]}, "says the size [20, 10]"),
+        ({"counts": [200]}, "says the size None"),
+        ({"size": [10, 20]}, "do not add up"),
+        ({"size": [10, 20], "counts": [1.5]}, "broken run lengths"),
+        ({"size": [10, 20], "counts": "zz%%"}, "broken run lengths"),
+        ({"size": [10, 20], "counts": "P" * 40}, "broken run lengths"),
+        ({"size": [10, 20], "counts": "\u00fc"}, "broken run lengths"),
+    ],
+)
+def test_broken_masks_say_why(mask: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(CutoutError, match=re.escape(wanted)):
+        mask_of_runs(mask, 10, 20)
+
+
+def test_a_category_without_a_name_and_a_box_of_words_cost_their_object_alone(tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools.mask")
+    square = [[50, 40, 140, 40, 140, 120, 50, 120]]
+    path = coco(tmp_path, {"kite": square, "frisbee": square, "none": square})
+    content = json.loads(path.read_text())
+    content["categories"][2]["name"] = None
+    content["annotations"][0] |= {"area": None, "bbox": ["a", "b", "c", "d"]}
+    path.write_text(json.dumps(content))
+    assert [one.name for one in make_cast(coco_candidates(path, tmp_path), tmp_path / "cast").objects] == [
+        "kite",
+        "frisbee",
+    ]
+
+
 def test_without_pycocotools_a_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     path = coco(tmp_path, {"kite": [[50, 40, 140, 40, 140, 120]]})
@@ -178,6 +225,8 @@ def test_without_pycocotools_a_line_says_what_to_install(tmp_path: Path, monkeyp
         (["gone"], "gone: no such file or directory"),
         (["{folder}", "--format", "voc"], "--format voc: there are coco, png, stamps"),
         (["{folder}", "--groups", "food", "--leave-out", "lemon"], "a cast needs two objects, and 1 suit"),
+        (["{folder}", "--groups", "foods"], "--groups foods: there are animals, food"),
+        (["{folder}/food", "--leave-out", "lemon"], "and 1 suit (lemon: left out by name"),
         (["{folder}", "--output", "{folder}"], "there is something already; choose another --output"),
         (["{folder}/bad.json"], "bad.json: is no file in the format of COCO (KeyError: 'images')"),
         (["{folder}/food/Cherry.png", "--format", "png"], "Cherry.png: is a file"),
@@ -195,6 +244,13 @@ def test_a_mistake_is_one_line(arguments: list[str], wanted: str, folder: Path, 
     assert "\n" not in str(result.exception)
     assert not (tmp_path / "cast").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_name_that_is_not_there_is_not_left_out_silently(folder: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        cutouts, [str(folder), "--output", str(tmp_path / "cast"), "--leave-out", "lemmon,cherry"]
+    )
+    assert "--leave-out names what is not there: lemmon" in result.output
 
 
 def test_the_command_says_what_it_did(folder: Path, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 from vtbench.metric import FittedElsewhere
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
+from vtbench.task.prepared import Limited
 from vtbench.types import Task
-from vtbench_redundancy.metrics.basis_task import BASIS_SEED, basis_task
+from vtbench_redundancy.metrics.basis_task import BASIS_SEED, basis_name, basis_task
 from vtbench_redundancy.metrics.token_metrics import CarriersMetric, RedundancyMetric
 from vtbench_redundancy.protocol import PROTOCOLS, Protocol
 
@@ -25,6 +26,7 @@ def test_scenes_get_other_scenes_of_the_train_split(split: str) -> None:
     basis = basis_task(scored, Protocol(basis_images=60))
     assert (basis.name, basis.split, len(basis)) == ("probe", "train", 60)
     assert basis.config()["seed"] == BASIS_SEED
+    assert basis_name(basis, scored) == "probe, split train"
     first, other = ({task.sample(i, 32).scene_hash for i in range(len(task))} for task in (scored, basis))
     assert not first & other
 
@@ -51,16 +53,28 @@ def test_a_mix_of_scenes_of_one_size_has_a_basis_of_that_size(tmp_path: Path) ->
     assert (basis.name, len(basis), basis.sample(0).images[0].size) == ("probe", 120, (96, 96))
 
 
-@pytest.mark.parametrize("other", ["family: coarse\nimage_size: 64", "data: {path: rows.jsonl}"])
-def test_other_mixes_give_their_first_third(tmp_path: Path, other: str) -> None:
+def test_a_mix_with_own_images_gives_its_first_third(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
     (tmp_path / "rows.jsonl").write_text(json.dumps({"image": "0.png", "prompt": "?", "target": "yes"}) + "\n")
-    task = mix(tmp_path, "family: coarse\nimage_size: 96", other)
+    task = mix(tmp_path, "family: coarse\nimage_size: 96", "data: {path: rows.jsonl}")
     basis = basis_task(task, Protocol())
     assert [basis.sample(i).id for i in range(len(basis))] == [task.sample(i).id for i in range(10)]
+    assert basis_name(basis, task) == "first samples"
+
+
+def test_a_mix_of_scenes_of_several_sizes_has_its_own_train_split(tmp_path: Path) -> None:
+    task = mix(tmp_path, "family: coarse\nimage_size: 96", "family: relational\nimage_size: 64")
+    basis = basis_task(task, Protocol())
+    assert [basis.sample(i).images[0].size for i in range(4)] == [(96, 96), (64, 64)] * 2
+    assert (basis.name, basis.split, len(basis)) == ("mixed", "train", 120)
+    assert not scenes(basis) & scenes(task)
 
 
 OWN_COLOURS = "{red: [214, 34, 40], green: [36, 150, 60], blue: [44, 84, 214], white: [250, 250, 250]}"
+
+
+def scenes(task: Task) -> set[str]:
+    return {task.sample(i, 16).scene_hash for i in range(len(task))}
 
 
 @pytest.mark.parametrize("scene", [f"colours: {OWN_COLOURS}", "sizes: {tiny: 0.1, huge: 0.4}"])
@@ -68,7 +82,31 @@ def test_objects_that_the_probe_set_does_not_show_have_a_basis_of_their_own(tmp_
     (tmp_path / "own.yaml").write_text(f"task: own\nfamily: coarse\nitems: 30\nscene: {{{scene}}}\n")
     task = load_task(tmp_path / "own.yaml")
     basis = basis_task(task, Protocol())
-    assert [basis.sample(i).id for i in range(len(basis))] == [task.sample(i).id for i in range(10)]
+    assert (basis.name, basis.split, len(basis)) == ("own", "train", 120)
+    assert {basis.sample(i, 16).scene.objects[0].colour for i in range(40)} <= {*task.spec.scene.colours}
+    assert not scenes(basis) & scenes(task)
+    assert basis_name(basis, task) == "own, split train"
+    assert basis_task(task, Protocol()) is basis
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_cutouts_on_photographs_have_the_train_split_of_their_own_task(split: str) -> None:
+    scored = Limited(load_task(find_task_files()["natural_coarse"], split=split), 20)
+    basis = basis_task(scored, Protocol())
+    assert (basis.name, basis.split, len(basis), basis.config()["seed"]) == ("natural_coarse", "train", 80, BASIS_SEED)
+    shown = basis.sample(0, 32).scene
+    assert shown.background.photograph
+    assert all(thing.cutout for thing in shown.objects)
+    assert not scenes(basis) & scenes(scored)
+    assert {basis.sample(i, 16).id for i in range(80)}.isdisjoint(scored.sample(i, 16).id for i in range(20))
+
+
+@pytest.mark.parametrize("key", ["cast: natural/cast", "backgrounds: natural/backgrounds"])
+def test_either_of_them_is_reason_enough(tmp_path: Path, key: str) -> None:
+    name, value = key.split(": ")
+    directory = find_task_files()["natural_coarse"].parent / value
+    (tmp_path / "half.yaml").write_text(f"task: half\nfamily: coarse\nitems: 20\nscene: {{{name}: {directory}}}\n")
+    assert basis_task(load_task(tmp_path / "half.yaml"), Protocol()).name == "half"
 
 
 def test_a_small_run_fits_on_few_images() -> None:

@@ -34,12 +34,19 @@ def test_factories_take_settings_of_the_protocol_with_its_defaults(name: str) ->
         {"basis": "pca"},
         {"target": "cues"},
         {"target": "a.npy"},
+        {"target": "a.npz:layers/4/x.y"},
         {},
     ],
 )
 def test_the_name_of_a_protocol_says_all_of_it(settings: dict) -> None:
     protocol = custom_protocol({**settings, "seed": 3})
     assert named_protocol(protocol.name, seed=3) == protocol
+
+
+def test_arrays_of_one_file_are_targets_of_two_names() -> None:
+    """Scores compare where protocols have one name, so the part before a slash of an array's name must stand in it."""
+    names = [custom_protocol({"target": f"features/{where}"}).name for where in ("f.npz:a/x", "f.npz:b/x", "g.npz:a/x")]
+    assert names == [f"rs-v2 target={name}" for name in ("f.npz:a/x", "f.npz:b/x", "g.npz:a/x")]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What the parts of the protocol are there for: with each the truth is found, without it it is not.
 
-The null's own case, a weak signal among irrelevant pixels, is in test_redundancy_ground_truth.py.
+The null's own case, a weak signal among irrelevant pixels, is in integration/truth/test_redundancy_ground_truth.py.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from redundancy_fakes import white
 
 from vtbench_redundancy.protocol import MIN_IMAGES, PROTOCOLS, Protocol
+from vtbench_redundancy.scores.redundancy_score import score_coordinates
 from vtbench_redundancy.scores.sample_budget import CROSSED_REDUCED_ROOM, REDUCED_ROOM, SampleBudget, images_needed
 
 PROTOCOL = PROTOCOLS["rs-v1"]
@@ -110,3 +112,12 @@ def test_rs_v2_never_measures_more_than_the_images_allow(n: int, m: int, r: int,
     assert places
     assert len(places[0]) >= 2
     assert images_needed(found.q + found.r * len(places[0]), Protocol(), REDUCED_ROOM) <= n + 1
+
+
+def test_grey_images_need_no_images_for_colours() -> None:
+    """Of 16 cells with three axes of colour, two of which are nothing, 16 coordinates are counted."""
+    grey = white(300, 16, 1)
+    tokens = (grey + white(300, 16, 4, seed=1))[:, None]
+    coloured = np.concatenate([grey, np.zeros((300, 16, 2), np.float32)], axis=2)
+    assert score_coordinates(tokens, None, coloured).rs == score_coordinates(tokens, None, grey).rs
+    assert score_coordinates(tokens, None, coloured).rs.flags == ()

@@ -11,6 +11,7 @@ from host_fakes import Plugin, quiz
 
 import vtbench
 from vtbench.registry import Registry
+from vtbench.runs.reader import arrays_path
 from vtbench.runs.results import RunResult
 
 FILES = ("samples.jsonl", "batches.jsonl", "visual/quiz.seen.jsonl")
@@ -81,3 +82,12 @@ def test_damaged_lines_amid_a_file_are_dropped_and_their_samples_asked_again(tmp
     for name in FILES:
         assert all(line.startswith(b'{"') for line in (first.path / name).read_bytes().splitlines())
     assert indices(first.path) == list(range(12))
+
+
+def test_arrays_of_a_metric_with_long_settings_have_a_file_of_their_own() -> None:
+    """A target may be a path, which is longer percent-encoded than a file's name may be."""
+    deep = [f"redundancy:target={'/directory' * 40}/clip.npz:{layer}" for layer in ("a/b", "../../b")]
+    files = [arrays_path(Path("run"), "quiz", metric, ending) for metric in deep for ending in ("jsonl", "basis.npz")]
+    assert len(set(files)) == 4
+    assert all(file.parent == Path("run/visual") and len(file.name) <= 255 for file in files)
+    assert arrays_path(Path("run"), "quiz", "seen:at=a/b").name == "quiz.seen%3Aat%3Da%2Fb.jsonl"

@@ -21,10 +21,10 @@ from vtbench.errors import VtbenchError
 from vtbench.hookspecs import hookimpl
 from vtbench.registry import Registry
 from vtbench.report import render
-from vtbench.report.score_table import scores_by_kind
 from vtbench.runs.reader import read_records
 from vtbench.runs.results import RunResult
 from vtbench.scoring.answers import answer_type, unusable_shares
+from vtbench.scoring.breakdown import stored_breakdowns
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 from vtbench.types import Output, Record, Sample
@@ -153,7 +153,7 @@ def test_rows_of_any_kind_count(tmp_path):
     score = result.scores["q"]["acc"]
     assert (score.value, score.n) == (1.0, 4)
     assert set(score.detail["by_kind"]) == set(kinds)
-    assert set(scores_by_kind(result.document["scores"]["q"])) == set(kinds)
+    assert set(stored_breakdowns(result.document["scores"]["q"])["kind"]) == set(kinds)
 
 
 def test_runs_of_earlier_code_know_their_scene_graphs(tmp_path):

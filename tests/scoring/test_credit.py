@@ -7,7 +7,8 @@ import pytest
 from vtbench.errors import TaskError
 from vtbench.metric import Batch
 from vtbench.scoring.credit import credit
-from vtbench.scoring.metrics import Accuracy, SceneGraph
+from vtbench.scoring.graph_metric import SceneGraph
+from vtbench.scoring.metrics import Accuracy
 from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 from vtbench.types import Output, Record, Sample

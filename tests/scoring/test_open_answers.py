@@ -7,6 +7,7 @@ import doctest
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from linear_time import assert_linear
 
 from vtbench.scoring import open_answers, refusals, statements
 from vtbench.scoring.normalise import plain
@@ -116,11 +117,8 @@ def test_denials_end_with_their_clause(text, left):
     ],
 )
 def test_a_very_long_text_is_read_in_linear_time(piece):
-    """No limit on the time: with a quadratic rule this would take hours."""
-    text = piece * (200_000 // len(piece))
-    open_answer(text, RIGHT)
-    open_answer("Answer: 42 cm. " + text, RIGHT)
-    without_denials(text)
+    for read in (without_denials, lambda t: open_answer(t, RIGHT), lambda t: open_answer("Answer: 42 cm. " + t, RIGHT)):
+        assert_linear(read, piece)
 
 
 @pytest.mark.parametrize("tested", [open_answers, refusals, statements])

@@ -5,8 +5,10 @@ import pytest
 
 from vtbench.errors import SampleError, TaskError
 from vtbench.metric import Batch
-from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy, SceneGraph
+from vtbench.scoring.graph_metric import SceneGraph
+from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy
 from vtbench.scoring.offset_metric import Psychometric
+from vtbench.stats import wilson
 from vtbench.types import Output, Record, Sample, VisualTokens
 
 YES_NO = ("yes", "no")
@@ -37,7 +39,8 @@ def test_accuracy_counts_unparsed_as_wrong_and_says_how_many():
     assert score.detail["unparsed"] == 0.25
     assert score.detail["majority"] == 0.75  # `no` twice of three times, `red` once of once
     assert score.detail["by_kind"]["left"]["acc"] == pytest.approx(2 / 3)
-    assert score.detail["by_kind"]["colour"] == {"acc": 1.0, "n": 1, "chance": pytest.approx(1 / 3)}
+    colour = {"acc": 1.0, "n": 1, "chance": pytest.approx(1 / 3), "interval": wilson(1.0, 1)}
+    assert score.detail["by_kind"]["colour"] == colour
 
 
 def test_accuracy_leaves_scene_graphs_to_their_own_metric():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_models import fake_results
@@ -10,7 +12,7 @@ from fake_models import fake_results
 from vtbench.errors import VtbenchError
 from vtbench_study import study
 from vtbench_study.plan import Cell, Plan
-from vtbench_study.study import run_study, write_study
+from vtbench_study.study import run_study, train_study, write_study
 from vtbench_study.summary import summarise
 
 
@@ -67,3 +69,40 @@ def test_a_finished_study_keeps_its_protocol(tmp_path: Path, monkeypatch: pytest
     plan = measured_by(dict.fromkeys(names, "rs-v1") | {"base": "rs-v2"}, monkeypatch)
     with pytest.raises(VtbenchError, match="rs-v2 and rs-v1"):
         write_study(plan, tmp_path, {})
+
+
+@pytest.mark.parametrize("begin", [run_study, train_study])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"shipped": ("llava", "fuyo")}, "unknown model 'fuyo'.*fuyu"),
+        ({"shipped": ("llava", "hf")}, "--shipped hf: no model of this adapter ships; leave it out"),
+        ({"items": 2001}, "--items 2001 is more than the 2000 items of attribute; ask for fewer"),
+        ({"dropped": 5000}, "--dropped 5000 is more than the 2000 items of attribute"),
+        ({"images": 2001}, "--images 2001 is more than the 2000 items of probe"),
+        ({"probed": 2001}, "--probed 2001 is more than the 2000 items of probe"),
+        ({"families": ("coarse", "atribute"), "mixes": {}, "penalties": {}, "full_rate": ()}, "family 'atribute'"),
+        ({"mixes": {"both": {"coarse": 1.0, "relatonal": 1.0}}}, "unknown family 'relatonal'.*relational"),
+    ],
+)
+def test_what_can_be_refused_is_refused_before_a_model_is_trained(
+    tmp_path: Path, begin: Callable[..., object], settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(VtbenchError, match=message):
+        begin(Plan(**settings), tmp_path / "study", device="cpu")
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"penalties": {"relatonal": "cosine:0.1"}}, "penalty on 'relatonal', which is not trained.*relational"),
+        ({"penalties": {"relational": "cosin:0.1"}}, "cosin"),
+        ({"full_rate": ("nothing",)}, "full_rate of 'nothing', which is not trained"),
+        ({"shipped": ("fuyu", "fuyu")}, "shipped must be different models"),
+        ({"snapshots": (1.5,)}, "snapshots: .*1.5"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_none(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(VtbenchError, match=message):
+        Plan(**settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -92,7 +93,11 @@ def test_the_listing_marks_what_needs_data(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize("name", REAL)
 def test_without_a_network_a_task_says_what_to_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    says = "there is no file .*whatsup" if name == "whatsup" else r"data.hub: .*datasets.load_dataset\("
+    says = (
+        "there is no file .*whatsup.*get it from https:"
+        if name == "whatsup"
+        else r"data.hub: .*datasets.load_dataset\("
+    )
     with pytest.raises(TaskError, match=says) as caught:
         load_task(FILES[name])
     assert "\n" not in str(caught.value)
@@ -108,7 +113,7 @@ def test_every_row_of_a_fixture_is_a_sample_whose_answer_counts(name: str, tmp_p
         assert sample.prompt.startswith(sample.question)
         assert sample.target in sample.choices or not sample.choices
     found = scores(task, samples, [sample.answer or sample.target for sample in samples])
-    shares = {key: score.value for key, score in found.items() if key != "yes_share"}
+    shares = {key: score.value for key, score in found.items() if key != "yes_share" and score.n}
     assert shares
     assert set(shares.values()) == {1.0}
     json.dumps(task.config(), allow_nan=False)
@@ -208,6 +213,8 @@ def test_naturalbench_is_right_by_question_image_and_group(tmp_path: Path) -> No
     assert found["acc"].value == pytest.approx(fmean(s == row["Answer"] for s, row in zip(said, rows, strict=True)))
     assert 0 < found["group_acc"].value < found["question_acc"].value < 1  # type: ignore[operator]
     assert (found["group_acc"].chance, found["question_acc"].chance) == (1 / 16, 1 / 4)
+    less = scores(task, samples[:-1], said[:-1])["group_acc"]
+    assert (less.n, less.detail["incomplete"], less.chance) == (4, 1, 1 / 16), "three of four answers are no group"
 
 
 def test_mmvp_is_right_by_pair(tmp_path: Path) -> None:
@@ -283,3 +290,33 @@ def test_spatial457_takes_yes_and_true_as_one_answer(tmp_path: Path) -> None:
     assert scores(task, samples, [same[sample.target] for sample in samples])["acc"].value == 1
     swapped = [replace(sample, target=same[sample.target]) for sample in samples]
     assert scores(task, samples, ["no" if s.target == "yes" else "yes" for s in swapped])["acc"].value == 0
+
+
+def test_spatial457_is_right_by_level(tmp_path: Path) -> None:
+    """Beside the published rule: lower case, no full stop, and yes, true and 1 as one answer, as no, false and 0."""
+    task, samples = made(tmp_path, "spatial457")
+    texts = [f"{s.target}.".upper() if i % 4 else ("no" if i % 8 else "teapot") for i, s in enumerate(samples)]
+    one = {"yes": "true", "1": "true", "no": "false", "0": "false"}
+    read = [text.lower().rstrip(".") for text in texts]
+    by_level = defaultdict(list)
+    for sample, text in zip(samples, read, strict=True):
+        true = sample.target.lower()
+        by_level[sample.kind].append(one.get(text, text) == one.get(true, true))
+    found = scores(task, samples, texts)
+    assert {kind: cell["acc"] for kind, cell in found["acc"].detail["by_kind"].items()} == pytest.approx(
+        {level: fmean(right) for level, right in by_level.items()}
+    )
+    assert 0 < found["acc"].value < 1  # type: ignore[operator]
+
+
+def test_visonlyqa_is_the_mean_over_its_splits(tmp_path: Path) -> None:
+    task, samples = made(tmp_path, "visonlyqa")
+    other = [next(choice for choice in s.choices if choice != s.target) for s in samples]
+    said = [s.target if i % 3 else wrong for i, (s, wrong) in enumerate(zip(samples, other, strict=True))]
+    texts = [(text, f"{text}.", f"The answer is {text}.")[i % 3] for i, text in enumerate(said)]
+    of_split = defaultdict(list)
+    for sample, text in zip(samples, said, strict=True):
+        of_split[sample.kind].append(text == sample.target)
+    found = scores(task, samples, texts)
+    assert found["macro_acc"].value == pytest.approx(fmean(map(fmean, of_split.values())))
+    assert found["acc"].value == pytest.approx(fmean(map(operator.eq, said, [s.target for s in samples])))

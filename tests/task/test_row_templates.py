@@ -148,7 +148,7 @@ def test_choices_are_shuffled_by_index(tmp_path: Path) -> None:
         ("Which is redder?", "Which is redder?"),
         ("Is <image> red?", "has 1 <image> for 2 images"),
         ("Is <image 3> red?", "has <image 3>, but 2 images"),
-        ("Is <image> or <image 1> red?", "has 2 <image> for 2 images"),
+        ("Is <image> or <image 1> red?", "has <image> with and without a number"),
     ],
 )
 def test_images_amid_the_words_are_numbered(question: str, wanted: str, tmp_path: Path) -> None:
@@ -168,6 +168,38 @@ def test_images_amid_the_words_are_numbered(question: str, wanted: str, tmp_path
         assert [image.getpixel((0, 0)) for image in sample.images] == [COLOURS["red"], COLOURS["blue"]]
 
 
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("Is <image> redder than <image>?", ("Is ", "red", " redder than ", "blue", "?")),
+        ("<image>: redder than <image>?", ("red", ": redder than ", "blue", "?")),
+        ("Is <image 2> redder than <image_1>?", ("Is ", "blue", " redder than ", "red", "?")),
+        ("Is <image 2> as the other one?", ("red", "Is ", "blue", " as the other one?")),
+        ("<image> <image>Which is redder?", ("red", "blue", "Which is redder?")),
+        ("Which is redder?", ("red", "blue", "Which is redder?")),
+        ("Which \ufffc\ufffc is redder?", ("red", "blue", "Which  is redder?")),
+        ("Is <image 1> like <image 1>?", ("blue", "Is ", "red", " like ", "red", "?")),
+        ("Is <image> red?", "has 1 <image> for 2 images"),
+        ("Is <image 3> red?", "has <image 3>, but 2 images"),
+    ],
+)
+def test_images_stand_amid_the_words(question: str, wanted: tuple[str, ...] | str, tmp_path: Path) -> None:
+    for name in ("red", "blue"):
+        (tmp_path / f"{name}.png").write_bytes(png(name))
+    row = {"a": "red.png", "b": "blue.png", "prompt": question, "target": "red"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    keys = "{path: rows.jsonl, images: [a, b], interleave_images: true}"
+    (tmp_path / "mine.yaml").write_text(f"task: mine\ndata: {keys}\n")
+    made = load_task(tmp_path / "mine.yaml")
+    if isinstance(wanted, str):
+        with pytest.raises(SampleError, match=f"row 1: 'prompt' {wanted}"):
+            made.sample(0)
+        return
+    colours = {rgb: name for name, rgb in COLOURS.items()}
+    content = made.sample(0).messages[-1].content
+    assert tuple(part if isinstance(part, str) else colours[part.getpixel((0, 0))] for part in content) == wanted
+
+
 def test_rows_in_a_row_are_a_cluster(tmp_path: Path) -> None:
     assert [s.cluster for s in samples(tmp_path, cluster=2)] == ["0", "0", "1", "1"]
     assert [s.cluster for s in samples(tmp_path, cluster="{pair|before:_}")] == ["0", "0", "1", "1"]
@@ -182,6 +214,10 @@ def test_rows_in_a_row_are_a_cluster(tmp_path: Path) -> None:
         ({"shuffle": True}, "data.shuffle: there are no choices"),
         ({"choices": "options", "answers": ["a"]}, "data.answers: stands in place of choices"),
         ({"answers": {"a": ["b"]}}, "data.answers: answers by kind need"),
+        (
+            {"number_images": True, "interleave_images": True},
+            "data.interleave_images: stands in place of number_images",
+        ),
         ({"image": "image", "images": ["image"]}, "data.images: stands in place of image"),
         ({"promt": "question"}, r"data.promt: unknown key\. Did you mean 'prompt'"),
     ],

@@ -213,3 +213,39 @@ def test_the_recipes_begin_with_the_connector(name: str) -> None:
     assert ("decoder" in kinds) == (name == "default")
     half = made.scaled(0.5)
     assert half.decoder == made.decoder
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ({}, "there is no such directory or GGUF file"),
+        ({"decoder.gguf": "hello"}, "this is no GGUF file, as it does not begin with 'GGUF'; download"),
+        ({"decoder.gguf": ""}, "this is no GGUF file"),
+        ({"decoder.bin": "hello"}, "this is a file; name the directory that it lies in"),
+        ({"decoder/notes.txt": ""}, "has no config.json: a checkpoint of a language model holds config.json"),
+        ({"decoder/adapter_config.json": "{}"}, "it holds a LoRA adapter; merge it into its base model first"),
+        ({"decoder/config.json": "{"}, "config.json: broken"),
+        ({"decoder/config.json": '{"model_type": "clip_vision_model"}'}, "not a causal language model"),
+        ({"decoder/config.json": '{"model_type": "llama"}'}, "its tokenizer cannot be loaded"),
+    ],
+)
+def test_a_decoder_that_is_none_is_one_line_that_says_what_to_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], made: dict[str, str], message: str
+) -> None:
+    for name, text in made.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    decoder = str(tmp_path / next(iter(made), "nowhere").split("/")[0])
+    assert status(["pretrain", "--decoder", decoder, "--output", str(tmp_path / "out"), "--device", "cpu"]) != 0
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"vtbench: --decoder {decoder}: ")
+    assert message in line
+    assert line.endswith("a GGUF file, or a name on the hub like org/model")
+    assert "pretrained=" not in line
+
+
+def test_a_gguf_file_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "decoder.gguf").write_bytes(b"GGUF and so on")
+    monkeypatch.setattr("vtbench_language.loader.find_spec", lambda name: None)
+    with pytest.raises(VtbenchError, match=r"read with the package 'gguf': pip install 'vtbench\[gguf\]'"):
+        build(str(tmp_path / "decoder.gguf"), SIZES_112)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import resource
 import shutil
-import signal
-import subprocess
-import sys
+import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import own_process
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -139,21 +138,12 @@ def test_stopped_after_any_step_it_ends_as_if_it_had_not_been(
 
 
 def test_a_killed_process_ends_as_if_it_had_not_been(config: FineTune, unbroken: Path, tmp_path: Path) -> None:
-    code = f"""
-import sys, time
-from pathlib import Path
-from vtbench_training.finetune.trainer import FineTune, finetune
-def show(line):
-    print(line["step"], flush=True)
-    if line["step"] == 5:
-        time.sleep(600)
-finetune({config!r}, Path({str(tmp_path)!r}), "cpu", show, save_every=2, log_every=1)
-"""
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert [process.stdout.readline().strip() for _ in range(5)] == ["1", "2", "3", "4", "5"]
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = own_process.start(config, tmp_path, hang_at=5)
+    while not (tmp_path / "hangs").exists():
+        assert process.is_alive()
+        time.sleep(0.05)
+    process.kill()
+    process.join()
     assert len(losses(tmp_path)) == 5
     assert not (tmp_path / "model").exists()
     train(config, tmp_path)
@@ -162,14 +152,15 @@ finetune({config!r}, Path({str(tmp_path)!r}), "cpu", show, save_every=2, log_eve
 
 
 def test_two_processes_train_as_one(config: FineTune, unbroken: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from pathlib import Path\n"
-        "from vtbench_training.finetune.trainer import FineTune, finetune\n"
-        f"finetune({config!r}, Path({str(tmp_path)!r}), 'cpu', save_every=2, log_every=1)\n"
-    )
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    subprocess.run(launch, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    # What torchrun and `accelerate launch` tell their processes.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    both = [own_process.start(config, tmp_path, {**shared, "RANK": rank, "LOCAL_RANK": rank}) for rank in "01"]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
     assert losses(tmp_path) == [(step, pytest.approx(loss, abs=1e-3)) for step, loss in losses(unbroken)]
     alone = weights(unbroken)
     for key, value in weights(tmp_path).items():

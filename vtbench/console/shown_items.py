@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vtbench.console.formatting import asked_as
 from vtbench.console.terminal import visible
 from vtbench.runs.disk import disk, publish_file
-from vtbench.types import Sample, Task
+from vtbench.types import Sample, Task, readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -102,7 +102,7 @@ def _paste(sheet: Image, images: Sequence[Image], left: int, top: int) -> None:
 
 def _caption(sample: Sample, number: int) -> list[str]:
     """Return the lines below an item's images; the last one is cut."""
-    text = visible(f"{number}. {sample.question or sample.prompt}".replace("\n", " / "))
+    text = visible(f"{number}. {readable(sample.question or sample.prompt)}".replace("\n", " / "))
     lines = wrap(text, width=CELL // 7, break_long_words=True)
     return lines if len(lines) <= LINES else [*lines[: LINES - 1], lines[LINES - 1][:-3] + "..."]
 

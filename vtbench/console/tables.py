@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from vtbench.console.formatting import (
@@ -16,6 +17,7 @@ from vtbench.console.formatting import (
     unusable_answers,
 )
 from vtbench.console.terminal import open_console, say, single_line, visible
+from vtbench.scoring.breakdown import stored_breakdowns
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -42,34 +44,41 @@ def print_line(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, soft_wrap=True)
 
 
-def show_listing(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows as a JSON list, or in columns; None becomes a blank cell."""
+def show_listing(rows: list[dict[str, Any]], as_json: bool, header: bool = False) -> None:
+    """Print rows as a JSON list, or in columns, below their names if `header`; None becomes a blank cell."""
     if as_json:
         say(json.dumps(rows, allow_nan=False))
         return
+    if header and rows:
+        rows = [{name: name for name in rows[0]}, *rows]
     texts = [["" if value is None else single_line(visible(str(value))) for value in row.values()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for cells in texts:
         say("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
-def show_scores(result: RunResult, stderr: bool) -> None:
-    """Print the table of scores, and the run's path."""
-    console = table_console(stderr)
+def show_scores(result: RunResult, stderr: bool, meanings: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Print a table of scores for each task, what their flags mean, and the run's path.
+
+    Args:
+        result: of the run.
+        stderr: print on standard error.
+        meanings: sentences by flag, as `Registry.flags` returns them.
+    """
+    console = table_console(stderr, width=80)
     for task, reasons in result.document["left_out"].items():
         asked = asked_as(result.document["configs"][task], result.config.system)
         table = score_table(f"{result.config.model} · {task} · {asked}")
-        for column in ("score", "value", "95 %", "chance", "majority", "n", ""):
-            table.add_column(column, justify="left" if column in ("score", "") else "right", no_wrap=column != "")
-        for row in (row for row in result.rows() if row["task"] == task):
-            percent = row["percent"]
-            interval = "" if row["low"] is None else f"{number(row['low'], percent)} – {number(row['high'], percent)}"
-            baselines = ["" if row[key] is None else number(row[key], percent) for key in ("chance", "majority")]
-            cells = [row["score"], number(row["value"], percent), interval, *baselines, str(row["n"]), row["flags"]]
-            table.add_row(*cells)
-        for metric in reasons:
-            table.add_row(metric, "-", "", "", "", "", "left out", style="dim")
+        for column in ("score", "value", "95 %", "chance", "majority", "n"):
+            table.add_column(column, justify="left" if column == "score" else "right", no_wrap=True)
+        # a score of which the task has no sample says nothing
+        rows = [row for row in result.rows() if row["task"] == task and (row["n"] or row["value"] is not None)]
+        for row in rows:
+            table.add_row(row["score"], *_score_cells(row))
         console.print(table)
+        for part in _breakdown_tables(result.document["scores"][task]):
+            console.print(part)
+        _show_flags(console, rows, meanings)
         for name, reason in {**reasons, **left_out_scores(result.document["scores"][task])}.items():
             print_line(console, f"left out {name}: {reason}")
         for metric, part in result.document.get("unobserved", {}).get(task, {}).items():
@@ -85,6 +94,56 @@ def show_scores(result: RunResult, stderr: bool) -> None:
             cure = f"; {again} of them may be answered later: --resume asks them again" if again else ""
             print_line(console, f"{task}: {failed} samples failed; samples.jsonl has the errors{cure}", style="red")
     print_line(console, f"written  {result.path}")
+
+
+def _score_cells(row: Mapping[str, Any]) -> list[str]:
+    """Return value, interval, chance, majority and number of samples; the value of a flagged score ends in `*`."""
+    percent = row["percent"]
+    value = number(row["value"], percent) + " %" * (percent and row["value"] is not None)
+    interval = "" if row["low"] is None else f"{number(row['low'], percent)}–{number(row['high'], percent)}"
+    baselines = ["" if row[key] is None else number(row[key], percent) for key in ("chance", "majority")]
+    return [value + ("*" if row["flags"] else " "), interval, *baselines, f"{row['n']:,}"]
+
+
+def _show_flags(console: Console, rows: Iterable[Mapping[str, Any]], meanings: Mapping[str, str]) -> None:
+    """Print each flag once, with the scores that carry it and what it means."""
+    from rich.table import Table
+
+    carriers: dict[str, list[str]] = {}
+    for row in rows:
+        for flag in row["flags"].split():
+            carriers.setdefault(flag, []).append(row["score"])
+    if not carriers:
+        return
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for flag, scores in carriers.items():
+        table.add_row(f"* {flag}", f"{', '.join(scores)}: {meanings.get(flag, 'see the details of the scores')}")
+    console.print(table)
+    console.print()
+
+
+MOST_WORDS = 30
+"""A breakdown of more is in the report alone."""
+
+
+def _breakdown_tables(scores: Mapping[str, Mapping[str, Any]]) -> Iterable[Table]:
+    """Return tables of the first score by what the samples vary in, beside the kind of question."""
+    for property_name, words in stored_breakdowns(scores).items():
+        if property_name == "kind" or len(words) > MOST_WORDS:
+            continue
+        first = next(iter(next(iter(words.values()))))
+        table = score_table()
+        for column in (property_name, first, "95 %", "chance", "n"):
+            table.add_column(column, justify="left" if column == property_name else "right", no_wrap=True)
+        for word, cells in words.items():
+            if cell := cells.get(first):
+                percent, ends = cell["percent"], cell["interval"]
+                interval = f"{number(ends[0], percent)} – {number(ends[1], percent)}" if ends else ""
+                chance = "" if cell["chance"] is None else number(cell["chance"], percent)
+                table.add_row(word, number(cell["value"], percent), interval, chance, str(cell["n"]))
+        yield table
 
 
 def show_plugin_tables(

@@ -14,7 +14,7 @@ from vtbench.engine.parts import in_parts
 from vtbench.engine.validation import checked_outputs
 from vtbench.errors import VtbenchError
 from vtbench.metric import Metric
-from vtbench.types import Output, Record, Sample, Task
+from vtbench.types import Output, Record, Sample, Task, readable
 
 FAIL_FAST_AFTER = 8
 """Abort the run if the first 8 samples of a task all fail with the same error type."""
@@ -132,9 +132,7 @@ def to_records(
             for name in (
                 "id",
                 "index",
-                "prompt",
                 "target",
-                "question",
                 "references",
                 "answer_type",
                 "choices",
@@ -147,6 +145,7 @@ def to_records(
                 "meta",
             )
         }
+        facts |= {"prompt": readable(sample.prompt), "question": readable(sample.question)}
         record = Record(task=task.name, image_sha256=prepared[id(sample)].image_sha256, **facts)
         if isinstance(got, Failure):
             yield replace(record, error=str(got), transient=got.transient), got.error

@@ -122,7 +122,9 @@ def run(
             writer.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
             result = RunResult(writer.path, document, config)
             if config.report:
-                page = report.render(writer.path, sections=registry.report_sections(), tasks=plan.tasks)
+                page = report.render(
+                    writer.path, sections=registry.report_sections(), tasks=plan.tasks, flags=registry.flags()
+                )
                 write_file(writer.path / "report.html", page)
         finally:
             writer.close()

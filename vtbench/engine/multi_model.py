@@ -114,7 +114,7 @@ def _configs(models: Sequence[str], fields: Mapping[str, Any]) -> list[RunConfig
         raise VtbenchError("--resume: a path is one model's run; with several models leave it out, each finds its own")
     if configs[0].check_batching:
         raise VtbenchError("--check-batching takes one model at a time")
-    return configs
+    return [replace(config, name=f"{config.name}-{config.model}") if config.name else config for config in configs]
 
 
 def _own_runs(configs: Sequence[RunConfig], tasks: Sequence[Task]) -> list[RunConfig]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
@@ -19,8 +20,9 @@ from vtbench.report.page import environment
 from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
-from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts, scores_by_kind
+from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts
 from vtbench.runs.reader import read_results, read_run, read_task
+from vtbench.scoring.breakdown import stored_breakdowns
 from vtbench.types import Task
 
 __all__ = ["environment", "render", "scores_table"]
@@ -38,6 +40,7 @@ def render(
     shown: int = SHOWN,
     tasks: Sequence[Task] = (),
     warn: Callable[[str], None] = lambda text: None,
+    flags: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the report of the run at `path`.
 
@@ -50,6 +53,7 @@ def render(
         tasks: tasks of the run that are loaded already; others are loaded if images must be made again.
         warn: called with each line about samples that are missing from the run's files, or there twice. The page has
             them too.
+        flags: what flags of scores mean, as `Registry.flags` returns it.
 
     Raises:
         ResultsError: there is no run, or it has no results yet.
@@ -71,9 +75,10 @@ def render(
             "max_new_tokens": document.get("configs", {}).get(name, {}).get("max_new_tokens"),
             "tiles": headlines(scores, TILES if len(document["scores"]) == 1 else 1),
             "scores": {score: s | {"bar": bar(s)} for score, s in scores.items()},
-            "kinds": scores_by_kind(scores),
+            "breakdowns": stored_breakdowns(scores),
             "charts": score_charts(scores, image),
             "other_runs": compared_scores(name, document, compared),
+            "flags": {flag: flags.get(flag, "") for s in scores.values() for flag in s["flags"]},
             "left_out": document["left_out"][name],
             "left_out_scores": left_out_scores(scores),
             "counts": document["n-samples"][name],

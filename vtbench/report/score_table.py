@@ -1,4 +1,4 @@
-"""The tables of a report: a task's scores with bars, breakdowns by kind, other runs for comparison, and run facts.
+"""The tables of a report: a task's scores with bars, other runs for comparison, and run facts.
 
 The input is the content of results.json and run.json, the output rows for the templates; bars are in percent.
 """
@@ -37,17 +37,6 @@ def headlines(scores: Scores, count: int) -> list[str]:
         values.setdefault(scores[name]["value"], name)
     names = list(values.values())
     return sorted(names, key=lambda name: scores[name]["value"] is None)[:count]
-
-
-def scores_by_kind(scores: Scores) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the breakdowns in scores: kind -> score -> its value, n and whether it is a percentage."""
-    table: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, score in scores.items():
-        for kind, cell in (score["detail"].get("by_kind") or {}).items():
-            if isinstance(cell, dict) and isinstance(cell.get(name), (int, float)):
-                row = {"value": cell[name], "n": cell.get("n"), "percent": score["percent"]}
-                table.setdefault(kind, {})[name] = row
-    return dict(sorted(table.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def run_facts(
     keys = deciding(config, tasks, metrics, model)
     return {
         "traits": asdict(traits_of(adapter)),
-        "run_id": run_id(now, config.model, [task.name for task in tasks]),
+        "run_id": run_id(now, config.name or named_after(config.model, [task.name for task in tasks])),
         "created": now.isoformat(timespec="microseconds"),
         "digest": digest(keys),
         "config": redact(asdict(config)),
@@ -142,10 +142,14 @@ def run_facts(
     }
 
 
-def run_id(now: datetime, model: str, tasks: list[str]) -> str:
-    """Return the name of a run, e.g. `2026-11-22T10-11-12-llava-relational`."""
-    what = "+".join(tasks) if len(tasks) <= 3 else f"{len(tasks)}-tasks"
-    name = re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{model}-{what}")[:120]
+def named_after(model: str, tasks: Sequence[str]) -> str:
+    """Return what a run is called that has no name of its own."""
+    return f"{model}-{'+'.join(tasks) if len(tasks) <= 3 else f'{len(tasks)}-tasks'}"
+
+
+def run_id(now: datetime, name: str) -> str:
+    """Return the name of a run's directory, e.g. `2026-11-22T10-11-12-llava-relational`."""
+    name = re.sub(r"[^\w.+-]+", "_", f"{now:%Y-%m-%dT%H-%M-%S}-{name}")[:120]
     return name.encode()[:200].decode(errors="ignore").rstrip(".")  # file systems count bytes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from vtbench.runs.jsonl import Line, lines
 from vtbench.runs.shape import RESULTS, RUN, mismatch
 from vtbench.types import Record
 
+LONGEST = 240
+"""Bytes of a file's name without its ending; file systems take 255 with it."""
 _UNKNOWN: Mapping[str, Any] = {
     "created": "",
     "git": None,
@@ -171,8 +174,14 @@ def read_records(path: Path, task: str) -> Iterator[Record]:
 
 
 def arrays_path(path: Path, task: str, metric: str, ending: str = "jsonl") -> Path:
-    """Return where a run keeps the arrays of a metric; with the ending `basis.npz`, its fitted state."""
-    return path / "visual" / f"{quote(task, safe='')}.{quote(metric, safe='')}.{ending}"
+    """Return where a run keeps the arrays of a metric; with the ending `basis.npz`, its fitted state.
+
+    Of a metric whose settings are too long for a file's name (a path, say) the end is a digest.
+    """
+    name = f"{quote(task, safe='')}.{quote(metric, safe='')}"
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST - 17]}-{hashlib.sha256(metric.encode()).hexdigest()[:16]}"
+    return path / "visual" / f"{name}.{ending}"
 
 
 def lacks_arrays(line: Line, stored: Mapping[str, Collection[int]]) -> bool:

@@ -76,6 +76,10 @@ class Cast:
     def __getitem__(self, name: str) -> Cutout:
         return next(cutout for cutout in self.cutouts if cutout.name == name)
 
+    def group(self, name: str) -> str:
+        """Return the group of an object, `food` for example; "" where it has none."""
+        return next((one.group for one in self.objects if one.name == name), "")
+
     def __str__(self) -> str:
         return f"{len(self.cutouts)} objects, {self.digest[:32]}"
 

@@ -55,6 +55,14 @@ def name(obj: SceneObject) -> str:
     return f"{obj.colour} {obj.shape}"
 
 
+def asked_about(question: Question, scene: Scene) -> SceneObject | None:
+    """Return the object that a question is about: the first that it names, or the only one; None if there is none."""
+    named = question.slots.get("a") or question.slots.get("shape")
+    found = [obj for obj in scene.objects if named is None or named in (name(obj), obj.shape)]
+    alone = question.kind == "shape" or named is not None
+    return found[0] if alone and len(found) == 1 else None
+
+
 def ask_shape(obj: SceneObject, settings: SceneSettings) -> Question:
     """Which kind of object is it? The choices are all shapes; of a large cast, a part of it that is always the same.
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vtbench.metric import Batch
 from vtbench.scoring.answers import answer_type, exact_match, true_choices
-from vtbench.scoring.metrics import Pairs, concerned, group_chance
+from vtbench.scoring.metrics import Pairs, broken_down, concerned, groups_broken_down, share_of_groups
 from vtbench.scoring.normalise import plain
 from vtbench.stats import proportion, ratio
 from vtbench.types import Capability, Observation, Record, Sample, Score
@@ -41,7 +42,11 @@ class GroupAccuracy:
         return [_verdict(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `group_acc`, and the others where a group has such units; what a limit cut is `incomplete`."""
+        """Return the four shares; those of which no group has a unit have no value and n = 0.
+
+        Groups that lack a sample, as a limit cut it or as it failed, are counted as `incomplete`, where the task says
+        how large its groups are (`cluster: N`); elsewhere those with a single sample.
+        """
         pairs = [pair for pair in concerned(records, observations) if pair[0].cluster]
         units: dict[str, Callable[[Record], Hashable]] = {
             "group_acc": lambda record: "",
@@ -49,22 +54,23 @@ class GroupAccuracy:
             "image_acc": lambda record: record.image_sha256,
             "pair_acc": lambda record: record.meta.get("pair"),
         }
-        scores = {name: _all_right(pairs, part) for name, part in units.items()}
-        return {name: score for name, score in scores.items() if score.n or name == "group_acc"}
+        return {name: _all_right(pairs, part, name) for name, part in units.items()}
 
 
-def _all_right(pairs: Pairs, part: Callable[[Record], Hashable]) -> Score:
-    """Return the share of units with all answers right, of those that have two or more."""
+def _all_right(pairs: Pairs, part: Callable[[Record], Hashable], name: str) -> Score:
+    """Return the share of units with all answers right, of those that have two or more, or as many as a whole group."""
     units: dict[Hashable, Pairs] = defaultdict(list)
     for record, observation in pairs:
         if (key := part(record)) is not None:
             units[record.cluster, record.repeat, key].append((record, observation))
-    whole = [unit for unit in units.values() if len(unit) > 1]
-    right = [int(all(observation["correct"] for _, observation in unit)) for unit in whole]
-    closed = bool(whole) and all(record.choices for unit in whole for record, _ in unit)
-    guess = sum(map(group_chance, whole)) / len(whole) if closed else None
-    estimate = proportion(right, [unit[0][0].cluster for unit in whole])
-    return estimate.score(chance=guess, detail={"incomplete": len(units) - len(whole)})
+    whole = [unit for unit in units.values() if len(unit) >= _size(unit, name)]
+    detail = {"incomplete": len(units) - len(whole), **groups_broken_down(whole, name)}
+    return replace(share_of_groups(whole), detail=detail)
+
+
+def _size(unit: Pairs, name: str) -> int:
+    """Return the number of samples that a whole unit has at least."""
+    return int(unit[0][0].meta.get("group_size", 2)) if name == "group_acc" else 2
 
 
 class YesNo:
@@ -87,26 +93,21 @@ class YesNo:
         return {"answer": answer, "said_yes": int(answer == yes[0]), "is_yes": int(yes[0] in true_choices(sample))}
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `f1`, with precision and recall, and `yes_share`, with the share that is right; both by kind."""
+        """Return `f1`, with precision and recall, and `yes_share`, with the share that is right."""
         pairs = concerned(records, observations)
-        kinds: dict[str, Pairs] = defaultdict(list)
-        for record, observation in pairs:
-            kinds[record.kind].append((record, observation))
-        by_kind = {
-            kind: {"f1": _f1(part).value, "yes_share": _yes_share(part).value, "n": len(part)}
-            for kind, part in sorted(kinds.items())
+        return {
+            name: replace(score := measure(pairs), detail={**score.detail, **broken_down(pairs, name, measure)})
+            for name, measure in (("f1", _f1), ("yes_share", _yes_share))
         }
-        return {"f1": _f1(pairs, by_kind=by_kind), "yes_share": _yes_share(pairs)}
 
 
-def _f1(pairs: Pairs, **more: Any) -> Score:
+def _f1(pairs: Pairs) -> Score:
     both = [o["said_yes"] * o["is_yes"] for _, o in pairs]
     said, true = [o["said_yes"] for _, o in pairs], [o["is_yes"] for _, o in pairs]
     sums = [s + t for s, t in zip(said, true, strict=True)]
     detail = {
         "precision": sum(both) / sum(said) if sum(said) else None,
         "recall": sum(both) / sum(true) if sum(true) else None,
-        **more,
     }
     return ratio([2 * b for b in both], sums, [r.cluster for r, _ in pairs]).score(detail=detail)
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from vtbench.metric import Batch
 from vtbench.scoring.answers import answer_type, exact_match, rank_credit, right_answers, true_choices
-from vtbench.scoring.credit import graph_counts
-from vtbench.scoring.graph import ATTRIBUTES
-from vtbench.scoring.scene_graph import Counts
-from vtbench.stats import proportion, ratio
+from vtbench.scoring.breakdown import Table, breakdowns, shared_words, words_of
+from vtbench.stats import proportion
 from vtbench.types import Capability, Observation, Record, Sample, Score
 
 Pairs = list[tuple[Record, Observation]]
@@ -50,19 +49,22 @@ def majority(records: Sequence[Record]) -> float | None:
     return sum(max(counts.values(), default=0) for counts in targets.values()) / len(records)
 
 
-def by_kind(pairs: Pairs, name: str, key: str) -> dict[str, dict[str, float | int | None]]:
-    """Return for each kind of question the mean of observation `key` (under `name`), the sample count and chance."""
-    groups: dict[str, Pairs] = defaultdict(list)
-    for record, observation in pairs:
-        groups[record.kind].append((record, observation))
-    return {
-        kind: {
-            name: sum(observation[key] for _, observation in group) / len(group),
-            "n": len(group),
-            "chance": chance([record for record, _ in group]),
-        }
-        for kind, group in sorted(groups.items())
-    }
+def broken_down(pairs: Pairs, name: str, measure: Callable[[Pairs], Score]) -> dict[str, Table]:
+    """Return the tables of a score over single samples, by kind and by what else they vary in.
+
+    Args:
+        pairs: the samples with their observations.
+        name: of the score.
+        measure: returns the score of some of them.
+    """
+    return breakdowns(name, pairs, lambda pair: words_of(pair[0]), lambda part: measure([*part]))
+
+
+def share(pairs: Pairs, key: str) -> Score:
+    """Return the mean of observation `key`, with the chance of a guess."""
+    seen = [record for record, _ in pairs]
+    estimate = proportion([o[key] for _, o in pairs], [record.cluster for record in seen])
+    return estimate.score(chance=chance(seen))
 
 
 def _answer(sample: Sample, text: str | None) -> Observation:
@@ -84,15 +86,13 @@ class Accuracy:
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Return `acc`, with chance, majority baseline, fraction unparsed and a breakdown by kind."""
         pairs = concerned(records, observations)
-        seen = [record for record, _ in pairs]
-        estimate = proportion([o["correct"] for _, o in pairs], [record.cluster for record in seen])
         unparsed = sum(o["answer"] is None for _, o in pairs)
         detail = {
-            "majority": majority(seen),
+            "majority": majority([record for record, _ in pairs]),
             "unparsed": unparsed / len(pairs) if pairs else None,
-            "by_kind": by_kind(pairs, "acc", "correct"),
+            **broken_down(pairs, "acc", partial(share, key="correct")),
         }
-        return {"acc": estimate.score(chance=chance(seen), detail=detail)}
+        return {"acc": replace(share(pairs, "correct"), detail=detail)}
 
 
 class RankAccuracy:
@@ -125,13 +125,12 @@ class RankAccuracy:
         seen = [record for record, _ in pairs]
         scores = {}
         for name, key in (("rank_acc", "correct"), ("rank_acc_norm", "per_token")):
-            estimate = proportion([o[key] for _, o in pairs], [record.cluster for record in seen])
             detail = {
                 "majority": majority(seen),
                 "unranked": sum(not o["ranked"] for _, o in pairs) / len(pairs) if pairs else None,
-                "by_kind": by_kind(pairs, name, key),
+                **broken_down(pairs, name, partial(share, key=key)),
             }
-            scores[name] = estimate.score(chance=chance(seen), detail=detail)
+            scores[name] = replace(share(pairs, key), detail=detail)
         return scores
 
 
@@ -139,6 +138,20 @@ def group_chance(pairs: Pairs) -> float:
     """Return the probability of guessing a whole group; members with the same question and answer are one guess."""
     guesses = {(record.prompt, record.choices, true_choices(record)): _chance(record) for record, _ in pairs}
     return math.prod(guesses.values())
+
+
+def share_of_groups(units: Sequence[Pairs]) -> Score:
+    """Return the share of pairs or groups whose answers are all right, with the chance of guessing one."""
+    right = [int(all(o["correct"] for _, o in unit)) for unit in units]
+    closed = bool(units) and all(record.choices for unit in units for record, _ in unit)
+    guess = sum(map(group_chance, units)) / len(units) if closed else None
+    # The repeats of a group are no further groups.
+    return proportion(right, [unit[0][0].cluster for unit in units]).score(chance=guess)
+
+
+def groups_broken_down(units: Sequence[Pairs], name: str) -> dict[str, Table]:
+    """Return the tables of a score over pairs or groups, by the words that all members of one have."""
+    return breakdowns(name, units, lambda unit: shared_words(record for record, _ in unit), share_of_groups)
 
 
 class PairAccuracy:
@@ -161,78 +174,6 @@ class PairAccuracy:
                 alone += 1
         whole = {key: pairs for key, pairs in clusters.items() if len(pairs) > 1}
         alone += len(clusters) - len(whole)
-        right = [int(all(o["correct"] for _, o in pairs)) for pairs in whole.values()]
-        guess = None
-        if whole and all(record.choices for pairs in whole.values() for record, _ in pairs):
-            guess = sum(map(group_chance, whole.values())) / len(whole)
-        kinds: dict[str, list[int]] = defaultdict(list)
-        for pairs, both in zip(whole.values(), right, strict=True):
-            kinds[pairs[0][0].kind].append(both)
-        detail = {
-            "incomplete": alone,
-            "by_kind": {kind: {"pair_acc": sum(v) / len(v), "n": len(v)} for kind, v in sorted(kinds.items())},
-        }
-        scenes = [cluster for cluster, _ in whole]  # the repeats of a pair are no further pairs
-        return {"pair_acc": proportion(right, scenes).score(chance=guess, detail=detail)}
-
-
-class SceneGraph:
-    """Agreement of a description with the scene: F1 over objects, attributes and relations."""
-
-    needs: frozenset[Capability] = frozenset({"generate"})
-
-    def observe(self, batch: Batch) -> list[Observation]:
-        """Count the right objects, attributes and relations of each description.
-
-        Raises:
-            TaskError: a target is not in the line grammar.
-        """
-        return [
-            graph_counts(output.text, sample).as_dict() if _may_be_graph(sample) else {}
-            for sample, output in zip(batch.samples, batch.outputs, strict=True)
-        ]
-
-    def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return `tuple_f1`, its parts, `exact_graph`, `parse_rate` and `hallucinated`."""
-        pairs = concerned(records, observations)
-        clusters = [record.cluster for record, _ in pairs]
-        counts = [Counts(**observation) for _, observation in pairs]
-
-        def f1(right: list[int], said: list[int], true: list[int], detail: dict[str, Any] | None = None) -> Score:
-            both = [s + t for s, t in zip(said, true, strict=True)]
-            estimate = ratio([2 * r for r in right], both, clusters)
-            shares = {"precision": _share(right, said), "recall": _share(right, true), **(detail or {})}
-            return estimate.score(detail=shares)
-
-        agreeing = {name: [getattr(c, f"{name}_right") for c in counts] for name in ATTRIBUTES}
-        matched = [c.objects_right for c in counts]
-        attributes = [sum(values) for values in zip(*agreeing.values(), strict=True)]
-        tuples_right = [c.tuples_right for c in counts]
-        tuples_said = [c.tuples_said for c in counts]
-        tuples_true = [c.tuples_true for c in counts]
-        each = [c.f1 for c in counts]
-        by_attribute = {name: _share(values, matched) for name, values in agreeing.items()}
-        said = [c.objects_said for c in counts]
-        extra = [c.objects_said - c.objects_right for c in counts]
-        return {
-            "tuple_f1": f1(tuples_right, tuples_said, tuples_true, {"per_sample": _share(each, [1] * len(each))}),
-            "object_f1": f1(matched, said, [c.objects_true for c in counts]),
-            "attribute_acc": ratio(attributes, [3 * m for m in matched], clusters).score(detail=by_attribute),
-            "relation_f1": f1(
-                [c.relations_right for c in counts],
-                [c.relations_said for c in counts],
-                [c.relations_true for c in counts],
-            ),
-            "exact_graph": proportion([c.exact for c in counts], clusters).score(),
-            "parse_rate": proportion([c.parsed for c in counts], clusters).score(),
-            "hallucinated": ratio(extra, said, clusters).score(detail={"per_sample": _share(extra, [1] * len(extra))}),
-        }
-
-
-def _may_be_graph(sample: Sample) -> bool:
-    """Return whether the answer is a scene graph: it says so, or is an open one of a user's task with this metric."""
-    return answer_type(sample) == "graph" or (sample.answer_type is None and not sample.choices)
-
-
-def _share(part: Sequence[float], whole: Sequence[float]) -> float | None:
-    return math.fsum(part) / math.fsum(whole) if sum(whole) else None
+        units = [*whole.values()]
+        detail = {"incomplete": alone, **groups_broken_down(units, "pair_acc")}
+        return {"pair_acc": replace(share_of_groups(units), detail=detail)}

@@ -62,7 +62,7 @@ def repeats() -> Metric:
 
 def scene_graph() -> Metric:
     """F1 of a scene description over objects, attributes and relations (tuple_f1 and its parts)."""
-    from vtbench.scoring.metrics import SceneGraph
+    from vtbench.scoring.graph_metric import SceneGraph
 
     return SceneGraph()
 
@@ -72,6 +72,14 @@ def psychometric() -> Metric:
     from vtbench.scoring.offset_metric import Psychometric
 
     return Psychometric()
+
+
+@hookimpl
+def vtbench_flags() -> dict[str, str]:
+    """Return what the flags of answer metrics and of the statistics mean."""
+    from vtbench.scoring.flags import FLAGS
+
+    return FLAGS
 
 
 @hookimpl

@@ -115,7 +115,8 @@ def _read(spec: DataSpec, file: Path, path: Path, config: str | None, split: str
     if path.is_dir():
         return read_local(request(str(spec.path)))
     if not path.is_file():
-        raise fail(f"there is no file {path}", "source")
+        cure = f"; get it from {spec.download}, or include the task and name another path" if spec.download else ""
+        raise fail(f"there is no file {path}{cure}", "source")
     reader, options = _READERS[path.suffix.lower()]
     return read_local(request(reader, data_files=spec.path, reader=options))
 

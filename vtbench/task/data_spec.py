@@ -42,8 +42,19 @@ Words = Annotated[tuple[str, ...], Field(min_length=1)]
 TEMPLATES = ("prompt", "target", "kind", "cluster", "pair", "id")
 """Keys that hold a column or a template."""
 _SINCE_HUB = (
-    *("hub", "config", "revision", "split", "join", "images", "image_dir", "number_images", "urls"),
-    *("answers", "shuffle", "lettered", "pair"),
+    *(
+        "hub",
+        "config",
+        "revision",
+        "split",
+        "join",
+        "images",
+        "image_dir",
+        "number_images",
+        "urls",
+        "interleave_images",
+    ),
+    *("answers", "shuffle", "lettered", "pair", "by"),
 )
 """Keys that the digest of a run has where they are set, so that older runs over a file can be resumed."""
 
@@ -84,6 +95,8 @@ class DataSpec(StrictModel):
     """Directory that image paths are relative to, itself relative to the task file; without it that of the data."""
     number_images: bool = False
     """Whether `<image>` amid the words of a question becomes `image 1`, `image 2`; images stand before the question."""
+    interleave_images: bool = False
+    """Whether images stand where a question has `<image>` (or `<image 2>`) amid its words; others stand before it."""
     urls: bool = False
     """Whether images that are given by an http(s) URL may be fetched."""
     prompt: str = "prompt"
@@ -103,6 +116,8 @@ class DataSpec(StrictModel):
     """Whether the prompt itself letters the choices in their order (A, B, ...), so that a letter is an answer."""
     kind: str | None = None
     """Column with what is asked, for breakdowns, or a template. `@split` and `@config` are where the row is from."""
+    by: Names = ()
+    """Further columns for breakdowns, beside `kind`."""
     cluster: str | Annotated[int, Field(ge=2)] | None = None
     """Column that rows of one scene or group share, for intervals and group accuracy, a template, or a number N: each
     N rows in a row. A row without one is a cluster of its own."""
@@ -112,6 +127,8 @@ class DataSpec(StrictModel):
     """Column with what the image shows, in words, for models that are told of images (docs/controls.md)."""
     train: str | None = Field(None, exclude=True)
     """Further rows, from which few-shot examples are drawn: a file like `path`, or a split of the same data."""
+    download: str | None = Field(None, exclude=True)
+    """Where the files of `path` are to be had, for the error where they are missing."""
     id: str | None = Field(None)
     """Column with the row's own name; of a name that occurs again, the second row is called NAME#2."""
 
@@ -141,6 +158,10 @@ class DataSpec(StrictModel):
             raise ValueError("data.join.split: name the split of the table, as the rows are of several")
         if "image" in self.model_fields_set and self.images:
             raise ValueError("data.images: stands in place of image; leave one of them out")
+        if self.number_images and self.interleave_images:
+            raise ValueError("data.interleave_images: stands in place of number_images; leave one of them out")
+        if "kind" in self.by:
+            raise ValueError("data.by: the column `kind` would be taken for the kind; name it under data.kind alone")
         for key in TEMPLATES:
             template = self.template(key)
             if template and template.has_choices and (key != "prompt" or not self.closed):
@@ -178,6 +199,7 @@ class DataSpec(StrictModel):
         """All columns that the task names, those in templates too; not `@split` and `@config`."""
         several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
         named: list[str | None] = [*self.image_columns, *several, self.caption, self.join.column if self.join else None]
+        named += self.by
         for key in TEMPLATES:
             value, template = getattr(self, key), self.template(key)
             named += template.columns if template else [value if isinstance(value, str) else None]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from vtbench.errors import SampleError, TaskError
+from vtbench.scoring.breakdown import BY
 from vtbench.task import cells
 from vtbench.task.cells import CellError
 from vtbench.task.data_source import open_data
@@ -130,9 +131,14 @@ class DataTask(FileTask):
 
     def _sample(self, index: int, row: Row) -> Sample:
         texts = self._texts(row, index)
-        opened = [self._opened(source) for source in self._reader.images(row)]
+        opened = [self._opened(source) for source in self._reader.placed_images(row, texts["choices"])]
         side = self.spec.image_size
-        told = {"caption": self._reader.caption(row), "pair": self._reader.name(row, "pair")}
+        told: dict[str, Any] = {
+            "caption": self._reader.caption(row),
+            "pair": self._reader.name(row, "pair"),
+            "group_size": self.columns.cluster if isinstance(self.columns.cluster, int) else None,
+            BY: self._reader.words(row),
+        }
         return Sample(
             id=self._id(index),
             index=index,

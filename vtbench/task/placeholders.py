@@ -1,10 +1,12 @@
-"""`<image>` in questions: taken out where it stands before the question, numbered amid the words, or refused."""
+"""`<image>` in questions: taken out before the question; amid the words kept as a place, numbered, or refused."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from vtbench.task.cells import CellError
+from vtbench.types import IMAGE_PLACE
 
 _PLACEHOLDERS = re.compile(r"\s*(?:<image>\s*)+")
 _PLACE = re.compile(r"<image(?:[ _]?(\d{1,4}))?>")
@@ -22,8 +24,8 @@ def without_placeholders(prompt: str, images: int) -> str:
     rest = prompt[found.end() :] if found else prompt
     if "<image>" in rest:
         raise CellError(
-            "has <image> amid its words; here images come before the question, so take it out, or write "
-            "`number_images: true` under `data`"
+            "has <image> amid its words; write `interleave_images: true` under `data` to place the images there, or "
+            "`number_images: true` to call them image 1, image 2"
         )
     if not rest.strip():
         raise CellError("has no question")
@@ -45,11 +47,43 @@ def with_numbered_images(prompt: str, images: int) -> str:
     Raises:
         CellError: there is another number of them than of images, or a number without an image.
     """
+    numbers = iter(_mentioned(prompt, images))
+    return _PLACE.sub(lambda match: f"image {next(numbers) + 1}", prompt)
+
+
+def with_image_places(prompt: str, images: int) -> str:
+    """Return a question with an `IMAGE_PLACE` for each `<image>` or `<image 2>`; it begins with those of other images.
+
+    Raises:
+        CellError: there is another number of them than of images, or a number without an image.
+    """
+    order = image_order(prompt, images)
+    before = len(order) - len(_mentioned(prompt, images))
+    text = _PLACE.sub(IMAGE_PLACE, prompt)
+    return IMAGE_PLACE * before + text if IMAGE_PLACE in text else text
+
+
+def image_order(prompt: str, images: int) -> Sequence[int]:
+    """Return which image stands at each place, from 0: those that the question does not mention, then as it does.
+
+    >>> image_order("Is <image 3> redder than <image 1>?", 3)
+    [1, 2, 0]
+
+    Raises:
+        CellError: there is another number of them than of images, or a number without an image.
+    """
+    mentioned = _mentioned(prompt, images)
+    return [*(number for number in range(images) if number not in mentioned), *mentioned]
+
+
+def _mentioned(prompt: str, images: int) -> list[int]:
+    """Return the images of a question's `<image>` and `<image 2>`, in their order, from 0."""
     found = list(_PLACE.finditer(prompt))
     bare = [match for match in found if match[1] is None]
-    if bare and (len(bare) != images or len(bare) < len(found)):
+    if bare and len(bare) < len(found):
+        raise CellError("has <image> with and without a number; number all of them, or none")
+    if bare and len(bare) != images:
         raise CellError(f"has {len(found)} <image> for {images} image{'s' * (images != 1)}")
     if wrong := next((match for match in found if match[1] and not 1 <= int(match[1]) <= images), None):
         raise CellError(f"has {wrong.group()}, but {images} image{'s' * (images != 1)}")
-    numbers = iter(range(1, images + 1))
-    return _PLACE.sub(lambda match: f"image {match[1] or next(numbers)}", prompt)
+    return list(range(images)) if bare else [int(match[1]) - 1 for match in found]

@@ -12,8 +12,15 @@ from vtbench.task import cells
 from vtbench.task.cells import CellError, Choices
 from vtbench.task.data_spec import TEMPLATES, DataSpec
 from vtbench.task.images import images_in
-from vtbench.task.placeholders import begins_with_images, with_numbered_images, without_placeholders
+from vtbench.task.placeholders import (
+    begins_with_images,
+    image_order,
+    with_image_places,
+    with_numbered_images,
+    without_placeholders,
+)
 from vtbench.task.rows import Row
+from vtbench.types import IMAGE_PLACE
 
 T = TypeVar("T")
 
@@ -70,6 +77,11 @@ class RowReader:
             return ""
         return self._filled(row, key) if key in self._templates else self.read(row, column, cells.optional_text)
 
+    def words(self, row: Row) -> dict[str, str]:
+        """Return the words that the row is broken down by, by column; without those that are empty."""
+        found = {column: self.read(row, column, cells.optional_text) for column in self._spec.by}
+        return {column: word for column, word in found.items() if word}
+
     def caption(self, row: Row) -> str:
         """Return what the image shows, in words; "" without a caption."""
         column = self._spec.caption
@@ -101,18 +113,39 @@ class RowReader:
                 raise SampleError(f"no {column!r}; it has {', '.join(sorted(row)[:20])}") from None
             raise SampleError(f"{column!r} {problem}") from None
 
-    def _prompt(self, row: Row, choices: Sequence[str], images: int) -> str:
-        def cleaned(cell: Any) -> str:
-            text = _needed(cell)
-            if self._spec.number_images and not begins_with_images(text, images):
-                return with_numbered_images(text, images)
-            return without_placeholders(text, images)
+    def placed_images(self, row: Row, choices: Sequence[str]) -> list[Any]:
+        """Return the images of a row in the order in which its question shows them.
 
+        Args:
+            row: its cells.
+            choices: of the question, as the sample has them.
+
+        Raises:
+            SampleError: as `images` and `texts`.
+        """
+        images = self.images(row)
+        if not self._spec.interleave_images:
+            return images
+        order = self._question(row, choices, lambda text: image_order(text, len(images)))
+        return [images[number] for number in order]
+
+    def _prompt(self, row: Row, choices: Sequence[str], images: int) -> str:
+        def cleaned(text: str) -> str:
+            if begins_with_images(text, images):
+                return without_placeholders(text, images)
+            if self._spec.interleave_images:
+                return with_image_places(text, images)
+            return (with_numbered_images if self._spec.number_images else without_placeholders)(text, images)
+
+        return self._question(row, choices, cleaned)
+
+    def _question(self, row: Row, choices: Sequence[str], read: Callable[[str], T]) -> T:
+        """Read the text of a row's question, in which the data's own `IMAGE_PLACE`s say nothing."""
         if "prompt" not in self._templates:
-            return self.read(row, self._spec.prompt, cleaned)
-        text = self._filled(row, "prompt", choices)
+            return self.read(row, self._spec.prompt, lambda cell: read(_needed(cell).replace(IMAGE_PLACE, "")))
+        text = self._filled(row, "prompt", choices).replace(IMAGE_PLACE, "")
         try:
-            return cleaned(text)
+            return read(text)
         except CellError as problem:
             raise SampleError(f"prompt {problem}") from None
 

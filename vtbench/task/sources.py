@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 from vtbench.adapter import PLAIN
 from vtbench.errors import SampleError
 from vtbench.scenes.corruption import corrupt
-from vtbench.scenes.items import BENCHMARK, ItemSource
+from vtbench.scenes.items import BENCHMARK, Item, ItemSource
+from vtbench.scenes.questions import asked_about
 from vtbench.scenes.render import render
+from vtbench.scenes.splits import Split
+from vtbench.scoring.breakdown import BY
 from vtbench.types import Sample, Task
 
 if TYPE_CHECKING:
+    from vtbench.scenes.cast import Cast
     from vtbench.task.schema import TaskFile
 
 DEFAULT_ITEMS = 2000
@@ -49,17 +53,30 @@ class SceneTask(FileTask):
     def __len__(self) -> int:
         return self.spec.items or DEFAULT_ITEMS
 
+    def drawn_again(self, split: Split, seed: int, items: int) -> SceneTask:
+        """Return the same settings for other scenes: of another split, another seed, or both."""
+        spec = self.spec.model_copy(update={"split": split, "seed": seed, "items": items})
+        return SceneTask(spec, spec.source())
+
     def sample(self, index: int, image_size: int | None = None) -> Sample:
         """Make sample `index`, rendered at the task's image size, else at `image_size`, else at 224 pixels."""
         item = self.source.item(index)
         image = render(item.scene, self.spec.image_size or image_size or DEFAULT_SIZE)
         if item.corruption:
             image = corrupt(image, item.corruption)
+        return replace(self._drafted(item, index), images=(image,))
+
+    def draft(self, index: int) -> Sample:
+        """Return sample `index` without its image, which is not drawn."""
+        return self._drafted(self.source.item(index), index)
+
+    def _drafted(self, item: Item, index: int) -> Sample:
         noise = {"corruption": item.corruption.kind, "severity": item.corruption.severity} if item.corruption else {}
+        by = {**_varying(item, self.spec.scene.cast), **item.meta.get(BY, {})}
         return Sample(
             id=f"{self.name}/{self.split}/{self.spec.seed}/{index}",
             index=index,
-            images=(image,),
+            images=(),
             prompt=item.prompt,
             target=item.question.target,
             choices=item.question.choices,
@@ -67,10 +84,26 @@ class SceneTask(FileTask):
             cluster=item.cluster,
             scene_hash=item.scene.hash,
             scene=item.scene,
-            meta={**item.meta, **noise},
+            meta={**item.meta, **noise, BY: by},
             answer_type=item.question.answer_type,
             synonyms=self.spec.synonyms,
         )
+
+
+def _varying(item: Item, cast: Cast | None) -> dict[str, str]:
+    """Return what a scene is broken down by, beside what its family says: words by property."""
+    background = item.scene.background
+    shown = f"photograph/{background.colour}" if background.photograph else f"drawn/{background.kind}"
+    found = {"background": shown}
+    if item.corruption:
+        found |= {
+            "corruption": f"{item.corruption.kind}/{item.corruption.severity}",
+            "severity": str(item.corruption.severity),
+        }
+    about = asked_about(item.question, item.scene) if cast else None
+    if cast and about and (group := cast.group(about.shape)):
+        found["group"] = group
+    return found
 
 
 class MixTask(FileTask):
@@ -88,6 +121,13 @@ class MixTask(FileTask):
     def __len__(self) -> int:
         items = self.spec.items or DEFAULT_ITEMS
         return items if self.limit is None else min(items, self.limit)
+
+    def drawn_again(self, split: Split, seed: int, items: int) -> MixTask | None:
+        """Return the mix over other scenes; None with a part that draws none."""
+        parts = [again(split, seed, items) for part in self.parts if (again := getattr(part, "drawn_again", None))]
+        if len(parts) < len(self.parts) or None in parts:
+            return None
+        return MixTask(self.spec.model_copy(update={"split": split, "seed": seed, "items": items}), parts)
 
     def sample(self, index: int, image_size: int | None = None) -> Sample:
         """Make sample `index`: without parts that end, that of part `index % parts`."""

@@ -212,7 +212,9 @@ class _Session:
             part = reasoning is None or (reasoning >= 0 and (tokens is None or reasoning <= tokens))
             expect(part, f"generate: `reasoning_tokens` of {sample.id} is {reasoning} of {tokens}; expected a part")
             prompt = output.rendered_prompt
-            sent = prompt is None or (isinstance(prompt, str) and sample.prompt.strip() in prompt)
+            sent = prompt is None or (
+                isinstance(prompt, str) and all(text.strip() in prompt for text in sample.prompt_texts)
+            )
             expect(sent, f"generate: `rendered_prompt` of {sample.id} is {_short(prompt)}; expected the question in it")
 
     def check_rank(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from vtbench.console.formatting import number
 from vtbench.errors import nearest
+from vtbench.registry import Registry
 from vtbench.stats import Estimate, holm
 from vtbench_analysis.comparison.report import interval_text, p_text, signed
 from vtbench_analysis.comparison.run_comparison import RunComparison
@@ -21,15 +22,6 @@ from vtbench_analysis.errors import AnalysisError
 
 SMALLER_IS_BETTER = frozenset({"hallucinated", "threshold_75", "cut", "unparsed"})
 """Scores that fall when they rise; of all others in per cent, more is better."""
-FLAGS = frozenset(
-    {
-        *("above_range", "aggregation_failed", "at_most", "below_range", "constant_images", "constant_tokens", "empty"),
-        *("few_clusters", "few_images", "few_samples", "low_information", "no_signal", "no_slope", "no_spread"),
-        *("not_in_scenes", "not_numbers", "one_label", "one_sample", "one_scene", "reduced", "synergy"),
-        *("one_token_count", "partial_path", "pooled", "told_gives_away", "unconverged", "unobserved"),
-    }
-)
-"""Flags that scores of vtbench's own metrics may carry, but for `above_NAME` and `below_NAME` of a budget's rivals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +153,7 @@ def flagged(comparison: RunComparison, flags: Sequence[str]) -> list[dict[str, A
     """Return the scores of any run that carry one of these flags: `run`, `task`, `score` and `flags` of each.
 
     Raises:
-        AnalysisError: no metric of vtbench sets a flag of this name, and no score of the runs carries it.
+        AnalysisError: no plugin explains a flag of this name, and no score of the runs carries it.
     """
     carried = [
         (run, task, name, set(score["flags"]))
@@ -169,7 +161,7 @@ def flagged(comparison: RunComparison, flags: Sequence[str]) -> list[dict[str, A
         for task in run.tasks
         for name, score in run.results["scores"].get(task, {}).items()
     ]
-    known = FLAGS.union(*(own for *_, own in carried))
+    known = set(Registry().flags()).union(*(own for *_, own in carried))
     for flag in flags:
         if flag not in known and not flag.startswith(("above_", "below_")):
             raise AnalysisError(f"--fail-on: no score has a flag {flag!r}; there are {', '.join(sorted(known))}")

@@ -53,37 +53,43 @@ class FeatureTarget:
         return cls(file, target_coordinates(rows, protocol, file), numbers)
 
     def check(self, task: Task) -> None:
-        """Check that there is a row for each sample of a task (before `--limit`), where rows have no ids.
+        """Check that there is a row for each sample of a task (before `--limit` and repeats), where rows have no ids.
 
         Raises:
             InputError: there are fewer or more.
         """
-        samples = getattr(task, "unlimited", len(task))
-        if self.numbers is None and (len(self.rows_nq) != samples or getattr(task, "repeats", 1) > 1):
+        samples = getattr(task, "unlimited", len(task) // getattr(task, "repeats", 1))
+        if self.numbers is None and len(self.rows_nq) != samples:
             raise InputError(
                 f"target={self.name}: {len(self.rows_nq)} rows for {samples} samples of {task.name}; give one row a "
                 f"sample in their order, or a .npz file with their {IDS}"
             )
 
-    def of(self, samples: Sequence[Sample]) -> np.ndarray:
+    def of(self, samples: Sequence[Sample], repeats: int = 1) -> np.ndarray:
         """Return the coordinates of samples, (b, q).
+
+        Args:
+            samples: of the task that was checked.
+            repeats: times that the run asks each question; all show one image, which has one row.
 
         Raises:
             InputError: a sample has no row.
         """
-        if self.numbers is None:
-            places = [sample.index for sample in samples]
-            lacking = [sample.id for sample in samples if sample.index >= len(self.rows_nq)]
-        else:
-            places = [self.numbers.get(sample.id, -1) for sample in samples]
-            lacking = [sample.id for sample in samples if sample.id not in self.numbers]
-        if lacking:
-            raise InputError(f"target={self.name}: no row for the sample {lacking[0]}; give features of every image")
+        places = []
+        for sample in samples:
+            name = sample.id.removesuffix(f"~{sample.repeat}") if sample.repeat else sample.id
+            place = sample.index // repeats if self.numbers is None else self.numbers.get(name, len(self.rows_nq))
+            if place >= len(self.rows_nq):
+                raise InputError(f"target={self.name}: no row for the sample {name}; give features of every image")
+            places.append(place)
         return self.rows_nq[places]
 
 
 def target_coordinates(features: Rows | np.ndarray, protocol: Protocol, name: str = "target") -> np.ndarray:
     """Return the coordinates of features, (n, q) float32: themselves, or their `r_x` leading principal components.
+
+    Each is in units of its root mean square (components: of the features'), so that one threshold separates columns
+    that are constant but for rounding from those of small values.
 
     Args:
         features: (n, q), a row an image.
@@ -100,7 +106,8 @@ def target_coordinates(features: Rows | np.ndarray, protocol: Protocol, name: st
         row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
         raise InputError(f"{name}: {bad} values are NaN or infinite, the first in row {row}")
     if values.shape[1] <= protocol.r_x:
-        return values
+        size = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=0))
+        return np.divide(values, size, out=np.zeros_like(values), where=size > 0, casting="same_kind")
     fit = StreamingPCA(protocol.r_x, protocol.projection, protocol.seed, protocol.exact)
     rows_n1q = torch.from_numpy(values)[:, None]
     fit.update(rows_n1q)

@@ -14,6 +14,7 @@ import numpy as np
 
 from vtbench.scenes.scene import CANVAS, Scene
 from vtbench.scenes.scene_settings import COLOURS, SHAPES, SIZES, TEXTURES
+from vtbench_redundancy.estimators.normal_scores import CONSTANT
 
 KINDS = ("shape", "colour", "texture", "size")
 """Properties of an object that have columns."""
@@ -97,12 +98,12 @@ class CueColumns:
 
 
 def varying(columns_nc: np.ndarray) -> np.ndarray:
-    """Return the columns that are not the same in every image, (n, v).
+    """Return the columns that are not the same in every image, (n, v): those that estimators do not take for constants.
 
     >>> varying(np.array([[1.0, 2.0], [1.0, 3.0]])).tolist()
     [[2.0], [3.0]]
     """
-    return columns_nc[:, np.ptp(columns_nc, axis=0) > 0]
+    return columns_nc[:, columns_nc.std(axis=0, dtype=np.float64) > CONSTANT]
 
 
 def scene_settings(parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

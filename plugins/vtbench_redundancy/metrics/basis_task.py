@@ -42,9 +42,10 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
     """Return the task whose samples the basis is fitted on.
 
     A task of scenes gets the `train` split of `probe`, with a seed of its own: the same images for every task and every
-    model, of the same kind and size as what is scored, and in a split that is not. Of a user's own images there are no
-    others, so the first third gives the basis and is not scored; so it is with a mix that has such images, or scenes of
-    several sizes, and with colours or sizes of objects that `probe` does not show. `rs-v1` is fitted on the first
+    model, of the same kind and size as what is scored, and in a split that is not. Where `probe` does not show what the
+    task does (cut-outs, photographs behind them, colours or sizes of the task's own, a mix of several image sizes), it
+    is the `train` split of the task itself, with that seed. Of a user's own images there are no others, so the first
+    third gives the basis and is not scored; so it is with a mix that has such images. `rs-v1` is fitted on the first
     images, which it scores too.
 
     Args:
@@ -55,17 +56,30 @@ def basis_task(task: Task, protocol: Protocol) -> Task:
         return task
     repeats = getattr(task, "repeats", 1)  # of each question, one after the other: they show the same image
     questions, parts = len(task) // repeats, task_parts(task.config())
-    sizes = {part.get("image_size") for part in parts}
-    shown = all(map(_like_probe, scene_settings(parts)))
-    ours = protocol.target in TARGETS and len(sizes) == 1 and shown
-    if ours and not any(part.get("data") for part in parts) and shows_scenes(task):
+    if protocol.target in TARGETS and not any(part.get("data") for part in parts) and shows_scenes(task):
         count = max(1, min(protocol.basis_images, IMAGES_PER_SCORED * questions))
-        return _probe(sizes.pop(), count)
+        sizes = {part.get("image_size") for part in parts}
+        if len(sizes) == 1 and all(map(_like_probe, scene_settings(parts))):
+            return _probe(sizes.pop(), count)
+        if (own := _own_train_split(task, count)) is not None:  # type: ignore[arg-type]
+            return own
     return _first(task, max(1, min(protocol.basis_images, questions // 3)) * repeats)  # type: ignore[arg-type]
 
 
+def basis_name(basis: Task, task: Task) -> str:
+    """Return what a score's details say of the images of its basis: their task and split, or that they are its first.
+
+    Args:
+        basis: what `basis_task` returned.
+        task: the task that is scored.
+    """
+    return "first samples" if basis is task or isinstance(basis, FirstPart) else f"{basis.name}, split {basis.split}"
+
+
 def _like_probe(scene: Mapping[str, Any]) -> bool:
-    """Whether objects have no colours and sizes but those of the built-in scenes, which `probe` shows."""
+    """Whether objects and backgrounds are those of the built-in scenes, which `probe` shows."""
+    if scene.get("cast") or scene.get("backgrounds"):
+        return False
     colours, sizes = scene.get("colours") or {}, scene.get("sizes") or {}
     return all(tuple(value) == COLOURS.get(name) for name, value in colours.items()) and sizes.items() <= SIZES.items()
 
@@ -80,6 +94,14 @@ def task_parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _first(task: Any, n: int) -> Task:
     part: Any = FirstPart(task, n)
     found: Task = part
+    return found
+
+
+@lru_cache(maxsize=8)
+def _own_train_split(task: Any, count: int) -> Task | None:
+    """Return other scenes of the same settings; None where a task of a plugin has no way to draw them."""
+    drawn_again = getattr(task, "drawn_again", None)
+    found: Task | None = drawn_again("train", BASIS_SEED, count) if drawn_again else None
     return found
 
 

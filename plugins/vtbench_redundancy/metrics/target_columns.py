@@ -14,7 +14,7 @@ from vtbench_redundancy.features.scene_cues import CueColumns, scene_settings
 from vtbench_redundancy.metrics.basis_task import task_parts
 from vtbench_redundancy.protocol import TARGETS, Protocol
 
-_VALUES, _KNOWN, _DIGEST = "cue_values", "has_cues", "target_digest"
+_VALUES, _KNOWN, _DIGEST, _REPEATS = "cue_values", "has_cues", "target_digest", "target_repeats"
 NO_SCENES = "the images have no scenes, whose facts the cues are; target=FILE measures features of your own"
 
 
@@ -32,7 +32,7 @@ class TargetColumns:
         self._cues = CueColumns.of([])
         self._features: FeatureTarget | None = None
         self._has_cues: bool | None = None
-        self._digest = ""
+        self._digest, self._repeats = "", 1
 
     def prepare(self, task: Task) -> None:
         """Learn the words of a task's scenes, and open the file of features.
@@ -41,6 +41,7 @@ class TargetColumns:
             InputError: the file cannot be read, or does not fit the task.
         """
         self._cues = CueColumns.of(scene_settings(task_parts(task.config())))
+        self._repeats = getattr(task, "repeats", 1)
         if self._protocol.target not in TARGETS:
             self._opened().check(task)
 
@@ -52,7 +53,7 @@ class TargetColumns:
             SampleError: the target is cues, and a sample has no scene.
         """
         if self._protocol.target not in TARGETS:
-            return self._opened().of(samples)
+            return self._opened().of(samples, self._repeats)
         if self._protocol.target == "pixels" and not self._beside:
             return None
         scenes = [sample.scene for sample in samples]
@@ -93,7 +94,9 @@ class TargetColumns:
         Args:
             has_columns: whether all images of the basis had their columns.
         """
-        own = {_DIGEST: np.array(self._opened().digest)} if self._protocol.target not in TARGETS else {}
+        own: dict[str, np.ndarray] = {}
+        if self._protocol.target not in TARGETS:
+            own = {_DIGEST: np.array(self._opened().digest), _REPEATS: np.array(self._repeats)}
         return {_VALUES: self._cues.array(), _KNOWN: np.array(has_columns), **own}
 
     def restore(self, state: Mapping[str, np.ndarray], protocol: Protocol) -> None:
@@ -101,6 +104,7 @@ class TargetColumns:
         self._protocol = protocol
         self._has_cues = bool(state[_KNOWN]) if _KNOWN in state else None
         self._digest, self._features = str(state.get(_DIGEST, "")), None
+        self._repeats = int(state.get(_REPEATS, 1))
         if _VALUES in state:
             self._cues = CueColumns.of_array(np.asarray(state[_VALUES]))
 

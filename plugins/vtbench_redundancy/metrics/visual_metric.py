@@ -16,7 +16,7 @@ from vtbench.types import Capability, Observation, Sample, Score, Task
 from vtbench_redundancy.features.colour_axes import colour_axes
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
 from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
-from vtbench_redundancy.metrics.basis_task import basis_task, sample_numbers
+from vtbench_redundancy.metrics.basis_task import basis_name, basis_task, sample_numbers
 from vtbench_redundancy.metrics.stacked_observations import BASIS
 from vtbench_redundancy.metrics.target_columns import TargetColumns
 from vtbench_redundancy.metrics.token_form import MOST_COUNTS, TokenForm
@@ -72,6 +72,7 @@ class CoordinateMetric:
         self._counts: dict[str, int] = {}
         self._basis = np.empty(0, np.int64)
         self._basis_n: int | None = None
+        self._basis_of: str | None = None
 
     def fit_task(self, task: Task) -> Task:
         """Return the task that the basis is fitted on.
@@ -80,7 +81,9 @@ class CoordinateMetric:
             InputError: the target is a file that does not fit the task.
         """
         self._targets.prepare(task)
-        return basis_task(task, self.protocol)
+        basis = basis_task(task, self.protocol)
+        self._basis_of = basis_name(basis, task)
+        return basis
 
     def partial_fit(self, batch: Batch) -> None:
         """Fit the basis; the first batch of a token count fixes its measured tokens and image size."""
@@ -141,6 +144,8 @@ class CoordinateMetric:
             )
         facts = {f"count/{layer}": np.array(count) for layer, count in most.counts.items()}
         facts |= {"cells": most.cells_m4, "picture_size": np.array(most.size), "basis_n": np.array(most.fit.images)}
+        if self._basis_of is not None:
+            facts["basis_of"] = np.array(self._basis_of)
         if self.protocol.held_out:
             facts["basis_samples"] = np.concatenate(most.samples)
         facts["protocol"] = np.array(self.protocol.name)
@@ -159,6 +164,7 @@ class CoordinateMetric:
         self._targets.restore(state, self.protocol)
         self._basis = np.asarray(state.get("basis_samples", self._basis))
         self._basis_n = int(state["basis_n"]) if "basis_n" in state else None
+        self._basis_of = str(state["basis_of"]) if "basis_of" in state else None
         self._fits, self._form, self._encoder = {}, TokenForm.of(state), Encoder.of(state)
         self._counts = {layer: int(state[f"count/{layer}"]) for layer in self._encoder.chosen}
         self._cells = np.asarray(state["cells"])
@@ -204,6 +210,8 @@ class CoordinateMetric:
         d, kept = self._encoder.tokens[layer].axes.shape
         basis = self.protocol.basis if d > kept else "none"
         facts = {"layer": layer, "N": self._counts[layer], "d": d, "basis": basis, "basis_n": self._basis_n}
+        if self._basis_of is not None:
+            facts["basis_of"] = self._basis_of
         return facts | self._form.facts(layer)
 
     def flagged(self, scores: Mapping[str, Score]) -> dict[str, Score]:

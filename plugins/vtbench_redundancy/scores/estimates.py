@@ -21,7 +21,7 @@ from vtbench_redundancy.estimators.marginals import image_coordinates, token_coo
 from vtbench_redundancy.estimators.permutation_null import noisy_pixels
 from vtbench_redundancy.estimators.token_subsets import information_of_first
 from vtbench_redundancy.protocol import Protocol
-from vtbench_redundancy.scores.sample_budget import PARTS_ROOM, SampleBudget, images_needed
+from vtbench_redundancy.scores.sample_budget import PARTS_ROOM, SampleBudget, images_needed, varying_axes
 
 FEW_TOKENS = 16
 """Tokens of `n_eff_16`."""
@@ -94,9 +94,9 @@ class ReferenceImages:
         parts: bool = True,
         given: np.ndarray | None = None,
     ) -> None:
-        n = len(pixels)
+        n, pixels = len(pixels), varying_axes(pixels, protocol)
         self.protocol, self._parts, self._device = protocol, parts, device
-        self.budget = SampleBudget.of(n, m, r, pixels.shape[1:], protocol)
+        self.budget = SampleBudget.fit(pixels, m, r, protocol)
         self.groups = assign_groups(n, clusters, protocol.groups, protocol.seed)
         self._x_nq, self._cells = self.budget.image(self._sorted(pixels)), pixels.shape[1]
         self._given = None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vtbench_redundancy.estimators.marginals import image_coordinates
+from vtbench_redundancy.estimators.normal_scores import CONSTANT
 from vtbench_redundancy.features.principal_components import oriented
 from vtbench_redundancy.protocol import Protocol, few_images_flag
 
@@ -23,6 +24,9 @@ PARTS_ROOM = 1.1
 """Enough for the parts of the images on which convergence is checked."""
 LEAST_R = 2
 """Coordinates of a token are given up down to this number."""
+
+SPANNED = 1e-6
+"""Directions of unit-variance columns with less variance are not counted: at a floor of 0.01 they say 5e-5 nats."""
 
 CROSSED_ROOM = 1.35
 """As `ROOM`, for `rs-v1`, whose cross-validation leaves out another group."""
@@ -70,7 +74,31 @@ class SampleBudget:
         return len(self.coordinates)
 
     @classmethod
-    def of(cls, n: int, m: int, r: int, cells: Sequence[int], protocol: Protocol) -> SampleBudget:
+    def fit(cls, pixels_nPc: np.ndarray, m: int, r: int, protocol: Protocol) -> SampleBudget:
+        """Decide what these images are enough for; where they are few, columns that others determine do not count.
+
+        Where columns (cells of one coordinate: cues or features) are linear combinations of others, X̃ has nothing but
+        noise in some directions, and the components that X spans stand for all of it exactly. Cells of several
+        coordinates are whitened each for itself, and count as they are.
+
+        Args:
+            pixels_nPc: coordinates of the images.
+            m: tokens measured together.
+            r: coordinates of a token.
+            protocol: its settings.
+        """
+        n, cells, coordinates = pixels_nPc.shape
+        found = cls.of(n, m, r, (cells, coordinates), protocol)
+        if protocol.correction != "jackknife" or coordinates > 1 or "reduced" not in found.flags:
+            return found
+        rank = _rank(image_coordinates(torch.as_tensor(pixels_nPc).flatten(1), protocol.ranks))
+        # as many images as columns have a full rank whatever the columns are
+        return cls.of(n, m, r, (cells, 1), protocol, rank) if rank < min(cells, n - 1) else found
+
+    @classmethod
+    def of(
+        cls, n: int, m: int, r: int, cells: Sequence[int], protocol: Protocol, rank: int | None = None
+    ) -> SampleBudget:
         """Decide what n images are enough for.
 
         Args:
@@ -79,11 +107,13 @@ class SampleBudget:
             r: coordinates of a token.
             cells: P and c, the image's cells and the coordinates of each.
             protocol: its settings.
+            rank: dimensions that the image's coordinates span, if fewer than there are.
         """
-        q = math.prod(cells)
+        every = math.prod(cells)
+        q = every if rank is None else max(1, rank)
         needed = images_needed(m * r + q, protocol)
         flags = few_images_flag(n) + ("reduced",) * (n < needed)
-        affordable, every = math.inf, q
+        affordable = math.inf
         if n < needed:
             crossed = protocol.correction == "crossed"
             room = CROSSED_REDUCED_ROOM if crossed else REDUCED_ROOM
@@ -129,3 +159,19 @@ class SampleBudget:
         fewer = int(fewer)
         generator = np.random.default_rng(self.protocol.seed)
         return [np.sort(generator.permutation(m)[:fewer]) for _ in range(self.protocol.subsets)]
+
+
+def varying_axes(pixels_nPc: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Return the coordinates that vary in some cell: of grey images one of three. `rs-v1` takes all.
+
+    >>> varying_axes(np.stack([np.eye(3), np.ones((3, 3))], axis=2), Protocol()).shape
+    (3, 3, 1)
+    """
+    varies_c = (pixels_nPc.std(axis=0, dtype=np.float64) > CONSTANT).any(axis=0)
+    return pixels_nPc[:, :, varies_c] if varies_c.any() and protocol.correction == "jackknife" else pixels_nPc
+
+
+def _rank(x_nq: Tensor) -> int:
+    """Return the directions of unit-variance columns that say something."""
+    variances = torch.linalg.eigvalsh(x_nq.T @ x_nq / len(x_nq))
+    return int((variances > SPANNED).sum())

@@ -18,7 +18,7 @@ from vtbench_redundancy.estimators.jackknife_bias import CorrectionSubsets
 from vtbench_redundancy.estimators.marginals import token_coordinates
 from vtbench_redundancy.estimators.permutation_null import NoisyPixels, noisy_pixels
 from vtbench_redundancy.protocol import Protocol, few_images_flag
-from vtbench_redundancy.scores.sample_budget import SampleBudget
+from vtbench_redundancy.scores.sample_budget import SampleBudget, varying_axes
 from vtbench_redundancy.scores.score_writer import ScoreWriter, rounded
 
 DEAD = 0.05
@@ -89,7 +89,8 @@ def token_use(
     (0.5, 0.2)
     """
     n, m, r = tokens.shape
-    budget = SampleBudget.of(n, m, r, pixels.shape[1:], protocol)
+    pixels = varying_axes(pixels, protocol)
+    budget = SampleBudget.fit(pixels, m, r, protocol)
     facts = dict(detail or {}) | {
         "protocol": protocol.name, "m": m, "n": n, "r": budget.r, "r_x": budget.q,
         "images_needed": budget.images_needed,

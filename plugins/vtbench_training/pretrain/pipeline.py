@@ -55,10 +55,10 @@ def pretrain(
             the loss diverged.
     """
     check_name(model)
-    directory.mkdir(parents=True, exist_ok=True)
     sizes, vlm, about = recipe.sizes, *_untrained(recipe, model)
     if penalty is not None:
         check_visual_tokens(vlm, model)
+    directory.mkdir(parents=True, exist_ok=True)
     _refuse_other_recipe(model, recipe, directory, penalty, about)
     torch.manual_seed(recipe.seed)
     packer = Packer(vlm.tokenizer, int(vlm.prefix_positions.max()) + 1, vlm.prompt_format)

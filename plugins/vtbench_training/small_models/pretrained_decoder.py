@@ -6,6 +6,7 @@ image stands before the question. `DecoderLlava` trains its connector, and all o
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from transformers import (
     LlavaProcessor,
 )
 
-from vtbench.errors import VtbenchError
+from vtbench.errors import AdapterError, VtbenchError
 from vtbench_hf.checkpoint.arguments import LoadArguments
+from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_language.loader import load as load_language_model
 from vtbench_training.finetune.trainable import with_lora
 from vtbench_training.small_models.components import chat_template, tower_sizes
@@ -29,6 +31,12 @@ from vtbench_training.small_models.sizes import Sizes
 
 _TOLERANCE = 1e-3
 """Largest difference of the logits, as a share of their largest, between the decoder alone and within the LLaVA."""
+_GGUF = b"GGUF"
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(?<!\.gguf)(/[\w-][\w.-]*(?<!\.gguf))?", re.ASCII | re.IGNORECASE)
+_WANTED = (
+    "Wanted: a causal language model, as a directory with config.json, weights and tokenizer, a GGUF file, or a name"
+    " on the hub like org/model"
+)
 _JOINED_CONTENT = (
     "{%- set joined = namespace(messages=[]) -%}"
     "{%- for message in messages -%}"
@@ -110,7 +118,7 @@ def build(decoder: str, sizes: Sizes, seed: int = 0) -> tuple[LlavaForConditiona
     Raises:
         VtbenchError: it cannot be read, or LLaVA's classes do not compute what it computes.
     """
-    loaded = load_language_model("llava", LoadArguments(pretrained=decoder, device="cpu", dtype="float32"))
+    loaded = _load(decoder)
     language, tokenizer = loaded.model, loaded.processor.tokenizer
     probe = torch.tensor([tokenizer.encode("Where is the star?", add_special_tokens=False)])
     with torch.no_grad():
@@ -142,6 +150,36 @@ def build(decoder: str, sizes: Sizes, seed: int = 0) -> tuple[LlavaForConditiona
             " compute; take one of another type (llama, qwen2, ...)"
         )
     return model, _processor(tokenizer, loaded.processor.chat_template, sizes), str(loaded.fingerprint())
+
+
+def _load(decoder: str) -> LoadedModel:
+    """Return the causal language model.
+
+    Raises:
+        VtbenchError: it is not there, or no such model; the message says what was looked for and what to name.
+    """
+    path = Path(decoder).expanduser()
+    problem = None
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        try:
+            with path.open("rb") as file:
+                if file.read(len(_GGUF)) != _GGUF:
+                    problem = "this is no GGUF file, as it does not begin with 'GGUF'; download or convert it again"
+        except OSError as error:
+            problem = f"it cannot be read ({error.strerror})"
+    elif path.is_file():
+        problem = "this is a file; name the directory that it lies in, or a GGUF file"
+    elif not path.exists() and _HUB_NAME.fullmatch(decoder) is None:
+        problem = "there is no such directory or GGUF file, and it is no name on the hub either"
+    if problem is None:
+        try:
+            place = str(path) if path.exists() else decoder
+            return load_language_model("llava", LoadArguments(pretrained=place, device="cpu", dtype="float32"))
+        except ModuleNotFoundError as error:
+            raise VtbenchError(f"--decoder {decoder}: {error}: pip install 'vtbench[gguf]'") from error
+        except AdapterError as error:
+            problem = str(error).removeprefix("--model llava: ")
+    raise VtbenchError(f"--decoder {decoder}: {problem}. {_WANTED}")
 
 
 def add_image_token(language: Any, tokenizer: Any) -> int:

@@ -29,9 +29,9 @@ SPACE = "\u2581"
 
 
 def family_files() -> list[TaskFile]:
-    """Return the validated files of every built-in family."""
+    """Return the validated files of every built-in family, but for those of cut-outs, whose names a cast has."""
     specs = [read_task(path) for path in find_task_files().values()]
-    return [spec for spec in specs if spec.family]
+    return [spec for spec in specs if spec.family and spec.scene.cast is None]
 
 
 def sentences() -> Iterator[str]:

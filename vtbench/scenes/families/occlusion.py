@@ -14,6 +14,7 @@ from vtbench.scenes.placement import make_background, make_object, place_all
 from vtbench.scenes.questions import ask_colour, ask_texture
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
+from vtbench.scoring.breakdown import BY
 
 
 class Occlusion(BaseSceneFamily):
@@ -51,6 +52,6 @@ class Occlusion(BaseSceneFamily):
         occluded = Scene(background, (hidden, front, *placed_rest))
         twin = Scene(background, (hidden, *aside, *placed_rest))
         return (
-            Member(occluded, question, {"occluded": True, "visible": round(visible, 3)}),
-            Member(twin, question, {"occluded": False, "visible": 1.0}),
+            Member(occluded, question, {"occluded": True, "visible": round(visible, 3), BY: {"occlusion": "hidden"}}),
+            Member(twin, question, {"occluded": False, "visible": 1.0, BY: {"occlusion": "clear"}}),
         )
