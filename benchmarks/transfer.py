@@ -33,13 +33,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True, help="directory of the runs")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent.parent / "results" / "transfer")
+    parser.add_argument("--models", default=",".join(MODELS), help="those to measure, by comma")
     parser.add_argument("--items", type=int, default=300, help="items of each task that a model answers")
     parser.add_argument("--images", type=int, default=2000, help="images of each RS")
-    parser.add_argument("--without-rs", action="store_true", help="measure answers alone")
+    natural = ",".join(natural for _, natural in PAIRS)
+    parser.add_argument("--rs", default=natural, help="natural tasks on whose images RS is measured, or none")
     parser.add_argument("--tables-only", action="store_true")
     options = parser.parse_args()
     if not options.tables_only:
-        for model in MODELS:
+        for model in options.models.split(","):
             measure(model, options)
     rows = [row for model in MODELS for row in rows_of(model, options.runs / model)]
     write(rows, options.output)
@@ -49,9 +51,8 @@ def measure(model: str, options: argparse.Namespace) -> None:
     """Measure what is not measured yet of one model."""
     tasks = [task for pair in PAIRS for task in pair]
     parts: list[tuple[str, list[str], Sequence[str], int]] = [("answers", tasks, METRICS, options.items)]
-    if not options.without_rs:
-        asked = ["probe", *(natural for _, natural in PAIRS)]
-        parts += [(f"rs-{task}", [task], ["redundancy"], options.images) for task in asked]
+    asked = [] if options.rs == "none" else ["probe", *options.rs.split(",")]
+    parts += [(f"rs-{task}", [task], ["redundancy"], options.images) for task in asked]
     for name, some, metrics, limit in parts:
         home = options.runs / model / name
         if stored_results(home) is None:
@@ -73,7 +74,7 @@ def rows_of(model: str, home: Path) -> list[dict[str, Any]]:
     for task in ("probe", *(natural for _, natural in PAIRS)):
         if found := stored_results(home / f"rs-{task}"):
             rs = found["scores"][task]["rs"]
-            rows.append(row(model, task, "rs", flat(rs)) | {"basis": rs["detail"].get("basis", "")})
+            rows.append(row(model, task, "rs", flat(rs)) | {"basis": rs["detail"].get("basis_of", "")})
     return rows
 
 

@@ -46,8 +46,8 @@ def bridge_rows(plan: Plan, models: Sequence[Mapping[str, Any]], registry: Regis
         registry: has the task files.
 
     Returns:
-        Rows with `measure`, `family`, `test` and the fields of `RankAgreement`; of several pairs, a row over all of
-        them stands last, with the mean of their correlations. None where a study has no tests.
+        Rows with `measure`, `family`, `test`, the number of `pairs` and the fields of `RankAgreement`; of several pairs
+        a row over all stands last, with the mean of their correlations. None where a study has no tests.
     """
     pairs = counterparts(plan, registry)
     arms: dict[str, list[Mapping[str, Any]]] = {}
@@ -63,14 +63,18 @@ def bridge_rows(plan: Plan, models: Sequence[Mapping[str, Any]], registry: Regis
 def agreement_rows(measure: str, pairs: Sequence[tuple[str, str]], values: Values) -> list[dict[str, Any]]:
     """Return a row for each pair of counterparts that models were measured on, and one over all of them.
 
-    A model that lacks a value is left out of the rows that need it.
+    A model that lacks a value is left out of the rows that need it, and pairs on one side of which all models are alike
+    (at 0, say) out of the last row.
     """
     known = [pair for pair in pairs if any(None not in by_pair[pair] for by_pair in values.values())]
-    asked = [(*pair, [pair]) for pair in known] + ([(ALL, ALL, known)] if len(known) > 1 else [])
-    return [
-        {"measure": measure, "family": family, "test": test} | _agreement(values, some).row()
-        for family, test, some in asked
-    ]
+    each = {pair: _agreement(values, [pair]) for pair in known}
+    rows = [_row(measure, *pair, 1, found) for pair, found in each.items()]
+    some = [pair for pair, found in each.items() if found.rho is not None]
+    return rows + ([_row(measure, ALL, ALL, len(some), _agreement(values, some))] if len(some) > 1 else [])
+
+
+def _row(measure: str, family: str, test: str, pairs: int, found: RankAgreement) -> dict[str, Any]:
+    return {"measure": measure, "family": family, "test": test, "pairs": pairs} | found.row()
 
 
 def _agreement(values: Values, pairs: Sequence[tuple[str, str]]) -> RankAgreement:

@@ -117,6 +117,7 @@ def bridge_table(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     for row in rows:
         of_rs = row["measure"] == "rs" and row["family"] != ALL
         asked = [f"`{'probe' if of_rs else row['family']}`", f"`{row['test']}`"]
+        asked = asked if row["family"] != ALL else [f"{row['pairs']} families", "their tests"]
         numbers = [agreement_text(row), p_text(row["p"]) if row["p"] is not None else ""]
         power = "" if row["detectable"] is None else f"{row['detectable']:.2f}"
         cells = [MEASURED[row["measure"]], *asked, str(row["models"]), *numbers, power, f"**{row['verdict']}**"]

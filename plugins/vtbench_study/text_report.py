@@ -141,7 +141,7 @@ def agreement_text(row: Mapping[str, Any]) -> str:
 def bridge_text(row: Mapping[str, Any]) -> str:
     """Say in one line whether models keep their order from a family to a test."""
     first = "the probe set" if row["measure"] == "rs" and row["family"] != ALL else row["family"]
-    asked = "all of them" if row["family"] == ALL else f"{first} and {row['test']}"
+    asked = f"{row['pairs']} families and their tests" if row["family"] == ALL else f"{first} and {row['test']}"
     names = f"order of models by {MEASURED[row['measure']]} on {asked}: "
     if row["rho"] is None:
         return f"{names}too few models that differ ({row['models']})"

@@ -13,7 +13,7 @@ from fake_models import FACTS, fake_results, score
 from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
 from vtbench_study import study
-from vtbench_study.bridge import bridge_rows, counterparts
+from vtbench_study.bridge import agreement_rows, bridge_rows, counterparts
 from vtbench_study.checkpoint_results import shipped_results
 from vtbench_study.cli import study as command
 from vtbench_study.html_report import study_page
@@ -83,7 +83,7 @@ def test_tables_and_page_have_the_tests_and_the_bridge(capsys: pytest.CaptureFix
     assert "natural_relational" in text
     assert "order of models by RS on the probe set and natural_coarse: Spearman +1.00" in text
     print_study(document)
-    assert "carries over  order of models by generated answers on all of them" in capsys.readouterr().out
+    assert "carries over  order of models by generated answers on 2 families and their tests" in capsys.readouterr().out
 
 
 def test_every_model_answers_each_test_in_runs_of_their_own(tmp_path: Path) -> None:
@@ -171,3 +171,15 @@ def test_what_a_study_cannot_train_or_test_is_one_line(fields: dict[str, Any], s
         check_tasks(Plan(**ALONE | fields), REGISTRY)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_family_on_which_all_models_are_alike_is_left_out_of_the_mean() -> None:
+    pairs = [("coarse", "natural_coarse"), ("attribute", "natural_attribute"), ("relational", "natural_relational")]
+    order = {str(k): {pairs[0]: (k, 0.0), pairs[1]: (k, k), pairs[2]: (k, 2.0 * k)} for k in range(5)}
+    rows = agreement_rows("accuracy", pairs, order)
+    assert [(row["family"], row["pairs"], row["verdict"]) for row in rows] == [
+        ("coarse", 1, "cannot tell"),
+        ("attribute", 1, "carries over"),
+        ("relational", 1, "carries over"),
+        ("all", 2, "carries over"),
+    ]
