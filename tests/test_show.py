@@ -35,7 +35,7 @@ def test_an_item_is_what_a_model_is_asked(tmp_path: Path, capsys: Captured) -> N
     assert first.count("<image>") == 3
     roles = re.findall(r"^  (\w+): +", first, re.M)
     asked = ["system", "user", "assistant", "user", "assistant", "user"]
-    assert roles == [*asked, "choices", "answer", "target", "kind", "cluster", "tokens"]
+    assert roles == [*asked, "choices", "answer", "target", "kind", "cluster", "by", "tokens"]
     letter, target = (re.search(rf"^  {name}: +(.*)$", first, re.M)[1] for name in ("answer", "target"))  # type: ignore[index]
     question = first[first.rindex("user:") :]
     assert f"{letter}. {target}\n" in question
@@ -64,7 +64,7 @@ def test_own_tasks_and_several_of_them(tmp_path: Path, capsys: Captured) -> None
     assert show(task, "--n", 8, "--output", tmp_path / "own.png") == 0
     assert capsys.readouterr().out.count("\n  answer:    ") == 3
     assert Image.open(tmp_path / "own.png").width == 3 * (CELL + MARGIN) + MARGIN
-    assert show("[ac]*", "--n", 1, "--split", "val", "--seed", 3) == 0
+    assert show("[ac][to]*", "--n", 1, "--split", "val", "--seed", 3) == 0
     out = capsys.readouterr().out
     assert [line.split()[1] for line in out.splitlines() if line.startswith("[")] == [
         "attribute/val/3/0",
