@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from contract_budgets import BUDGETS, FEW_BUDGETS, MORE_BUDGETS
-from tiny_language_model import save_tiny
 
 from vtbench.adapter import Adapter, Generation
 from vtbench.errors import AdapterError, VtbenchError
@@ -46,9 +45,10 @@ def _installed(name: str) -> bool:
     return True
 
 
-ELSEWHERE = {"lmms", "vllm", *NAMED}
+ELSEWHERE = {"lmms", "vllm", "captioned", "question_only", *NAMED}
 """Those of lmms-eval and vLLM need engines, and the names of `hf` differ in nothing but the checkpoint; the suites in
-integration/ and tests/lmms ask them, and integration/shipped the weights that adapters ship with."""
+integration/ and tests/lmms ask them, tests/language the controls that only read, and integration/shipped the weights
+that adapters ship with."""
 REGISTERED = [name for name in sorted(REGISTRY.named("model")) if name not in ELSEWHERE and _installed(name)]
 
 
@@ -99,8 +99,6 @@ def test_a_registered_adapter(name: str, request: pytest.FixtureRequest, tmp_pat
         arguments = {"pretrained": request.getfixturevalue("tiny")}
     elif name == "openai":
         arguments = {"base_url": request.getfixturevalue("endpoint").url, "model": "tiny"}
-    elif name in ("captioned", "question_only"):
-        arguments = {"pretrained": str(save_tiny(tmp_path / name))}
     elif name in FAMILIES:
         arguments = {"pretrained": str(tiny_models.save(FAMILIES[name].model_types[0], tmp_path / name))}
     budgets = (*BUDGETS, *MORE_BUDGETS) if name in ("llava", "echo") else BUDGETS
