@@ -2,6 +2,7 @@
 
     python benchmarks/redundancy_settings.py truth               made-up tokens whose RS is known
     python benchmarks/redundancy_settings.py model [MODEL ...]   the shipped models, on the probe set
+    python benchmarks/redundancy_settings.py maps [MODEL ...]    the same, their token spaces mapped invertibly
     python benchmarks/redundancy_settings.py sets                the embedded one, on eight sets and on all at once
 
 One setting at a time is changed from the protocol's. `--cache DIR` keeps the models' tokens, which take long.
@@ -151,6 +152,25 @@ def model(names: list[str], cache: Path | None) -> None:
             print(f"| {name} | {score_name} | {' | '.join(cells)} |", flush=True)
 
 
+def maps(names: list[str], cache: Path | None) -> None:
+    """RS of each model's tokens as they are, and what invertible linear maps of the token space add to it.
+
+    A random matrix of Gaussian numbers, and axes scaled by log-normal factors: what a next linear layer undoes.
+    """
+    print("| model | RS | random matrix | scaled axes |\n|---|---|---|---|")
+    for name in names:
+        seen, basis = tokens_of(name, task("probe", None, MOST), cache), basis_of(name, cache)
+        seen = TaskTokens(seen.tokens[:SCORED], seen.images[:SCORED], seen.boxes, seen.clusters[:SCORED])
+        d, generator = seen.tokens.shape[2], np.random.default_rng(1)
+        matrix, scales = generator.standard_normal((d, d)) / d**0.5, np.exp(generator.standard_normal(d))
+        values = []
+        for by in (np.eye(d), matrix, np.diag(scales)):
+            of, on = (replace(one, tokens=one.tokens.astype(np.float64) @ by) for one in (seen, basis))
+            values.append(score(of, coordinates(of, on, Protocol()), Protocol()).rs.value)
+        moved = " | ".join(f"{value - values[0]:+.5f}" for value in values[1:])
+        print(f"| {name} | {values[0]:.4f} | {moved} |", flush=True)
+
+
 def _cell(found: Score) -> str:
     value = "–" if found.value is None else f"{found.value:.3f}"
     return value + "*" * ("unconverged" in found.flags) + "°" * ("reduced" in found.flags)
@@ -191,7 +211,7 @@ def sets(cache: Path | None, protocols: Sequence[Protocol], count: int = 8) -> N
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["truth", "model", "sets"])
+    parser.add_argument("what", choices=["truth", "model", "maps", "sets"])
     parser.add_argument("models", nargs="*", default=["llava", "qwen2_vl", "flamingo", "qformer", "fuyu"])
     parser.add_argument("--cache", type=Path, help="directory that keeps the models' tokens")
     options = parser.parse_args()
@@ -199,5 +219,7 @@ if __name__ == "__main__":
         truth()
     elif options.what == "model":
         model(options.models, options.cache)
+    elif options.what == "maps":
+        maps(options.models, options.cache)
     else:
         sets(options.cache, [Protocol(), PROTOCOLS["rs-v1"]])

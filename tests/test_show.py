@@ -35,7 +35,7 @@ def test_an_item_is_what_a_model_is_asked(tmp_path: Path, capsys: Captured) -> N
     assert first.count("<image>") == 3
     roles = re.findall(r"^  (\w+): +", first, re.M)
     asked = ["system", "user", "assistant", "user", "assistant", "user"]
-    assert roles == [*asked, "choices", "answer", "target", "kind", "cluster", "tokens"]
+    assert roles == [*asked, "choices", "answer", "target", "kind", "cluster", "by", "tokens"]
     letter, target = (re.search(rf"^  {name}: +(.*)$", first, re.M)[1] for name in ("answer", "target"))  # type: ignore[index]
     question = first[first.rindex("user:") :]
     assert f"{letter}. {target}\n" in question

@@ -80,8 +80,8 @@ def check_text(tokenizer: Any, sample: Sample, max_new_tokens: int | None = None
     behind_a_prompt = tokenizer(f" {sample.target}", add_special_tokens=False)["input_ids"]
     if max_new_tokens is not None and len(behind_a_prompt) > max_new_tokens:
         raise SampleError(
-            f"{sample.id}: the answer {sample.target!r} has {len(behind_a_prompt)} tokens in this model's tokenizer, and "
-            f"the task lets it write {max_new_tokens}; raise max_new_tokens in the task file"
+            f"{sample.id}: the answer {sample.target!r} has {len(behind_a_prompt)} tokens of this model, but "
+            f"its task lets it write {max_new_tokens}; raise max_new_tokens in the task file"
         )
 
 

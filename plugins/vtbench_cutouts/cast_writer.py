@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -73,31 +72,34 @@ def make_cast(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         # Beside the output, so that a killed command leaves no half of a cast under its name.
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as folder:
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
+            folder = Path(temporary) / output.name  # in a directory that others may read
+            folder.mkdir()
             for candidate in sorted(candidates, key=lambda one: one.name.count(" ")):
                 try:
                     if candidate.name in leave_out:
                         raise CutoutError("left out by name")
-                    objects.append(_write(candidate, [one.name for one in objects], Path(folder), limit))
+                    objects.append(_write(candidate, objects, folder, limit))
                 except CutoutError as error:
                     dropped.append(Dropped(candidate.name, candidate.where, str(error)))
             if len(objects) < 2:
                 why = "; ".join(f"{one.name}: {one.reason}" for one in dropped[:3]) or "there are no others"
                 raise CutoutError(f"{output}: a cast needs two objects, and {len(objects)} suit ({why})")
-            _write_lists(objects, dropped, Path(folder))
-            contact_sheet(objects, Path(folder)).save(Path(folder) / SHEET)
-            shutil.copytree(folder, output, dirs_exist_ok=True)
+            _write_lists(objects, dropped, folder)
+            contact_sheet(objects, folder).save(folder / SHEET)
+            folder.replace(output)
     except OSError as error:
         raise CutoutError(f"{output}: cannot be written ({error.strerror})") from None
     return CastResult(str(output), tuple(objects), tuple(dropped), read_cast(output).digest)
 
 
-def _write(candidate: Candidate, names: list[str], folder: Path, limit: int | None) -> CastObject:
+def _write(candidate: Candidate, objects: list[CastObject], folder: Path, limit: int | None) -> CastObject:
     """Write the file of a candidate that suits.
 
     Raises:
         CutoutError: why it does not.
     """
+    names = [one.name for one in objects]
     if len(candidate.name.split()) > MOST_WORDS:
         raise CutoutError(f"no name: it is called by more than {MOST_WORDS} words")
     if problem := name_problem(candidate.name, names):
@@ -108,6 +110,10 @@ def _write(candidate: Candidate, names: list[str], folder: Path, limit: int | No
     if problem := image_problem(image, candidate.framed, candidate.photographed):
         raise CutoutError(problem)
     cut = _trimmed(image)
+    for other in objects:
+        with Image.open(folder / other.file) as same:
+            if same.size == cut.size and same.tobytes() == cut.tobytes():
+                raise CutoutError(f"its image is that of {other.name!r}")
     file = f"{candidate.name.replace(' ', '_')}.png"
     cut.save(folder / file, optimize=True)
     pixels = np.asarray(cut)

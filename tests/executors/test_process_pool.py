@@ -21,10 +21,6 @@ from vtbench.engine.process_pool import ProcessPool
 from vtbench.engine.worker import RunWork
 from vtbench.engine.worker_devices import worker_environments
 from vtbench.errors import AdapterError, ExecutorError, VtbenchError, WorkerError
-from vtbench.executor import Executor
-from vtbench.registry import Registry
-from vtbench.testing.checks import Check
-from vtbench.testing.executor_checks import executor_checks
 
 
 def run(task: Path, output: Path, **more: Any) -> vtbench.RunResult:
@@ -55,16 +51,6 @@ def test_a_run_begun_by_one_is_finished_by_two(tmp_path: Path) -> None:
         run(task, tmp_path / "out", model_args={"breaks_on": "question 7?"}, data_parallel=2, resume=True)
     (directory,) = (tmp_path / "out").iterdir()
     assert [row["index"] for row in timeless(directory / "samples.jsonl")] == [*range(6)]
-
-
-def two_workers() -> Executor:
-    made: Executor = Registry().create("executor", "local", {"workers": 2})
-    return made
-
-
-@pytest.mark.parametrize("check", executor_checks(two_workers), ids=lambda check: check.name)
-def test_the_contract_of_an_executor(check: Check) -> None:
-    check()
 
 
 @contextmanager

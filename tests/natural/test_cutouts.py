@@ -34,9 +34,11 @@ def grain(image: Image.Image, seed: int = 0) -> Image.Image:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     source = tmp_path / "source"
-    for group, name in (("food", "lemon_1"), ("food", "lemon_2"), ("food", "Cherry"), ("animals", "polar_bear")):
+    for seed, (group, name) in enumerate(
+        (("food", "lemon_1"), ("food", "lemon_2"), ("food", "Cherry"), ("animals", "polar_bear"))
+    ):
         (source / group).mkdir(parents=True, exist_ok=True)
-        grain(disc((200, 180, 90), side=140)).save(source / group / f"{name}.png")
+        grain(disc((200, 180, 90), side=140), seed).save(source / group / f"{name}.png")
     return source
 
 
@@ -64,9 +66,21 @@ def test_a_directory_of_files_becomes_a_cast(folder: Path, tmp_path: Path) -> No
     assert max(lemon.box[2] - lemon.box[0], lemon.box[3] - lemon.box[1]) <= 140
 
 
+def test_whoever_may_read_new_files_may_read_the_cast(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "cast").mkdir()
+    make_cast(png_candidates(folder), tmp_path / "cast")
+    (tmp_path / "other").mkdir()
+    assert (tmp_path / "cast").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_one_image_under_two_names_is_one_object(folder: Path, tmp_path: Path) -> None:
+    (folder / "food" / "plum.png").write_bytes((folder / "food" / "Cherry.png").read_bytes())
+    assert dropped(make_cast(png_candidates(folder), tmp_path / "cast"))["plum.png"] == "its image is that of 'cherry'"
+
+
 def test_large_files_are_made_smaller(tmp_path: Path) -> None:
-    for name in ("drum", "kettle"):
-        disc((90, 90, 160), side=900).save(tmp_path / f"{name}.png")
+    for name, hole in (("drum", False), ("kettle", True)):
+        disc((90, 90, 160), hole, side=900).save(tmp_path / f"{name}.png")
     make_cast(png_candidates(tmp_path), tmp_path / "cast")
     with Image.open(tmp_path / "cast/drum.png") as image:
         assert max(image.size) == 256
@@ -143,9 +157,9 @@ def test_polygons_and_run_lengths_of_coco(tmp_path: Path) -> None:
     masks = pytest.importorskip("pycocotools.mask")
     mask = np.zeros((160, 200), dtype=np.uint8, order="F")
     mask[40:120, 50:140] = 1
-    compressed = masks.encode(mask)
+    compressed = masks.encode(np.asfortranarray(np.roll(mask, 3, axis=1)))
     compressed["counts"] = compressed["counts"].decode()
-    flat = mask.ravel(order="F")
+    flat = np.roll(mask, 6, axis=1).ravel(order="F")
     edges = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff([0, *edges.tolist(), flat.size]).tolist()
     kinds = {
@@ -201,7 +215,8 @@ def test_broken_masks_say_why(mask: dict[str, Any], wanted: str) -> None:
 def test_a_category_without_a_name_and_a_box_of_words_cost_their_object_alone(tmp_path: Path) -> None:
     pytest.importorskip("pycocotools.mask")
     square = [[50, 40, 140, 40, 140, 120, 50, 120]]
-    path = coco(tmp_path, {"kite": square, "frisbee": square, "none": square})
+    further = [[40, 30, 130, 30, 130, 120, 40, 120]]
+    path = coco(tmp_path, {"kite": square, "frisbee": further, "none": square})
     content = json.loads(path.read_text())
     content["categories"][2]["name"] = None
     content["annotations"][0] |= {"area": None, "bbox": ["a", "b", "c", "d"]}

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from natural_fakes import disc, write_cast, write_photographs, write_task
+from PIL import Image
 
 from vtbench.errors import TaskError
 from vtbench.scenes import cast
@@ -177,7 +178,10 @@ def test_a_large_cast_is_asked_about_in_fixed_parts_with_flat_answers(folder: Pa
         ({"owl": {"file": "../owl.png"}}, "'../owl.png' is not beside it"),
         ({"owl": {"file": "cast.json"}}, "the image of 'owl' cannot be read (no image file)"),
         ({"owl": {"box": [4, 4, 300, 76]}}, "the box [4, 4, 300, 76] of 'owl' is not inside its 80 x 80 pixels"),
-        ({"owl": {"box": [0, 0, 4, 4]}}, "nothing of 'owl' is opaque: its mask is empty"),
+        ({"owl": {"box": [0, 0, 4, 20]}}, "nothing of 'owl' is opaque: its mask is empty"),
+        ({"owl": {"box": [40, 40, 55, 50]}}, "owl.png: the box [40, 40, 55, 50] of 'owl' is below 16 pixels a side"),
+        ({"owl": {"file": "lemon.png"}}, "'owl' has the same image as 'lemon'"),
+        ({"owl": {"file": "o\0l.png"}}, "is not beside it"),
         ({"owl": {"colour": [0, 0, 256]}}, "objects.1.colour.2: Input should be less than or equal to 255"),
         ({"owl": {"weight": 3}}, "objects.1.weight: Extra inputs are not permitted"),
     ],
@@ -242,6 +246,21 @@ def test_a_single_kind_of_background_is_not_asked_about(folder: Path) -> None:
     keys = {"scene": {"backgrounds": "lawn"}, "kinds": {"background": 1}}
     with pytest.raises(TaskError, match="every photograph shows grass, so there is nothing to ask"):
         load_task(write_task(folder / "mine.yaml", include="attribute", **keys))
+
+
+def test_photographs_of_all_colours_leave_none_to_an_object(folder: Path) -> None:
+    for number, rgb in enumerate(COLOURS.values(), 5):
+        Image.new("RGB", (70, 70), rgb).save(folder / "photographs" / f"grass_{number}.png")
+    with pytest.raises(TaskError, match="on the photographs of grass no two colours stand out"):
+        load_task(write_task(folder / "mine.yaml"))
+
+
+def test_a_colour_that_stands_out_nowhere_is_not_asked_about(folder: Path) -> None:
+    for path in (folder / "photographs").glob("*.png"):
+        Image.new("RGB", (70, 70), COLOURS["green"]).save(path)
+    load_task(write_task(folder / "mine.yaml"))
+    with pytest.raises(TaskError, match="green stands out on no kind of photograph"):
+        load_task(write_task(folder / "mine.yaml", "natural_attribute", kinds={"colour": 1}))
 
 
 def test_a_mix_hands_its_cast_to_its_tasks(folder: Path) -> None:

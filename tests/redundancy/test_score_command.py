@@ -132,18 +132,19 @@ def test_a_directory_of_images_with_boxes(tmp_path: Path, scored) -> None:
     boxes = np.tile(np.hstack([half, half + 0.5]), (2, 1))
     np.save(tmp_path / "tokens.npy", tokens)
     np.save(tmp_path / "boxes.npy", boxes)
-    found = scored(tmp_path / "tokens.npy", tmp_path / "images", "--boxes", tmp_path / "boxes.npy")
+    boxed, few = ("--boxes", tmp_path / "boxes.npy"), ("--permutations", 2)  # of so many images two draws are enough
+    found = scored(tmp_path / "tokens.npy", tmp_path / "images", *boxed, *few)
     # each of the four colours is in 16 of the 64 cells of X, whose noise averages; copies average the tokens' floor
     once, twice = (-np.log(Protocol().floor / 16 + Protocol().token_floor / views) for views in (1, 2))
     assert found["rs"] == pytest.approx(1 - twice / (2 * once), abs=0.02)
     assert found["scores"]["rs"]["detail"]["r_pix"]["value"] == pytest.approx(1 - twice / (2 * once), abs=0.02)
     images = np.stack([np.asarray(Image.open(path)) for path in sorted((tmp_path / "images").iterdir())])
     np.save(tmp_path / "images.npy", images)
-    assert scored(tmp_path / "tokens.npy", tmp_path / "images.npy", "--boxes", tmp_path / "boxes.npy") == found
-    assert found["rs"] == redundancy_score(tokens, images, boxes=boxes).rs.value
+    assert scored(tmp_path / "tokens.npy", tmp_path / "images.npy", *boxed, *few) == found
+    assert found["rs"] == redundancy_score(tokens, images, boxes=boxes, protocol=Protocol(permutations=2)).rs.value
     carried = [
-        scored(tmp_path / "tokens.npy", tmp_path / "images.npy", *more)["scores"]["carriers"]["value"]
-        for more in (("--boxes", tmp_path / "boxes.npy"), ())
+        scored(tmp_path / "tokens.npy", tmp_path / "images.npy", *more, *few)["scores"]["carriers"]["value"]
+        for more in (boxed, ())
     ]
     assert carried[0] == pytest.approx(2, abs=0.1)
     assert carried[1] > 2.5  # parts that lie across two cells

@@ -14,6 +14,8 @@ BUDGETS = (
     Complexity(0.3),
 )
 """Each way to make fewer tokens: all, drawn numbers of them, averages, none, by attention, merged, by the image."""
+FEW_BUDGETS = (RandomKeep(TokenCount(mean=3.4)), Saliency(0.6))
+"""Numbers of tokens that differ within a batch, drawn and by the model's own attention."""
 MORE_BUDGETS = (
     *(policy(TokenCount(fraction=1)) for policy in (RandomKeep, DownSample, FarthestPoint)),
     Saliency(1),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vtbench.console.formatting import asked_as
 from vtbench.console.terminal import visible
 from vtbench.runs.disk import disk, publish_file
+from vtbench.scoring.breakdown import BY
 from vtbench.types import Sample, Task, readable
 
 if TYPE_CHECKING:
@@ -44,13 +45,15 @@ def item_lines(task: Task, sample: Sample, number: int, system: str | None = Non
         first, *rest = _cut(text).splitlines() or [""]
         yield f"  {message.role + ':':<11}{first}"
         yield from (f"  {'':<11}{line}" for line in rest)
+    meta = {key: value for key, value in sample.meta.items() if key != BY}
     facts: dict[str, Any] = {
         "choices": " | ".join(_labelled(sample)),
         "answer": " or ".join(dict.fromkeys((sample.answer or sample.target, *sample.references))),
         "target": sample.target if sample.answer not in ("", sample.target) else "",
         "kind": sample.kind,
         "cluster": sample.cluster,
-        "meta": json.dumps(dict(sample.meta), ensure_ascii=False, default=str) if sample.meta else "",
+        "by": ", ".join(f"{name} {word}" for name, word in sample.meta.get(BY, {}).items()),
+        "meta": json.dumps(meta, ensure_ascii=False, default=str) if meta else "",
         "tokens": f"at most {task.max_new_tokens}",
     }
     yield from (f"  {name + ':':<11}{_cut(value)}" for name, value in facts.items() if value)

@@ -25,6 +25,8 @@ from vtbench.scoring.normalise import VOCABULARY, normalise
 CAST_FILE = "cast.json"
 MOST_PIXELS = 4096 * 4096
 """Of one cut-out's file: none is drawn larger than a scene."""
+LEAST_SIDE = 16
+"""Of the longer side of a cut-out's box, in pixels: of a smaller one nothing is recognised."""
 _NAME = re.compile(r"[a-z]+(?: [a-z]+)*")
 
 Channel = Annotated[int, Field(ge=0, le=255)]
@@ -133,6 +135,10 @@ def read_cast(directory: Path) -> Cast:
             raise TaskError(f"{path}: {one.name!r}: {problem}")
         names.append(one.name)
     cutouts = tuple(_cutout(one, directory) for one in found.objects)
+    shown: dict[tuple[str, tuple[int, ...]], str] = {}
+    for cutout in cutouts:
+        if (other := shown.setdefault((cutout.digest, cutout.box), cutout.name)) != cutout.name:
+            raise TaskError(f"{path}: {cutout.name!r} has the same image as {other!r}: nobody could tell them apart")
     facts = "\n".join(f"{cutout.name} {cutout.digest} {cutout.box} {cutout.colour}" for cutout in cutouts)
     return Cast(found.objects, cutouts, hashlib.sha256(facts.encode()).hexdigest())
 
@@ -151,7 +157,7 @@ def as_cast(value: Any) -> Cast | None:
 
 def _cutout(one: CastObject, directory: Path) -> Cutout:
     path = directory / one.file
-    if path.resolve().parent != directory.resolve():
+    if "\0" in one.file or path.resolve().parent != directory.resolve():
         raise TaskError(f"{directory / CAST_FILE}: {one.name!r}: {one.file!r} is not beside it")
     try:
         content = path.read_bytes()
@@ -164,6 +170,8 @@ def _cutout(one: CastObject, directory: Path) -> Cutout:
     left, top, right, bottom = one.box
     if not (left < right <= width and top < bottom <= height):
         raise TaskError(f"{path}: the box {list(one.box)} of {one.name!r} is not inside its {width} x {height} pixels")
+    if max(right - left, bottom - top) < LEAST_SIDE:
+        raise TaskError(f"{path}: the box {list(one.box)} of {one.name!r} is below {LEAST_SIDE} pixels a side")
     cutout = Cutout(one.name, str(path), hashlib.sha256(content).hexdigest(), one.box, one.colour)
     decoded(cutout)
     return cutout

@@ -12,7 +12,7 @@ from typing import Any
 
 from vtbench.metric import Batch
 from vtbench.scoring.answers import answer_type, exact_match, true_choices
-from vtbench.scoring.metrics import Pairs, broken_down, concerned, groups_broken_down, share_of_groups
+from vtbench.scoring.metrics import Pairs, broken_down, chance, concerned, groups_broken_down, share_of_groups
 from vtbench.scoring.normalise import plain
 from vtbench.stats import proportion, ratio
 from vtbench.types import Capability, Observation, Record, Sample, Score
@@ -144,7 +144,11 @@ class MacroAccuracy:
             total = sum(weights[i] for i in inside)
             by_part["/".join(part)] = {"acc": sum(weighted[i] for i in inside) / total, "n": len(inside)}
         estimate = ratio(weighted, weights, [record.cluster for record, _ in pairs])
-        return {"macro_acc": estimate.score(detail={"by_part": by_part})}
+        guesses = [chance([record]) for record, _ in pairs]
+        guess = None
+        if pairs and None not in guesses:
+            guess = sum(w * g for w, g in zip(weights, guesses, strict=True) if g is not None) / sum(weights)
+        return {"macro_acc": estimate.score(chance=guess, detail={"by_part": by_part})}
 
 
 def _weights(paths: Sequence[tuple[str, ...]]) -> list[float]:

@@ -118,6 +118,15 @@ class TaskFile(StrictModel):
             raise ValueError(
                 f"kinds.background: every photograph shows {words[0]}, so there is nothing to ask about it"
             )
+        left = {word: {*self.scene.colours} - self.scene.colours_like(word) for word in self.scene.background_words}
+        for word, colours in left.items():
+            if len(colours) < 2:
+                raise ValueError(
+                    f"scene.backgrounds: on the photographs of {word} no two colours stand out, as these have most of "
+                    "the palette's; leave some out, or give them a kind of their own"
+                )
+        if "colour" in self.weights and (never := {*self.scene.colours} - set().union(*left.values())):
+            raise ValueError(f"scene.backgrounds: {min(never)} stands out on no kind of photograph; add others")
 
     def _check_synonyms(self) -> None:
         if self.mix and self.synonyms:
