@@ -140,7 +140,7 @@ def _cell(row: Mapping[str, Any] | None, measure: str) -> str:
         return ""
     scale, digits = (1, 3) if measure == "rs" else (100, 1)
     interval = "" if row["low"] is None else f" ({scale * row['low']:.{digits}f} – {scale * row['high']:.{digits}f})"
-    return f"{scale * row['value']:.{digits}f}{interval}"
+    return f"{scale * row['value']:.{digits}f}{interval}" + (f" *{row['flags']}*" if row["flags"] else "")
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

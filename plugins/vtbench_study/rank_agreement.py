@@ -43,7 +43,8 @@ class RankAgreement:
         low: of the 95 % interval; None where it is not known.
         high: of the same.
         p: two-sided, over all orders of the models.
-        detectable: the smallest correlation that such a number of models finds in four of five cases.
+        detectable: the smallest correlation that such a number of models finds in four of five cases; None for a mean
+            over families, whose spread depends on how alike these are.
         verdict: `carries over`, `reversed`, `not shown`, or `cannot tell`.
     """
 
@@ -74,9 +75,10 @@ def rank_agreement(x: Sequence[Sequence[float]], y: Sequence[Sequence[float]]) -
         return RankAgreement(models)
     rho = float(rhos.mean())
     p = _permutation_p(xs, ys, rho)
-    low, high = _fisher_interval(rho, models) if len(rhos) == 1 else _resampled_interval(xs, ys)
+    one = len(rhos) == 1
+    low, high = _fisher_interval(rho, models) if one else _resampled_interval(xs, ys)
     verdict = "not shown" if p >= SIGNIFICANCE_LEVEL else "carries over" if rho > 0 else "reversed"
-    return RankAgreement(models, rho, low, high, p, detectable_correlation(models), verdict)
+    return RankAgreement(models, rho, low, high, p, detectable_correlation(models) if one else None, verdict)
 
 
 def detectable_correlation(models: int) -> float:

@@ -145,10 +145,8 @@ def bridge_text(row: Mapping[str, Any]) -> str:
     names = f"order of models by {MEASURED[row['measure']]} on {asked}: "
     if row["rho"] is None:
         return f"{names}too few models that differ ({row['models']})"
-    return (
-        f"{names}Spearman {agreement_text(row)}, {p_text(row['p'])}, {row['models']} models, which find "
-        f"{row['detectable']:.2f} in four of five cases"
-    )
+    power = "" if row["detectable"] is None else f", which find {row['detectable']:.2f} in four of five cases"
+    return f"{names}Spearman {agreement_text(row)}, {p_text(row['p'])}, {row['models']} models{power}"
 
 
 def advice_text(row: Mapping[str, Any]) -> str:

@@ -49,6 +49,7 @@ def test_of_several_families_models_are_permuted_as_wholes() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(12, 3)), rng.normal(size=(12, 3))
     found = rank_agreement(a.tolist(), b.tolist())
+    assert found.detectable is None
     rhos = [spearmanr(a[:, k], b[:, k]).statistic for k in range(3)]
     assert found.rho == pytest.approx(np.mean(rhos))
     assert found.low < found.rho < found.high

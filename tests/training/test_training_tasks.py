@@ -138,7 +138,7 @@ ROW = {"image": "red.png", "prompt": "What is it?", "target": "red", "choices": 
         (lambda at: rows_task(at, [{**ROW, "target": "</s>", "choices": None}]), "writes the answer '</s>' as ''"),
         (
             lambda at: rows_task(at, [{**ROW, "target": LONG * 30, "choices": None}]),
-            "tokens in this model's tokenizer, and the task lets it write 128; raise max_new_tokens",
+            "tokens of this model, but its task lets it write 128; raise max_new_tokens",
         ),
         (lambda at: "probe", "'probe' is no family but a mix of them"),
         (lambda at: "natural_corse", "Did you mean 'natural_coarse'"),
