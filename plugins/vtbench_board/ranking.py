@@ -111,16 +111,13 @@ def _rank(column: Column, scores: Mapping[int, Mapping[str, Any]], entries: Sequ
         if position != leader
     }
     adjusted = dict(zip(others, holm([difference.p for difference in others.values()]), strict=True))
-    standings = {}
+    sign, standings = -1 if lower else 1, {}
     for position, score in scores.items():
         value = values.get(position)
-        ahead = [
-            other for other in values.values() if value is not None and (other < value if lower else other > value)
-        ]
         p = adjusted.get(position)
         standings[position] = Standing(
             score,
-            None if value is None or not better else 1 + len(ahead),
+            None if value is None or not better else 1 + sum(sign * other > sign * value for other in values.values()),
             position == leader and len(values) > 1,
             p is not None and p >= ALPHA,
             others.get(position),

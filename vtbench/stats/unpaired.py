@@ -13,9 +13,10 @@ _FREEDOM = 9
 def independent_difference(ours: Estimate, theirs: Estimate) -> Estimate:
     r"""Estimate how far `ours` exceeds `theirs`, as if no sample were shared.
 
-    The interval is recovered from both intervals, each end by the distances that bear on it: low = d - sqrt((a - a_low)^2
-    + (b_high - b)^2), high = d + sqrt((a_high - a)^2 + (b - b_low)^2) (Zou and Donner, Statistics in Medicine 27, 2008;
-    for shares it is method 10 of Newcombe, Statistics in Medicine 17, 1998). The p-value is Student's t on nine degrees of freedom, scaled so that p < 0.05 exactly where the interval
+    The interval is recovered from both intervals, each end by the distances that bear on it:
+    low = d - sqrt((a - a_low)^2 + (b_high - b)^2), high = d + sqrt((a_high - a)^2 + (b - b_low)^2)
+    (Zou and Donner, Statistics in Medicine 27, 2008; for shares it is method 10 of Newcombe, Statistics in Medicine 17,
+    1998). The p-value is Student's t on nine degrees of freedom, scaled so that p < 0.05 exactly where the interval
     leaves out 0; its tails are the wide ones of a jackknife over ten groups, also where a score has more. Runs on the
     same samples differ by less than this test can see, since what the samples contribute does not cancel.
 
