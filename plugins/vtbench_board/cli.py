@@ -25,10 +25,10 @@ from vtbench.registry import Registry
 def board(registry: Registry, folder: str, output: str | None, score: str | None, reports: bool, as_json: bool) -> None:
     """Write a static site with a leaderboard of all finished runs in DIR for each task."""
     from vtbench.report import render
+    from vtbench_board.board_site import check_folder, check_site, write_site
     from vtbench_board.finished_runs import find_runs
     from vtbench_board.leaderboard import leaderboards
     from vtbench_board.report_links import report_links
-    from vtbench_board.site import check_folder, check_site, write_site
 
     runs = Path(expanded(folder, "DIR"))
     check_folder(runs)

@@ -61,18 +61,19 @@ def settings_of(entry: Entry) -> dict[str, str]:
         "scoring version": _text(entry.scoring),
     }
     rest = {key: value for key, value in config.items() if key not in (*_NAMED, *_WORDS_ONLY)}
-    settings |= dict(_flat(rest, "task setting "))
+    settings |= {f"task setting {name}": text for name, text in _flat(rest, "")}
     return settings | {"questions": entry.answers.questions}
 
 
-def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _flat(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:
     """Yield the leaves of nested settings with their dotted names."""
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            if key not in _WORDS_ONLY:
-                yield from _flat(item, f"{path}{key}" if path.endswith(" ") else f"{path}.{key}")
-    else:
-        yield path, _text(value)
+    for key, value in values.items():
+        if key in _WORDS_ONLY:
+            continue
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", _text(value)
 
 
 def _text(value: Any) -> str:
@@ -91,10 +92,10 @@ def _difference(settings: Mapping[str, str], first: Mapping[str, str]) -> str:
     """Say how settings differ from those of the first group; empty if they do not."""
     names = [name for name in dict.fromkeys((*first, *settings)) if settings.get(name) != first.get(name)]
     told = [name for name in names if name != "questions"]
-    if "samples" in told and len(told) == 1:
-        pass  # other samples are other questions, which needs no words
-    elif "questions" in names and not told:
-        return "other questions, right answers or images under the same settings"
+    if not told:
+        return "other questions, right answers or images under the same settings" if names else ""
+    if "asked as" in told:  # says it already
+        told = [name for name in told if name != "system prompt" and not name.startswith("task setting format")]
     texts = [f"{name} {_cut(settings.get(name))}, not {_cut(first.get(name))}" for name in told[:_TOLD]]
     if len(told) > _TOLD:
         texts.append(f"{len(told) - _TOLD} more settings")

@@ -93,7 +93,8 @@ def _protocol(name: str, score: Mapping[str, Any]) -> str:
     parts = [str(detail["protocol"])] if detail.get("protocol") else []
     # RS and cue information are of m tokens, and so is all of rs-v1; other scores of rs-v2 do not depend on m
     if "protocol" not in detail or detail["protocol"] == "rs-v1" or name.startswith(("rs", "cue_information")):
-        parts += [f"{key} = {detail[key]}" for key in ("m", "r") if key in detail]
+        depends_on = ("m", "r") if name.startswith("cue_information") else ("m",)
+        parts += [f"{key} = {detail[key]}" for key in depends_on if key in detail]
     return ", ".join(parts)
 
 

@@ -27,7 +27,7 @@
     const form = board.querySelector("form");
     const count = board.querySelector(".count");
     const tables = [...board.querySelectorAll("table.board")];
-    const listed = tables.map((table) => [...table.tHead.rows[0].cells].findIndex((head) => head.ariaSort));
+    const listed = tables.map((table) => [...table.tHead.rows[0].cells].findIndex((head) => head.hasAttribute("aria-sort")));
 
     for (const table of tables) {
       [...table.tHead.rows[0].cells].forEach((head, column) => {

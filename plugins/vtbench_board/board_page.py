@@ -34,6 +34,7 @@ def board_page(document: Mapping[str, Any], flags: Mapping[str, str]) -> str:
         scores=list(dict.fromkeys(column["name"] for group in groups for column in group["columns"])),
         dates=(min(row["begun"] for row in rows)[:10], max(row["begun"] for row in rows)[:10]),
         bar=bar,
+        note_of=_column_note,
         difference_of=_difference_text,
         flags_of=lambda group: {flag: flags.get(flag, "") for flag in _flags(group)},
         words_of=lambda row: " ".join(_words(row)).lower(),
@@ -50,6 +51,15 @@ def _difference_text(cell: Mapping[str, Any]) -> str:
     interval = f" (95 % {number(ends[0], percent)} to {number(ends[1], percent)})" if ends else ""
     p = f"p Holm {difference['p_holm']:.2g}, {difference['test']}"
     return f"{number(difference['value'], percent)} to the leader{interval}, {p}"
+
+
+def _column_note(column: Mapping[str, Any]) -> str:
+    """Return the small print of a column: unit, protocol, chance, and whether less is better."""
+    parts = ["%"] if column["percent"] else []
+    parts += [column["protocol"]] if column["protocol"] else []
+    if column["chance"] is not None:
+        parts.append(f"chance {number(column['chance'], column['percent'])}")
+    return ", ".join([*parts, "less is better"] if column["better"] == "lower" else parts)
 
 
 def _flags(group: Mapping[str, Any]) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.runs.disk import disk, write_file
+from vtbench_board.board_page import MARK, board_page
 from vtbench_board.errors import BoardError
 from vtbench_board.finished_runs import FoundRuns
-from vtbench_board.page import MARK, board_page
 
 PAGE = "index.html"
 
