@@ -92,6 +92,7 @@ def test_runs_that_do_not_compare_share_no_ranking_and_the_reason_is_told(tmp_pa
         "scoring": {"scoring": 3},
         "setting": {"asked": {"scene": {"gap": 0.5}}},
         "system": {"config": {"system": "Be brief."}},
+        "other system": {"config": {"system": "Be long."}},
         "words": {"question": "Is it blue?"},
     }
     for name, changes in different.items():
