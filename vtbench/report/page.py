@@ -112,11 +112,12 @@ def scripts_for(body: str) -> list[Script]:
     >>> scripts_for("<p>no data-chart here</p>"), len(scripts_for('<div data-chart="line"></div>'))
     ([], 2)
     """
-    return [_script(name) for attribute, names in SCRIPTS.items() if f"{attribute}=" in body for name in names]
+    return [script(HERE / name) for attribute, names in SCRIPTS.items() if f"{attribute}=" in body for name in names]
 
 
 @cache
-def _script(name: str) -> Script:
-    text = (HERE / name).read_text(encoding="utf-8").strip()
+def script(path: Path) -> Script:
+    """Return a script file as a page embeds it: a page of a plugin passes its own to the template as `own_scripts`."""
+    text = path.read_text(encoding="utf-8").strip()
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
     return Script(text, f"'sha256-{digest}'")

@@ -173,6 +173,18 @@ def read_records(path: Path, task: str) -> Iterator[Record]:
     yield from read_task(path, task).records
 
 
+def read_answers(path: Path) -> dict[str, tuple[Record, ...]]:
+    """Read the records of all tasks of the run at `path` in one pass, without the arrays of their observations.
+
+    Returns:
+        By task, sorted by index. A sample whose arrays are lost has its record too.
+    """
+    found: dict[str, dict[int, Line]] = {}
+    for line in lines(path / "samples.jsonl", is_sample):
+        found.setdefault(line["task"], {})[line["index"]] = line
+    return {task: tuple(_record(line, {}) for _, line in sorted(of.items())) for task, of in found.items()}
+
+
 def arrays_path(path: Path, task: str, metric: str, ending: str = "jsonl") -> Path:
     """Return where a run keeps the arrays of a metric; with the ending `basis.npz`, its fitted state.
 
@@ -253,7 +265,7 @@ def _record(line: Line, arrays: Mapping[str, Mapping[int, Mapping[str, np.ndarra
     if "answer_type" not in line and line.get("kind") == "graph" and not line.get("choices"):
         facts["answer_type"] = "graph"  # runs before scoring version 3 said it by the kind of question
     facts["scores"] = {
-        metric: {**observation, **arrays[metric].get(line["index"], {})}
+        metric: {**observation, **arrays.get(metric, {}).get(line["index"], {})}
         for metric, observation in line["scores"].items()
     }
     if line["logprobs"] is not None:

@@ -3,6 +3,7 @@
     estimate    Estimate, Student's t interval
     ratio       ratio of sums, proportion, mean, Wilson's interval
     paired      difference of two runs on the same samples: McNemar's test and Tango's interval
+    unpaired    difference of two runs, each known by its value and interval alone
     jackknife   a smooth statistic of means, or replicates that are already there
     combined    mean over training seeds, mean of independent estimates
     multiple    Holm's adjustment of several p-values
@@ -17,6 +18,7 @@ from vtbench.stats.jackknife import jackknife, jackknife_difference, jackknife_o
 from vtbench.stats.multiple import holm
 from vtbench.stats.paired import RatioTerms, difference, mcnemar, ratio_difference, tango
 from vtbench.stats.ratio import mean, proportion, ratio, wilson
+from vtbench.stats.unpaired import independent_difference
 
 __all__ = [
     "Z95",
@@ -24,6 +26,7 @@ __all__ = [
     "RatioTerms",
     "difference",
     "holm",
+    "independent_difference",
     "jackknife",
     "jackknife_difference",
     "jackknife_of_means",
