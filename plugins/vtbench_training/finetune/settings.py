@@ -11,7 +11,6 @@ from annotated_types import Ge, Gt, Lt
 
 from vtbench.errors import VtbenchError
 from vtbench.settings import check_fields
-from vtbench.task.yaml_lines import parse_value
 
 Part = Literal["vision", "connector", "text"]
 PenaltyName = Literal["cosine", "logdet", "decorrelation"]
@@ -94,6 +93,8 @@ def parse_mix(text: str) -> dict[str, float]:
     Raises:
         VtbenchError: a task is named twice, or a weight is not YAML.
     """
+    from vtbench.task.yaml_lines import parse_value  # `vtbench --help` does without YAML
+
     found: dict[str, float] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         name, equals, weight = (piece.strip() for piece in part.rpartition("="))
