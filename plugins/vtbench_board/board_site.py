@@ -12,6 +12,8 @@ from vtbench_board.errors import BoardError
 from vtbench_board.finished_runs import FoundRuns
 
 PAGE = "index.html"
+_TOLD = 3
+"""Unfinished runs that the error about a folder without finished ones names."""
 
 
 def check_folder(folder: Path, found: FoundRuns | None = None) -> None:
@@ -25,7 +27,10 @@ def check_folder(folder: Path, found: FoundRuns | None = None) -> None:
     if (folder / "run.json").exists():
         raise BoardError(f"{folder}: this is one run; name the folder that it is in, {folder.absolute().parent}")
     if found is not None and not found.entries:
-        what = "no finished run here" if found.left_out else "no runs here"
+        each = [f"{path.name}: {why}" for path, why in list(found.left_out.items())[:_TOLD]]
+        more = len(found.left_out) - len(each)
+        left_out = f" ({'; '.join(each)}{f'; {more} more' if more else ''})" if each else ""
+        what = f"no finished run here{left_out}" if left_out else "no runs here"
         raise BoardError(f"{folder}: {what}; `vtbench run --model NAME --tasks NAME --output {folder}` makes one")
 
 

@@ -36,6 +36,7 @@ def board(registry: Registry, folder: str, output: str | None, score: str | None
     if site:
         check_site(site)
     found = find_runs(runs)
+    check_folder(runs, found)
     for path, why in found.left_out.items():
         say(f"left out  {single_line(f'{path}: {why}')}", err=True)
 
@@ -44,7 +45,6 @@ def board(registry: Registry, folder: str, output: str | None, score: str | None
         return render(path, (), registry.report_sections(), flags=registry.flags())
 
     paths = dict.fromkeys(entry.path for entry in found.entries)
-    check_folder(runs, found)
     links = report_links(paths, site or runs, page if reports and site else None)
     document = leaderboards(found, links, score)
     if as_json:

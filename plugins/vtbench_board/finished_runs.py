@@ -88,7 +88,7 @@ def find_runs(folder: Path) -> FoundRuns:
         try:
             found.entries += _entries(path)
         except ResultsError as error:
-            found.left_out[path] = str(error).removeprefix(f"{path}: ")
+            found.left_out[path] = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}/")
     return found
 
 

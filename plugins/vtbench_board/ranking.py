@@ -2,8 +2,8 @@
 
 The difference to the leader is paired where both runs answered about the same images and the score is a ratio of sums
 (`vtbench.stats.ratio_difference`: McNemar's or score test, by scene); else unpaired, from both intervals
-(`vtbench.stats.independent_difference`). The p-values of a ranking are adjusted by Holm's method, so that the run that
-is truly best is called worse than the leader in at most 5 % of rankings; an entry with p < 0.05 is told apart.
+(`vtbench.stats.independent_difference`). As the data pick the leader, p-values are adjusted over all pairs of runs
+(`vtbench.stats.holm_from_leader`): of rankings of equal runs, at most 5 % tell any run apart, that is have p < 0.05.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vtbench.scoring import SCORING_VERSION
-from vtbench.stats import Estimate, holm, independent_difference, ratio_difference
+from vtbench.stats import Estimate, holm_from_leader, independent_difference, ratio_difference
 from vtbench_analysis.comparison.gate import SMALLER_IS_BETTER
 from vtbench_board.finished_runs import Entry
 
@@ -111,7 +111,7 @@ def _rank(column: Column, scores: Mapping[int, Mapping[str, Any]], entries: Sequ
         for position in values
         if position != leader
     }
-    adjusted = dict(zip(others, holm([difference.p for difference in others.values()]), strict=True))
+    adjusted = dict(zip(others, holm_from_leader([difference.p for difference in others.values()]), strict=True))
     sign, standings = -1 if lower else 1, {}
     for position, score in scores.items():
         value = values.get(position)

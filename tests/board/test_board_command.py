@@ -218,6 +218,10 @@ def test_the_rows_are_sorted_by_the_score_that_was_named(tmp_path: Path, capsys:
         (lambda folder: None, "no such folder; name one of runs"),
         (lambda folder: folder.mkdir(), "no runs here; `vtbench run --model NAME --tasks NAME --output"),
         (
+            lambda folder: (stored_run(folder, "torn", [True]) / "results.json").write_text("{"),
+            "no finished run here (torn: results.json: broken: ",
+        ),
+        (
             lambda folder: stored_run(folder.parent, folder.name, [True]),
             "this is one run; name the folder that it is in",
         ),
@@ -226,7 +230,7 @@ def test_the_rows_are_sorted_by_the_score_that_was_named(tmp_path: Path, capsys:
             "index.html: not written by `vtbench board`, so it stays; choose another --output",
         ),
     ],
-    ids=["missing", "empty", "a run", "another's page"],
+    ids=["missing", "empty", "nothing finished", "a run", "another's page"],
 )
 def test_a_folder_that_cannot_serve_is_one_line(make: Any, said: str, tmp_path: Path, capsys: Captured) -> None:
     make(tmp_path / "runs")

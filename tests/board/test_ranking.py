@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from stored_runs import stored_run
 
-from vtbench.stats import difference, holm
+from vtbench.stats import difference, holm_from_leader
 from vtbench.types import Score
 from vtbench_board.finished_runs import find_runs
 from vtbench_board.ranking import Ranking, rankings
@@ -26,7 +26,7 @@ def floats(right: Sequence[bool]) -> list[float]:
     return [float(one) for one in right]
 
 
-def test_a_tie_is_a_paired_difference_that_is_not_significant_after_holm(tmp_path: Path) -> None:
+def test_a_tie_is_a_paired_difference_that_is_not_significant_after_adjustment(tmp_path: Path) -> None:
     each = [answers(90), answers(88), answers(84), answers(40)]
     for name, right in zip("abcd", each, strict=True):
         stored_run(tmp_path, name, right)
@@ -35,8 +35,8 @@ def test_a_tie_is_a_paired_difference_that_is_not_significant_after_holm(tmp_pat
     tests = [difference(floats(right), floats(each[0]), [""] * 100) for right in each[1:]]
     p_values = [test.p for test in tests]
     assert p_values[1] is not None
-    assert p_values[1] < 0.05  # 84 against 90 is told apart alone, and still after Holm
-    assert [s.p_holm for s in found] == [None, *holm(p_values)]
+    assert p_values[1] < 0.05  # 84 against 90 is told apart alone, and still after the adjustment
+    assert [s.p_holm for s in found] == [None, *holm_from_leader(p_values)]
     assert [s.tied for s in found] == [False, True, False, False]
     assert [s.rank for s in found] == [1, 2, 3, 4]
     assert [s.leads for s in found] == [True, False, False, False]
@@ -45,7 +45,7 @@ def test_a_tie_is_a_paired_difference_that_is_not_significant_after_holm(tmp_pat
     assert found[1].difference.value == pytest.approx(-0.02)
 
 
-def test_holm_makes_ties_of_what_many_comparisons_find_by_chance(tmp_path: Path) -> None:
+def test_the_adjustment_makes_ties_of_what_many_comparisons_find_by_chance(tmp_path: Path) -> None:
     for name, right in zip("ab", (90, 84), strict=True):
         stored_run(tmp_path / "few", name, answers(right))
     for n, right in enumerate((90, *[84] * 6)):

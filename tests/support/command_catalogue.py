@@ -75,6 +75,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "score": ("{tokens}", "{tokens}"),
     "compare": ("{run}", "{run}"),
     "diagnose": ("{run}",),
+    "board": ("{runs}", "--no-reports"),
     # a device that no machine has, so that no line trains
     "study": ("--device", "tpu", "--output", "{out}"),
     "pretrain": ("--device", "tpu", "--output", "{out}"),
@@ -214,7 +215,8 @@ class Place:
         words = ["run", "--model", "echo", "--tasks", str(task), "--output", str(self.home / "made"), "--no-report"]
         outcome(words, self)
         made = next((self.home / "made").iterdir())
-        self.words = {"task": str(task), "out": "out", "tokens": str(self.home / "tokens.npy"), "run": str(made)}
+        self.words = {"task": str(task), "out": "out", "tokens": str(self.home / "tokens.npy")}
+        self.words |= {"run": str(made), "runs": str(made.parent)}
 
     def arguments(self, line: Line) -> list[str]:
         """Return the words of a line with the files of this place."""
