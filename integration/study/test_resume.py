@@ -136,7 +136,7 @@ def test_another_plan_in_its_directory_is_refused(uninterrupted: tuple[Path, str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--families", "coarse,relationel"], "unknown family 'relationel'. Did you mean 'relational'?"),
+        (["--families", "coarse,relationel"], "unknown family 'relationel'. Did you mean 'relational'"),
         (["--mix", "empty:coarse=0,attribute=0"], "the weights sum to nothing"),
         (["--mix", "coarse=1"], "write NAME:..."),
         (["--seeds", "0,x"], "--seeds: must be a valid integer"),
