@@ -106,6 +106,7 @@ def test_a_run_does_not_go_on_with_another_file_of_the_name(features: Path) -> N
         ("nothing.npy", 600, "no such file"),
         ("flat.npy", 600, r"has the shape \(600,\); wanted \(images, features\)"),
         ("nan.npy", 600, "1 values are NaN or infinite, the first in row 3"),
+        ("same.npy", 600, "all 600 rows are the same, so there is nothing to know about the images"),
         ("two.npz", 600, "2 arrays beside 'ids'; wanted one"),
         ("twice.npz", 600, "600 rows but 1 different ids; give one id a row"),
     ],
@@ -114,6 +115,7 @@ def test_files_that_do_not_fit(features: Path, name: str, n: int, message: str) 
     rows = np.load(features / "features.npy")
     np.save(features / "flat.npy", rows[:, 0])
     np.save(features / "nan.npy", np.where(np.arange(rows.size).reshape(rows.shape) == 3 * rows.shape[1], np.nan, rows))
+    np.save(features / "same.npy", np.ones_like(rows))
     np.savez(features / "two.npz", ids=np.arange(600), a=rows, b=rows)
     np.savez(features / "twice.npz", ids=["same"] * 600, a=rows)
     metric = small(str(features / name))

@@ -186,6 +186,21 @@ def test_the_majority_of_open_answers_counts_references_and_forms():
     assert scores(Accuracy(), samples, [""] * 4)["acc"].detail["majority"] == 0.75
 
 
+def test_the_majority_is_over_choices_in_any_order_and_of_none_that_are_a_rows_own():
+    orders = [("cup", "mug", "jug"), ("mug", "jug", "cup"), ("jug", "cup", "mug"), ("mug", "cup", "jug")]
+    shuffled = [sample(i, "cup" if i % 2 else "mug", orders[i]) for i in range(4)]
+    assert scores(Accuracy(), shuffled, [""] * 4)["acc"].detail["majority"] == 0.5
+    own = [sample(i, f"{i}", (f"{i}", f"not {i}")) for i in range(4)]
+    assert scores(Accuracy(), own, [""] * 4)["acc"].detail["majority"] is None
+
+
+def test_a_group_that_lacks_a_sample_is_no_pair():
+    group = [sample(i, "cup", ("cup", "mug"), cluster="a", meta={"group_size": 3}) for i in range(3)]
+    assert scores(PairAccuracy(), group, ["cup"] * 3)["pair_acc"].n == 1
+    less = scores(PairAccuracy(), group[:2], ["cup"] * 2)["pair_acc"]
+    assert (less.n, less.value) == (0, None)
+
+
 def test_a_pair_is_right_with_any_of_the_references():
     choices = ("red", "blue", "black", "cyan")
     pair = [sample(0, "red", choices, cluster="a", references=("blue",)), sample(1, "cyan", choices, cluster="a")]

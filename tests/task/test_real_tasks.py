@@ -238,6 +238,8 @@ def test_whatsup_is_right_by_pair_and_by_set(tmp_path: Path) -> None:
     assert found["pair_acc"].value == pytest.approx(fmean(pairs))
     assert found["group_acc"].value == pytest.approx(fmean(map(all, sets)))
     assert len({sample.choices.index(sample.target) for sample in samples}) == 4, "the right caption is not always A"
+    less = scores(task, samples[1:], texts[1:])["group_acc"]
+    assert (less.n, less.detail["incomplete"], less.chance) == (4, 1, 1 / 256), "three of four answers are no set"
 
 
 def test_vsr_is_true_or_false_by_relation(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Metrics compare each answer with the target, keep a small observation of it, and
 scores with intervals. `SCORING_VERSION` changes with any change that can move a score.
 """
 
-SCORING_VERSION = 4
+SCORING_VERSION = 5
 """4: scene graphs as JSON and in Markdown; open answers that are stated in a sentence, JSON or a box; refusals, denials
 and what a text takes back give no answer; synonyms of a task. The benchmark's own scores are those of version 3.
 3: symbols, signs and marks of all scripts count; letters in answer form only; reasoning is left out; several right

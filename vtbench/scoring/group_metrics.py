@@ -12,7 +12,15 @@ from typing import Any
 
 from vtbench.metric import Batch
 from vtbench.scoring.answers import answer_type, exact_match, true_choices
-from vtbench.scoring.metrics import Pairs, broken_down, chance, concerned, groups_broken_down, share_of_groups
+from vtbench.scoring.metrics import (
+    Pairs,
+    broken_down,
+    chance,
+    concerned,
+    group_size,
+    groups_broken_down,
+    share_of_groups,
+)
 from vtbench.scoring.normalise import plain
 from vtbench.stats import proportion, ratio
 from vtbench.types import Capability, Observation, Record, Sample, Score
@@ -44,8 +52,7 @@ class GroupAccuracy:
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Return the four shares; those of which no group has a unit have no value and n = 0.
 
-        Groups that lack a sample, as a limit cut it or as it failed, are counted as `incomplete`, where the task says
-        how large its groups are (`cluster: N`); elsewhere those with a single sample.
+        Groups that lack a sample of their data, as a limit cut it or as it failed, are counted as `incomplete`.
         """
         pairs = [pair for pair in concerned(records, observations) if pair[0].cluster]
         units: dict[str, Callable[[Record], Hashable]] = {
@@ -70,7 +77,7 @@ def _all_right(pairs: Pairs, part: Callable[[Record], Hashable], name: str) -> S
 
 def _size(unit: Pairs, name: str) -> int:
     """Return the number of samples that a whole unit has at least."""
-    return int(unit[0][0].meta.get("group_size", 2)) if name == "group_acc" else 2
+    return group_size(unit) if name == "group_acc" else 2
 
 
 class YesNo:

@@ -40,12 +40,20 @@ def _chance(record: Record) -> float:
 
 
 def majority(records: Sequence[Record]) -> float | None:
-    """Return the accuracy of always giving the most frequent right answer of the sample's kind and choices."""
+    """Return the accuracy of always giving the most frequent right answer of the sample's kind and choices.
+
+    None where most samples share their choices, in whatever order, with no other: nothing is frequent there.
+    """
     if not records:
         return None
     targets: dict[tuple[str, tuple[str, ...]], Counter[str]] = defaultdict(Counter)
+    samples = Counter[tuple[str, tuple[str, ...]]]()
     for record in records:
-        targets[record.kind, record.choices].update(right_answers(record))
+        asked = record.kind, tuple(sorted(record.choices))
+        targets[asked].update(right_answers(record))
+        samples[asked] += 1
+    if any(record.choices for record in records) and 2 * sum(n == 1 for n in samples.values()) > len(records):
+        return None
     return sum(max(counts.values(), default=0) for counts in targets.values()) / len(records)
 
 
@@ -154,6 +162,11 @@ def groups_broken_down(units: Sequence[Pairs], name: str) -> dict[str, Table]:
     return breakdowns(name, units, lambda unit: shared_words(record for record, _ in unit), share_of_groups)
 
 
+def group_size(unit: Pairs) -> int:
+    """Return how many samples a whole group has: as many as share its cluster in the data, at least two."""
+    return max(2, int(unit[0][0].meta.get("group_size", 2)))
+
+
 class PairAccuracy:
     """Share of minimal pairs with both answers right, which a constant answer never achieves."""
 
@@ -172,7 +185,7 @@ class PairAccuracy:
                 clusters[record.cluster, record.repeat].append((record, observation))
             else:
                 alone += 1
-        whole = {key: pairs for key, pairs in clusters.items() if len(pairs) > 1}
+        whole = {key: pairs for key, pairs in clusters.items() if len(pairs) >= group_size(pairs)}
         alone += len(clusters) - len(whole)
         units = [*whole.values()]
         detail = {"incomplete": alone, **groups_broken_down(units, "pair_acc")}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,25 @@ class DataTask(FileTask):
                         yield path
 
     @cached_property
+    def _group_sizes(self) -> Mapping[str, int]:
+        """Rows of each cluster: a group that a limit cut, or of which a sample failed, is not taken for whole."""
+        key, template = self.columns.cluster, self.columns.template("cluster")
+        if key is None:
+            return {}
+        if isinstance(key, int):
+            return {str(number): key for number in range(-(-len(self._rows) // key))}
+        names = template.columns if template else (key,)
+        if any(name.startswith("@") for name in names):  # where rows are from, which is no column
+            return {}
+        columns = {name: self._rows.column(name) for name in names}
+        sizes = Counter[str]()
+        for _ in range(len(self._rows)):
+            row = {name: next(values) for name, values in columns.items()}
+            with suppress(CellError):
+                sizes[template.render(row.get) if template else cells.optional_text(row[key])] += 1
+        return {name: size for name, size in sizes.items() if name}
+
+    @cached_property
     def _ids(self) -> list[str]:
         """Names of all rows, each unique: of rows with the same name, the second is `NAME#2`."""
         names = list(self._named_rows())
@@ -136,7 +156,7 @@ class DataTask(FileTask):
         told: dict[str, Any] = {
             "caption": self._reader.caption(row),
             "pair": self._reader.name(row, "pair"),
-            "group_size": self.columns.cluster if isinstance(self.columns.cluster, int) else None,
+            "group_size": self._group_sizes.get(texts["cluster"]),
             BY: self._reader.words(row),
         }
         return Sample(

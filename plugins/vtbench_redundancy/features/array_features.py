@@ -18,7 +18,7 @@ from vtbench_redundancy.features.feature_encoder import EncoderFit
 from vtbench_redundancy.features.feature_target import target_coordinates
 from vtbench_redundancy.features.patch_layout import choose_layout
 from vtbench_redundancy.features.patch_source import PatchCutter, pixel_axes
-from vtbench_redundancy.features.scene_cues import varying
+from vtbench_redundancy.features.scene_cues import varying_or_one
 from vtbench_redundancy.features.token_geometry import MEASURES, token_geometry
 from vtbench_redundancy.inputs.array_stream import Array, ArrayStream
 from vtbench_redundancy.inputs.rows import Rows
@@ -127,7 +127,7 @@ def extract_features(
             chosen = torch.as_tensor(measured[some] - seen.rows.start, device=seen.tokens_bNd.device)
             shapes[some] = token_geometry(seen.tokens_bNd[chosen]).cpu().numpy()
     if features is not None:
-        kept["pixels"] = varying(features[scored])[:, :, None]
+        kept["pixels"] = varying_or_one(features[scored])[:, :, None]
     elif encoder.pixels.keeps and not reduced:
         # both sides have the user's own coordinates, which may be of any scale; a projection of several has one
         kept = {key: normal_scores(torch.as_tensor(values)).float().numpy() for key, values in kept.items()}

@@ -97,7 +97,7 @@ def target_coordinates(features: Rows | np.ndarray, protocol: Protocol, name: st
         name: what an error calls them.
 
     Raises:
-        InputError: not a table of finite real numbers.
+        InputError: not a table of finite real numbers, or one that is the same for every image.
     """
     if len(features.shape) != 2 or 0 in features.shape:
         raise InputError(f"{name}: has the shape {tuple(features.shape)}; wanted (images, features), a row an image")
@@ -105,6 +105,8 @@ def target_coordinates(features: Rows | np.ndarray, protocol: Protocol, name: st
     if bad := int((~np.isfinite(values)).sum()):
         row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
         raise InputError(f"{name}: {bad} values are NaN or infinite, the first in row {row}")
+    if len(values) > 1 and not (values != values[0]).any():
+        raise InputError(f"{name}: all {len(values)} rows are the same, so there is nothing to know about the images")
     if values.shape[1] <= protocol.r_x:
         size = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=0))
         return np.divide(values, size, out=np.zeros_like(values), where=size > 0, casting="same_kind")

@@ -106,6 +106,16 @@ def varying(columns_nc: np.ndarray) -> np.ndarray:
     return columns_nc[:, columns_nc.std(axis=0, dtype=np.float64) > CONSTANT]
 
 
+def varying_or_one(columns_nc: np.ndarray) -> np.ndarray:
+    """Return the columns that are not the same in every image; of none, one of the others, which the scores then flag.
+
+    >>> varying_or_one(np.ones((3, 2))).tolist()
+    [[1.0], [1.0], [1.0]]
+    """
+    found = varying(columns_nc)
+    return found if found.shape[1] else columns_nc[:, :1]
+
+
 def scene_settings(parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the settings of the scenes of a task's parts, of those that have any."""
     return [scene for part in parts if isinstance(scene := part.get("scene"), Mapping)]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vtbench.types import Observation, Record, Score
-from vtbench_redundancy.features.scene_cues import varying
+from vtbench_redundancy.features.scene_cues import varying_or_one
 from vtbench_redundancy.protocol import Protocol
 from vtbench_redundancy.scores.cue_information import cue_information
 from vtbench_redundancy.scores.redundancy_score import Redundancy, score_coordinates
@@ -46,7 +46,7 @@ def compute_device() -> torch.device:
 
 def target_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return what the tokens are about: pixels, (n, P, c), or what varies of another target, (n, q, 1)."""
-    return varying(arrays["target"])[:, :, None] if "target" in arrays else arrays["pixels"]
+    return varying_or_one(arrays["target"])[:, :, None] if "target" in arrays else arrays["pixels"]
 
 
 def cues_of(arrays: Mapping[str, np.ndarray], layer: str, protocol: Protocol) -> tuple[np.ndarray, ...] | None:
