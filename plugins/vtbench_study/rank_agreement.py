@@ -17,11 +17,10 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from vtbench.stats import Z95
+from vtbench_study.trend_size import POWER, SIGNIFICANCE_LEVEL
 
 FEWEST = 4
 """Models under which nothing is said."""
-SIGNIFICANCE_LEVEL = 0.05
-POWER = 0.8
 _EXACT = 8
 """Most models of which all orders are tried."""
 _DRAWN = 20_000
@@ -94,10 +93,15 @@ def detectable_correlation(models: int) -> float:
 
 def _correlations(xs_MF: np.ndarray, ys_MF: np.ndarray) -> np.ndarray | None:
     """Return Spearman's correlation of each family; None where a side of one is constant."""
-    a, b = (rankdata(values, axis=0) for values in (xs_MF, ys_MF))
-    a, b = a - a.mean(0), b - b.mean(0)
+    a, b = _centred_ranks(xs_MF), _centred_ranks(ys_MF)
     norms: np.ndarray = np.sqrt((a * a).sum(0) * (b * b).sum(0))
     return None if (norms == 0).any() else np.asarray((a * b).sum(0) / norms)
+
+
+def _centred_ranks(values_MF: np.ndarray) -> np.ndarray:
+    """Return the midranks of the models in each family, with their mean subtracted."""
+    ranks: np.ndarray = rankdata(values_MF, axis=0)
+    return ranks - ranks.mean(0)
 
 
 def _permutation_p(xs_MF: np.ndarray, ys_MF: np.ndarray, rho: float) -> float:
@@ -105,8 +109,7 @@ def _permutation_p(xs_MF: np.ndarray, ys_MF: np.ndarray, rho: float) -> float:
 
     Every model keeps its values of all families together. The observed order is counted among drawn ones.
     """
-    a, b = (rankdata(values, axis=0) for values in (xs_MF, ys_MF))
-    a, b = a - a.mean(0), b - b.mean(0)
+    a, b = _centred_ranks(xs_MF), _centred_ranks(ys_MF)
     b = b / np.sqrt((a * a).sum(0) * (b * b).sum(0)) / b.shape[1]
     cross_MM = a @ b.T  # a sum over families: an order of models is then a sum over its entries
     rows, exact = np.arange(len(a)), len(a) <= _EXACT

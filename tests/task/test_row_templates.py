@@ -139,6 +139,17 @@ def test_choices_are_shuffled_by_index(tmp_path: Path) -> None:
         assert sample.prompt == "Which colour is it?\n" + "\n".join(lines)
 
 
+def about_two_images(folder: Path, question: str, key: str) -> Task:
+    """Return a task of one question about a red and a blue image, with a key of `data` switched on."""
+    for name in ("red", "blue"):
+        (folder / f"{name}.png").write_bytes(png(name))
+    row = {"a": "red.png", "b": "blue.png", "prompt": question, "target": "red"}
+    (folder / "rows.jsonl").write_text(json.dumps(row))
+    keys = f"{{path: rows.jsonl, images: [a, b], {key}: true}}"
+    (folder / "mine.yaml").write_text(f"task: mine\ndata: {keys}\n")
+    return load_task(folder / "mine.yaml")
+
+
 @pytest.mark.parametrize(
     ("question", "wanted"),
     [
@@ -152,13 +163,7 @@ def test_choices_are_shuffled_by_index(tmp_path: Path) -> None:
     ],
 )
 def test_images_amid_the_words_are_numbered(question: str, wanted: str, tmp_path: Path) -> None:
-    for name in ("red", "blue"):
-        (tmp_path / f"{name}.png").write_bytes(png(name))
-    row = {"a": "red.png", "b": "blue.png", "prompt": question, "target": "red"}
-    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
-    keys = "{path: rows.jsonl, images: [a, b], number_images: true}"
-    (tmp_path / "mine.yaml").write_text(f"task: mine\ndata: {keys}\n")
-    made = load_task(tmp_path / "mine.yaml")
+    made = about_two_images(tmp_path, question, "number_images")
     if wanted.startswith("has"):
         with pytest.raises(SampleError, match=f"row 1: 'prompt' {wanted}"):
             made.sample(0)
@@ -184,13 +189,7 @@ def test_images_amid_the_words_are_numbered(question: str, wanted: str, tmp_path
     ],
 )
 def test_images_stand_amid_the_words(question: str, wanted: tuple[str, ...] | str, tmp_path: Path) -> None:
-    for name in ("red", "blue"):
-        (tmp_path / f"{name}.png").write_bytes(png(name))
-    row = {"a": "red.png", "b": "blue.png", "prompt": question, "target": "red"}
-    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
-    keys = "{path: rows.jsonl, images: [a, b], interleave_images: true}"
-    (tmp_path / "mine.yaml").write_text(f"task: mine\ndata: {keys}\n")
-    made = load_task(tmp_path / "mine.yaml")
+    made = about_two_images(tmp_path, question, "interleave_images")
     if isinstance(wanted, str):
         with pytest.raises(SampleError, match=f"row 1: 'prompt' {wanted}"):
             made.sample(0)

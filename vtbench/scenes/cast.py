@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtbench.errors import TaskError
 from vtbench.scenes.cutout_drawing import decoded
+from vtbench.scenes.photographs import read_named
 from vtbench.scenes.scene import Cutout
 from vtbench.scenes.shapes import SHAPE_DISTANCES
 from vtbench.scoring.normalise import VOCABULARY, normalise
@@ -145,14 +146,7 @@ def read_cast(directory: Path) -> Cast:
 
 def as_cast(value: Any) -> Cast | None:
     """Return the cast of a directory that a task file names."""
-    if value is None or isinstance(value, Cast):
-        return value
-    if not isinstance(value, str) or not value:
-        raise ValueError("must be the path of a directory")
-    try:
-        return read_cast(Path(value))
-    except TaskError as error:
-        raise ValueError(str(error)) from None
+    return value if value is None or isinstance(value, Cast) else read_named(value, read_cast)
 
 
 def _cutout(one: CastObject, directory: Path) -> Cutout:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,8 @@ from PIL import Image
 from vtbench.errors import TaskError
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Photograph
+
+T = TypeVar("T")
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 LEAST_SIDE = 64
@@ -66,12 +69,19 @@ def read_photographs(directory: Path) -> Photographs:
 
 def as_photographs(value: Any) -> Photographs | None:
     """Return the photographs of a directory that a task file names."""
-    if value is None or isinstance(value, Photographs):
-        return value
+    return value if value is None or isinstance(value, Photographs) else read_named(value, read_photographs)
+
+
+def read_named(value: Any, read: Callable[[Path], T]) -> T:
+    """Read a directory that a task file names.
+
+    Raises:
+        ValueError: it is no path, or cannot be read.
+    """
     if not isinstance(value, str) or not value:
         raise ValueError("must be the path of a directory")
     try:
-        return read_photographs(Path(value))
+        return read(Path(value))
     except TaskError as error:
         raise ValueError(str(error)) from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from vtbench.task.fetched_images import fetch_image, url_of
 from vtbench.task.files import check_file, digest_files
 from vtbench.task.images import OpenedImage, image_path, images_in, open_image
 from vtbench.task.row_reader import RowReader
+from vtbench.task.row_template import RowTemplate
 from vtbench.task.rows import Row
 from vtbench.task.sources import FileTask
 from vtbench.types import Sample
@@ -93,16 +93,9 @@ class DataTask(FileTask):
             return {}
         if isinstance(key, int):
             return {str(number): key for number in range(-(-len(self._rows) // key))}
-        names = template.columns if template else (key,)
-        if any(name.startswith("@") for name in names):  # where rows are from, which is no column
-            return {}
-        columns = {name: self._rows.column(name) for name in names}
-        sizes = Counter[str]()
-        for _ in range(len(self._rows)):
-            row = {name: next(values) for name, values in columns.items()}
-            with suppress(CellError):
-                sizes[template.render(row.get) if template else cells.optional_text(row[key])] += 1
-        return {name: size for name, size in sizes.items() if name}
+        if any(name.startswith("@") for name in (template.columns if template else (key,))):
+            return {}  # where rows are from, which is no column
+        return Counter(filter(None, self._texts_of(key, template)))
 
     @cached_property
     def _ids(self) -> list[str]:
@@ -120,17 +113,19 @@ class DataTask(FileTask):
 
     def _named_rows(self) -> Iterator[str]:
         """Yield the name of each row, its index where it has none or one that is no text: the row's sample fails."""
-        key, template = self.columns.id, self.columns.template("id")
-        if key is None:
-            return
-        columns = {name: self._rows.column(name) for name in (template.columns if template else (key,))}
-        for index in range(len(self._rows)):
+        if self.columns.id is not None:
+            texts = self._texts_of(self.columns.id, self.columns.template("id"))
+            yield from (name or str(index) for index, name in enumerate(texts))
+
+    def _texts_of(self, column: str, template: RowTemplate | None) -> Iterator[str]:
+        """Yield what a column or a template says of each row; "" where that is nothing, or no text."""
+        columns = {name: self._rows.column(name) for name in (template.columns if template else (column,))}
+        for _ in range(len(self._rows)):
             row = {name: next(values) for name, values in columns.items()}
             try:
-                name = template.render(row.get) if template else cells.optional_text(row[key])
+                yield template.render(row.get) if template else cells.optional_text(row[column])
             except CellError:
-                name = ""
-            yield name or str(index)
+                yield ""
 
     def _id(self, index: int) -> str:
         return f"{self.name}/{self._ids[index] if self.columns.id else index}"

@@ -57,10 +57,10 @@ def with_image_places(prompt: str, images: int) -> str:
     Raises:
         CellError: there is another number of them than of images, or a number without an image.
     """
-    order = image_order(prompt, images)
-    before = len(order) - len(_mentioned(prompt, images))
-    text = _PLACE.sub(IMAGE_PLACE, prompt)
-    return IMAGE_PLACE * before + text if IMAGE_PLACE in text else text
+    mentioned = _mentioned(prompt, images)
+    if not mentioned:
+        return prompt
+    return IMAGE_PLACE * (images - len(set(mentioned))) + _PLACE.sub(IMAGE_PLACE, prompt)
 
 
 def image_order(prompt: str, images: int) -> Sequence[int]:
