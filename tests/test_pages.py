@@ -196,3 +196,8 @@ def test_no_phrase_that_readers_stumbled_over_is_left(page: Path) -> None:
         *("behind grey", "behind a grey", "has no list of favourites", "so many"),
     )
     assert [phrase for phrase in stumbled if re.search(rf"\b{phrase}\b", text)] == []
+
+
+@each_page
+def test_no_page_holds_both_sides_of_a_merge(page: Path) -> None:
+    assert re.findall(r"^(?:<{7}|={7}$|>{7}).*", page.read_text(encoding="utf-8"), re.MULTILINE) == []
