@@ -234,6 +234,8 @@ MEASURING = frozenset({"items", "images", "probed", "dropped", "quick", "margin"
 """Settings that decide measurements and no weights: a trained study can be measured under others."""
 GROWING = frozenset({"tests", "files"})
 """Settings that may change at any time: each test is measured for itself, and files are told apart by their content."""
+ARMS = frozenset({"mixes", "penalties", "full_rate"})
+"""Settings that name arms beside the families. More may be named at any time, as no model depends on another arm."""
 OFF: Mapping[str, Any] = {"full_rate": (), "snapshots": (), "shipped": (), "margin": 0.03}
 """Settings that plans of vtbench 0.1.0 do not have, at the values which stand for what was done then."""
 QUICK: Mapping[str, Any] = {

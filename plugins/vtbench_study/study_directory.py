@@ -1,6 +1,7 @@
 """What must hold before a study begins: its plan can be carried out, and its directory holds no other study.
 
-`plan.json` binds checkpoints to the settings that decide what is trained, and measurements to all settings.
+`plan.json` binds checkpoints to the settings that decide what is trained, and measurements to all settings; tests and
+arms may be added.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from vtbench.task.locations import open_task, task_locations
 from vtbench_hf.checkpoint.config import checked_config
 from vtbench_hf.checkpoint.files import ZOO, zoo_checkpoint
 from vtbench_study.errors import StudyError
-from vtbench_study.plan import GROWING, OFF, Plan
+from vtbench_study.plan import ARMS, GROWING, OFF, Plan
 from vtbench_training.finetune.base_model import base_directory
 from vtbench_training.finetune.training_tasks import training_tasks
 
@@ -120,8 +121,9 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
     """Write plan.json, or check that it holds the same study, and return the facts that it records.
 
     Checkpoints are bound to the settings that decide what is trained. Until something is measured, and again where
-    runs/ was removed, the other settings may change, and the facts become those of the code that measures. Tests may be
-    added at any time.
+    runs/ was removed, the other settings may change, and the facts become those of the code that measures. Tests and
+    arms beside the families may be added at any time; seeds until something is measured, as seeds that are added once
+    the p-values are known make them too small.
 
     Args:
         plan: of the study.
@@ -142,8 +144,10 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
         there = there if isinstance(there, dict) else {}
         known = {name: strict(value) for name, value in OFF.items()} | there
         is_bound = any((directory / "runs").glob("*/*"))
+        growing = ARMS if is_bound else ARMS | {"seeds"}
         here = {name: value for name, value in settings.items() if name not in GROWING}
         here = here if is_bound else strict(plan.training())
+        here = {name: value for name, value in here.items() if not (name in growing and _holds(value, known.get(name)))}
         if differences := differing(here, {name: known[name] for name in here if name in known}):
             raise StudyError(
                 f"{path}: this is another study, which differs in {', '.join(differences)}; "
@@ -151,9 +155,10 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
             )
         before: dict[str, Any] = stored.get("facts") or {}
         if is_bound or not measured:
-            if any(there.get(name) != settings.get(name) for name in GROWING):
-                kept = {name: value for name, value in there.items() if name not in GROWING}
-                grown = kept | {name: settings[name] for name in GROWING if name in settings}
+            growing = growing | GROWING
+            if any(there.get(name) != settings.get(name) for name in growing):
+                kept = {name: value for name, value in there.items() if name not in growing}
+                grown = kept | {name: settings[name] for name in growing if name in settings}
                 write_file(path, json.dumps({"plan": grown, "facts": before}, indent=2) + "\n")
             return before
         facts["trained"] = before.get("trained", facts["trained"])
@@ -161,6 +166,13 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
         directory.mkdir(parents=True, exist_ok=True)
     write_file(path, json.dumps({"plan": settings, "facts": facts}, indent=2) + "\n")
     return facts
+
+
+def _holds(more: Any, stored: Any) -> bool:
+    """Return whether a setting has all that the stored one has: the same entries of a mapping, or members of a list."""
+    if isinstance(more, dict) and isinstance(stored, dict):
+        return stored.items() <= more.items()
+    return isinstance(more, list) and isinstance(stored, list) and all(value in more for value in stored)
 
 
 def _environment() -> dict[str, Any]:

@@ -123,7 +123,7 @@ def test_a_model_is_finished_when_it_has_answered_all_tests(tmp_path: Path, monk
     assert shipped_results(tmp_path, shipped.shipped_cells()[0], shipped) is None
 
 
-def test_tests_may_be_added_to_a_finished_study_and_nothing_else(tmp_path: Path) -> None:
+def test_tests_may_be_added_to_a_finished_study_and_its_sizes_stay(tmp_path: Path) -> None:
     plan = Plan(seeds=(0,), **ALONE)
     claim_directory(plan, tmp_path, measured=True)
     before = json.loads((tmp_path / "plan.json").read_text())

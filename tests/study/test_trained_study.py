@@ -61,9 +61,44 @@ def test_what_trained_the_models_and_what_measured_them_are_both_recorded(
     assert (facts["git"], facts["trained"]["git"]) == ("new", "old")
 
 
-def test_a_study_of_an_older_version_is_continued_without_the_newer_arms(tmp_path: Path) -> None:
+def test_a_study_of_an_older_version_is_continued_with_the_newer_arms_and_without(tmp_path: Path) -> None:
     older = {name: value for name, value in PLAN.document().items() if name not in OFF}
     (tmp_path / "plan.json").write_text(json.dumps({"plan": older, "facts": {}}))
-    claim(Plan(seeds=(0,), full_rate=(), snapshots=()), tmp_path, measured=False)
-    with pytest.raises(VtbenchError, match="which differs in full_rate"):
+    found = claim(Plan(seeds=(0,), full_rate=(), snapshots=()), tmp_path, measured=False)
+    assert not found["plan"].get("full_rate")
+    with pytest.raises(VtbenchError, match="which differs in snapshots"):
         claim(PLAN, tmp_path, measured=False)
+    assert claim(Plan(seeds=(0,), snapshots=()), tmp_path, measured=False)["plan"]["full_rate"]
+
+
+def families(**more) -> Plan:
+    """A study of the families, and of what else is named."""
+    return Plan(**{"seeds": (0,), "mixes": {}, "penalties": {}, "full_rate": ()} | more)
+
+
+def test_arms_may_be_added_to_a_measured_study_and_none_may_change(tmp_path: Path) -> None:
+    claim(families(), tmp_path, measured=True)
+    (tmp_path / "runs/base/probe").mkdir(parents=True)
+    mix = {"half": {"coarse": 1.0, "scene_graph": 1.0}}
+    more = families(mixes=mix, penalties={"coarse": "cosine:0.1"}, full_rate=("coarse",))
+    assert Plan.from_document(claim(more, tmp_path, measured=True)["plan"]) == more
+    for fewer, name in (
+        (families(penalties={"coarse": "cosine:0.1"}, full_rate=("coarse",)), "mixes"),
+        (families(mixes=mix, penalties={"coarse": "cosine:0.2"}, full_rate=("coarse",)), "penalties"),
+        (families(mixes=mix, penalties={"coarse": "cosine:0.1"}, full_rate=("attribute",)), "full_rate"),
+        (families(mixes={"half": {"coarse": 2.0}}, penalties={"coarse": "cosine:0.1"}, full_rate=("coarse",)), "mixes"),
+    ):
+        with pytest.raises(VtbenchError, match=f"another study, which differs in {name}"):
+            claim(fewer, tmp_path, measured=True)
+    assert Plan.from_document(json.loads((tmp_path / "plan.json").read_text())["plan"]) == more
+
+
+def test_seeds_may_be_added_until_something_is_measured(tmp_path: Path) -> None:
+    claim(families(), tmp_path, measured=False)
+    assert claim(families(seeds=(0, 1)), tmp_path, measured=False)["plan"]["seeds"] == [0, 1]
+    with pytest.raises(VtbenchError, match="another study, which differs in seeds"):
+        claim(families(seeds=(1, 2)), tmp_path, measured=False)
+    claim(families(seeds=(0, 1)), tmp_path, measured=True)
+    (tmp_path / "runs/base/probe").mkdir(parents=True)
+    with pytest.raises(VtbenchError, match="another study, which differs in seeds"):
+        claim(families(seeds=(0, 1, 2)), tmp_path, measured=True)
