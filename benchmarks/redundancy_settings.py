@@ -102,7 +102,7 @@ def basis_of(model: str, cache: Path | None) -> TaskTokens:
     return tokens_of(model, task("probe", "train", Protocol().basis_images, BASIS_SEED), cache)
 
 
-COLUMNS: Mapping[str, tuple[int, Protocol]] = {
+SETTINGS: Mapping[str, tuple[int, Protocol]] = {
     "protocol": (SCORED, Protocol()),
     **{f"r = {r}": (SCORED, Protocol(r=r)) for r in (4, 8, 16)},
     **{f"pca, r = {r}": (SCORED, Protocol(basis="pca", r=r)) for r in (4, 8, 16)},
@@ -116,40 +116,48 @@ _OF_COORDINATES = ("m", "r", "r_x", "cells", "basis", "basis_floor", "held_out",
 
 
 def model(names: list[str], cache: Path | None) -> None:
-    """Every setting on the same images of the probe set: RS, n_eff of 16 and `discarded` of each model, a row each.
+    """Every setting on the same images of the probe set: RS, n_eff of 16 and `discarded`, a column for each model.
 
-    A dash: the model has fewer tokens than that m. `+` marks a row of `MOST` images, as fewer are not enough for its
-    coordinates; `*` an unconverged score, `°` a reduced one.
+    A dash: the model has no more tokens than that m. `+` marks a value of `MOST` images, as fewer are not enough for
+    its coordinates; `*` an unconverged score, `°` a reduced one.
     """
-    print(f"| model | score | {' | '.join(COLUMNS)} |\n|---|---|{'---|' * len(COLUMNS)}")
+    tables: dict[str, dict[str, list[str]]] = {
+        score_name: {setting: [] for setting in SETTINGS} for score_name in ("RS", "n_eff_16", "discarded")
+    }
     for name in names:
-        seen, basis = tokens_of(name, task("probe", None, MOST), cache), basis_of(name, cache)
-        count = seen.tokens.shape[1]
-        rows: dict[str, list[str]] = {"RS": [], "n_eff_16": [], "discarded": []}
-        made: dict[tuple, dict[str, np.ndarray]] = {}
-        scored: dict[tuple, Redundancy] = {}
-        for column, (n, protocol) in COLUMNS.items():
-            together = min(count, protocol.m)
-            if count <= protocol.m and "m =" in column:
-                for cells in rows.values():
-                    cells.append("–")
-                continue
-            width = together * protocol.coordinates(together) + protocol.r_x
-            more = n == SCORED and protocol.held_out and images_needed(width, protocol) > n
-            if protocol.r is None and protocol.held_out:
-                protocol = replace(protocol, r=protocol.coordinates(together))
-            key = (MOST if more else n, protocol)
-            if key not in scored:
-                of = tuple(getattr(protocol, field) for field in _OF_COORDINATES)
-                if of not in made:
-                    made[of] = coordinates(seen, basis, protocol)
-                scored[key] = score(seen, made[of], protocol, key[0])
-                print(f"{name}, {column}: {_cell(scored[key].rs)}", file=sys.stderr, flush=True)
-            found = scored[key]
-            for cells, value in zip(rows.values(), (found.rs, found.n_eff_16, found.discarded), strict=True):
-                cells.append(_cell(value) + "+" * more)
-        for score_name, cells in rows.items():
-            print(f"| {name} | {score_name} | {' | '.join(cells)} |", flush=True)
+        for setting, found in scores_by_setting(name, cache):
+            print(f"{name}, {setting}: {' '.join(found)}", file=sys.stderr, flush=True)
+            for rows, cell in zip(tables.values(), found, strict=True):
+                rows[setting].append(cell)
+    for score_name, rows in tables.items():
+        print(f"\n| {score_name} | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+        for setting, cells in rows.items():
+            print(f"| {setting} | {' | '.join(cells)} |", flush=True)
+
+
+def scores_by_setting(name: str, cache: Path | None) -> Iterator[tuple[str, list[str]]]:
+    """Yield each setting with a model's RS, n_eff of 16 and `discarded` under it, as they are printed."""
+    seen, basis = tokens_of(name, task("probe", None, MOST), cache), basis_of(name, cache)
+    count = seen.tokens.shape[1]
+    made: dict[tuple, dict[str, np.ndarray]] = {}
+    scored: dict[tuple, Redundancy] = {}
+    for setting, (n, protocol) in SETTINGS.items():
+        together = min(count, protocol.m)
+        if count <= protocol.m and "m =" in setting:
+            yield setting, ["–"] * 3
+            continue
+        width = together * protocol.coordinates(together) + protocol.r_x
+        more = n == SCORED and protocol.held_out and images_needed(width, protocol) > n
+        if protocol.r is None and protocol.held_out:
+            protocol = replace(protocol, r=protocol.coordinates(together))
+        key = (MOST if more else n, protocol)
+        if key not in scored:
+            of = tuple(getattr(protocol, field) for field in _OF_COORDINATES)
+            if of not in made:
+                made[of] = coordinates(seen, basis, protocol)
+            scored[key] = score(seen, made[of], protocol, key[0])
+        found = scored[key]
+        yield setting, [_cell(value) + "+" * more for value in (found.rs, found.n_eff_16, found.discarded)]
 
 
 def maps(names: list[str], cache: Path | None) -> None:
