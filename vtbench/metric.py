@@ -8,9 +8,11 @@ merge by concatenation, a killed run resumes without querying the model again, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from vtbench.errors import SampleError
 from vtbench.types import Capability, Observation, Output, Record, Sample, Score, Task, VisualTokens
 
 if TYPE_CHECKING:
@@ -142,6 +144,28 @@ class VisualMetric(Metric, Fittable, Protocol):
 
     The state includes everything that `observe` needs from the first samples (the available layers, for example).
     """
+
+
+@runtime_checkable
+class TaskChecker(Protocol):
+    """A metric that knows from a task alone whether it can score it; it is asked before the model is loaded."""
+
+    def check_task(self, task: Task) -> None:
+        """Raise if the task cannot be scored. Read as little of it as that takes, such as its first sample.
+
+        Raises:
+            SampleError: the samples have not what the metric scores; it is left out of the task, with this reason.
+            VtbenchError: the user must mend something, such as a file that the metric's settings name; the run ends.
+        """
+        ...
+
+
+def first_sample(task: Task) -> Sample | None:
+    """Return the first sample of a task's first ten that can be made; None if none can."""
+    for index in range(min(10, len(task))):
+        with suppress(SampleError):
+            return task.sample(index)
+    return None
 
 
 @runtime_checkable

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from vtbench.errors import SampleError
-from vtbench.metric import Batch
-from vtbench.types import Capability, Observation, Output, Record, Sample, Score
+from vtbench.metric import Batch, first_sample
+from vtbench.types import Capability, Observation, Output, Record, Sample, Score, Task
 from vtbench_probes.cues import CUES, cue_labels
 from vtbench_probes.embedding import token_contents
 from vtbench_probes.probe_data import MIN_SAMPLES, Problem, Tokens, build_problem
@@ -54,6 +54,16 @@ class CuesMetric:
         self._fits: dict[tuple[int, ...], _OneCount] = {}
         self._stages: dict[str, Stage] = {}
         self._form = TokenForm()
+
+    def check_task(self, task: Task) -> None:
+        """Check that the samples have scenes, whose facts the cues are.
+
+        Raises:
+            SampleError: the first has none.
+        """
+        first = first_sample(task)
+        if first is not None and first.scene is None:
+            raise SampleError(f"cues are facts of a scene, and the sample {first.id} has none")
 
     def partial_fit(self, batch: Batch) -> None:
         """Fit the principal components of every stage. Samples whose tokens are broken fail in `observe`."""

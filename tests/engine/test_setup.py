@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from host_fakes import quiz, registry
+from PIL import Image
 
 from vtbench.config import checked
 from vtbench.engine.setup import RunPlan, requested_metrics
@@ -49,6 +50,34 @@ def test_what_is_unknown_ends_a_run_before_its_model_is_loaded(
 ) -> None:
     with pytest.raises(VtbenchError, match=message):
         plan(quiz(tmp_path, 6), **fields)
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("redundancy:target=missing.npy", r"missing.npy: no such file"),
+        ("redundancy_layers:target=missing.npy", r"missing.npy: no such file"),
+        ("redundancy:target=cues", r"no metric is left to compute \(redundancy:target=cues: .* has none\)"),
+        ("cues", r"no metric is left to compute \(cues: .* has none\)"),
+        ("scene_graph", r"metric 'scene_graph' needs a target such as"),
+    ],
+)
+def test_what_a_task_has_not_ends_a_run_before_its_model_is_loaded(tmp_path: Path, metric: str, message: str) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "What?", "target": "cup", "image": "a.png"}\n' * 3)
+    (tmp_path / "mine.yaml").write_text("task: mine\nversion: 1\ndescription: d\ndata: {path: rows.jsonl}\n")
+    config = checked({"model": "oracle", "tasks": [tmp_path / "mine.yaml"], "metrics": metric})
+    with pytest.raises(VtbenchError, match=message):
+        RunPlan.resolve(config, Registry())
+    config = checked({"model": "oracle", "tasks": [tmp_path / "mine.yaml"], "metrics": "accuracy"})
+    assert RunPlan.resolve(config, Registry()).metrics == {"mine": ("accuracy",)}
+
+
+def test_a_first_sample_that_cannot_be_read_is_no_reason_to_leave_a_metric_out(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "What?", "target": "cup", "image": "gone.png"}\n' * 3)
+    (tmp_path / "mine.yaml").write_text("task: mine\nversion: 1\ndescription: d\ndata: {path: rows.jsonl}\n")
+    config = checked({"model": "oracle", "tasks": [tmp_path / "mine.yaml"], "metrics": "cues"})
+    assert RunPlan.resolve(config, Registry()).metrics == {"mine": ("cues",)}
 
 
 def test_work_is_sent_as_a_recipe_and_resolved_where_it_arrives(tmp_path: Path) -> None:

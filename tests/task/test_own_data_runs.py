@@ -98,3 +98,15 @@ def test_validate_names_rows_whose_target_is_no_choice(folder: Path, capsys: pyt
     assert "none of the choices" in said
     assert "1 more row" in said
     assert status(["validate", write(folder, rows[:20], "choices: o")]) == 0
+
+
+def test_a_run_of_which_nothing_can_be_scored_says_so_and_fails(folder: Path) -> None:
+    task = write(folder, [{}, {}])
+    fields = {"model": "majority", "tasks": [task], "output": str(folder / "out")}
+    result = vtbench.run(**fields, metrics=["rank_accuracy"])
+    assert result.document["left_out"] == {"mine": {"rank_accuracy": "none of the samples has what it scores"}}
+    assert result.exit_status == 1
+    both = vtbench.run(**fields, metrics=["accuracy", "rank_accuracy"])
+    assert both.exit_status == 0
+    assert set(both.document["left_out"]["mine"]) == {"rank_accuracy"}
+    assert set(both.scores["mine"]) == {"acc"}

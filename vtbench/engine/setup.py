@@ -21,9 +21,9 @@ from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.stored_answers import answers_only
 from vtbench.engine.validation import check_declarations, check_needs
-from vtbench.errors import AdapterError, TaskError, VtbenchError
+from vtbench.errors import AdapterError, SampleError, TaskError, VtbenchError, plugin_errors
 from vtbench.executor import Model
-from vtbench.metric import Metric, TaskWithMetrics, VisualMetric
+from vtbench.metric import Metric, TaskChecker, TaskWithMetrics, VisualMetric
 from vtbench.registry import Registry
 from vtbench.report.previews import PreviewMaker
 from vtbench.settings import checked
@@ -106,9 +106,17 @@ class RunPlan:
         plan = plan.for_model(
             Traits(prompt_format=PLAIN)
         )  # what cannot be asked ends the run before the model is loaded
-        for task in plan.opened:
-            for spec in metrics[task.name]:
-                plan.create_metric(spec, task)  # unknown or unusable ones end the run before the model is loaded
+        # Unknown metrics, and a run that would have no score, end here, before the model is loaded.
+        unfit = {
+            task.name: {
+                spec: why
+                for spec in metrics[task.name]
+                if (why := unfit_for(plan.create_metric(spec, task), spec, task))
+            }
+            for task in plan.opened
+        }
+        if any(unfit.values()) and all(len(unfit[name]) == len(specs) for name, specs in metrics.items()):
+            raise VtbenchError(no_metric_left(unfit))
         return plan
 
     def for_model(self, traits: Traits) -> RunPlan:
@@ -216,7 +224,7 @@ class RunPlan:
             chosen[task.name], left_out[task.name] = {}, {}
             for spec in self.metrics[task.name]:
                 metric = self.create_metric(spec, task)
-                if reason := self._unusable(metric, model):
+                if reason := self._unusable(metric, model) or unfit_for(metric, spec, task):
                     left_out[task.name][spec] = reason
                 else:
                     chosen[task.name][spec] = metric
@@ -235,6 +243,21 @@ class RunPlan:
         if isinstance(metric, VisualMetric) and not set(metric.layers) & set(model.layers):
             return f"model {self.config.model!r} has no layer {' or '.join(map(repr, metric.layers))}"
         return None
+
+
+def unfit_for(metric: Metric, spec: str, task: Task) -> str | None:
+    """Return the reason why a metric cannot score a task; None if it can, or does not say.
+
+    Raises:
+        VtbenchError: the metric's settings name what is not there, or its check fails.
+    """
+    if isinstance(metric, TaskChecker):
+        try:
+            with plugin_errors(f"metric {spec!r}: check_task"):
+                metric.check_task(task)
+        except SampleError as error:
+            return str(error)
+    return None
 
 
 def no_metric_left(left_out: Mapping[str, Mapping[str, str]]) -> str:

@@ -136,6 +136,9 @@ class _TaskScores:
                 left_out[name] = f"no sample could be observed: {first}" if first else "no sample was answered"
                 continue
             found = compute_scores(f"metric {name!r}", metric, seen, [record.scores[name] for record in seen])
+            if not any(score.n or score.flags or score.value is not None for score in found.values()):
+                left_out[name] = "none of the samples has what it scores"
+                continue
             if lacking["samples"]:
                 partly[name] = lacking
                 found = {key: _on_a_part(score, lacking) for key, score in found.items()}

@@ -11,20 +11,30 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from vtbench.metric import Batch
+from vtbench.metric import Batch, first_sample
 from vtbench.scoring.answers import answer_type
 from vtbench.scoring.credit import graph_counts
 from vtbench.scoring.graph import ATTRIBUTES
 from vtbench.scoring.metrics import Pairs, broken_down, concerned
 from vtbench.scoring.scene_graph import Counts
 from vtbench.stats import proportion, ratio
-from vtbench.types import Capability, Observation, Record, Sample, Score
+from vtbench.types import Capability, Observation, Record, Sample, Score, Task
 
 
 class SceneGraph:
     """Agreement of a description with the scene: F1 over objects, attributes and relations."""
 
     needs: frozenset[Capability] = frozenset({"generate"})
+
+    def check_task(self, task: Task) -> None:
+        """Check that the target is a scene graph, where the first sample's answer may be one.
+
+        Raises:
+            TaskError: it is not in the line grammar.
+        """
+        first = first_sample(task)
+        if first is not None and _may_be_graph(first):
+            graph_counts(None, first)
 
     def observe(self, batch: Batch) -> list[Observation]:
         """Count the right objects, attributes and relations of each description.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vtbench.errors import SampleError
+from vtbench.metric import first_sample
 from vtbench.types import Sample, Task
 from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.features.feature_target import FeatureTarget
@@ -45,6 +46,18 @@ class TargetColumns:
         if self._protocol.target not in TARGETS:
             self._opened().check(task)
 
+    def check(self, task: Task) -> None:
+        """Check that a task has the target, before its model is loaded.
+
+        Raises:
+            InputError: the target is a file that cannot be read, or does not fit the task.
+            SampleError: the target is cues, and the first sample has no scene.
+        """
+        if self._protocol.target not in TARGETS:
+            self._opened().check(task)
+        elif self._protocol.target == "cues" and (first := first_sample(task)) is not None:
+            self._check_scene(first)
+
     def of(self, samples: Sequence[Sample]) -> np.ndarray | None:
         """Return the columns of samples that the basis is fitted on, (b, c); None where there are none.
 
@@ -58,10 +71,15 @@ class TargetColumns:
             return None
         scenes = [sample.scene for sample in samples]
         for sample in samples:
-            if sample.scene is None and self._protocol.target == "cues":
-                raise SampleError(f"redundancy: target=cues is about scenes, and the sample {sample.id} has none")
+            if self._protocol.target == "cues":
+                self._check_scene(sample)
         found = [self._cues.of_scene(scene) for scene in scenes if scene is not None]
         return np.stack(found) if len(found) == len(scenes) else None
+
+    @staticmethod
+    def _check_scene(sample: Sample) -> None:
+        if sample.scene is None:
+            raise SampleError(f"redundancy: target=cues is about scenes, and the sample {sample.id} has none")
 
     def observed(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
         """Return the columns of samples to score by their name in observations; of cues that are lacking, NaN.

@@ -74,6 +74,14 @@ class CoordinateMetric:
         self._basis_n: int | None = None
         self._basis_of: str | None = None
 
+    def check_task(self, task: Task) -> None:
+        """Check that the task has the target.
+
+        Raises:
+            InputError, SampleError: see `TargetColumns.check`.
+        """
+        self._targets.check(task)
+
     def fit_task(self, task: Task) -> Task:
         """Return the task that the basis is fitted on.
 
