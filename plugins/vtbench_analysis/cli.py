@@ -11,6 +11,7 @@ import click
 from annotated_types import Ge, Gt, Lt
 
 from vtbench.console.terminal import say
+from vtbench.registry import Registry
 from vtbench.settings import check_value
 
 _output = click.option("--output", metavar="FILE", help="Also write an HTML page, one file without network access.")
@@ -25,7 +26,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 @click.option("--fail-on", metavar="FLAG,...", help="Exit with 1 if a score of any run carries one of these flags.")
 @_output
 @_as_json
+@click.pass_obj
 def compare(
+    registry: Registry,
     runs: tuple[str, ...],
     max_drop: str | None,
     alpha: str | None,
@@ -53,7 +56,7 @@ def compare(
         parts = ({"gate": found.document} if found else {}) | ({"flagged": carrying} if flags else {})
         say(json.dumps(comparison.document | parts, allow_nan=False))
     else:
-        print_comparison(comparison)
+        print_comparison(comparison, registry.flags())
     for line in found.lines() if found else ():
         say(line, err=as_json)
     for score in carrying:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import vtbench
-from vtbench.console.formatting import number
+from vtbench.console.formatting import interval_text, number
 from vtbench.report.page import environment, script
 from vtbench.report.score_table import bar
 
@@ -48,7 +48,7 @@ def _difference_text(cell: Mapping[str, Any]) -> str:
     """Return the difference of a tied run to the leader, with its interval, p-value and test."""
     difference, percent = cell["difference"], cell["percent"]
     ends = difference["interval"]
-    interval = f" (95 % {number(ends[0], percent)} to {number(ends[1], percent)})" if ends else ""
+    interval = f" (95 % {interval_text(ends, percent)})" if ends else ""
     p = f"p Holm {difference['p_holm']:.2g}, {difference['test']}"
     return f"{number(difference['value'], percent)} to the leader{interval}, {p}"
 

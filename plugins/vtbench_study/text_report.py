@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vtbench.console.formatting import interval_text as ends_text
 from vtbench.console.formatting import number
 from vtbench.console.tables import print_line, score_table, table_console
 from vtbench.console.terminal import say
@@ -67,7 +68,7 @@ def print_study(document: Mapping[str, Any]) -> None:
 
 def interval_text(mean: Mapping[str, Any], percent: bool) -> str:
     """Format the 95 % interval of a mean over seeds; empty if there is none."""
-    return "" if mean["low"] is None else f"{number(mean['low'], percent)} – {number(mean['high'], percent)}"
+    return ends_text(None if mean["low"] is None else (mean["low"], mean["high"]), percent)
 
 
 def p_text(p: float) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from vtbench.metric import Batch
 from vtbench.scoring.graph_metric import SceneGraph
+from vtbench.scoring.group_metrics import GroupAccuracy, MacroAccuracy, YesNo
 from vtbench.scoring.metrics import Accuracy, PairAccuracy, RankAccuracy
 from vtbench.types import Output, Record, Sample
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
@@ -33,9 +34,19 @@ def graph(index: int) -> Sample:
     )
 
 
+def grouped(index: int) -> Sample:
+    """Two questions about two images in each group; the last group lacks one, and some kinds are rarer."""
+    target = ("yes", "no")[(index + index // 2) % 2]
+    meta = {"pair": index // 2 % 2, "group_size": 4}
+    kind = ("2D/near", "2D/far", "3D")[min(index % 5, 2)]
+    return Sample(f"t/{index}", index, (), f"q{index % 2}", target, ("yes", "no"), kind=kind, cluster=f"g{index // 4}",
+                  meta=meta)  # fmt: skip
+
+
 def record(sample: Sample) -> Record:
-    facts = {name: getattr(sample, name) for name in ("id", "index", "prompt", "target", "choices", "kind", "cluster")}
-    return Record("t", **facts)
+    names = ("id", "index", "prompt", "target", "choices", "kind", "cluster", "meta")
+    facts = {name: getattr(sample, name) for name in names}
+    return Record("t", **facts, image_sha256=(f"image {sample.index // 2 % 2}",))
 
 
 @pytest.mark.parametrize(
@@ -45,10 +56,14 @@ def record(sample: Sample) -> Record:
         ("rank_accuracy", RankAccuracy(), closed),
         ("pair_accuracy", PairAccuracy(), closed),
         ("scene_graph", SceneGraph(), graph),
+        ("group_accuracy", GroupAccuracy(), grouped),
+        ("pair_accuracy", PairAccuracy(), grouped),
+        ("yes_no", YesNo(), grouped),
+        ("macro_accuracy", MacroAccuracy(), grouped),
     ],
 )
 def test_values_and_intervals_are_those_of_the_metric(name, metric, make):
-    samples = [make(i) for i in range(20)] + [graph(20), closed(21)]
+    samples = [make(i) for i in range(19)] + [graph(20), closed(21)]
     outputs = [
         Output(TEXTS[i % len(TEXTS)], (-0.1 * (i % 3), -0.15), (1, 2))
         if s.kind == "graph"
@@ -59,6 +74,7 @@ def test_values_and_intervals_are_those_of_the_metric(name, metric, make):
     records = [record(sample) for sample in samples]
     scores, found = metric.compute(records, observations), RATIO_METRICS[name](records, observations)
     assert found.keys() == scores.keys()
+    assert all(len(terms.numerators) > 1 for terms in found.values())
     for score, terms in found.items():
         estimate = ratio_value(terms)
         assert estimate.value == pytest.approx(scores[score].value)

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 from analysis_fakes import registry, run
+from PIL import Image
 
+import vtbench
 from vtbench.cli import status
 from vtbench_analysis import compare
 
@@ -200,3 +202,45 @@ def test_every_mistake_is_one_line(runs: dict[str, Path], tmp_path: Path, capsys
         err = capsys.readouterr().err
         assert message in err, err
         assert err.count("\n") == 1, err
+
+
+def test_scores_of_one_name_by_two_metrics_are_compared_each_under_its_own(tmp_path: Path, capsys: Captured) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    rows = [
+        {
+            "prompt": "Which?",
+            "image": "a.png",
+            "target": ("cup", "dog")[i % 2],
+            "choices": ["cup", "dog"],
+            "pair": i // 2,
+        }
+        for i in range(16)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "pets.yaml").write_text(
+        "task: pets\nversion: 1\ndescription: d\n"
+        "data: {path: rows.jsonl, choices: choices, cluster: 4, pair: pair}\n"
+        "metrics: [pair_accuracy, group_accuracy]\n"
+    )
+    both = [
+        vtbench.run(model, [str(tmp_path / "pets.yaml")], output=str(tmp_path / model), report=False).path
+        for model in ("majority", "blind")
+    ]
+    scores = compare(both).document["tasks"]["pets"]["scores"]
+    assert {"pair_accuracy.pair_acc", "group_accuracy.pair_acc", "group_acc"} <= scores.keys()
+    assert "pair_acc" not in scores
+    for name in ("pair_accuracy.pair_acc", "group_accuracy.pair_acc", "group_acc"):
+        assert scores[name]["differences"]["B"]["test"].startswith("McNemar"), name
+    assert scores["group_accuracy.pair_acc"]["n"] == 8
+    assert scores["group_acc"]["n"] == 4
+    assert cli("compare", *both, "--max-drop", "0", "--scores", "group_accuracy.pair_acc") == 0
+    assert "group_accuracy.pair_acc" in capsys.readouterr().out
+
+
+def test_a_comparison_fits_80_columns(runs: dict[str, Path], capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli("compare", runs["good"], runs["poor"]) == 0
+    table = capsys.readouterr().out.partition("relational ·")[2]
+    assert max(map(len, table.splitlines())) <= 80
+    assert re.search(r"acc +A +90\.0 % +[\d.]+–[\d.]+ *\n +B +50\.0 % +[\d.]+–[\d.]+ +-40\.0 +-[\d.]+ to -", table)
+    assert "no paired test: " in table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vtbench.adapter import PLAIN
@@ -17,6 +17,15 @@ def number(value: float | None, percent: bool) -> str:
     if value is None:
         return "-"
     return f"{100 * value:.1f}" if percent else f"{value:.3f}"
+
+
+def interval_text(ends: Sequence[float] | None, percent: bool) -> str:
+    """Format an interval; nothing without one. A dash between the ends would read as a minus where one is below 0.
+
+    >>> interval_text((0.512, 0.6), percent=True), interval_text((-0.1, 0.2), percent=False), interval_text(None, True)
+    ('51.2–60.0', '-0.100 to 0.200', '')
+    """
+    return "" if ends is None else ("–" if min(ends) >= 0 else " to ").join(number(end, percent) for end in ends)
 
 
 def unusable_answers(shares: Mapping[str, float], max_new_tokens: int | None = None) -> str:

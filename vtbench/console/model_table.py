@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import asked_as, number
+from vtbench.console.formatting import asked_as, interval_text, number
 from vtbench.console.tables import print_line, score_table, table_console
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def model_rows(found: MultiModelResult) -> list[tuple[str, str, list[str]]]:
 def _cell(row: dict[str, Any]) -> str:
     text = number(row["value"], row["percent"])
     if row["low"] is not None:
-        text += f" {'–'.join(number(row[end], row['percent']) for end in ('low', 'high'))}"
+        text += f" {interval_text((row['low'], row['high']), row['percent'])}"
     return text + "*" * bool(row["flags"])
 
 

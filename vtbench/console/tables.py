@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtbench.console.formatting import (
     asked_as,
+    interval_text,
     left_out_scores,
     number,
     spending,
@@ -78,7 +79,7 @@ def show_scores(result: RunResult, stderr: bool, meanings: Mapping[str, str] = M
         console.print(table)
         for part in _breakdown_tables(result.document["scores"][task]):
             console.print(part)
-        _show_flags(console, rows, meanings)
+        show_flags(console, carriers_of((row["score"], row["flags"].split()) for row in rows), meanings)
         for name, reason in {**reasons, **left_out_scores(result.document["scores"][task])}.items():
             print_line(console, f"left out {name}: {reason}")
         for metric, part in result.document.get("unobserved", {}).get(task, {}).items():
@@ -100,19 +101,21 @@ def _score_cells(row: Mapping[str, Any]) -> list[str]:
     """Return value, interval, chance, majority and number of samples; the value of a flagged score ends in `*`."""
     percent = row["percent"]
     value = number(row["value"], percent) + " %" * (percent and row["value"] is not None)
-    interval = "" if row["low"] is None else f"{number(row['low'], percent)}–{number(row['high'], percent)}"
+    interval = interval_text(None if row["low"] is None else (row["low"], row["high"]), percent)
     baselines = ["" if row[key] is None else number(row[key], percent) for key in ("chance", "majority")]
     return [value + ("*" if row["flags"] else " "), interval, *baselines, f"{row['n']:,}"]
 
 
-def _show_flags(console: Console, rows: Iterable[Mapping[str, Any]], meanings: Mapping[str, str]) -> None:
-    """Print each flag once, with the scores that carry it and what it means."""
+def show_flags(console: Console, carriers: Mapping[str, Iterable[str]], meanings: Mapping[str, str]) -> None:
+    """Print each flag once, with the scores that carry it and what it means.
+
+    Args:
+        console: to print on.
+        carriers: names of scores by flag.
+        meanings: sentences by flag, as `Registry.flags` returns them.
+    """
     from rich.table import Table
 
-    carriers: dict[str, list[str]] = {}
-    for row in rows:
-        for flag in row["flags"].split():
-            carriers.setdefault(flag, []).append(row["score"])
     if not carriers:
         return
     table = Table.grid(padding=(0, 2), pad_edge=False)
@@ -122,6 +125,20 @@ def _show_flags(console: Console, rows: Iterable[Mapping[str, Any]], meanings: M
         table.add_row(f"* {flag}", f"{', '.join(scores)}: {meanings.get(flag, 'see the details of the scores')}")
     console.print(table)
     console.print()
+
+
+def carriers_of(scores: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]]:
+    """Return names of scores by the flags that they carry.
+
+    >>> carriers_of([("rs", ["reduced"]), ("discarded", ["reduced", "subset"]), ("rs", ["reduced"])])
+    {'reduced': ['rs', 'discarded'], 'subset': ['discarded']}
+    """
+    carriers: dict[str, list[str]] = {}
+    for score, flags in scores:
+        for flag in flags:
+            if score not in carriers.setdefault(flag, []):
+                carriers[flag].append(score)
+    return carriers
 
 
 MOST_WORDS = 30
@@ -139,9 +156,9 @@ def _breakdown_tables(scores: Mapping[str, Mapping[str, Any]]) -> Iterable[Table
             table.add_column(column, justify="left" if column == property_name else "right", no_wrap=True)
         for word, cells in words.items():
             if cell := cells.get(first):
-                percent, ends = cell["percent"], cell["interval"]
-                interval = f"{number(ends[0], percent)} – {number(ends[1], percent)}" if ends else ""
+                percent = cell["percent"]
                 chance = "" if cell["chance"] is None else number(cell["chance"], percent)
+                interval = interval_text(cell["interval"], percent)
                 table.add_row(word, number(cell["value"], percent), interval, chance, str(cell["n"]))
         yield table
 

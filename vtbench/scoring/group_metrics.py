@@ -6,7 +6,7 @@ An observation is `{}` where the metric does not apply, as in metrics.py.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,34 +50,41 @@ class GroupAccuracy:
         return [_verdict(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return the four shares; those of which no group has a unit have no value and n = 0.
+        """Return the four shares, those left out of which the task has no unit.
 
         Groups that lack a sample of their data, as a limit cut it or as it failed, are counted as `incomplete`.
         """
-        pairs = [pair for pair in concerned(records, observations) if pair[0].cluster]
-        units: dict[str, Callable[[Record], Hashable]] = {
-            "group_acc": lambda record: "",
-            "question_acc": lambda record: record.question or record.prompt,
-            "image_acc": lambda record: record.image_sha256,
-            "pair_acc": lambda record: record.meta.get("pair"),
+        pairs = concerned(records, observations)
+        found = {name: whole_units(pairs, name) for name in UNITS}
+        return {
+            name: replace(share_of_groups(units), detail={"incomplete": incomplete, **groups_broken_down(units, name)})
+            for name, (units, incomplete) in found.items()
+            if units or (incomplete and name == "group_acc")
         }
-        return {name: _all_right(pairs, part, name) for name, part in units.items()}
 
 
-def _all_right(pairs: Pairs, part: Callable[[Record], Hashable], name: str) -> Score:
-    """Return the share of units with all answers right, of those that have two or more, or as many as a whole group."""
+UNITS: Mapping[str, Callable[[Record], Hashable]] = {
+    "group_acc": lambda record: "",
+    "question_acc": lambda record: record.question or record.prompt,
+    "image_acc": lambda record: record.image_sha256,
+    "pair_acc": lambda record: record.meta.get("pair"),
+}
+"""By score of `GroupAccuracy`, what the samples of a unit share within their cluster; None is in no unit."""
+
+
+def whole_units(pairs: Pairs, name: str) -> tuple[list[Pairs], int]:
+    """Return the units of two samples or more, of `group_acc` as many as a whole group has, and the number of others.
+
+    Args:
+        pairs: the samples with their observations.
+        name: a key of `UNITS`.
+    """
     units: dict[Hashable, Pairs] = defaultdict(list)
     for record, observation in pairs:
-        if (key := part(record)) is not None:
+        if record.cluster and (key := UNITS[name](record)) is not None:
             units[record.cluster, record.repeat, key].append((record, observation))
-    whole = [unit for unit in units.values() if len(unit) >= _size(unit, name)]
-    detail = {"incomplete": len(units) - len(whole), **groups_broken_down(whole, name)}
-    return replace(share_of_groups(whole), detail=detail)
-
-
-def _size(unit: Pairs, name: str) -> int:
-    """Return the number of samples that a whole unit has at least."""
-    return group_size(unit) if name == "group_acc" else 2
+    whole = [unit for unit in units.values() if len(unit) >= (group_size(unit) if name == "group_acc" else 2)]
+    return whole, len(units) - len(whole)
 
 
 class YesNo:
@@ -142,7 +149,7 @@ class MacroAccuracy:
         """Return `macro_acc`, with the accuracy of each part of the kinds."""
         pairs = concerned(records, observations)
         paths = [tuple(record.kind.split("/")) for record, _ in pairs]
-        weights = _weights(paths)
+        weights = path_weights(paths)
         right = [float(o["correct"]) for _, o in pairs]
         weighted = [w * r for w, r in zip(weights, right, strict=True)]
         by_part: dict[str, Any] = {}
@@ -158,7 +165,7 @@ class MacroAccuracy:
         return {"macro_acc": estimate.score(chance=guess, detail={"by_part": by_part})}
 
 
-def _weights(paths: Sequence[tuple[str, ...]]) -> list[float]:
+def path_weights(paths: Sequence[tuple[str, ...]]) -> list[float]:
     """Return the weight of each sample: 1 divided among the parts of a level, then among theirs, then among samples."""
     below: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
     for path in paths:

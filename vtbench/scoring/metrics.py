@@ -167,6 +167,23 @@ def group_size(unit: Pairs) -> int:
     return max(2, int(unit[0][0].meta.get("group_size", 2)))
 
 
+def whole_pairs(pairs: Pairs) -> tuple[list[Pairs], int]:
+    """Return the minimal pairs, the repeats of each apart, and the number of clusters and samples that are none.
+
+    Args:
+        pairs: the samples with their observations.
+    """
+    clusters: dict[tuple[str, int], Pairs] = defaultdict(list)
+    alone = 0
+    for record, observation in pairs:
+        if record.cluster:
+            clusters[record.cluster, record.repeat].append((record, observation))
+        else:
+            alone += 1
+    units = [unit for unit in clusters.values() if len(unit) >= group_size(unit)]
+    return units, alone + len(clusters) - len(units)
+
+
 class PairAccuracy:
     """Share of minimal pairs with both answers right, which a constant answer never achieves."""
 
@@ -178,15 +195,6 @@ class PairAccuracy:
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Return `pair_acc` over clusters of two or more; samples whose pair a limit cut are counted as incomplete."""
-        clusters: dict[tuple[str, int], Pairs] = defaultdict(list)
-        alone = 0
-        for record, observation in concerned(records, observations):
-            if record.cluster:
-                clusters[record.cluster, record.repeat].append((record, observation))
-            else:
-                alone += 1
-        whole = {key: pairs for key, pairs in clusters.items() if len(pairs) >= group_size(pairs)}
-        alone += len(clusters) - len(whole)
-        units = [*whole.values()]
-        detail = {"incomplete": alone, **groups_broken_down(units, "pair_acc")}
+        units, incomplete = whole_pairs(concerned(records, observations))
+        detail = {"incomplete": incomplete, **groups_broken_down(units, "pair_acc")}
         return {"pair_acc": replace(share_of_groups(units), detail=detail)}

@@ -6,13 +6,13 @@ the visual-token metrics are no such ratios; `redundancy_rows` and `score_rows` 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from vtbench.scoring.graph import ATTRIBUTES
-from vtbench.scoring.metrics import concerned
+from vtbench.scoring.group_metrics import UNITS, path_weights, whole_units
+from vtbench.scoring.metrics import Pairs, concerned, whole_pairs
 from vtbench.scoring.repeats import by_question
 from vtbench.scoring.scene_graph import Counts
 from vtbench.stats import RatioTerms
@@ -38,14 +38,35 @@ def exact_match_terms(records: Sequence[Record], observations: Sequence[Observat
 
 
 def pair_accuracy_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
-    """Clusters of two or more samples with every member correct: `pair_acc`. The repeats of a cluster are no others."""
-    pairs: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for record, observation in concerned(records, observations):
-        if record.cluster:
-            pairs[record.cluster, record.repeat].append(observation["correct"])
-    right = {pair: float(all(correct)) for pair, correct in pairs.items() if len(correct) > 1}
-    clusters = tuple(cluster for cluster, _ in right)
-    return {"pair_acc": RatioTerms(np.array(list(right.values())), np.ones(len(right)), clusters)}
+    """Minimal pairs with both answers right: `pair_acc`."""
+    return {"pair_acc": _unit_terms(whole_pairs(concerned(records, observations))[0])}
+
+
+def group_accuracy_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """Groups, and their questions, images and pairs, with all answers right: `group_acc` and the scores beside it."""
+    pairs = concerned(records, observations)
+    units = {name: whole_units(pairs, name)[0] for name in UNITS}
+    return {name: _unit_terms(whole) for name, whole in units.items() if whole}
+
+
+def yes_no_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """F1 of the answer yes, and how often it is given: `f1`, `yes_share`."""
+    pairs = concerned(records, observations)
+    clusters = tuple(record.cluster for record, _ in pairs)
+    said = np.array([float(observation["said_yes"]) for _, observation in pairs])
+    true = np.array([float(observation["is_yes"]) for _, observation in pairs])
+    return {
+        "f1": RatioTerms(2 * said * true, said + true, clusters),
+        "yes_share": RatioTerms(said, np.ones(len(said)), clusters),
+    }
+
+
+def macro_accuracy_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
+    """Mean of the accuracies of the kinds of question: `macro_acc`."""
+    pairs = concerned(records, observations)
+    weights = np.array(path_weights([tuple(record.kind.split("/")) for record, _ in pairs]))
+    right = np.array([float(observation["correct"]) for _, observation in pairs])
+    return {"macro_acc": RatioTerms(weights * right, weights, tuple(record.cluster for record, _ in pairs))}
 
 
 def scene_graph_terms(records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, RatioTerms]:
@@ -95,10 +116,19 @@ RATIO_METRICS: Mapping[str, TermsOfMetric] = {
     "exact_match": exact_match_terms,
     "rank_accuracy": rank_accuracy_terms,
     "pair_accuracy": pair_accuracy_terms,
+    "group_accuracy": group_accuracy_terms,
+    "yes_no": yes_no_terms,
+    "macro_accuracy": macro_accuracy_terms,
     "scene_graph": scene_graph_terms,
     "repeats": repeats_terms,
 }
 """By name of the metric, the terms of its scores."""
+
+
+def _unit_terms(units: Sequence[Pairs]) -> RatioTerms:
+    """Return 1 for each unit of samples whose answers are all right. The repeats of a cluster are no others."""
+    right = np.array([float(all(observation["correct"] for _, observation in unit)) for unit in units])
+    return RatioTerms(right, np.ones(len(units)), tuple(unit[0][0].cluster for unit in units))
 
 
 def _mean_terms(records: Sequence[Record], observations: Sequence[Observation], key: str) -> RatioTerms:

@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from string import ascii_uppercase
+from types import MappingProxyType
 from typing import Any
 
 import vtbench
-from vtbench.console.formatting import number
-from vtbench.console.tables import print_line, score_table, table_console
+from vtbench.console.formatting import interval_text, number
+from vtbench.console.tables import carriers_of, print_line, score_table, show_flags, table_console
 from vtbench.report import environment
 from vtbench.stats import Estimate
 from vtbench_analysis.comparison.run_comparison import RunComparison, TaskComparison
-from vtbench_analysis.comparison.score_rows import ScoreRow
+from vtbench_analysis.comparison.score_rows import NO_TEST, ScoreRow
 
 
-def print_comparison(comparison: RunComparison) -> None:
-    """Print which run has which letter, and a table for each task."""
-    console = table_console(stderr=False)
+def print_comparison(comparison: RunComparison, meanings: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Print which run has which letter, and for each task a table, the tests, and what the flags mean.
+
+    Args:
+        comparison: of two runs or more.
+        meanings: sentences by flag, as `Registry.flags` returns them.
+    """
+    console = table_console(stderr=False, width=80)
     for letter, run in zip(ascii_uppercase, comparison.runs, strict=False):
         print_line(console, f"{letter}  {run.path}")
     for task, compared in comparison.tables.items():
         table = score_table(f"{task} · {comparison.asked(task)}")
-        left = ("score", "run", "test, flags")
-        for column in ("score", "run", "value", "95 %", "Δ to A", "95 %", "p", "p Holm", "test, flags"):
-            table.add_column(column, justify="left" if column in left else "right", no_wrap=column not in left[2:])
+        for column in ("score", "run", "value", "95 %", "to A", "95 %", "p Holm"):
+            table.add_column(column, justify="left" if column in ("score", "run") else "right", no_wrap=True)
         for row, adjusted in zip(compared.rows, compared.adjusted_p, strict=True):
-            first, percent = row.values[0], row.percent
-            value = [number(first.value, percent), interval_text(first.interval, percent)]
-            table.add_row(row.score, "A", *value, "", "", "", "", " ".join(first.flags))
+            table.add_row(row.score, "A", *_value_cells(row, row.values[0], row.values[0].flags), "", "", "")
             others = zip(ascii_uppercase[1:], row.values[1:], row.differences, adjusted, strict=False)
             for letter, other, difference, p_holm in others:
-                cells = [
-                    number(other.value, percent),
-                    interval_text(other.interval, percent),
-                    signed(difference.value, percent),
-                    interval_text(difference.interval, percent),
-                    p_text(difference.p),
-                    p_text(p_holm),
-                    remarks(difference, other.flags),
-                ]
-                table.add_row("", letter, *cells)
+                differs = [signed(difference.value, row.percent), interval_text(difference.interval, row.percent)]
+                value = _value_cells(row, other, [*_flags(other), *_flags(difference)])
+                table.add_row("", letter, *value, *differs, p_text(p_holm))
         console.print(table)
         print_line(console, shared_samples_text(compared))
+        tests = carriers_of((r.score, [d.test or "no paired test"]) for r in compared.rows for d in r.differences)
+        for test, scores in tests.items():
+            print_line(console, f"{test}: {', '.join(scores)}")
+        console.print()
+        flags = ((r.score, _flags(each)) for r in compared.rows for each in (*r.values, *r.differences))
+        show_flags(console, carriers_of(flags), meanings)
         for name, reason in compared.not_compared.items():
             print_line(console, f"not compared {name}: {reason}")
+    print_line(console, "to A: difference to the first run; p Holm: its p-value, adjusted over the table")
+
+
+def _flags(estimate: Estimate) -> list[str]:
+    """Return the flags of a value or difference. That it has no test stands among the tests."""
+    return [flag for flag in estimate.flags if flag not in NO_TEST.flags]
+
+
+def _value_cells(row: ScoreRow, value: Estimate, flags: Collection[str]) -> list[str]:
+    """Return a run's value, which ends in `*` where a flag stands, and its interval."""
+    unit = " %" * (row.percent and value.value is not None)
+    text = number(value.value, row.percent) + unit + ("*" if flags else " ")
+    return [text, interval_text(value.interval, row.percent)]
 
 
 def comparison_page(comparison: RunComparison) -> str:
@@ -71,11 +87,6 @@ def p_text(p: float | None) -> str:
     ('0.042', '<0.001', '')
     """
     return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def interval_text(interval: tuple[float, float] | None, percent: bool) -> str:
-    """Format an interval for a table cell."""
-    return " to ".join(number(end, percent) for end in interval) if interval else ""
 
 
 def signed(value: float | None, percent: bool) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -102,7 +102,8 @@ def compare_task(shared: SharedSamples, runs: Sequence[StoredRun]) -> TaskCompar
             continue
         tested: list[ScoreRow] = []
         if metric in RATIO_METRICS:
-            tested = ratio_rows(shared, metric)
+            stored = runs[0].scores(shared.task)
+            tested = [replace(row, score=stored_name(row.score, metric, stored)) for row in ratio_rows(shared, metric)]
         elif (name := metric.partition(":")[0]) in _VISUAL_METRICS:
             try:
                 tested = _VISUAL_METRICS[name](shared, metric, runs)
@@ -113,6 +114,11 @@ def compare_task(shared: SharedSamples, runs: Sequence[StoredRun]) -> TaskCompar
     adjusted = iter(holm([difference.p for row in rows for difference in row.differences]))
     adjusted_p = tuple(tuple(next(adjusted) for _ in row.differences) for row in rows)
     return TaskComparison(shared, tuple(rows), adjusted_p, not_compared)
+
+
+def stored_name(score: str, metric: str, stored: Collection[str]) -> str:
+    """Return the name that a score has among a run's: behind its metric's, where two metrics have one of this name."""
+    return full if (full := f"{metric}.{score}") in stored else score
 
 
 def _redundancy_rows(shared: SharedSamples, metric: str, runs: Sequence[StoredRun]) -> list[ScoreRow]:
