@@ -215,16 +215,16 @@ def ls_models(registry: Registry, matrix: bool, as_json: bool) -> None:
 @_as_json
 @click.pass_obj
 def ls_tasks(registry: Registry, as_json: bool) -> None:
-    """Tasks that --tasks takes."""
-    from vtbench.task.catalog import find_task_files, summary
+    """Tasks that --tasks takes, with their items, split and metrics."""
+    from vtbench.console.task_listing import listing_lines, task_rows
+    from vtbench.task.catalog import find_task_files
 
-    rows = []
-    for name, path in find_task_files(registry.task_dirs()).items():
-        about = summary(path)
-        groups = about["groups"] if as_json else ",".join(about["groups"])
-        row = {"name": name, "groups": groups, "needs": about["needs"]}
-        rows.append(row | {"about": about.get("description")} | ({"file": str(path)} if as_json else {}))
-    show_listing(rows, as_json)
+    rows = task_rows(find_task_files(registry.task_dirs()))
+    if as_json:
+        show_listing(rows, as_json)
+        return
+    for line in listing_lines(rows):
+        say(line)
 
 
 @ls.command("plugins")

@@ -44,7 +44,7 @@ def read_checkpoint(directory: Path, name: str, families: Sequence[str]) -> dict
     Returns:
         `protocol`; `rs`, `n_eff_16`, `discarded`, `cue_information` on the probe set; `rs_kept` and `cue_kept`, the
         share of the information that a quarter of the tokens has; `accuracy`, `drop_area` and `drop_f95`, means over
-        `families`. A number that a run does not have is None.
+        `families`. A number that a run does not have is None, such as the drop curve of a model without budgets.
     """
     answers, probe, drop = (stored_results(directory / "runs" / name / part) for part in ("answers", "probe", "drop"))
     if answers is None or probe is None or drop is None:
@@ -56,7 +56,7 @@ def read_checkpoint(directory: Path, name: str, families: Sequence[str]) -> dict
     found |= {"rs_kept": share_kept(scores.get("rs")), "cue_kept": share_kept(scores.get("cue_information"))}
     found["accuracy"] = mean_of_known([main_score(answers["scores"][family])["value"] for family in families])
     for key in ("drop_area", "drop_f95"):
-        values = [drop["scores"][family][key]["value"] for family in families]
+        values = [drop["scores"][family].get(key, {}).get("value") for family in families]
         found[key] = None if None in values else mean_of_known(values)
     return found
 

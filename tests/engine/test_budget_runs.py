@@ -304,8 +304,10 @@ def test_a_model_that_does_not_count_its_tokens_has_no_cost_and_no_frontier(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Holder, "generate", lambda self, samples, *_: [Output("yes")] * len(samples))
-    scores = go(quiz(tmp_path, 4), budget="grid:k=4").scores["quiz"]
-    assert {scores[name].value for name in ("tokens_kept", "prefill_ms", "decode_ms")} == {None}
+    result = go(quiz(tmp_path, 4), budget="grid:k=4")
+    assert result.document["left_out"]["quiz"] == {"budget_cost": "none of the samples has what it scores"}
+    assert not {"tokens_kept", "prefill_ms", "decode_ms"} & result.scores["quiz"].keys()
+    assert result.exit_status == 0
     swept = go(quiz(tmp_path, 4), budget_sweep=True)
     assert "does not report how many visual tokens it read" in swept.document["left_out"]["quiz"]["budget_frontier"]
     assert swept.document["failed"] == {"quiz": 0}

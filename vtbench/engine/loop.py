@@ -66,6 +66,7 @@ def run(
     trackers = {spec: registry.tracker(spec) for spec in config.track}
     executor = registry.executor(executor_spec(config))
     plan = RunPlan.resolve(config, registry)
+    listener.phase("loading", config.model)
     pool = executor.start(RunWork(config, registry, plan), listener.note)
     try:
         plan = plan.for_model(traits_of(pool.model))
@@ -102,6 +103,8 @@ def run(
             try:
                 for task in plan.tasks:
                     replay(writer.batches(), task.name, size)
+                    if any(isinstance(metric, Fittable) for metric in chosen[task.name].values()):
+                        listener.phase("fitting", f"{task.name}, on the first images")
                     unfitted = fit_metrics(task, pool, chosen[task.name], writer, size, again)
                     for metric, why in unfitted.items():
                         del chosen[task.name][metric]
@@ -117,6 +120,7 @@ def run(
                     listener.note(cached.line(config.cache))
                     writer.update(cache=cached.facts(config.cache))
             writer.finish_samples()
+            listener.phase("scoring", ", ".join(task.name for task in plan.tasks))
             document = results.document(writer, plan.tasks, chosen, left_out, config.predict_only)
             writer.write("results.json", document)
             writer.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
