@@ -49,6 +49,7 @@ def study_page(document: Mapping[str, Any], image: str | None = None) -> str:
         "learning_text": learning_text,
     }
     charts = {
+        "findings": list(_finding_charts(document)),
         "transfer": _transfer_chart(document),
         "layers": _layer_chart(document),
         "drops": list(_drop_charts(document)),
@@ -62,6 +63,24 @@ def study_page(document: Mapping[str, Any], image: str | None = None) -> str:
     return template.render(
         study=document, headline=headline(document), version=vtbench.__version__, **formatters, **charts
     )
+
+
+def _finding_charts(document: Mapping[str, Any]) -> Iterator[Markup]:
+    """RS on the probe set and accuracy on its own family by training family, beside what the paper claims."""
+    families = document["plan"]["families"]
+    rows = {row["arm"]: row for row in document["table"]}
+    known = [float(i) for i, family in enumerate(families) if family in rows]
+    claimed = [float(i) for i, family in enumerate(families) if family in document["paper"]]
+    for key, score, title, label, percent in (
+        ("rs_probe", "rs", "Redundancy Score on the same images, by training family", "RS", False),
+        ("accuracy", "accuracy", "Accuracy on the family that it was trained on", "accuracy", True),
+    ):
+        series = [_series("measured", known, [rows[families[int(i)]][key] for i in known])]
+        if claimed:
+            claims = [document["paper"][families[int(i)]][score] for i in claimed]
+            series.append(Series("claimed by the paper", claimed, claims))
+        if known:
+            yield line_chart(title, "trained on", label, series, x_names=families, percent=percent)
 
 
 def _transfer_chart(document: Mapping[str, Any]) -> Markup:

@@ -105,7 +105,7 @@ def _association_table(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     for row in rows:
         slope, p = "too few checkpoints", ""
         if row["slope"] is not None:
-            slope = f"{row['slope']:+.2f} ({row['low']:+.2f} – {row['high']:+.2f})"
+            slope = f"{row['slope']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
             p = p_text(row["p_holm"])
         yield f"| `{row['predictor']}` | `{row['outcome']}` | {slope} | {p} | {row['checkpoints']}, {row['arms']} |"
 

@@ -94,7 +94,7 @@ def change_text(claim: Mapping[str, Any]) -> str:
         return ""
     digits = _digits(claim["change_high"] - claim["change_low"])
     low, high = (f"{claim[end]:+.{digits}f}" for end in ("change_low", "change_high"))
-    return f"{claim['change']:+.{digits}f} ({low} – {high})"
+    return f"{claim['change']:+.{digits}f} ({low} to {high})"
 
 
 def equivalence_text(claim: Mapping[str, Any]) -> str:
@@ -124,7 +124,7 @@ def association_text(row: Mapping[str, Any]) -> str:
     over = f"{row['checkpoints']} checkpoints of {row['arms']} arms"
     if row["slope"] is None:
         return f"{names}too few checkpoints ({over})"
-    interval = f"{row['low']:+.2f} – {row['high']:+.2f}"
+    interval = f"{row['low']:+.2f} to {row['high']:+.2f}"
     return f"{names}slope {row['slope']:+.2f} SD ({interval}), {p_text(row['p_holm'])} after Holm, {over}"
 
 
@@ -132,11 +132,11 @@ def agreement_text(row: Mapping[str, Any]) -> str:
     """Format a rank correlation and its interval; empty if there is none.
 
     >>> agreement_text({"rho": 0.5, "low": -0.62, "high": 0.95})
-    '+0.50 (-0.62 – +0.95)'
+    '+0.50 (-0.62 to +0.95)'
     """
     if row["rho"] is None:
         return ""
-    return f"{row['rho']:+.2f}" + ("" if row["low"] is None else f" ({row['low']:+.2f} – {row['high']:+.2f})")
+    return f"{row['rho']:+.2f}" + ("" if row["low"] is None else f" ({row['low']:+.2f} to {row['high']:+.2f})")
 
 
 def bridge_text(row: Mapping[str, Any]) -> str:
@@ -177,9 +177,10 @@ def headline(document: Mapping[str, Any]) -> dict[str, str]:
     if claim["verdict"] == "cannot tell":
         text = f"RS on the probe set ({over}): {order}. Too few models of each family are finished to test a trend."
     else:
-        change = {"reproduced": "falls", "reversed": "rises", "not reproduced": "does not move"}[claim["verdict"]]
+        change = {"reproduced": "falls", "reversed": "rises", "not reproduced": "is not shown to move"}
         text = (
-            f"RS on the probe set {change} with the complexity of what a model was trained on ({over}): {order}. "
+            f"RS on the probe set {change[claim['verdict']]} with the complexity of what a model was trained on "
+            f"({over}): {order}. "
             f"Jonckheere's trend test, two-sided: p = {claim['p']:.3g}, at significance level {SIGNIFICANCE_LEVEL}."
         )
     return {"verdict": claim["verdict"].capitalize(), "text": text}
