@@ -227,7 +227,7 @@ OF_TRAINED_FAMILIES = frozenset({"rs_own", "rs_own_change", "accuracy", "blind",
 """The base has none of these."""
 NEWER = frozenset({"n_eff_16", "cue_information", "cue_kept"})
 """Measures that runs of vtbench 0.1.0 do not have; tables leave them out where no model has them."""
-FRACTIONS = frozenset({"discarded", "accuracy", "blind", "unique", "dead"})
+FRACTIONS = frozenset({"discarded", "accuracy", "blind", "unique", "dead", "drop_f95"})
 """Measures in [0, 1]."""
 
 
