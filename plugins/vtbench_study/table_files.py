@@ -76,8 +76,9 @@ def markdown(document: Mapping[str, Any]) -> str:
         lines += ["", *_association_table(associations)]
     if bridge := document.get("bridge"):
         lines += ["", *bridge_table(bridge)]
-    lines += ["", "| advice | RS and its p-value | lost | verdict |", "|---|---|---|---|"]
-    for row in [*document["advice"], *document.get("full_rate", [])]:
+    if advised := [*document["advice"], *document.get("full_rate", [])]:
+        lines += ["", "| advice | RS and its p-value | lost | verdict |", "|---|---|---|---|"]
+    for row in advised:
         change = "unknown" if row["rs_difference"] is None else f"{row['rs_difference']:+.3f}"
         p = "" if row["rs_p"] is None else f", {p_text(row['rs_p'])}"
         verdict = "helps" if row["helps"] else "does not help"
