@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from host_fakes import Plugin, registry
 
 from vtbench.adapter import BaseAdapter
-from vtbench.errors import AdapterError, PluginError, VtbenchError
+from vtbench.errors import AdapterError, PluginError, VtbenchError, install_command
 from vtbench.hookspecs import hookimpl
 from vtbench.registry import Registry
 
@@ -140,3 +141,19 @@ def test_a_factory_that_fails_or_returns_something_else_is_one_line() -> None:
 
 def test_task_dirs() -> None:
     assert Registry({"p": plugin(vtbench_task_dirs=[Path("a"), "b"])}).task_dirs() == [Path("a"), Path("b")]
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (None, "pip install 'vtbench[hf]'"),
+        ('{"url": "https://example.org/vtbench.whl", "archive_info": {}}', "pip install 'vtbench[hf]'"),
+        ('{"url": "file:///home/me/my%20code", "dir_info": {}}', "pip install '/home/me/my code[hf]'"),
+        ('{"url": "file:///code", "dir_info": {"editable": true}}', "pip install --editable '/code[hf]'"),
+    ],
+)
+def test_an_extra_is_installed_from_where_vtbench_is(
+    origin: str | None, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda self, name: origin)
+    assert install_command("hf") == command

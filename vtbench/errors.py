@@ -107,6 +107,28 @@ def plugin_errors(what: str) -> Iterator[None]:
         raise PluginError(f"{what} failed: {one_line(error)}; --debug shows the traceback") from error
 
 
+def install_command(extra: str, distribution: str = "vtbench") -> str:
+    """Return the command that adds an extra's packages to this installation: of a checkout, or of a package index.
+
+    Args:
+        extra: one of pyproject.toml, or several by comma.
+        distribution: the package that has it.
+    """
+    import json
+    from importlib import metadata
+    from urllib.parse import unquote
+
+    try:
+        origin = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        origin = {}
+    url = str(origin.get("url", ""))
+    if "dir_info" not in origin or not url.startswith("file://"):
+        return f"pip install '{distribution}[{extra}]'"
+    editable = "--editable " * bool(origin["dir_info"].get("editable"))
+    return f"pip install {editable}'{unquote(url.removeprefix('file://'))}[{extra}]'"
+
+
 def nearest(name: str, names: list[str]) -> str:
     """Return ` Did you mean 'x' or 'y'?` with the names closest to `name`, or a list of all names."""
     from difflib import get_close_matches

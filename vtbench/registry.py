@@ -23,7 +23,7 @@ import pluggy
 from vtbench import hookspecs
 from vtbench.adapter import Generation
 from vtbench.console.terminal import warn as warn_on_terminal
-from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, nearest, one_line
+from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, install_command, nearest, one_line
 from vtbench.plugin import KINDS, Named, Plugin
 from vtbench.settings import parse_spec
 from vtbench.task.names import check_name
@@ -386,5 +386,5 @@ def _which_extra(error: ImportError, distribution: str) -> str:
         for requirement in requirements:
             match = re.match(r"([\w.-]+).*extra == ['\"](.+?)['\"]", requirement)
             if match and missing and match[1].replace("-", "_").lower() == missing.lower():
-                return f"; install it with: pip install '{owner}[{match[2]}]'"
+                return f"; install it with: {install_command(match[2], owner)}"
     return f"; install it with: pip install {missing}" if missing else ""

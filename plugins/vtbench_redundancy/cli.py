@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vtbench.console.terminal import say
-from vtbench.errors import VtbenchError
+from vtbench.errors import VtbenchError, install_command
 from vtbench_redundancy.protocol import SETTINGS, Protocol, custom_protocol
 
 _KSG_DEFAULTS = {"r": 1}
@@ -72,7 +72,7 @@ def score(
         from vtbench_redundancy.scores.token_pairs import pair_redundancy
         from vtbench_redundancy.suite import score_arrays
     except ImportError as error:
-        raise VtbenchError(f"vtbench score needs {error.name}: pip install 'vtbench[hf]'") from error
+        raise VtbenchError(f"vtbench score needs {error.name}: {install_command('hf')}") from error
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         torch.empty(0, device=chosen)

@@ -15,7 +15,7 @@ import click
 
 from vtbench.console.options import option_name, settings_options
 from vtbench.console.terminal import say
-from vtbench.errors import VtbenchError
+from vtbench.errors import VtbenchError, install_command
 from vtbench.settings import checked
 from vtbench_study.plan import QUICK, Plan
 from vtbench_training.finetune.settings import parse_mix
@@ -60,7 +60,7 @@ def study(
         from vtbench_study.study import run_study, train_study
         from vtbench_study.text_report import print_progress, print_study
     except ImportError as error:
-        raise VtbenchError(f"the study needs {error.name}: pip install 'vtbench[train,probes]'") from error
+        raise VtbenchError(f"the study needs {error.name}: {install_command('train,probes')}") from error
     runner = registry.executor(executor)
     values = {**(QUICK if options["quick"] else {}), **_plan_fields(options)}
     plan = checked(Plan, values, partial(option_name, flags=_FLAGS))

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vtbench.errors import AdapterError, VtbenchError, nearest
+from vtbench.errors import AdapterError, VtbenchError, install_command, nearest
 from vtbench.registry import Registry
 from vtbench.runs.disk import disk, write_file
 from vtbench.runs.git_commit import git_commit
@@ -99,7 +99,7 @@ def check_shipped(plan: Plan, *, measured: bool) -> None:
                 raise StudyError(f"study: --shipped {model}: no model of this adapter ships; leave it out")
     elif others and measured:
         raise StudyError(
-            f"study: the shipped models {', '.join(plan.shipped)} need their package: pip install 'vtbench[zoo]', or "
+            f"study: the shipped models {', '.join(plan.shipped)} need their package: {install_command('zoo')}, or "
             "leave them out with --shipped llava"
         )
 

@@ -13,7 +13,7 @@ import click
 
 from vtbench.console.options import option_name, settings_options
 from vtbench.console.terminal import say
-from vtbench.errors import VtbenchError
+from vtbench.errors import VtbenchError, install_command
 from vtbench.settings import checked
 from vtbench_training.finetune.settings import OWN_BASE, FineTune, parse_mix, parse_penalty
 from vtbench_training.pretrain.options import PretrainOptions
@@ -44,7 +44,7 @@ def pretrain(**given: Any) -> None:
         from vtbench_training.pretrain.token_penalty import TokenPenalty
         from vtbench_training.small_models.sizes import SIZES
     except ImportError as error:
-        raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
+        raise VtbenchError(f"training needs {error.name}: {install_command('train')}") from error
     device, model = choose_device(options.device), options.model
     recipe = RECIPES[options.recipe]
     if options.decoder:
@@ -132,7 +132,7 @@ def train(
         from vtbench_training.finetune.progress import ProgressBar, ProgressLines
         from vtbench_training.finetune.trainer import finetune
     except ImportError as error:
-        raise VtbenchError(f"training needs {error.name}: pip install 'vtbench[train]'") from error
+        raise VtbenchError(f"training needs {error.name}: {install_command('train')}") from error
     keep_freed_memory()
     directory = Path(output) if output else _default_output(config)
     progress = ProgressBar(config.steps) if ProgressBar.possible() else ProgressLines()

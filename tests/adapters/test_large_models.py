@@ -11,7 +11,7 @@ import tiny_models
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
-from vtbench.errors import AdapterError
+from vtbench.errors import AdapterError, install_command
 from vtbench.registry import Registry
 from vtbench.runs.provenance import model_identity
 from vtbench_hf.checkpoint import packages
@@ -138,10 +138,14 @@ def test_wrong_and_contradicting_arguments_are_one_line(checkpoints, arguments, 
 @pytest.mark.parametrize(
     ("arguments", "lacking", "says"),
     [
-        ({"device_map": "auto"}, {"accelerate"}, "device_map needs accelerate: pip install 'vtbench[large]'"),
-        ({"quantization": "8bit"}, {"bitsandbytes"}, "quantization=8bit needs bitsandbytes: pip install 'vtbench[lar"),
+        ({"device_map": "auto"}, {"accelerate"}, f"device_map needs accelerate: {install_command('large')}"),
+        (
+            {"quantization": "8bit"},
+            {"bitsandbytes"},
+            f"8bit needs bitsandbytes: {install_command('large')}",
+        ),
         ({"quantization": "4bit"}, {"bitsandbytes", "accelerate"}, "needs bitsandbytes and accelerate: pip install"),
-        ({"peft": "lora"}, {"peft"}, "peft needs peft: pip install 'vtbench[large]'"),
+        ({"peft": "lora"}, {"peft"}, f"peft needs peft: {install_command('large')}"),
     ],
 )
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(checkpoints, monkeypatch, arguments, lacking, says):

@@ -230,7 +230,7 @@ def test_a_category_without_a_name_and_a_box_of_words_cost_their_object_alone(tm
 def test_without_pycocotools_a_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     path = coco(tmp_path, {"kite": [[50, 40, 140, 40, 140, 120]]})
-    with pytest.raises(VtbenchError, match=r"pip install 'vtbench\[coco\]'"):
+    with pytest.raises(VtbenchError, match=r"pip install .*\[coco\]'"):
         make_cast(coco_candidates(path, tmp_path), tmp_path / "cast")
 
 

@@ -247,5 +247,5 @@ def test_a_decoder_that_is_none_is_one_line_that_says_what_to_name(
 def test_a_gguf_file_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "decoder.gguf").write_bytes(b"GGUF and so on")
     monkeypatch.setattr("vtbench_language.loader.find_spec", lambda name: None)
-    with pytest.raises(VtbenchError, match=r"read with the package 'gguf': pip install 'vtbench\[gguf\]'"):
+    with pytest.raises(VtbenchError, match=r"read with the package 'gguf': pip install .*\[gguf\]'"):
         build(str(tmp_path / "decoder.gguf"), SIZES_112)

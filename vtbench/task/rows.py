@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vtbench.errors import SampleError, TaskError
+from vtbench.errors import SampleError, TaskError, install_command
 from vtbench.task.files import check_file, stand_in
 
 Row = Mapping[str, Any]
@@ -157,7 +157,7 @@ class ParquetRows:
         try:
             import pyarrow.parquet as parquet
         except ImportError:
-            raise TaskError(f"{path}: reading Parquet needs pyarrow: pip install 'vtbench[parquet]'") from None
+            raise TaskError(f"{path}: reading Parquet needs pyarrow: {install_command('parquet')}") from None
         self._path = path
         try:
             self._file = parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)

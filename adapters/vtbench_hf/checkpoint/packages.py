@@ -9,7 +9,7 @@ import logging
 import re
 from importlib.util import find_spec
 
-from vtbench.errors import AdapterError
+from vtbench.errors import AdapterError, install_command
 
 LARGE = "large"
 """The extra with what loading at size needs: accelerate, bitsandbytes, peft."""
@@ -42,7 +42,7 @@ def require(argument: str, *packages: str) -> None:
         AdapterError: names the missing packages and the extra that brings them.
     """
     if missing := [name for name in packages if not _installed(name)]:
-        raise AdapterError(f"{argument} needs {' and '.join(missing)}: pip install 'vtbench[{LARGE}]'")
+        raise AdapterError(f"{argument} needs {' and '.join(missing)}: {install_command(LARGE)}")
 
 
 def hush_bitsandbytes() -> None:

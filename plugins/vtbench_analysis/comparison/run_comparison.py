@@ -8,6 +8,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+from vtbench.errors import install_command
 from vtbench.runs.provenance import strict
 from vtbench.stats import holm
 from vtbench_analysis.comparison.ratio_terms import RATIO_METRICS
@@ -108,7 +109,7 @@ def compare_task(shared: SharedSamples, runs: Sequence[StoredRun]) -> TaskCompar
             try:
                 tested = _VISUAL_METRICS[name](shared, metric, runs)
             except ImportError as error:
-                not_compared[metric] = f"needs {error.name}: pip install 'vtbench[hf]'"
+                not_compared[metric] = f"needs {error.name}: {install_command('hf')}"
         rows += tested + untested_rows(shared, metric, runs, [row.score for row in tested])
     rows += answer_rows(shared) + cost_rows(shared)
     adjusted = iter(holm([difference.p for row in rows for difference in row.differences]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vtbench.errors import nearest
+from vtbench.errors import install_command, nearest
 from vtbench_redundancy.errors import InputError, file_errors
 from vtbench_redundancy.inputs.numpy_arrays import npy_rows, npz_keys, npz_rows
 from vtbench_redundancy.inputs.rows import Rows, check_numbers
@@ -124,7 +124,7 @@ def _safetensors(path: Path) -> Iterator[safe_open]:
     try:
         from safetensors import safe_open
     except ImportError as error:
-        raise InputError(f"{path}: reading it needs safetensors: pip install 'vtbench[hf]'") from error
+        raise InputError(f"{path}: reading it needs safetensors: {install_command('hf')}") from error
     with file_errors(path):
         path.open("rb").close()  # safe_open reports a file without read permission as missing
         with safe_open(path, framework="pt") as file:  # the numpy framework has no bfloat16

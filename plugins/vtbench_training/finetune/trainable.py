@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from vtbench.adapter import IGNORE_INDEX, BudgetTrainableAdapter, TrainableAdapter
 from vtbench.budget import Budget, checked_weights
-from vtbench.errors import AdapterError, VtbenchError
+from vtbench.errors import AdapterError, VtbenchError, install_command
 from vtbench.registry import Registry
 from vtbench.types import VisualTokens
 from vtbench_hf.checkpoint.packages import hush_bitsandbytes
@@ -204,7 +204,7 @@ def with_lora(model: Any, rank: int, frozen: Sequence[str] = ()) -> Any:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
-        raise VtbenchError("lora needs peft: pip install 'vtbench[train]'") from error
+        raise VtbenchError(f"lora needs peft: {install_command('train')}") from error
     layers = _linear_layers(model, frozen)
     if not layers:
         raise VtbenchError("lora: the parts that are trained have no linear layers; leave --lora out")

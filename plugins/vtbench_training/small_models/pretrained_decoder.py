@@ -20,7 +20,7 @@ from transformers import (
     LlavaProcessor,
 )
 
-from vtbench.errors import AdapterError, VtbenchError
+from vtbench.errors import AdapterError, VtbenchError, install_command
 from vtbench_hf.checkpoint.arguments import LoadArguments
 from vtbench_hf.checkpoint.loader import LoadedModel
 from vtbench_language.loader import load as load_language_model
@@ -176,7 +176,7 @@ def _load(decoder: str) -> LoadedModel:
             place = str(path) if path.exists() else decoder
             return load_language_model("llava", LoadArguments(pretrained=place, device="cpu", dtype="float32"))
         except ModuleNotFoundError as error:
-            raise VtbenchError(f"--decoder {decoder}: {error}: pip install 'vtbench[gguf]'") from error
+            raise VtbenchError(f"--decoder {decoder}: {error}: {install_command('gguf')}") from error
         except AdapterError as error:
             problem = str(error).removeprefix("--model llava: ")
     raise VtbenchError(f"--decoder {decoder}: {problem}. {_WANTED}")

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from vtbench.errors import TaskError
+from vtbench.errors import TaskError, install_command
 from vtbench.task.files import digest_files
 from vtbench.task.hub.file_faults import fault_in, reason_of
 from vtbench.task.hub.moved_paths import moved_to
@@ -93,7 +93,7 @@ def _quiet_datasets(request: SplitRequest) -> Iterator[None]:
     try:
         import datasets
     except ImportError:
-        raise request.fail("reading data needs `datasets`: pip install 'vtbench[data]'", "source") from None
+        raise request.fail(f"reading data needs `datasets`: {install_command('data')}", "source") from None
     silent, level = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
     hub = logging.getLogger("huggingface_hub")  # it tells of each attempt
     hub_level = hub.level
