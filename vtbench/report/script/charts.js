@@ -92,7 +92,9 @@
       const width = Math.round(contentRect.width);
       if (!width || target.drawnAt === width) continue;
       target.drawnAt = width;
-      target.replaceChildren(draw[target.dataset.chart](target.holds, width));
+      const drawn = draw[target.dataset.chart](target.holds, width);
+      drawn.setAttribute("aria-hidden", "true"); // the place around it is an image with a name, and a table has the numbers
+      target.replaceChildren(drawn);
     }
   });
   for (const place of document.querySelectorAll("[data-chart]")) {
