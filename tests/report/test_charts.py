@@ -166,3 +166,18 @@ def test_curves_of_one_title_share_a_chart() -> None:
 )
 def test_details_of_another_form_are_not_drawn(detail: dict[str, Any]) -> None:
     assert score_charts({"score": score(detail=detail)}) == []
+
+
+def test_a_curve_of_several_lines_says_what_its_axes_are() -> None:
+    rows = [
+        {"policy": policy, "fraction": x, "value": x / 2, "low": x / 4, "high": x}
+        for policy in ("random", "grid")
+        for x in (0.1, 1.0)
+    ]
+    axes = {"title": "Accuracy against tokens", "x": "share of tokens", "y": "accuracy", "percent": True}
+    (named,) = score_charts({"drop": score(detail={"curve": rows, "curve_axes": axes})})
+    assert "Accuracy against tokens" in named
+    assert "accuracy (%)" in named
+    assert "share of tokens" in named
+    (bare,) = score_charts({"drop": score(detail={"curve": rows})})
+    assert "drop: value by fraction" in bare

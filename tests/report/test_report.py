@@ -182,3 +182,16 @@ def test_a_mix_of_built_in_tasks_has_its_images(tmp_path: Path) -> None:
     text = (result.path / "report.html").read_text(encoding="utf-8")
     assert "Without images" not in text
     assert text.count("data:image/jpeg;base64,") >= 4
+
+
+def test_several_tasks_begin_with_a_table_and_one_does_not(tmp_path: Path) -> None:
+    both = [quiz(tmp_path / name, 6, name=name) for name in ("first", "second")]
+    result = vtbench.run("fake", both, registry=registry(), limit=4, output=str(tmp_path / "out"))
+    page = render(result.path)
+    assert "All tasks" in page
+    assert re.search(r'<a href="#task-2">second</a></th><td class="n"><b>', page)
+    assert "the first 4 items of each task" in page
+    assert f"begun {json.loads((result.path / 'run.json').read_text())['created'][:10]}" in page
+    alone = vtbench.run("fake", both[:1], registry=registry(), output=str(tmp_path / "alone"))
+    assert "All tasks" not in render(alone.path)
+    assert "the first" not in render(alone.path).partition("</header>")[0]

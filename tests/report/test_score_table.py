@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtbench.report.score_table import bar, compared_scores, headlines, other_runs
+from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, overview
 
 
 def score(**fields: object) -> dict[str, object]:
@@ -68,3 +68,11 @@ def test_a_run_that_was_asked_in_another_way_asked_the_same_samples() -> None:
     assert found is not None
     assert found["different"] == ["D"]
     assert found["asked"] == {"B": "plain", "C": "instruct · system prompt", "D": "plain"}
+
+
+def test_a_table_over_tasks_has_the_scores_that_most_of_them_have() -> None:
+    shapes = {"acc": score(), "rs": score(metric="r", value=0.7)}
+    graphs = {"f1": score(metric="g", value=0.9), "rs": score(metric="r", value=0.6)}
+    assert overview({"shapes": shapes}) == []
+    assert overview({"shapes": shapes, "graphs": graphs}) == ["acc", "rs", "f1"]
+    assert overview({"shapes": shapes, "graphs": graphs}, count=1) == ["rs"]

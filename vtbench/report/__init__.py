@@ -20,7 +20,7 @@ from vtbench.report.page import environment
 from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
-from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, run_facts
+from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, overview, run_facts
 from vtbench.runs.reader import read_results, read_run, read_task
 from vtbench.scoring.breakdown import stored_breakdowns
 from vtbench.types import Task
@@ -73,7 +73,7 @@ def render(
             "name": name,
             "asked": asked_as(document.get("configs", {}).get(name, {}), run["config"].get("system")),
             "max_new_tokens": document.get("configs", {}).get(name, {}).get("max_new_tokens"),
-            "tiles": headlines(scores, TILES if len(document["scores"]) == 1 else 1),
+            "tiles": headlines(scores, TILES if len(document["scores"]) == 1 else 0),
             "scores": {score: s | {"bar": bar(s)} for score, s in scores.items()},
             "breakdowns": stored_breakdowns(scores),
             "charts": score_charts(scores, image),
@@ -94,6 +94,7 @@ def render(
         .render(
             run=run,
             tasks=parts,
+            overview=overview(document["scores"]),
             samples=samples,
             results=RESULTS,
             others=compared,

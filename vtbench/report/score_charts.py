@@ -16,8 +16,8 @@ from vtbench.report.charts import Series, line_chart, matrix, token_map
 Scores = Mapping[str, Mapping[str, Any]]
 
 _ENDS = ("value", "low", "high", "n")
-_AXES = ("title", "x", "y", "line")
-"""Keys of `curve_axes`, which names a curve's chart, its axes and its line."""
+_AXES = ("title", "x", "y")
+"""Keys of `curve_axes`, which names a curve's chart and its axes; its line, if it is one, is named by `line`."""
 SHARED = "any"
 """Name of the points that belong to every line of a chart."""
 _EARLY = ("pixels", "untrained", "encoder", "connector")
@@ -91,17 +91,19 @@ def _curves(scores: Scores) -> Iterator[Markup]:
         if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
             continue
         keys = [key for key in rows[0] if key not in _ENDS and all(_number(row.get(key)) for row in rows)]
-        if keys and isinstance(axes, Mapping) and all(isinstance(axes.get(key), str) for key in _AXES):
+        named = axes if isinstance(axes, Mapping) and all(isinstance(axes.get(key), str) for key in _AXES) else {}
+        if keys and isinstance(named.get("line"), str):
+            axes = named
             line = _line(axes["line"], sorted(rows, key=lambda row: row[keys[0]]), keys[0], "value")
             titled.setdefault(axes["title"], []).append((axes, line))
         else:
-            yield from _curve(name, rows)
+            yield from _curve(name, rows, named)
     for title, lines in titled.items():
         first, series = lines[0][0], [line for _, line in lines]
         yield line_chart(title, first["x"], first["y"], series, percent=first.get("percent") is True)
 
 
-def _curve(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
+def _curve(name: str, rows: Sequence[Mapping[str, Any]], axes: Mapping[str, Any]) -> Iterator[Markup]:
     """Rows with the same keys: one line for each value of the first text column, over the first number."""
     word = next((key for key, value in rows[0].items() if isinstance(value, str)), None)
     numbers = [key for key in rows[0] if key not in _ENDS and all(_number(row.get(key)) for row in rows)]
@@ -115,7 +117,8 @@ def _curve(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
         lines.setdefault(str(row.get(word, "")) if word else y, []).append(row)
     shared = lines.pop(SHARED, []) if len(lines) > 1 else []
     series = [_line(label, sorted([*line, *shared], key=lambda row: row[x]), x, y) for label, line in lines.items()]
-    yield line_chart(f"{name}: {y} by {x}", x, y, series)
+    title, x_label, y_label = axes.get("title", f"{name}: {y} by {x}"), axes.get("x", x), axes.get("y", y)
+    yield line_chart(title, x_label, y_label, series, percent=axes.get("percent") is True)
 
 
 def _line(label: str, rows: Sequence[Mapping[str, Any]], x: str, y: str) -> Series:

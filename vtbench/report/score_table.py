@@ -6,6 +6,7 @@ The input is the content of results.json and run.json, the output rows for the t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -37,6 +38,15 @@ def headlines(scores: Scores, count: int) -> list[str]:
         values.setdefault(scores[name]["value"], name)
     names = list(values.values())
     return sorted(names, key=lambda name: scores[name]["value"] is None)[:count]
+
+
+def overview(tasks: Mapping[str, Scores], count: int = 6) -> list[str]:
+    """Return the scores of a table over all tasks, at most `count`: those that most tasks have; none for one task."""
+    if len(tasks) < 2:
+        return []
+    having = Counter(name for scores in tasks.values() for name in headlines(scores, len(scores)))
+    chosen = {name for name, _ in having.most_common(count)}
+    return [name for name in having if name in chosen]
 
 
 @dataclass(frozen=True, slots=True)

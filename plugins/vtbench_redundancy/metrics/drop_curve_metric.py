@@ -22,6 +22,14 @@ POLICIES = {"random": RandomKeep, "grid": GridKeep, "downsample": DownSample}
 down-sampling does as well where the tokens hold no more than a coarser image would."""
 _ENDINGS = {"random": "", "grid": "_grid", "downsample": "_downsample"}
 
+CURVE_AXES = {
+    "title": "Accuracy against the share of visual tokens kept",
+    "x": "share of visual tokens kept",
+    "y": "accuracy",
+    "percent": True,
+}
+"""What the report's chart of the curve says."""
+
 
 class DropCurve:
     """Accuracy retained as visual tokens are dropped behind the connector.
@@ -70,6 +78,7 @@ class DropCurve:
         scores_nF = {policy: np.array([[o["none"], *o[policy], o["all"]] for o in observations]) for policy in POLICIES}
         tokens_F = np.mean([o["tokens"] for o in observations], axis=0)
         details["drop_area"]["curve"] = _curve(scores_nF, tokens_F, clusters)
+        details["drop_area"]["curve_axes"] = CURVE_AXES
         if not has_signal(scores_nF["random"], clusters):
             unknown = Score(None, n=n, flags=("no_signal",), percent=False)
             return {name: replace(unknown, detail=detail) for name, detail in details.items()}
