@@ -169,7 +169,7 @@ def test_size_equivalence_and_power_stand_beside_the_verdicts(document, capsys) 
     texts = table_files(document)
     print_study(document)
     for text in (texts["table.md"], study_page(document), capsys.readouterr().out):
-        assert "-0.300 (-0.302 – -0.298)" in text
+        assert "-0.300 (-0.302 to -0.298)" in text
         assert "not shown to be less than 0.03" in text
         assert "(SD between seeds 0.001)" in text
     assert "equivalence_p" in texts["claims.csv"].splitlines()[0]
