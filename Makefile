@@ -42,13 +42,20 @@ BIN := $(VENV)/bin
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test truth shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
+.PHONY: run test dist truth shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What a release publishes: sdist and wheel, and the wheel of the models that ship beside; checked as the index would.
+dist: $(VENV)/dev.stamp
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t sdist -t wheel -d dist
+	cd plugins/vtbench_zoo && ../../$(BIN)/python -m hatchling build -t wheel -d ../../dist
+	$(BIN)/python -m twine check --strict dist/*
 
 # Scores and probes on data of known truth, of as many images as their tolerances take.
 truth: $(VENV)/dev.stamp

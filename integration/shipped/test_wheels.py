@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -16,11 +17,11 @@ ROOT = Path(__file__).parents[2]
 ZOO = ROOT / "plugins/vtbench_zoo"
 
 
-def built(project: Path, out: Path) -> Path:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+def built(project: Path, out: Path, kind: str = "wheel") -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(out)]
     subprocess.run(command, cwd=project, check=True, capture_output=True)
-    (wheel,) = out.glob("*.whl")
-    return wheel
+    (found,) = out.glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,24 @@ def test_the_wheel_holds_tasks_templates_and_weights(wheel: Path) -> None:
         kept = {str(path.relative_to(base.parent)) for path in files}
         assert kept <= names, kept - names
     assert not [name for name in names if name.startswith(("tests/", "adapters/", "plugins/", "results/"))]
+
+
+def test_the_source_distribution_makes_the_same_wheel_and_the_index_takes_all_of_them(
+    wheel: Path, zoo: Path, tmp_path: Path
+) -> None:
+    source = built(ROOT, tmp_path / "sdist", "sdist")
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (project,) = tmp_path.glob("vtbench-*")
+    again = built(project, tmp_path / "wheel")
+    assert again.name == wheel.name
+    contents = [{n: archive.read(n) for n in archive.namelist()} for archive in map(zipfile.ZipFile, (wheel, again))]
+    assert contents[0].keys() == contents[1].keys()
+    assert [name for name in contents[0] if contents[0][name] != contents[1][name]] == []
+    check = [sys.executable, "-m", "twine", "check", "--strict", str(source), str(wheel), str(zoo)]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 3
 
 
 def test_the_zoos_wheel_holds_every_model_and_is_the_one_that_the_extra_asks_for(wheel: Path, zoo: Path) -> None:
