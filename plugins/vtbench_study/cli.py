@@ -58,7 +58,7 @@ def study(
         import sklearn  # noqa: F401
 
         from vtbench_study.study import run_study, train_study
-        from vtbench_study.text_report import print_progress, print_study
+        from vtbench_study.text_report import ProgressLines, print_study
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: {install_command('train,probes')}") from error
     runner = registry.executor(executor)
@@ -66,11 +66,11 @@ def study(
     plan = checked(Plan, values, partial(option_name, flags=_FLAGS))
     directory = Path(output or ("results/study-quick" if plan.quick else "results/study"))
     if train_only:
-        names = train_study(plan, directory, runner, device, print_progress)
+        names = train_study(plan, directory, runner, device, ProgressLines())
         counted = f"trained  {len(names)} models in {directory / 'models'}; the same command without --train-only"
         say(json.dumps({"trained": names}) if as_json else f"{counted} measures them")
         return
-    document = run_study(plan, directory, runner, device, print_progress)
+    document = run_study(plan, directory, runner, device, ProgressLines())
     if as_json:
         say(json.dumps(document, allow_nan=False))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +18,19 @@ FURTHER_COLUMNS = {"n_eff_16": "N_eff 16", "discarded": "discarded", "cue_inform
 """Columns between RS and accuracy by measure, as far as a study has them."""
 
 
-def print_progress(ended: JobResult, done: int, total: int) -> None:
-    """Print to standard error that a model is done, or why it failed."""
-    outcome = f"failed: {ended.error}" if ended.error else f"done in {ended.seconds / 60:.1f} min"
-    say(f"{done}/{total}  {ended.name}: {outcome}", err=True)
+class ProgressLines:
+    """Prints to standard error that a model is done, or why it failed, and the time left at the pace so far."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._ended = 0
+
+    def __call__(self, ended: JobResult, done: int, total: int) -> None:
+        """Print the line of one model, when `done` of `total` are done."""
+        self._ended += 1
+        outcome = f"failed: {ended.error}" if ended.error else f"done in {ended.seconds / 60:.1f} min"
+        left = (time.monotonic() - self._began) / self._ended * (total - done)
+        say(f"{done}/{total}  {ended.name}: {outcome}" + f", {left / 60:.0f} min left" * (done < total), err=True)
 
 
 def print_study(document: Mapping[str, Any]) -> None:

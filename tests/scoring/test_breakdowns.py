@@ -173,8 +173,9 @@ def test_the_report_and_the_terminal_show_them(tmp_path: Path, capsys: pytest.Ca
     show_scores(result, stderr=False)
     shown = capsys.readouterr().out
     rows = [line.split() for line in shown.splitlines() if line.strip().startswith(("hidden", "clear"))]
-    assert rows == [["clear", "100.0", "25.0", "4"], ["hidden", "62.5", "51.0", "–", "75.0", "25.0", "4"]]
-    assert "row" not in shown.split(), "a table of more lines is for the report alone"
+    assert rows == [["clear", "100.0", "25.0", "4"], ["hidden", "62.5", "51.0–75.0", "25.0", "4"]]
+    assert f"by row: {MOST_WORDS + 1} values; report.html has their table" in shown
+    assert shown.split().count("row") == 0, "a table of more lines is for the report alone"
     (result.path / "results.json").write_text(json.dumps(result.document))
     page = render(result.path)
     assert "<h3>By occlusion</h3>" in page

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from vtbench.executor import JobResult
 from vtbench.registry import Registry
-from vtbench_study import study
+from vtbench_study import study, text_report
 from vtbench_study.cli import study as command
 from vtbench_study.plan import FAMILIES, Plan
 
@@ -53,3 +54,19 @@ def test_a_quick_study_has_neither_full_rate_arms_nor_checkpoints_on_the_way(mon
     plan, _ = invoke(monkeypatch, "--quick", "--families", "coarse,relational")
     assert (plan.quick, plan.full_rate, plan.kept_steps()) == (True, (), [])
     assert invoke(monkeypatch, "--quick", "--full-rate", "coarse")[0].full_rate == ("coarse",)
+
+
+def test_a_model_that_is_done_is_a_line_with_the_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 240.0, 600.0, 900.0])
+    monkeypatch.setattr(text_report.time, "monotonic", lambda: next(clock))
+    say = text_report.ProgressLines()
+    say(JobResult("coarse-2", 240.0, None), 8, 10)  # seven were done before
+    say(JobResult("coarse-3", 360.0, "no memory"), 9, 10)
+    say(JobResult("coarse-4", 300.0, None), 10, 10)
+    assert capsys.readouterr().err.splitlines() == [
+        "8/10  coarse-2: done in 4.0 min, 8 min left",
+        "9/10  coarse-3: failed: no memory, 5 min left",
+        "10/10  coarse-4: done in 5.0 min",
+    ]

@@ -79,6 +79,9 @@ def show_scores(result: RunResult, stderr: bool, meanings: Mapping[str, str] = M
         console.print(table)
         for part in _breakdown_tables(result.document["scores"][task]):
             console.print(part)
+        for property_name, words in stored_breakdowns(result.document["scores"][task]).items():
+            if len(words) > MOST_WORDS and property_name != "kind":
+                print_line(console, f"by {property_name}: {len(words)} values; report.html has their table")
         show_flags(console, carriers_of((row["score"], row["flags"].split()) for row in rows), meanings)
         for name, reason in {**reasons, **left_out_scores(result.document["scores"][task])}.items():
             print_line(console, f"left out {name}: {reason}")
