@@ -21,12 +21,12 @@ def shown(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> Console:
     return console
 
 
-def test_each_phase_is_one_line_in_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_phase_of_a_run_is_one_line_in_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     console = shown(monkeypatch, terminal=False)
     task = quiz(tmp_path, 6, metrics="[hits, seen]")
     result = vtbench.run("fake", [task], registry=registry(), listener=Progress(), output=str(tmp_path / "out"))
     lines = [line for line in console.export_text().splitlines() if line.strip()]
-    assert lines == ["loading  fake", f"run      {result.path}", "fitting  quiz, on the first images", "scoring  quiz"]
+    assert lines == [f"run      {result.path}", "fitting  quiz, on the first images", "scoring  quiz"]
 
 
 def test_a_phase_on_a_terminal_goes_when_samples_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:

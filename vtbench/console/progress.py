@@ -47,7 +47,7 @@ class Listener:
 class Progress(Listener):
     """What the run is doing, on standard error: a bar for each task, and one that moves for what is not counted.
 
-    Where standard error is no terminal, each phase is one line.
+    Where standard error is no terminal, each phase of a run that has begun is one line.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,8 @@ class Progress(Listener):
         """Show it until samples are asked, or until the next phase."""
         text = f"{what:<9}{about}".rstrip()
         if not self.console.is_terminal:
-            self.console.print(text, highlight=False, soft_wrap=True)
+            if self.path is not None:  # before, an error is the only line
+                self.console.print(text, highlight=False, soft_wrap=True)
             return
         self._end_phase()
         self._phase = self._bars.add_task(text, total=None, failed="")
