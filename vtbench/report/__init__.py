@@ -6,7 +6,7 @@ escaped: by the templates in HTML, as JSON that cannot end its script element, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from vtbench.console.formatting import asked_as, left_out_scores
 from vtbench.errors import ResultsError
-from vtbench.report.page import environment
+from vtbench.report.page import cut, environment
 from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
@@ -95,6 +95,7 @@ def render(
             run=run,
             tasks=parts,
             overview=overview(document["scores"]),
+            begun_as=list(_begun_as(run)),
             samples=samples,
             results=RESULTS,
             others=compared,
@@ -120,6 +121,18 @@ def _finished(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if unknown := document["results"].keys() - run["tasks"].keys():
         raise ResultsError(f"{path / 'run.json'}: broken: results.json has the task {min(unknown)!r}, and this has not")
     return run, document
+
+
+def _begun_as(run: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the checkpoint, the time and the limit of a run, as far as its run.json has them."""
+    model, created, limit = run.get("model"), run.get("created"), run["config"].get("limit")
+    checkpoint = model.get("checkpoint") if isinstance(model, Mapping) else None
+    if checkpoint:
+        yield f"Checkpoint {cut(str(checkpoint), 200)}"
+    if isinstance(created, str) and created:
+        yield f"begun {created[:16].replace('T', ' ')}"
+    if isinstance(limit, int) and limit:
+        yield f"the first {limit:,} items of each task"
 
 
 def _rendered(sections: Mapping[str, Section], path: Path) -> list[dict[str, Any]]:
