@@ -106,7 +106,7 @@ def test_a_missing_package_ends_the_command_before_the_run(
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"vtbench_trackers.{name}_tracker", raising=False)
-    with pytest.raises(PluginError, match=f"tracker '{name}': .*{name}.*pip install '?(vtbench\\[)?{name}"):
+    with pytest.raises(PluginError, match=f"tracker '{name}': .*{name}.*pip install .*{name}"):
         finished(tmp_path, track=[name])
     assert not (tmp_path / "out").exists()
 

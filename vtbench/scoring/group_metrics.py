@@ -50,7 +50,7 @@ class GroupAccuracy:
         return [_verdict(s, output.text) for s, output in zip(batch.samples, batch.outputs, strict=True)]
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
-        """Return the four shares, those left out of which the task has no unit.
+        """Return the four shares; those of which the task has no unit have no value and n = 0.
 
         Groups that lack a sample of their data, as a limit cut it or as it failed, are counted as `incomplete`.
         """
@@ -59,7 +59,6 @@ class GroupAccuracy:
         return {
             name: replace(share_of_groups(units), detail={"incomplete": incomplete, **groups_broken_down(units, name)})
             for name, (units, incomplete) in found.items()
-            if units or (incomplete and name == "group_acc")
         }
 
 

@@ -101,12 +101,14 @@ def untested_rows(
 ) -> list[ScoreRow]:
     """Return the stored values of every score of one metric that all runs have, except those in `tested`.
 
-    Each value is that of results.json, over all samples of its run. Where those are more than the shared ones it is
-    flagged `own_samples`.
+    A score of which no run has a sample says nothing, and has no row. Each value is that of results.json, over all
+    samples of its run. Where those are more than the shared ones it is flagged `own_samples`.
     """
     scores = [run.scores(shared.task) for run in runs]
     names = [name for name, score in scores[0].items() if score["metric"] == metric and name not in tested]
-    return [_untested_row(shared, metric, name, scores) for name in names if all(name in of for of in scores)]
+    there = [name for name in names if all(name in of for of in scores)]
+    told = [name for name in there if any(of[name]["n"] or of[name]["value"] is not None for of in scores)]
+    return [_untested_row(shared, metric, name, scores) for name in told]
 
 
 def _untested_row(
