@@ -39,6 +39,14 @@ def test_images_are_sorted_by_name_and_brought_to_the_first_ones_size(tmp_path) 
     np.testing.assert_array_equal(opened[1:3], np.stack(wanted[1:3]))
 
 
+@pytest.mark.parametrize("place", ["images", "images/", "./images", "../here/images"])
+def test_a_directory_may_be_relative(tmp_path, monkeypatch, place) -> None:
+    (tmp_path / "here" / "images").mkdir(parents=True)
+    image(0).save(tmp_path / "here" / "images" / "a.png")
+    monkeypatch.chdir(tmp_path / "here")
+    np.testing.assert_array_equal(open_images(place)[:], np.asarray(image(0))[None])
+
+
 def test_images_may_also_be_an_array(tmp_path) -> None:
     images = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
     np.savez(tmp_path / "i.npz", images=images)

@@ -63,6 +63,7 @@ def relational(**changes: object) -> str:
     ("text", "wanted"),
     [
         (relational(itmes=3), "itmes: unknown key. Did you mean 'items'"),
+        (relational(scene=3), "scene: must be a mapping, such as {cast: ...}, not 3"),
         (relational(items="many"), "items: Input should be a valid integer"),
         (relational(items=0), "items: Input should be greater than or equal to 1"),
         (relational(scene={"max_objects": 9}), "scene.max_objects"),

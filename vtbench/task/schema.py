@@ -208,6 +208,8 @@ def read_task(
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "unknown key." + nearest(str(first["loc"][-1]), _known_keys(first["loc"][:-1]))
+        if first["type"] == "model_type":
+            message = f"must be a mapping, such as {{{_known_keys(first['loc'])[0]}: ...}}, not {first['input']!r}"
         if first["loc"] and first["loc"][0] in (overrides or {}):
             raise TaskError(f"{where} {first['input']!r} does not suit {path}: {message}") from None
         # A rule over several keys says in its message which of them it is about.

@@ -59,7 +59,7 @@ def _read(paths: Sequence[Path], size: tuple[int, int], start: int, stop: int) -
 
 def _image(path: Path) -> Image.Image:
     try:
-        return open_image(path, path.parent).image
+        return open_image(path.absolute(), path.parent).image  # a relative one would be taken relative to its folder
     except SampleError as error:
         reason = str(error).partition(": ")[2]
         raise InputError(f"{path}: not a whole image ({reason}); save it again or take it out") from error
