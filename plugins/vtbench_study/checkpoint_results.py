@@ -76,10 +76,10 @@ def shipped_results(directory: Path, cell: Cell, plan: Plan) -> dict[str, Any] |
     return {"name": cell.name, "arm": cell.arm, "accuracy": accuracy, "ranking": {}, "redundancy": rs, "tests": tests}
 
 
-def checkpoint_rows(plan: Plan, directory: Path) -> list[dict[str, Any]]:
+def checkpoint_rows(cells: Sequence[Cell], plan: Plan, directory: Path) -> list[dict[str, Any]]:
     """Return a row for each measured checkpoint: its name, `arm`, `run`, `share` of its training, and its numbers."""
     rows = []
-    for cell in [*plan.cells(), *plan.shipped_cells()]:
+    for cell in cells:
         for name, share in checkpoints_of(cell, plan):
             if found := read_checkpoint(directory, name, cell.families or list(plan.families)):
                 rows.append({"checkpoint": name, "arm": cell.arm, "run": cell.name, "share": share} | found)

@@ -40,6 +40,12 @@ _METAVARS = {"families": "NAME,...", "mixes": "NAME:FAMILY=W,...", "penalties": 
 )
 @click.option("--device", default="auto", show_default=True, help="Device of the models: `cpu`, `cuda`, or `auto`.")
 @click.option("--train-only", is_flag=True, help="Train the models and measure none; without it they are measured.")
+@click.option(
+    "--join",
+    metavar="DIR,DIR,...",
+    help="Join studies of one plan whose seeds or arms were measured in these directories, and measure nothing; "
+    "their files are written to --output.",
+)
 @click.option("--output", help="Output directory. [results/study, with --quick results/study-quick]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.pass_obj
@@ -48,6 +54,7 @@ def study(
     executor: str,
     device: str,
     train_only: bool,
+    join: str | None,
     output: str | None,
     as_json: bool,
     **options: Any,
@@ -57,20 +64,33 @@ def study(
         import accelerate  # noqa: F401
         import sklearn  # noqa: F401
 
+        from vtbench_study.joined_study import join_studies
         from vtbench_study.study import run_study, train_study
-        from vtbench_study.text_report import ProgressLines, print_study
+        from vtbench_study.text_report import ProgressLines
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: {install_command('train,probes')}") from error
     runner = registry.executor(executor)
     values = {**(QUICK if options["quick"] else {}), **_plan_fields(options)}
     plan = checked(Plan, values, partial(option_name, flags=_FLAGS))
     directory = Path(output or ("results/study-quick" if plan.quick else "results/study"))
+    if join is not None:
+        if given := [name for name, value in options.items() if value not in (None, (), False)]:
+            raise VtbenchError(
+                f"--join: the plan is that of the joined studies; leave out {option_name(given[0], _FLAGS)}"
+            )
+        _print(join_studies([Path(part) for part in _split(join)], directory), directory, as_json)
+        return
     if train_only:
         names = train_study(plan, directory, runner, device, ProgressLines())
         counted = f"trained  {len(names)} models in {directory / 'models'}; the same command without --train-only"
         say(json.dumps({"trained": names}) if as_json else f"{counted} measures them")
         return
-    document = run_study(plan, directory, runner, device, ProgressLines())
+    _print(run_study(plan, directory, runner, device, ProgressLines()), directory, as_json)
+
+
+def _print(document: dict[str, Any], directory: Path, as_json: bool) -> None:
+    from vtbench_study.text_report import print_study
+
     if as_json:
         say(json.dumps(document, allow_nan=False))
         return

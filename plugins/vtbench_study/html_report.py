@@ -169,6 +169,8 @@ def _retention(rows: list[Mapping[str, Any]], cue: str, stage: str, probe: str, 
 def _panels(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """For each arm the t-SNE of its first model's tokens, with the separation numbers of all its models."""
     for arm, panel in document["panels"].items():
+        if not panel["points"]:  # a study of which only the numbers are kept
+            continue
         points = [(x, y) for x, y in panel["points"]]
         numbers = document["separation"][arm]
         charts = {

@@ -4,6 +4,7 @@ A study can be killed at any time; started again, it resumes. Its directory:
 
     plan.json                       the plan, and the versions that trained and measured it
     models/, runs/, tokens/, logs/  of each model                             (model_job.py)
+    measured/                       the numbers of each model, in small files (measured_models.py)
     study.json                      the document: all tables and verdicts     (summary.py)
     *.csv, table.md                 the tables                                (table_files.py)
     report.html                     the page                                  (html_report.py)
@@ -25,11 +26,11 @@ from vtbench.runs.provenance import strict
 from vtbench_hf.checkpoint.placement import choose_device
 from vtbench_redundancy.protocol import Protocol
 from vtbench_study.bridge import bridge_rows
-from vtbench_study.checkpoint_results import checkpoint_rows, checkpoints_of, shipped_results
 from vtbench_study.errors import StudyError
 from vtbench_study.html_report import study_page
+from vtbench_study.measured_models import measured_models, protocols, write_measured
 from vtbench_study.model_job import is_trained
-from vtbench_study.model_results import example_image, protocols_of, read_model_results
+from vtbench_study.model_results import example_image
 from vtbench_study.plan import Cell, Plan
 from vtbench_study.study_directory import (
     check_base,
@@ -76,13 +77,13 @@ def run_study(
     """
     _check_start(plan, executor, device, measured=True)
     facts = claim_directory(plan, directory, measured=True)
-    cells = [*plan.cells(), *plan.shipped_cells()]
-    unfinished = unfinished_cells(plan, directory)
+    models = measured_models(plan, directory)
+    unfinished = [model.cell for model in models if not model.finished]
     if unfinished:
-        check_protocols([*_protocols(plan, directory), Protocol().name], directory)
-    failed = _run_jobs(unfinished, len(cells), directory, "all", executor, device, on_progress)
+        check_protocols([*protocols(models), Protocol().name], directory)
+    failed = _run_jobs(unfinished, len(models), directory, "all", executor, device, on_progress)
     document = write_study(plan, directory, facts)
-    _raise_first(failed, len(cells), directory)
+    _raise_first(failed, len(models), directory)
     return document
 
 
@@ -104,30 +105,6 @@ def train_study(
     failed = _run_jobs(untrained, len(cells), directory, "train", executor, device, on_progress)
     _raise_first(failed, len(cells), directory)
     return [cell.name for cell in cells]
-
-
-def unfinished_cells(plan: Plan, directory: Path) -> list[Cell]:
-    """Return the models, shipped ones included, of which something is not measured."""
-    measured = {row["checkpoint"] for row in checkpoint_rows(plan, directory)}
-    return [
-        cell
-        for cell in [*plan.cells(), *plan.shipped_cells()]
-        if any(name not in measured for name, _ in checkpoints_of(cell, plan))
-        or (cell.kind != "shipped" and read_model_results(directory, cell, plan.tests) is None)
-        or (cell.kind == "shipped" and shipped_results(directory, cell, plan) is None)
-    ]
-
-
-def _finished(plan: Plan, directory: Path) -> list[dict[str, Any]]:
-    """Return the results of the finished models, those that are shipped left out."""
-    found = (read_model_results(directory, cell, plan.tests) for cell in plan.cells())
-    return [results for results in found if results is not None]
-
-
-def _protocols(plan: Plan, directory: Path) -> list[str]:
-    """Return the protocols of everything that is measured."""
-    models = _finished(plan, directory)
-    return [*protocols_of(models), *(row["protocol"] for row in checkpoint_rows(plan, directory) if row["protocol"])]
 
 
 def _check_start(plan: Plan, executor: Executor | None, device: str, *, measured: bool) -> None:
@@ -176,11 +153,12 @@ def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str,
     Raises:
         StudyError: RS of the models was measured by several protocols.
     """
-    check_protocols(_protocols(plan, directory), directory)
-    models = _finished(plan, directory)
-    found = summarise(plan, models, facts, checkpoint_rows(plan, directory))
-    shipped = [shipped_results(directory, cell, plan) for cell in plan.shipped_cells()]
-    compared = [*models, *(results for results in shipped if results is not None)]
+    models = measured_models(plan, directory)
+    check_protocols(protocols(models), directory)
+    write_measured(directory, models)
+    compared = [model.results for model in models if model.results is not None]
+    own = [model.results for model in models if model.results is not None and not model.is_shipped]
+    found = summarise(plan, own, facts, [row for model in models for row in model.checkpoints])
     document: dict[str, Any] = strict(found | {"bridge": bridge_rows(plan, compared, Registry())})
     write_file(directory / "study.json", json.dumps(document, allow_nan=False) + "\n")
     for name, text in table_files(document).items():

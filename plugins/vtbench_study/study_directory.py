@@ -41,7 +41,7 @@ def check_protocols(protocols: Iterable[str], directory: Path) -> None:
     if len(names) > 1:
         raise StudyError(
             f"{directory}: RS of its models would be of {' and '.join(names)}, which do not compare; "
-            "remove its runs/, to measure all models again, or choose another --output"
+            "remove its runs/ and measured/, to measure all models again, or choose another --output"
         )
 
 
@@ -121,9 +121,9 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
     """Write plan.json, or check that it holds the same study, and return the facts that it records.
 
     Checkpoints are bound to the settings that decide what is trained. Until something is measured, and again where
-    runs/ was removed, the other settings may change, and the facts become those of the code that measures. Tests and
-    arms beside the families may be added at any time; seeds until something is measured, as seeds that are added once
-    the p-values are known make them too small.
+    runs/ and measured/ were removed, the other settings may change, and the facts become those of the code that
+    measures. Tests and arms beside the families may be added at any time; seeds until something is measured, as seeds
+    that are added once the p-values are known make them too small.
 
     Args:
         plan: of the study.
@@ -143,7 +143,7 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
         there = stored.get("plan")
         there = there if isinstance(there, dict) else {}
         known = {name: strict(value) for name, value in OFF.items()} | there
-        is_bound = any((directory / "runs").glob("*/*"))
+        is_bound = any((directory / "runs").glob("*/*")) or any((directory / "measured").glob("*.json"))
         growing = ARMS if is_bound else ARMS | {"seeds"}
         here = {name: value for name, value in settings.items() if name not in GROWING}
         here = here if is_bound else strict(plan.training())

@@ -60,7 +60,7 @@ def test_a_model_has_its_kept_steps_and_itself_a_shipped_one_itself_and_the_base
 def test_rows_are_read_from_stored_runs_with_or_without_cue_information(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, "coarse-0@300", 0.5)
     write_checkpoint(tmp_path, "shipped-fuyu", 0.9, cues=False)
-    early, shipped = checkpoint_rows(PLAN, tmp_path)
+    early, shipped = checkpoint_rows([*PLAN.cells(), *PLAN.shipped_cells()], PLAN, tmp_path)
     assert (early["arm"], early["run"], early["share"], early["accuracy"]) == ("coarse", "coarse-0", 0.25, 0.5)
     assert (early["rs"], early["cue_information"], early["cue_kept"], early["protocol"]) == (0.7, 30.0, 0.6, "rs-v2")
     assert (shipped["arm"], shipped["accuracy"], shipped["cue_information"]) == ("shipped-fuyu", 0.9, None)

@@ -10,7 +10,7 @@ import pytest
 from fake_models import fake_results
 
 from vtbench.errors import VtbenchError
-from vtbench_study import study
+from vtbench_study import measured_models, study
 from vtbench_study.plan import Cell, Plan
 from vtbench_study.study import run_study, train_study, write_study
 from vtbench_study.summary import summarise
@@ -46,9 +46,16 @@ def measured_by(protocols: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> P
         own = {family: part | of_model for family, part in found["redundancy_own"].items()}
         return found | {"redundancy": found["redundancy"] | of_model, "redundancy_own": own}
 
-    monkeypatch.setattr(study, "read_model_results", read)
-    rows = [{"checkpoint": name, "protocol": protocol} for name, protocol in protocols.items()]
-    monkeypatch.setattr(study, "checkpoint_rows", lambda plan, directory: rows)
+    monkeypatch.setattr(measured_models, "read_model_results", read)
+    monkeypatch.setattr(
+        measured_models,
+        "checkpoint_rows",
+        lambda cells, plan, directory: [
+            {"checkpoint": name, "protocol": protocol}
+            for name, protocol in protocols.items()
+            if name in {cell.name for cell in cells}
+        ],
+    )
     monkeypatch.setattr(study, "summarise", lambda plan, models, facts, rows: summarise(plan, models, facts))
     return plan
 
@@ -68,7 +75,7 @@ def test_a_finished_study_keeps_its_protocol(tmp_path: Path, monkeypatch: pytest
     assert run_study(plan, tmp_path)["table"]
     plan = measured_by(dict.fromkeys(names, "rs-v1") | {"base": "rs-v2"}, monkeypatch)
     with pytest.raises(VtbenchError, match="rs-v2 and rs-v1"):
-        write_study(plan, tmp_path, {})
+        write_study(plan, tmp_path / "other", {})
 
 
 @pytest.mark.parametrize("begin", [run_study, train_study])
