@@ -5,7 +5,6 @@ Nothing heavy is imported before the command runs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.console.json_document import say_json
 from vtbench.console.options import option_name, settings_options
 from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError, install_command
@@ -58,23 +58,27 @@ def study(
         import sklearn  # noqa: F401
 
         from vtbench_study.study import run_study, train_study
-        from vtbench_study.text_report import ProgressLines, print_study
+        from vtbench_study.study_progress import ProgressLines, ProgressScreen
+        from vtbench_study.text_report import print_study
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: {install_command('train,probes')}") from error
     runner = registry.executor(executor)
     values = {**(QUICK if options["quick"] else {}), **_plan_fields(options)}
     plan = checked(Plan, values, partial(option_name, flags=_FLAGS))
     directory = Path(output or ("results/study-quick" if plan.quick else "results/study"))
+    progress = ProgressScreen(directory / "logs") if ProgressScreen.possible() else ProgressLines()
     if train_only:
-        names = train_study(plan, directory, runner, device, ProgressLines())
+        with progress:
+            names = train_study(plan, directory, runner, device, progress)
         counted = f"trained  {len(names)} models in {directory / 'models'}; the same command without --train-only"
-        say(json.dumps({"trained": names}) if as_json else f"{counted} measures them")
+        say_json({"trained": names}) if as_json else say(f"{counted} measures them")
         return
-    document = run_study(plan, directory, runner, device, ProgressLines())
+    with progress:
+        document = run_study(plan, directory, runner, device, progress)
     if as_json:
-        say(json.dumps(document, allow_nan=False))
+        say_json(document)
         return
-    print_study(document)
+    print_study(document, registry.flags())
     say(f"written  {directory / 'report.html'}")
 
 
