@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from vtbench.executor import JobResult
 from vtbench.registry import Registry
-from vtbench_study import study, text_report
+from vtbench_study import study, study_progress
 from vtbench_study.cli import study as command
 from vtbench_study.plan import FAMILIES, Plan
 
@@ -60,8 +60,8 @@ def test_a_model_that_is_done_is_a_line_with_the_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 240.0, 600.0, 900.0])
-    monkeypatch.setattr(text_report.time, "monotonic", lambda: next(clock))
-    say = text_report.ProgressLines()
+    monkeypatch.setattr(study_progress.time, "monotonic", lambda: next(clock))
+    say = study_progress.ProgressLines()
     say(JobResult("coarse-2", 240.0, None), 8, 10)  # seven were done before
     say(JobResult("coarse-3", 360.0, "no memory"), 9, 10)
     say(JobResult("coarse-4", 300.0, None), 10, 10)
