@@ -74,10 +74,16 @@ class ProgressLines:
 
     def __call__(self, ended: JobResult, done: int, total: int) -> None:
         """Print the line of one model, when `done` of `total` are done."""
+        self._print(self._line(ended, done, total))
+
+    def _print(self, line: str) -> None:
+        say(line, err=True)
+
+    def _line(self, ended: JobResult, done: int, total: int) -> str:
         self._ended += 1
         outcome = f"failed: {ended.error}" if ended.error else f"done in {ended.seconds / 60:.1f} min"
         left = (time.monotonic() - self._began) / self._ended * (total - done)
-        say(f"{done}/{total}  {ended.name}: {outcome}" + f", {left / 60:.0f} min left" * (done < total), err=True)
+        return f"{done}/{total}  {ended.name}: {outcome}" + f", {left / 60:.0f} min left" * (done < total)
 
 
 class ProgressScreen(ProgressLines):
@@ -110,6 +116,9 @@ class ProgressScreen(ProgressLines):
         """Print the line of one model above those of the running ones."""
         self._over.add(ended.name)
         super().__call__(ended, done, total)
+
+    def _print(self, line: str) -> None:
+        self._live.console.print(line, highlight=False, soft_wrap=True)
 
     def _running(self) -> Group:
         lines = [f"{name:<20}  {phase}" for name, phase in running_phases(self._logs, self._begun, self._over)]

@@ -79,7 +79,7 @@ def table_width(console: Console, table: Table) -> int:
 
 
 NARROWEST = 30
-"""Columns of a wrapped text at least."""
+"""Columns of a wrapped text at least; with less room it stands below."""
 SHORTEST = 12
 """Columns that a folded name has at least."""
 
@@ -101,7 +101,7 @@ def show_listing(rows: list[dict[str, Any]], as_json: bool) -> None:
 def column_lines(
     rows: Sequence[Mapping[str, Any]], aligned_with: Sequence[Mapping[str, Any]] | None = None
 ) -> Iterator[str]:
-    """Yield the lines of rows in columns; the last column is wrapped at the terminal's width, or at 80 columns.
+    """Yield the lines of rows in columns; the last is wrapped at the terminal's width, or at 80 columns.
 
     Args:
         rows: of the same keys; None becomes a blank cell, and numbers stand at the right.
@@ -116,10 +116,14 @@ def column_lines(
             for value, cell, width in zip(row.values(), cells[:-1], widths, strict=False)
         )
         before = "".join(f"{cell}  " for cell in aligned)
-        width = max(room - len(before), NARROWEST)
-        first, *rest = textwrap.wrap(cells[-1], width, break_on_hyphens=False) or [""]
+        width = room - len(before)
+        if width >= min(NARROWEST, len(cells[-1])):
+            first, *rest = textwrap.wrap(cells[-1], width, break_on_hyphens=False) or [""]
+            indent = " " * len(before)
+        else:
+            first, rest, indent = "", textwrap.wrap(cells[-1], room - 4, break_on_hyphens=False), " " * 4
         yield (before + first).rstrip()
-        yield from (" " * len(before) + line for line in rest)
+        yield from (indent + line for line in rest)
 
 
 def _texts(row: Mapping[str, Any]) -> list[str]:
