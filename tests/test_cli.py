@@ -141,18 +141,28 @@ def test_ls_runs_and_report(tmp_path: Path, capsys: Captured) -> None:
     assert listed["run"] == path
     assert listed["scores"] == f"quiz {name} {100 * score['value']:.1f} %"
     assert cli("ls", "runs", "--output", tmp_path / "out") == 0
-    header, row = capsys.readouterr().out.splitlines()
-    assert header.split() == list(listed)
-    assert row.startswith(path)
+    header, row, where, scores = capsys.readouterr().out.splitlines()
+    assert header.split() == ["begun", "state", "samples", "limit", "model", "asked", "checkpoint"]
+    assert row.split()[2:] == ["done", "20", "fake", "plain", "fake"][: len(row.split()) - 2]
+    assert (where, scores) == (f"    {path}", f"    {listed['scores']}")
     assert cli("report", path) == 0
     assert capsys.readouterr().out.strip() == str(Path(path, "report.html"))
     assert cli("report", tmp_path) == 2
 
 
 def test_a_run_may_have_a_name(tmp_path: Path) -> None:
-    run(quiz(tmp_path), "--no-report", "--name", "my first/try")
+    run(quiz(tmp_path), "--no-report", "--name", "my first try")
     (path,) = (tmp_path / "out").iterdir()
     assert path.name[len("2026-11-29T00-00-00") :] == "-my_first_try"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", " ", "con", "x" * 101, "tab\there"])
+def test_the_name_of_a_run_keeps_the_rule_of_all_names(tmp_path: Path, capsys: Captured, name: str) -> None:
+    assert run(quiz(tmp_path), "--name", name) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("vtbench: --name ")
+    assert (": a name " in err, err.count("\n")) == (True, 1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_validate(tmp_path: Path, capsys: Captured) -> None:

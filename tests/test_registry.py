@@ -157,3 +157,16 @@ def test_an_extra_is_installed_from_where_vtbench_is(
 ) -> None:
     monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda self, name: origin)
     assert install_command("hf") == command
+
+
+@pytest.mark.parametrize("kind", ["model", "metric"])
+def test_of_many_names_an_error_has_the_closest_and_the_command_that_lists_all(kind: str) -> None:
+    names = {f"{kind}_number_{number}": lambda: None for number in range(44)}
+    hook = {"model": "vtbench_adapters", "metric": "vtbench_metrics"}[kind]
+    registry = Registry({"many": plugin(**{hook: names})})
+    with pytest.raises(VtbenchError) as far:
+        registry.find(kind, "embedded")
+    there = len(registry.named(kind))
+    assert str(far.value) == f"unknown {kind} 'embedded'. `vtbench ls {kind}s` lists the {there} that there are."
+    with pytest.raises(VtbenchError, match=rf"Did you mean '\w+' or '\w+'\? `vtbench ls {kind}s` lists all\.$"):
+        registry.find(kind, f"{kind.upper()}_number_4x")

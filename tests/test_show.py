@@ -107,7 +107,10 @@ def test_a_hostile_text_reaches_neither_terminal_nor_sheet_raw(tmp_path: Path, c
             ["relational", "--format", "letter"],
             "has no prompt format 'letter'. Did you mean 'letters'?",
         ),
-        (["nosuch"], "unknown task 'nosuch'"),
+        (["nosuch"], "no task, model, metric or other plugin is called 'nosuch'. `vtbench ls` lists the "),
+        (["LLaVa"], "is called 'LLaVa'. Did you mean 'llava' or "),
+        (["nosuch*"], "unknown task 'nosuch*'"),
+        (["llava", "--kind", "metric"], "unknown metric 'llava'. `vtbench ls metrics` lists the "),
         ([""], "TASK is missing; `vtbench ls tasks`"),
         (["relational", "--n", "0"], "--n: must be greater than or equal to 1"),
         (["relational", "--n", "101"], "--n: must be less than or equal to 100"),
@@ -132,3 +135,41 @@ def test_a_mistake_is_one_line(capsys: Captured, arguments: list[str], message: 
 def test_a_missing_image_is_named(tmp_path: Path, capsys: Captured) -> None:
     assert status(["show", str(quiz(tmp_path / "own", 2, missing=[1]))], registry()) == 2
     assert "gone.png" in capsys.readouterr().err
+
+
+def test_a_model_is_shown_with_the_arguments_that_it_takes(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert show("llava") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("llava: model of the plugin llava, vtbench ")
+    assert "  --model llava --model-args KEY=VALUE,..." in lines
+    assert lines[lines.index("  trust_remote_code  [false]") + 1].startswith("      run code that comes with the check")
+    assert max(map(len, lines)) < 80
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        (["oracle"], ["--model oracle\n", "no settings"]),
+        (["redundancy"], ["--metrics +redundancy:KEY=VALUE,...", "  protocol  [rs-v2]\n      `rs-v2`, or the earlier"]),
+        (["merge"], ["--budget merge:KEY=VALUE,...", "  t  (needed)"]),
+        (["ray"], ["--executor ray:KEY=VALUE,...", "  address\n      of the head node; default: RAY_ADDRESS"]),
+        (["wandb"], ["--track wandb:KEY=VALUE,...", "  project\n      Project; by default"]),
+        (["blind"], ["  model\n", "and others, which it checks itself"]),
+        (["lmms"], ["lmms: model of the plugin lmms"]),
+        (["lmms", "--kind", "format"], ["--tasks lmms:FILE\n"]),
+        (["scene_graph", "--kind", "metric"], ["--metrics +scene_graph\n"]),
+        (["coarse", "--kind", "scene family"], ["family: coarse in a task file\n"]),
+    ],
+)
+def test_whatever_a_plugin_brings_is_shown(capsys: Captured, name: list[str], parts: list[str]) -> None:
+    assert show(*name) == 0
+    out = capsys.readouterr().out
+    assert all(part in out for part in parts)
+    assert "registry" not in out.partition("\n\n")[2]  # the host passes it
+
+
+def test_a_task_stands_before_a_metric_of_its_name(capsys: Captured) -> None:
+    assert show("scene_graph", "--n", 1) == 0
+    assert capsys.readouterr().out.startswith("[1] scene_graph/test/0/0")

@@ -13,7 +13,7 @@ import select
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +31,7 @@ from vtbench.console.harness_options import (
     harness_options,
     with_gen_kwargs,
 )
+from vtbench.console.json_document import json_only, say_json, send_output_to_errors
 from vtbench.console.options import BARE, settings_options
 from vtbench.console.tables import show_listing
 from vtbench.console.terminal import say, single_line, warn
@@ -105,8 +106,12 @@ def run(registry: Registry, file: str | None, gen_kwargs: str | None, **flags: A
     models = model_names(values.get("model"))
     values["model"] = models[0] if models else None
     config = checked(values, {key: name for key, name in origin.items() if key not in given})
-    if len(models) > 1:
-        return _run_many(models, config, registry)
+    with json_only(config.json):
+        return _run_many(models, config, registry) if len(models) > 1 else _run_one(config, registry)
+
+
+def _run_one(config: RunConfig, registry: Registry) -> int:
+    """Run one model, and print its scores."""
     if config.check_batching:
         from vtbench.engine.batch_invariance import check_batching
 
@@ -124,7 +129,7 @@ def run(registry: Registry, file: str | None, gen_kwargs: str | None, **flags: A
     show_scores(result, config.json, registry.flags())
     show_plugin_tables(registry.run_tables(), result, stderr=config.json)
     if config.json:
-        say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
+        say_json({"run": str(result.path), **result.document})
     return result.exit_status
 
 
@@ -150,9 +155,9 @@ def _run_many(models: list[str], config: RunConfig, registry: Registry) -> int:
         if seen:
             _interrupted(seen[-1])
         raise
-    show_models(found, stderr=config.json)
+    show_models(found, config.json, registry.flags())
     if config.json:
-        say(json.dumps(found.document, allow_nan=False))
+        say_json(found.document)
     return found.exit_status
 
 
@@ -240,12 +245,14 @@ def ls_plugins(registry: Registry, as_json: bool) -> None:
 @_as_json
 def ls_runs(output: str, as_json: bool) -> None:
     """Runs, newest first, with the first score of each task."""
-    from vtbench.console.run_listing import run_rows
+    from vtbench.console.run_listing import run_lines, run_rows
 
-    rows = run_rows(
-        Path(expanded(output, "--output")), lambda path, why: click.echo(f"vtbench: left out {why}", err=True)
-    )
-    show_listing(rows, as_json, header=True)
+    rows = run_rows(Path(expanded(output, "--output")), lambda path, why: say(f"vtbench: left out {why}", err=True))
+    if as_json:
+        show_listing(rows, as_json)
+        return
+    for line in run_lines(rows):
+        say(line)
 
 
 @app.command()
@@ -279,7 +286,8 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
 
 
 @app.command()
-@click.argument("task")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(["task", *KINDS]), help="What NAME is, where several have it. [task]")
 @click.option("--format", "prompt_format", metavar="NAME", help="Prompt format; by default `instruct`, as most models.")
 @click.option("--n", "count", default="4", metavar="N", help="Number of items of each task. [4]")
 @click.option("--fewshot", metavar="N", help="Questions of the split `train` with their answers before each.")
@@ -292,8 +300,19 @@ def validate(registry: Registry, task: str | None, schema: bool, allow_code: boo
     "--output", default="contact-sheet.png", metavar="SHEET.PNG", help="Where the images go. [contact-sheet.png]"
 )
 @click.pass_obj
-def show(registry: Registry, task: str, count: str, output: str, **flags: Any) -> None:
-    """Print items as a model is asked them, and write a contact sheet of their images."""
+def show(registry: Registry, name: str, kind: str | None, count: str, output: str, **flags: Any) -> None:
+    """Print the items of a task and write a contact sheet, or print the settings of a model, metric or other plugin."""
+    from vtbench.console.shown_plugin import kind_of, plugin_lines
+
+    kind = kind or kind_of(name, registry)
+    if kind == "task":
+        _show_items(registry, name, count, output, flags)
+        return
+    for line in plugin_lines(KINDS[kind], name, registry.find(kind, name)):
+        say(line)
+
+
+def _show_items(registry: Registry, task: str, count: str, output: str, flags: Mapping[str, Any]) -> None:
     from vtbench.adapter import Traits
     from vtbench.console.shown_items import item_lines, write_sheet
     from vtbench.engine.setup import RunPlan
@@ -372,7 +391,7 @@ def rescore(registry: Registry, run: str, metrics: str | None, output: str | Non
     show_scores(result, as_json, registry.flags())
     show_plugin_tables(registry.run_tables(), result, stderr=as_json)
     if as_json:
-        say(json.dumps({"run": str(result.path), **result.document}, allow_nan=False))
+        say_json({"run": str(result.path), **result.document})
     return result.exit_status
 
 
@@ -396,7 +415,11 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode gets escapes, not an exception
-    sys.exit(status(arguments))
+    arguments = sys.argv[1:] if arguments is None else arguments
+    ended = status(arguments)
+    if "--json" in arguments:
+        send_output_to_errors()
+    sys.exit(ended)
 
 
 def status(arguments: list[str] | None = None, registry: Registry | None = None) -> int:
@@ -415,16 +438,8 @@ def status(arguments: list[str] | None = None, registry: Registry | None = None)
 
 def _status(arguments: list[str], registry: Registry | None, debug: bool) -> int:
     try:
-        registry = registry or Registry(debug=debug)
-        group = click.Group(app.name, dict(app.commands), params=app.params, help=app.help, callback=app.callback)
-        group.context_settings, group.no_args_is_help = app.context_settings, True
-        registry.commands(group)
-        if instruction := os.environ.get("_VTBENCH_COMPLETE"):
-            return shell_complete(group, {}, "vtbench", "_VTBENCH_COMPLETE", instruction)
-        # not `group.main`, which ends a broken pipe with status 1, and the end of any file with status 130
-        with group.make_context("vtbench", list(arguments), obj=registry) as context:
-            result = group.invoke(context)
-        return result if isinstance(result, int) else 0
+        with json_only("--json" in arguments):
+            return _invoked(arguments, registry or Registry(debug=debug))
     except (VtbenchError, EOFError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -444,6 +459,19 @@ def _status(arguments: list[str], registry: Registry | None, debug: bool) -> int
         return 130
     say(f"vtbench: {single_line(_without_secrets(message))}", err=True)
     return 2
+
+
+def _invoked(arguments: list[str], registry: Registry) -> int:
+    """Run the command that the arguments name, of vtbench or of a plugin, and return its exit status."""
+    group = click.Group(app.name, dict(app.commands), params=app.params, help=app.help, callback=app.callback)
+    group.context_settings, group.no_args_is_help = app.context_settings, True
+    registry.commands(group)
+    if instruction := os.environ.get("_VTBENCH_COMPLETE"):
+        return shell_complete(group, {}, "vtbench", "_VTBENCH_COMPLETE", instruction)
+    # not `group.main`, which ends a broken pipe with status 1, and the end of any file with status 130
+    with group.make_context("vtbench", list(arguments), obj=registry) as context:
+        result = group.invoke(context)
+    return result if isinstance(result, int) else 0
 
 
 def _without_secrets(message: str) -> str:

@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from vtbench import settings
 from vtbench.errors import VtbenchError, nearest
 from vtbench.settings import parse_settings, split_specs
+from vtbench.task.names import check_name
 
 OPTIONAL_KEYS = frozenset(
     {
@@ -187,6 +188,8 @@ def checked(values: Mapping[str, Any], origin: Mapping[str, str] | None = None) 
     if len(model_names(values["model"])) > 1:
         raise VtbenchError(f"{name_of('model')}: one run has one model; `vtbench.run_many` runs several")
     config = settings.checked(RunConfig, values, name_of)
+    if config.name is not None:
+        check_name(config.name, name_of("name"))
     if config.data_parallel > 1 and config.executor != "local":
         raise VtbenchError(
             f"{name_of('data_parallel')}: the copies run on this machine, and {name_of('executor')} says another place;"

@@ -129,11 +129,30 @@ def install_command(extra: str, distribution: str = "vtbench") -> str:
     return f"pip install {editable}'{unquote(url.removeprefix('file://'))}[{extra}]'"
 
 
-def nearest(name: str, names: list[str]) -> str:
-    """Return ` Did you mean 'x' or 'y'?` with the names closest to `name`, or a list of all names."""
+FEW = 12
+"""Names that an error lists; of more it names the command that does."""
+
+
+def nearest(name: str, names: list[str], command: str = "") -> str:
+    """Return ` Did you mean 'x' or 'y'?` with the names closest to `name`, or which names there are.
+
+    Args:
+        name: that is unknown.
+        names: that there are.
+        command: lists them.
+
+    >>> nearest("LLava", ["llava", "hf"], "vtbench ls models")
+    " Did you mean 'llava'? `vtbench ls models` lists all."
+    >>> nearest("x", [str(number) for number in range(44)], "vtbench ls models")
+    ' `vtbench ls models` lists the 44 that there are.'
+    """
     from difflib import get_close_matches
 
-    close = get_close_matches(name, names, n=2, cutoff=0.5)
+    by_letters = {known.lower(): known for known in names}
+    close = [by_letters[letters] for letters in get_close_matches(name.lower(), by_letters, n=2, cutoff=0.5)]
     if close:
-        return " Did you mean " + " or ".join(repr(c) for c in close) + "?"
-    return f" There are: {', '.join(sorted(names))}." if names else " There are none."
+        return f" Did you mean {' or '.join(map(repr, close))}?" + f" `{command}` lists all." * bool(command)
+    if command and len(names) > FEW:
+        return f" `{command}` lists the {len(names)} that there are."
+    more = f" and {len(names) - 2 * FEW} more" if len(names) > 2 * FEW else ""
+    return f" There are: {', '.join(sorted(names)[: 2 * FEW])}{more}." if names else " There are none."

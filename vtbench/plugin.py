@@ -29,6 +29,10 @@ class Plugin:
         return f"plugin {self.name!r} of {self.distribution} {self.version}"
 
 
+HOSTS = ("registry", "generation", "chat_template_args")
+"""Parameters of a factory that the host passes, never the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A factory and the plugin that brought it."""
@@ -46,6 +50,17 @@ class Named:
         """The factory's parameters, which are the settings that a spec may set."""
         return inspect.signature(self.factory).parameters
 
+    @property
+    def own_settings(self) -> dict[str, inspect.Parameter]:
+        """The parameters that a user may set: those that the host passes, and `**rest`, are not among them."""
+        kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        return {name: p for name, p in self.settings.items() if p.kind not in kinds and name not in HOSTS}
+
+    @property
+    def takes_others(self) -> bool:
+        """Whether the factory takes settings beyond `own_settings`, and checks them itself."""
+        return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in self.settings.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -59,6 +74,10 @@ class Kind:
     """Its command: `vtbench ls metrics`."""
     about: str
     """The help text of that command."""
+    usage: str
+    """How a user names one, with `{name}` in it."""
+    usage_settings: str
+    """What stands behind that for one with settings; empty where the host alone calls it."""
     protocol: str = ""
     """What a factory returns, as `module:class` in `vtbench`; empty for a function that is called at once."""
 
@@ -88,13 +107,34 @@ def protocol_members(protocol: type) -> list[str]:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("model", "vtbench_adapters", "models", "Adapters that --model takes.", "adapter:Adapter"),
-        Kind("metric", "vtbench_metrics", "metrics", "Metrics that tasks and --metrics take.", "metric:Metric"),
-        Kind("budget", "vtbench_budgets", "budgets", "Token budgets that --budget takes.", "budget:Budget"),
-        Kind("executor", "vtbench_executors", "executors", "Executors that --executor takes.", "executor:Executor"),
-        Kind("tracker", "vtbench_trackers", "trackers", "Trackers that --track takes.", "tracker:Tracker"),
-        Kind("format", "vtbench_task_sources", "formats", "Formats of tasks that --tasks takes as FORMAT:FILE."),
-        Kind("scene family", "vtbench_scene_families", "families", "Scene families that a task's `family:` names."),
+        Kind(
+            *("model", "vtbench_adapters", "models", "Adapters that --model takes."),
+            *("--model {name}", " --model-args KEY=VALUE,...", "adapter:Adapter"),
+        ),
+        Kind(
+            *("metric", "vtbench_metrics", "metrics", "Metrics that tasks and --metrics take."),
+            *("--metrics +{name}", ":KEY=VALUE,...", "metric:Metric"),
+        ),
+        Kind(
+            *("budget", "vtbench_budgets", "budgets", "Token budgets that --budget takes."),
+            *("--budget {name}", ":KEY=VALUE,...", "budget:Budget"),
+        ),
+        Kind(
+            *("executor", "vtbench_executors", "executors", "Executors that --executor takes."),
+            *("--executor {name}", ":KEY=VALUE,...", "executor:Executor"),
+        ),
+        Kind(
+            *("tracker", "vtbench_trackers", "trackers", "Trackers that --track takes."),
+            *("--track {name}", ":KEY=VALUE,...", "tracker:Tracker"),
+        ),
+        Kind(
+            *("format", "vtbench_task_sources", "formats", "Formats of tasks that --tasks takes as FORMAT:FILE."),
+            *("--tasks {name}:FILE", ""),
+        ),
+        Kind(
+            *("scene family", "vtbench_scene_families", "families", "Scene families that a task's `family:` names."),
+            *("family: {name} in a task file", ""),
+        ),
     )
 }
 """All kinds by name. Commands, report sections and run tables are hooks too, but users do not select them by name."""

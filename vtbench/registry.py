@@ -154,7 +154,8 @@ class Registry:
         names = self.named(kind)
         if name in names:
             return names[name]
-        raise VtbenchError(f"unknown {kind} {name!r}.{nearest(name, list(names))}{self.broken_note(name)}")
+        near = nearest(name, list(names), f"vtbench ls {KINDS[kind].listing}")
+        raise VtbenchError(f"unknown {kind} {name!r}.{near}{self.broken_note(name)}")
 
     def create(self, kind: str, spec: str, settings: Mapping[str, Any] = _NO_SETTINGS) -> Any:
         """Create the object that a spec names: `create("budget", "grid:k=16")`.
@@ -322,10 +323,6 @@ class Registry:
         return "".join(f" ({plugin} might bring it, but cannot be used: {plugin.error})" for plugin in broken)
 
 
-_HOSTS = ("registry", "generation", "chat_template_args")
-"""Parameters of a factory that the host passes, never the user."""
-
-
 def check_settings(
     what: str, name: str, named: Named, settings: Mapping[str, Any], how: str = "{spec}:{name}=..."
 ) -> None:
@@ -334,16 +331,11 @@ def check_settings(
     Raises:
         VtbenchError: names the first setting that is unknown or missing.
     """
-    parameters = named.settings
-    takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
-    plain = {key: p for key, p in parameters.items() if p.kind not in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)}
-    for own in _HOSTS:
-        plain.pop(own, None)
+    own = named.own_settings
     for key in settings:
-        if key not in plain and not takes_any:
-            known = f"{nearest(key, list(plain))}" if plain else " It takes none."
-            raise VtbenchError(f"{what} has no setting {key!r}.{known}")
-    for key, parameter in plain.items():
+        if key not in own and not named.takes_others:
+            raise VtbenchError(f"{what} has no setting {key!r}.{nearest(key, list(own)) if own else ' It takes none.'}")
+    for key, parameter in own.items():
         if parameter.default is Parameter.empty and key not in settings:
             raise VtbenchError(f"{what} needs {key!r}; write {how.format(spec=name, name=key)}")
 

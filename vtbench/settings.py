@@ -53,6 +53,7 @@ def accepts(settings: type, *, others: bool = False) -> Callable[[F], F]:
     def declare(factory: F) -> F:
         signature = inspect.signature(settings)
         rest = [inspect.Parameter("arguments", inspect.Parameter.VAR_KEYWORD)] if others else []
+        vars(factory)["settings"] = settings
         vars(factory)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), *rest])
         return factory
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import click
 from annotated_types import Ge, Gt, Lt
 
+from vtbench.console.json_document import say_json
 from vtbench.console.terminal import say
 from vtbench.registry import Registry
 from vtbench.settings import check_value
@@ -54,7 +54,7 @@ def compare(
     _warn(comparison.remarks)
     if as_json:
         parts = ({"gate": found.document} if found else {}) | ({"flagged": carrying} if flags else {})
-        say(json.dumps(comparison.document | parts, allow_nan=False))
+        say_json(comparison.document | parts)
     else:
         print_comparison(comparison, registry.flags())
     for line in found.lines() if found else ():
@@ -91,7 +91,7 @@ def diagnose(run: str, output: str | None, as_json: bool) -> None:
     diagnosis = diagnose_run(run)
     _warn([text for task in diagnosis.run.tasks for text in diagnosis.run.remarks(task)])
     if as_json:
-        say(json.dumps(diagnosis.document, allow_nan=False))
+        say_json(diagnosis.document)
     else:
         print_diagnosis(diagnosis)
     _write(output, lambda: diagnosis_page(diagnosis))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 
 from vtbench.config import expanded
 from vtbench.console.formatting import number
+from vtbench.console.json_document import say_json
 from vtbench.console.terminal import say, single_line
 from vtbench.registry import Registry
 
@@ -48,7 +48,7 @@ def board(registry: Registry, folder: str, output: str | None, score: str | None
     links = report_links(paths, site or runs, page if reports and site else None)
     document = leaderboards(found, links, score)
     if as_json:
-        say(json.dumps(document, allow_nan=False))
+        say_json(document)
     else:
         for task, groups in document["tasks"].items():
             for group in groups:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import number
+from vtbench.console.formatting import interval_text, number
 from vtbench.console.tables import score_table
 from vtbench.runs.reader import read_run
 from vtbench_budgets.frontier_points import RIVALS
@@ -24,11 +24,11 @@ def run_tables(path: Path, document: Mapping[str, Any]) -> Iterator[RenderableTy
         }
         if not points:
             continue
-        table = score_table(f"accuracy against visual tokens · {task}")
-        for column in ("budget", "tokens", "right", *(part for rival in RIVALS for part in (rival, "over")), "prefill"):
-            table.add_column(column, justify="left" if column == "budget" else "right", no_wrap=True)
+        title = f"accuracy against visual tokens · {task}"
+        table = score_table(title, ["budget"], ["tokens", "prefill", "right", "beside", "right", "over", "95 %"])
         for name, score in points.items():
-            table.add_row(*cells(name, score))
+            for row in point_rows(name, score):
+                table.add_row(*row)
         yield table
         yield from verdicts(points)
 
@@ -44,18 +44,22 @@ def used(budgets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"budget   {task}: {facts['budget']}{fitted.format(**facts)}"
 
 
-def cells(name: str, score: Mapping[str, Any]) -> list[str]:
-    """Return a table row: the budget's value and each rival's, with the difference and its interval."""
+def point_rows(name: str, score: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the table rows of a budget: its own value, and beside it each rival's, with the difference's interval."""
     detail = score["detail"]
-    found = [name, f"{detail['tokens']:.1f}", number(score["value"], True)]
-    for row in (detail.get(rival) for rival in RIVALS):
-        found += ["", ""] if row is None else [number(row["value"], True), _over(row)]
-    return [*found, "" if detail["prefill_ms"] is None else f"{detail['prefill_ms']:.2f} ms"]
+    prefill = "" if detail["prefill_ms"] is None else f"{detail['prefill_ms']:.2f} ms"
+    own = [name, f"{detail['tokens']:.1f}", prefill, _percent(score["value"])]
+    rivals = {rival: row for rival in RIVALS if (row := detail.get(rival)) is not None}
+    if not rivals:
+        yield [*own, "", "", "", ""]
+    for rival, row in rivals.items():
+        interval = interval_text(None if row["low"] is None else (row["low"], row["high"]), percent=True)
+        yield [*own, rival, _percent(row["value"]), f"{100 * row['over']:+.1f}", interval]
+        own = ["", "", "", ""]
 
 
-def _over(row: Mapping[str, Any]) -> str:
-    reach = "" if row["low"] is None else f" ({100 * row['low']:+.1f}, {100 * row['high']:+.1f})"
-    return f"{100 * row['over']:+.1f}{reach}"
+def _percent(value: float | None) -> str:
+    return number(value, percent=True) + " %" * (value is not None)
 
 
 def verdicts(points: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

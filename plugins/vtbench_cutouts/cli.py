@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from vtbench.console.json_document import say_json
 from vtbench.console.terminal import say, warn
 from vtbench_cutouts.errors import CutoutError
 
@@ -56,7 +56,7 @@ def cutouts(
     if as_json:
         objects = [one.model_dump(mode="json") for one in result.objects]
         facts = {"cast": result.path, "digest": result.digest, "objects": objects, "dropped": result.reasons}
-        say(json.dumps(facts))
+        say_json(facts)
     else:
         _show(result)
 

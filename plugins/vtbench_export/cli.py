@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.console.json_document import say_json
 from vtbench.console.terminal import say
 from vtbench_export.defaults import IMAGE_SIZE
 
@@ -79,7 +79,7 @@ def export(
             on_start=lambda total: _progress_bar(total, stack),
         )
     if as_json:
-        say(json.dumps(result.document()))
+        say_json(result.document())
     else:
         _print_result(result)
 

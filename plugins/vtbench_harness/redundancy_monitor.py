@@ -145,13 +145,13 @@ def print_redundancy(monitors: Mapping[str, RedundancyMonitor], path: str | None
     Raises:
         ResultsError: the file cannot be written.
     """
-    from vtbench_redundancy.score_table import print_table
+    from vtbench_redundancy.score_table import print_scores
 
     for task, monitor in monitors.items():
         if monitor.problem:
             say(f"vtbench: no redundancy of {task}: {monitor.problem}", err=True)
             continue
-        print_table(monitor.scores(), f"redundancy of the visual tokens · {task}")
+        print_scores(monitor.scores(), f"redundancy of the visual tokens · {task}")
         if monitor.skipped:
             say(
                 f"vtbench: {monitor.skipped} samples of {task} are not in it: their tokens could not be measured",

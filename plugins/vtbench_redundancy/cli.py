@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from vtbench.console.json_document import say_json
 from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError, install_command
 from vtbench_redundancy.protocol import SETTINGS, Protocol, custom_protocol
@@ -68,7 +68,7 @@ def score(
         from vtbench_redundancy.features.feature_target import open_features
         from vtbench_redundancy.inputs.array_files import open_array
         from vtbench_redundancy.inputs.image_folder import open_images
-        from vtbench_redundancy.score_table import json_document, print_table
+        from vtbench_redundancy.score_table import json_document, print_scores
         from vtbench_redundancy.scores.token_pairs import pair_redundancy
         from vtbench_redundancy.suite import score_arrays
     except ImportError as error:
@@ -93,9 +93,9 @@ def score(
     measure = score_arrays if estimator == "gaussian" else pair_redundancy
     found = measure(token_rows, **arrays, protocol=protocol, device=chosen).scores()
     if as_json:
-        say(json.dumps(json_document(found, asdict(protocol)), allow_nan=False))
+        say_json(json_document(found, asdict(protocol)))
     else:
-        print_table(found, f"{tokens} · {images}")
+        print_scores(found, f"{tokens} · {images}")
         if estimator == "gaussian" and protocol.target == "pixels":
             say("left out cue_information: arrays have no scenes; --target FILE measures features of your own")
 

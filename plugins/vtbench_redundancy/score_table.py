@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from vtbench.console.formatting import number
-from vtbench.console.tables import score_table, table_console
+from vtbench.console.formatting import interval_text, number
+from vtbench.console.tables import carriers_of, print_table, score_table, show_flags, table_console
 from vtbench.types import Score
+from vtbench_redundancy.flags import FLAGS
 
 HEADLINE = ("rs", "n_eff_16", "discarded", "cue_information", "r_pix", "delta_rs", "n_eff")
 
@@ -32,20 +33,19 @@ def table_rows(scores: Mapping[str, Score]) -> list[tuple[str, str, str, str, st
     return [
         (
             name,
-            number(score.value, score.percent),
-            " – ".join(number(end, score.percent) for end in score.interval or ()),
-            str(score.n),
+            number(score.value, score.percent) + " %" * (score.percent and score.value is not None),
+            interval_text(score.interval, score.percent),
+            f"{score.n:,}",
             " ".join(score.flags),
         )
         for name, score in scores.items()
     ]
 
 
-def print_table(scores: Mapping[str, Score], title: str) -> None:
-    """Print a table on standard output."""
-    console, table = table_console(stderr=False), score_table(title)
-    for column in ("score", "value", "95 %", "images", ""):
-        table.add_column(column, justify="left" if column in ("score", "") else "right", no_wrap=column != "")
-    for row in table_rows(scores):
-        table.add_row(*row)
-    console.print(table)
+def print_scores(scores: Mapping[str, Score], title: str) -> None:
+    """Print a table on standard output, and below it what its flags mean."""
+    console, table = table_console(stderr=False), score_table(title, ["score"], ["value", "95 %", "images"])
+    for name, value, interval, images, flags in table_rows(scores):
+        table.add_row(name, value + ("*" if flags else " "), interval, images)
+    print_table(console, table)
+    show_flags(console, carriers_of((name, score.flags) for name, score in scores.items()), FLAGS)

@@ -5,7 +5,6 @@ Nothing heavy is imported before the command runs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.console.json_document import say_json
 from vtbench.console.options import option_name, settings_options
 from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError, install_command
@@ -66,7 +66,7 @@ def study(
 
         from vtbench_study.joined_study import join_studies
         from vtbench_study.study import run_study, train_study
-        from vtbench_study.text_report import ProgressLines
+        from vtbench_study.study_progress import ProgressLines, ProgressScreen
     except ImportError as error:
         raise VtbenchError(f"the study needs {error.name}: {install_command('train,probes')}") from error
     runner = registry.executor(executor)
@@ -78,23 +78,27 @@ def study(
             raise VtbenchError(
                 f"--join: the plan is that of the joined studies; leave out {option_name(given[0], _FLAGS)}"
             )
-        _print(join_studies([Path(part) for part in _split(join)], directory), directory, as_json)
+        _print(join_studies([Path(part) for part in _split(join)], directory), directory, registry, as_json)
         return
+    progress = ProgressScreen(directory / "logs") if ProgressScreen.possible() else ProgressLines()
     if train_only:
-        names = train_study(plan, directory, runner, device, ProgressLines())
+        with progress:
+            names = train_study(plan, directory, runner, device, progress)
         counted = f"trained  {len(names)} models in {directory / 'models'}; the same command without --train-only"
-        say(json.dumps({"trained": names}) if as_json else f"{counted} measures them")
+        say_json({"trained": names}) if as_json else say(f"{counted} measures them")
         return
-    _print(run_study(plan, directory, runner, device, ProgressLines()), directory, as_json)
+    with progress:
+        document = run_study(plan, directory, runner, device, progress)
+    _print(document, directory, registry, as_json)
 
 
-def _print(document: dict[str, Any], directory: Path, as_json: bool) -> None:
+def _print(document: dict[str, Any], directory: Path, registry: Registry, as_json: bool) -> None:
     from vtbench_study.text_report import print_study
 
     if as_json:
-        say(json.dumps(document, allow_nan=False))
+        say_json(document)
         return
-    print_study(document)
+    print_study(document, registry.flags())
     say(f"written  {directory / 'report.html'}")
 
 

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import vtbench
-from vtbench.console.progress import Listener
 from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError
 from vtbench.runs.disk import write_file
@@ -31,6 +30,7 @@ from vtbench.runs.reader import runs
 from vtbench_study.checkpoint_results import checkpoint_name
 from vtbench_study.model_results import finished_run, run_on_test
 from vtbench_study.plan import Cell, Plan
+from vtbench_study.study_progress import PhaseListener, say_phase
 
 BATCH_SIZE = 32
 """Samples in a batch; fixed, because an automatic size changes the last digits from run to run."""
@@ -120,9 +120,19 @@ def trained(directory: Path, cell: Cell, plan: Plan, device: str) -> dict[str, s
         return base_arguments(plan.base)
     home = directory / "models" / cell.name
     keep = plan.kept_steps()
-    checkpoint = finetune(plan.settings(cell), home, device, save_every=100, check_images=0, keep=keep)
+    checkpoint = finetune(
+        plan.settings(cell), home, device, _say_step, save_every=100, check_images=0, keep=keep, phase=_say_training
+    )
     (home / "finetune.pt").unlink(missing_ok=True)  # the resume state: four times the size of the model
     return {"pretrained": str(checkpoint)}
+
+
+def _say_step(line: dict[str, Any]) -> None:
+    say_phase(f"training {line['step']:,}/{line['steps']:,}, loss {line['loss']:.3f}")
+
+
+def _say_training(what: str, about: str) -> None:
+    say_phase(f"training: {what} {about}")
 
 
 def _run_once(parent: Path, fields: dict[str, Any]) -> None:
@@ -130,7 +140,7 @@ def _run_once(parent: Path, fields: dict[str, Any]) -> None:
     if finished_run(parent) is None:
         resume = bool(runs(parent))
         settings: dict[str, Any] = {"output": str(parent), "resume": resume, "report": False, "batch_size": BATCH_SIZE}
-        vtbench.run(**fields, **settings, listener=Listener())
+        vtbench.run(**fields, **settings, listener=PhaseListener(parent.name))
 
 
 def _token_panel(parent: Path) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def check_tasks(plan: Plan, registry: Registry) -> None:
     for what, tasks in (("family", trained), ("test", plan.tests)):
         for task in tasks:
             if plan.location(task) == task and task not in known:
-                raise VtbenchError(f"study: unknown {what} {task!r}.{nearest(task, list(known))}")
+                raise VtbenchError(f"study: unknown {what} {task!r}.{nearest(task, list(known), 'vtbench ls tasks')}")
     training_tasks({plan.location(task): 1.0 for task in trained}, 0, registry)
     for task in plan.tests:
         open_task(task_locations([plan.location(task)], registry)[0], registry)

@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from vtbench.console.formatting import interval_text as ends_text
 from vtbench.console.formatting import number
-from vtbench.console.tables import print_line, score_table, table_console
-from vtbench.console.terminal import say
-from vtbench.executor import JobResult
+from vtbench.console.tables import carriers_of, print_line, print_table, score_table, show_flags, table_console
 from vtbench_study.bridge import ALL, MEASURED
 from vtbench_study.trend_size import SIGNIFICANCE_LEVEL
 
-FURTHER_COLUMNS = {"n_eff_16": "N_eff 16", "discarded": "discarded", "cue_information": "cues, nats"}
-"""Columns between RS and accuracy by measure, as far as a study has them."""
+FURTHER_MEASURES = {"n_eff_16": "N_eff 16", "discarded": "discarded", "cue_information": "cues, nats"}
+"""Columns of the second table by measure, as far as a study has them."""
 
 
-class ProgressLines:
-    """Prints to standard error that a model is done, or why it failed, and the time left at the pace so far."""
+def print_study(document: Mapping[str, Any], meanings: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Print the table with the paper's numbers beside ours, accuracy by family, and the verdicts.
 
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._ended = 0
-
-    def __call__(self, ended: JobResult, done: int, total: int) -> None:
-        """Print the line of one model, when `done` of `total` are done."""
-        self._ended += 1
-        outcome = f"failed: {ended.error}" if ended.error else f"done in {ended.seconds / 60:.1f} min"
-        left = (time.monotonic() - self._began) / self._ended * (total - done)
-        say(f"{done}/{total}  {ended.name}: {outcome}" + f", {left / 60:.0f} min left" * (done < total), err=True)
-
-
-def print_study(document: Mapping[str, Any]) -> None:
-    """Print the table with the paper's numbers beside ours, accuracy by family, and the verdicts."""
+    Args:
+        document: of the study.
+        meanings: sentences by flag, as `Registry.flags` returns them.
+    """
     console = table_console(stderr=False)
     quick = " (quick: too small to conclude from)" if document["plan"]["quick"] else ""
-    rows = score_table(f"Redundancy Score and accuracy{quick}")
-    others = [name for name in FURTHER_COLUMNS if any(name in row for row in document["table"])]
-    columns = ["trained on", "RS", "95 %", "own family", *(FURTHER_COLUMNS[name] for name in others), "accuracy"]
-    for column in (*columns, "paper claims", "flags"):
-        rows.add_column(column, justify="left" if column in ("trained on", "flags") else "right")
-    for row in document["table"]:
+    table = document["table"]
+    rows = score_table(
+        f"Redundancy Score and accuracy{quick}",
+        ["trained on"],
+        ["RS", "95 %", "own family", "accuracy", "paper claims"],
+    )
+    for row in table:
         accuracy, rs_own, paper = row.get("accuracy"), row.get("rs_own"), document["paper"].get(row["arm"])
         rows.add_row(
-            row["arm"], number(row["rs_probe"]["mean"], False), interval_text(row["rs_probe"], False),
+            row["arm"],
+            number(row["rs_probe"]["mean"], False) + ("*" if row["flags"] else " "),
+            interval_text(row["rs_probe"], False),
             number(rs_own["mean"], False) if rs_own else "",
-            *(number(row[name]["mean"], name == "discarded") if name in row else "" for name in others),
-            number(accuracy["mean"], True) if accuracy else "",
-            f"{paper['rs']:.2f}, {100 * paper['accuracy']:.0f} %" if paper else "", " ".join(row["flags"]),
-        )  # fmt: skip
-    console.print(rows)
+            _percent(accuracy["mean"]) if accuracy else "",
+            f"{paper['rs']:.2f}, {100 * paper['accuracy']:.0f} %" if paper else "",
+        )
+    print_table(console, rows)
+    show_flags(console, carriers_of((row["arm"], row["flags"]) for row in table), meanings)
+    if others := {name: title for name, title in FURTHER_MEASURES.items() if any(name in row for row in table)}:
+        rows = score_table("Visual tokens on the probe set", ["trained on"], [*others.values()])
+        for row in table:
+            cells = ((name, row[name]["mean"]) if name in row else (name, None) for name in others)
+            rows.add_row(row["arm"], *(_percent(v) if name == "discarded" else number(v, False) for name, v in cells))
+        print_table(console, rows)
     families = [*document["plan"]["families"], *document["plan"].get("tests", ())]
-    rows = score_table("Accuracy by family (tuple F1 for scene graphs)")
-    rows.add_column("trained on")
-    for family in families:
-        rows.add_column(family, justify="right")
-    for arm, cells in document["transfer"].items():
-        rows.add_row(arm, *(number(cells[f]["mean"], True) if f in cells else "" for f in families))
-    console.print(rows)
+    rows = score_table("Accuracy by family (tuple F1 for scene graphs)", ["trained on"], families)
+    for arm, accuracies in document["transfer"].items():
+        rows.add_row(arm, *(_percent(accuracies[f]["mean"]) if f in accuracies else "" for f in families))
+    print_table(console, rows)
     for claim in document["claims"]:
         print_line(console, f"{claim['verdict']:>15}  {claim['text']} {trend_text(claim)}")
         further = (("change", change_text), ("margin", equivalence_text), ("80 % power from", power_text))
@@ -74,6 +68,10 @@ def print_study(document: Mapping[str, Any]) -> None:
         print_line(console, f"{row['verdict']:>15}  {bridge_text(row)}")
     for row in document["advice"]:
         print_line(console, f"{'helps' if row['helps'] else 'does not help':>15}  {advice_text(row)}")
+
+
+def _percent(value: float | None) -> str:
+    return number(value, percent=True) + " %" * (value is not None)
 
 
 def interval_text(mean: Mapping[str, Any], percent: bool) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtbench.console.json_document import say_json
 from vtbench.console.options import option_name, settings_options
 from vtbench.console.terminal import say
 from vtbench.errors import VtbenchError, install_command
@@ -85,7 +86,10 @@ def _pretraining_guard(options: PretrainOptions, finished: Path, device: str) ->
 def _print_progress(line: dict[str, Any]) -> None:
     left = (line["steps"] - line["step"]) * line["seconds_per_step"]
     rest = {k: v for k, v in line.items() if k not in ("stage", "step", "steps", "seconds_per_step")}
-    say(f"{line['stage']} {line['step']}/{line['steps']}, {left / 60:.1f} min left: {json.dumps(rest)}", err=True)
+    numbers = ", ".join(
+        f"{k.replace('_', ' ')} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in rest.items()
+    )
+    say(f"{line['stage']} {line['step']}/{line['steps']}, {left / 60:.1f} min left: {numbers}", err=True)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -140,11 +144,12 @@ def train(
         finished = finetune(
             config, directory, device, progress, save_every=save_every, trackers=tracker,
             check_images=CHECK_IMAGES if check_images is None else check_images, registry=registry,
+            phase=progress.phase,
         )  # fmt: skip
     guard = directory / "guard.json"
     measured = json.loads(guard.read_text(encoding="utf-8")) if guard.exists() else None
     if as_json:
-        say(json.dumps({"model": str(finished), "guard": measured}))
+        say_json({"model": str(finished), "guard": measured})
         return
     if measured:
         say("\n".join(_check_summary(measured)))

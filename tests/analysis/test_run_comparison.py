@@ -178,6 +178,13 @@ def changed(path: Path, to: Path, change: Any) -> Path:
     return to
 
 
+def test_a_run_at_another_image_size_is_of_the_same_scenes(runs: dict[str, Path], capsys: Captured) -> None:
+    assert cli("compare", runs["good"], runs["larger"]) == 0
+    assert re.search(
+        r"(\d+) shared samples of .*; the same scenes drawn at another size: \1\n", capsys.readouterr().out
+    )
+
+
 def test_every_mistake_is_one_line(runs: dict[str, Path], tmp_path: Path, capsys: Captured) -> None:
     good = runs["good"]
     tasks = "keys"
@@ -192,7 +199,6 @@ def test_every_mistake_is_one_line(runs: dict[str, Path], tmp_path: Path, capsys
         (["compare", good, older], "relational is of benchmark version vtb-0, and of vtb-1"),
         (["compare", good, other], "relational is of task version 2, and of 1"),
         (["compare", good, runs["other_seed"]], "share no sample: relational has other samples"),
-        (["compare", good, runs["larger"]], "other images"),
         (["compare", good, runs["graph"]], "no task in common"),
         (["compare", good, runs["poor"], "--output", tmp_path / "no" / "page.html"], "no/page.html"),
         (["diagnose", tmp_path / "none"], "not a run's directory"),

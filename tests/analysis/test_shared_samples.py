@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_fakes import quiz, registry
+from host_fakes import FakeModel, quiz, registry
 from hypothesis import given
 from hypothesis import strategies as st
 
 import vtbench
+from vtbench.cli import status
+from vtbench.hookspecs import hookimpl
+from vtbench.registry import Registry
 from vtbench.types import Record
 from vtbench_analysis.comparison.report import shared_samples_text
 from vtbench_analysis.comparison.run_comparison import compare
@@ -123,3 +126,44 @@ def test_pairs_agree_and_none_is_left_that_could_be_paired(each: list[list[Recor
     answered = [[contents(record) for record in records if not record.error] for records in each]
     everything = {key for keys in answered for key in keys}
     assert len(shared) == sum(min(keys.count(key) for keys in answered) for key in everything)
+
+
+def scene(size: int, **changes: object) -> Record:
+    """A question about a scene, drawn at a size."""
+    facts = {"scene_hash": "a scene", "image_sha256": (f"its pixels at {size}",), **changes}
+    return Record("t", "t/0", 0, "What?", "yes", **facts)  # type: ignore[arg-type]
+
+
+def test_a_scene_is_the_same_image_at_any_size() -> None:
+    """A model takes images of its own size, and a control without one those of the task."""
+    shared = match_samples("t", [Stored([scene(64)]), Stored([scene(224)])])  # type: ignore[list-item]
+    assert (len(shared), shared.n_other_sizes, shared.n_other_images) == (1, 1, 0)
+    other = match_samples("t", [Stored([scene(64)]), Stored([scene(64, scene_hash="another")])])  # type: ignore[list-item]
+    assert (len(other), other.n_other_images) == (0, 1)
+
+
+@pytest.mark.parametrize("control", ["blind", "shuffled", "majority", "blind:model=echo", "shuffled:model=echo"])
+def test_every_control_compares_with_a_model_that_takes_another_size(
+    control: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that shows its model something else: it answers about the same sample."""
+
+    def run(model: str, registry: Registry, model_args: str = "") -> Path:
+        settings: dict[str, Any] = {"tasks": ["relational"], "limit": 6, "output": str(tmp_path / "runs")}
+        settings |= {"metrics": ["accuracy"], "report": False, "model_args": model_args}
+        return vtbench.run(model, registry=registry, **settings).path
+
+    class Small(FakeModel):
+        image_size = 32
+
+    class Models:
+        @hookimpl
+        def vtbench_adapters(self) -> dict[str, Any]:
+            return {"small": Small}
+
+    name, _, arguments = control.partition(":")
+    both = run("small", Registry({"models": Models()})), run(name, Registry(), arguments)
+    shared = compare(both).tables["relational"].shared
+    assert (len(shared), shared.n_other_sizes) == (6, 6)
+    assert status(["compare", *map(str, both)]) == 0
+    assert "6 shared samples of 6, 6; the same scenes drawn at another size: 6" in capsys.readouterr().out

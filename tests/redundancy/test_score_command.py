@@ -13,6 +13,7 @@ from redundancy_fakes import copies, white
 from safetensors.numpy import save_file
 
 from vtbench.cli import status
+from vtbench.console.formatting import interval_text
 from vtbench_redundancy import Protocol, score_arrays
 from vtbench_redundancy.scores.token_pairs import pair_redundancy
 from vtbench_redundancy.suite import redundancy_score
@@ -56,7 +57,10 @@ def test_the_table(files: Path, capsys) -> None:
     lines = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
     assert [name for name in lines if name in SCORES] == SCORES
     rs = score_arrays(TOKENS, patches=PIXELS).redundancy.rs
-    assert lines["rs"] == [f"{rs.value:.3f}", f"{rs.interval[0]:.3f}", "–", f"{rs.interval[1]:.3f}", "400", *rs.flags]
+    interval = interval_text(rs.interval, percent=False).split()
+    assert lines["rs"] == [f"{rs.value:.3f}" + "*" * bool(rs.flags), *interval, "400"]
+    flagged = {flag for score in score_arrays(TOKENS, patches=PIXELS).scores().values() for flag in score.flags}
+    assert all(f"* {flag}" in out for flag in flagged)
     assert lines["dead"][0] == "0.000"
     assert lines["score"] == ["value", "95", "%", "images"]
 

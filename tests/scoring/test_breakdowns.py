@@ -14,6 +14,7 @@ from vtbench.console.tables import MOST_WORDS, show_scores
 from vtbench.errors import TaskError
 from vtbench.metric import Batch
 from vtbench.report import render
+from vtbench.scoring import graph_metric
 from vtbench.scoring.breakdown import breakdowns, shared_words, stored_breakdowns, words_of
 from vtbench.scoring.graph_metric import SceneGraph
 from vtbench.scoring.group_metrics import GroupAccuracy, YesNo
@@ -173,7 +174,7 @@ def test_the_report_and_the_terminal_show_them(tmp_path: Path, capsys: pytest.Ca
     show_scores(result, stderr=False)
     shown = capsys.readouterr().out
     rows = [line.split() for line in shown.splitlines() if line.strip().startswith(("hidden", "clear"))]
-    assert rows == [["clear", "100.0", "25.0", "4"], ["hidden", "62.5", "51.0–75.0", "25.0", "4"]]
+    assert rows == [["clear", "100.0", "%", "25.0", "4"], ["hidden", "62.5", "%", "51.0–75.0", "25.0", "4"]]
     assert f"by row: {MOST_WORDS + 1} values; report.html has their table" in shown
     assert shown.split().count("row") == 0, "a table of more lines is for the report alone"
     (result.path / "results.json").write_text(json.dumps(result.document))
@@ -181,3 +182,22 @@ def test_the_report_and_the_terminal_show_them(tmp_path: Path, capsys: pytest.Ca
     assert "<h3>By occlusion</h3>" in page
     assert "51.0 to 75.0, chance 25.0" in page
     assert "<h3>By row</h3>" in page
+
+
+def test_a_breakdown_of_scene_graphs_makes_the_one_score_that_it_breaks_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the seven scores once, and once again for each word: not all seven for each."""
+    made: list[int] = []
+    for name in ("ratio", "proportion"):
+        real = getattr(graph_metric, name)
+        monkeypatch.setattr(graph_metric, name, lambda *args, real=real: made.append(1) or real(*args))
+    line = "1: small red circle solid"
+    graphs = [
+        Record("t", f"t/{i}", i, "?", line, answer_type="graph", meta={"by": {"severity": str(i % 3)}})
+        for i in range(6)
+    ]
+    samples = [Sample(r.id, r.index, (), r.prompt, r.target, answer_type="graph") for r in graphs]
+    metric = SceneGraph()
+    seen = metric.observe(Batch(samples, [Output(text=s.target) for s in samples], {}))
+    scores = metric.compute(graphs, seen)
+    assert len(scores["exact_graph"].detail["by_severity"]) == 3
+    assert len(made) == 7 * (1 + 3)

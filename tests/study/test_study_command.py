@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from vtbench.cli import status
 from vtbench.executor import JobResult
 from vtbench.registry import Registry
-from vtbench_study import study, text_report
+from vtbench_study import study, study_progress
 from vtbench_study.cli import study as command
 from vtbench_study.plan import FAMILIES, Plan
 
@@ -60,8 +61,8 @@ def test_a_model_that_is_done_is_a_line_with_the_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 240.0, 600.0, 900.0])
-    monkeypatch.setattr(text_report.time, "monotonic", lambda: next(clock))
-    say = text_report.ProgressLines()
+    monkeypatch.setattr(study_progress.time, "monotonic", lambda: next(clock))
+    say = study_progress.ProgressLines()
     say(JobResult("coarse-2", 240.0, None), 8, 10)  # seven were done before
     say(JobResult("coarse-3", 360.0, "no memory"), 9, 10)
     say(JobResult("coarse-4", 300.0, None), 10, 10)
@@ -70,3 +71,19 @@ def test_a_model_that_is_done_is_a_line_with_the_time_left(
         "9/10  coarse-3: failed: no memory, 5 min left",
         "10/10  coarse-4: done in 5.0 min",
     ]
+
+
+def test_a_test_over_photographs_that_are_not_here_is_refused_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name that was suggested for a misspelled one says in one line where its data is."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    output = tmp_path / "out"
+    for name, says in (("popp", "Did you mean 'pope'"), ("pope", "pope.yaml, line ")):
+        assert status(["study", "--quick", "--test", name, "--output", str(output)]) == 2
+        err = capsys.readouterr().err
+        assert says in err
+        assert err.count("\n") == 1
+    assert "the cache does not have it" in err
+    assert not output.exists()

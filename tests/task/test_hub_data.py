@@ -234,3 +234,20 @@ def test_examples_are_drawn_from_another_split(tmp_path: Path) -> None:
     load(tmp_path, {"path": "repo", "split": "test", "train": "more", **ASKED})
     train = load_task(tmp_path / "mine.yaml", split="train")
     assert [train.sample(i).target for i in range(3)] == ["green", "blue", "grey"]
+
+
+def test_a_cluster_may_be_named_after_the_split_of_its_rows(tmp_path: Path) -> None:
+    """A limit cuts the second group of the first split: its size is that of the data, and not what is left of it."""
+    for split in ("left", "right"):
+        parquet_folder(tmp_path, [{**row, "pair": i // 2} for i, row in enumerate(squares())], split)
+    task = load(tmp_path, {"path": "repo", "split": ["right", "left"], "cluster": "{@split}/{pair}", **ASKED})
+    found = [task.sample(i) for i in range(3)]
+    assert [(s.cluster, s.meta["group_size"]) for s in found] == [("right/0", 2), ("right/0", 2), ("right/1", 2)]
+    whole = load(tmp_path, {"path": "repo", "split": ["right", "left"], "cluster": "@split", **ASKED})
+    assert whole.sample(0).meta["group_size"] == 4
+
+
+def test_a_file_has_no_split_to_name(tmp_path: Path) -> None:
+    dataset(squares()).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(TaskError, match=r"rows\.parquet: no row has a column '@split'; there are "):
+        load(tmp_path, {"path": "rows.parquet", "cluster": "@split", **ASKED})

@@ -38,7 +38,10 @@ def test_it_trains_and_says_where_the_model_is(tmp_path: Path, capsys: pytest.Ca
     document = json.loads(shown.out)
     assert document["model"] == str(output / "model")
     assert document["guard"]["penalty"] == ["decorrelation", 0]
-    assert "step 2/2: loss " in shown.err
+    after = shown.err[shown.err.index("step 2/2: loss ") :]
+    assert f"writing  the model to {output}\n" in after
+    assert "checking the penalty, against the model before it\n" in after
+    assert "loading" not in shown.err
     assert "samples/s" in shown.err
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vtbench.console.json_document import say_json
 from vtbench.console.terminal import say
 
 if TYPE_CHECKING:
@@ -36,5 +36,5 @@ def show_checks(label: str, checks: Sequence[Check], as_json: bool) -> int:
     say(f"{label}: {len(results)} checks, {failed or 'none'} failed{rest}", err=as_json)
     if as_json:
         rows = [{"check": r.check, "passed": r.passed, "blocked": r.blocked, "reason": r.reason} for r in results]
-        say(json.dumps({"checked": label, "failed": failed, "not_checked": blocked, "checks": rows}))
+        say_json({"checked": label, "failed": failed, "not_checked": blocked, "checks": rows})
     return int(failed > 0)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vtbench.console.formatting import asked_as, number
+from vtbench.console.tables import column_lines
+from vtbench.console.terminal import single_line, visible
 from vtbench.errors import ResultsError
 from vtbench.runs.reader import read_results, runs
 
@@ -27,6 +31,23 @@ def run_rows(parent: Path, skipped: Callable[[Path, str], None]) -> list[dict[st
     rows = [_row(run) for run in runs(parent, left_out)]
     empty = dict.fromkeys(("begun", "model", "checkpoint", "asked", "limit", "samples"))
     return rows + [{"run": str(path), **empty, "state": "broken", "scores": None} for path in broken]
+
+
+def run_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table that fits the terminal, or 80 columns; below each run its directory and its scores."""
+    if not rows:
+        return
+    table = [{name: name for name in _COLUMNS}, *({name: row[name] for name in _COLUMNS} for row in rows)]
+    width = shutil.get_terminal_size((80, 24)).columns - 1
+    yield from column_lines(table[:1], table)
+    for row, line in zip(rows, table[1:], strict=True):
+        yield from column_lines([line], table)
+        yield f"    {row['run']}"  # whole, to be copied
+        scores = single_line(visible(row["scores"] or ""))
+        yield from textwrap.wrap(scores, width, initial_indent="    ", subsequent_indent="    ")
+
+
+_COLUMNS = ("begun", "state", "samples", "limit", "model", "asked", "checkpoint")
 
 
 def _row(run: Mapping[str, Any]) -> dict[str, Any]:

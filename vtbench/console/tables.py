@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from vtbench.console.formatting import (
     unobserved_samples,
     unusable_answers,
 )
+from vtbench.console.json_document import say_json
 from vtbench.console.terminal import open_console, say, single_line, visible
 from vtbench.scoring.breakdown import stored_breakdowns
 
@@ -27,17 +29,59 @@ if TYPE_CHECKING:
     from vtbench.runs.results import RunResult
 
 
-def table_console(stderr: bool, width: int = 120) -> Console:
-    """Return a console; its width is `width` columns if the output is not a terminal."""
-    return open_console(stderr, width)
+def table_console(stderr: bool) -> Console:
+    """Return a console for tables, of 80 columns if the output is not a terminal."""
+    return open_console(stderr, width=80)
 
 
-def score_table(title: str = "") -> Table:
-    """Return an empty table in the style of all tables of vtbench."""
+def score_table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Return an empty table in the style of all tables of vtbench.
+
+    Args:
+        title: above it; may be empty.
+        names: columns at the left; where the table is too wide, the first of them is folded.
+        numbers: columns at the right, which are never cut.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    return Table(title=title or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for place, column in enumerate(names):
+        table.add_column(column, no_wrap=place > 0, overflow="fold")
+    for column in numbers:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; in a terminal that is too narrow for its numbers it goes beyond the edge, and none is cut."""
+    width = console.width
+    console.width = max(width, table_width(console, table))
+    console.print(table)
+    console.width = width
+
+
+def table_width(console: Console, table: Table) -> int:
+    """Return the fewest columns in which no number of a table is cut; of its first column, names may be folded."""
+    from rich.cells import cell_len
+    from rich.measure import Measurement
+
+    names = max((cell_len(str(cell)) for cell in table.columns[0].cells), default=0)
+    whole = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    return whole - max(0, names - SHORTEST)
+
+
+NARROWEST = 30
+"""Columns of a wrapped text at least; with less room it stands below."""
+SHORTEST = 12
+"""Columns that a folded name has at least."""
 
 
 def print_line(console: Console, text: str, style: str | None = None) -> None:
@@ -45,17 +89,45 @@ def print_line(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, soft_wrap=True)
 
 
-def show_listing(rows: list[dict[str, Any]], as_json: bool, header: bool = False) -> None:
-    """Print rows as a JSON list, or in columns, below their names if `header`; None becomes a blank cell."""
+def show_listing(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print rows as a JSON list, or in columns."""
     if as_json:
-        say(json.dumps(rows, allow_nan=False))
+        say_json(rows)
         return
-    if header and rows:
-        rows = [{name: name for name in rows[0]}, *rows]
-    texts = [["" if value is None else single_line(visible(str(value))) for value in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    for cells in texts:
-        say("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    for line in column_lines(rows):
+        say(line)
+
+
+def column_lines(
+    rows: Sequence[Mapping[str, Any]], aligned_with: Sequence[Mapping[str, Any]] | None = None
+) -> Iterator[str]:
+    """Yield the lines of rows in columns; the last is wrapped at the terminal's width, or at 80 columns.
+
+    Args:
+        rows: of the same keys; None becomes a blank cell, and numbers stand at the right.
+        aligned_with: the rows that decide the widths of the columns; `rows` themselves by default.
+    """
+    widths = [max(map(len, column)) for column in zip(*map(_texts, aligned_with or rows), strict=True)]
+    room = shutil.get_terminal_size((80, 24)).columns - 1
+    for row in rows:
+        cells = _texts(row)
+        aligned = (
+            cell.rjust(width) if isinstance(value, int) else cell.ljust(width)
+            for value, cell, width in zip(row.values(), cells[:-1], widths, strict=False)
+        )
+        before = "".join(f"{cell}  " for cell in aligned)
+        width = room - len(before)
+        if width >= min(NARROWEST, len(cells[-1])):
+            first, *rest = textwrap.wrap(cells[-1], width, break_on_hyphens=False) or [""]
+            indent = " " * len(before)
+        else:
+            first, rest, indent = "", textwrap.wrap(cells[-1], room - 4, break_on_hyphens=False), " " * 4
+        yield (before + first).rstrip()
+        yield from (indent + line for line in rest)
+
+
+def _texts(row: Mapping[str, Any]) -> list[str]:
+    return ["" if value is None else single_line(visible(str(value))) for value in row.values()]
 
 
 def show_scores(result: RunResult, stderr: bool, meanings: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -66,21 +138,20 @@ def show_scores(result: RunResult, stderr: bool, meanings: Mapping[str, str] = M
         stderr: print on standard error.
         meanings: sentences by flag, as `Registry.flags` returns them.
     """
-    console = table_console(stderr, width=80)
+    console = table_console(stderr)
     for task, reasons in result.document["left_out"].items():
         asked = asked_as(result.document["configs"][task], result.config.system)
-        table = score_table(f"{result.config.model} · {task} · {asked}")
-        for column in ("score", "value", "95 %", "chance", "majority", "n"):
-            table.add_column(column, justify="left" if column == "score" else "right", no_wrap=True)
+        title = f"{result.config.model} · {task} · {asked}"
+        table = score_table(title, ["score"], ["value", "95 %", "chance", "majority", "n"])
         # a score of which the task has no sample says nothing
         rows = [row for row in result.rows() if row["task"] == task and (row["n"] or row["value"] is not None)]
         for row in rows:
             table.add_row(row["score"], *_score_cells(row))
-        console.print(table)
+        print_table(console, table)
         for part in _breakdown_tables(result.document["scores"][task]):
-            console.print(part)
+            print_table(console, part)
         for property_name, words in stored_breakdowns(result.document["scores"][task]).items():
-            if len(words) > MOST_WORDS and property_name != "kind":
+            if len(words) > MOST_WORDS:
                 print_line(console, f"by {property_name}: {len(words)} values; report.html has their table")
         show_flags(console, carriers_of((row["score"], row["flags"].split()) for row in rows), meanings)
         for name, reason in {**reasons, **left_out_scores(result.document["scores"][task])}.items():
@@ -149,20 +220,18 @@ MOST_WORDS = 30
 
 
 def _breakdown_tables(scores: Mapping[str, Mapping[str, Any]]) -> Iterable[Table]:
-    """Return tables of the first score by what the samples vary in, beside the kind of question."""
+    """Return tables of the first score by the kind of question, and by what else the samples vary in."""
     for property_name, words in stored_breakdowns(scores).items():
-        if property_name == "kind" or len(words) > MOST_WORDS:
+        if len(words) > MOST_WORDS:
             continue
         first = next(iter(next(iter(words.values()))))
-        table = score_table()
-        for column in (property_name, first, "95 %", "chance", "n"):
-            table.add_column(column, justify="left" if column == property_name else "right", no_wrap=True)
+        table = score_table("", [property_name], [first, "95 %", "chance", "n"])
         for word, cells in words.items():
             if cell := cells.get(first):
                 percent = cell["percent"]
                 chance = "" if cell["chance"] is None else number(cell["chance"], percent)
                 interval = interval_text(cell["interval"], percent)
-                table.add_row(word, number(cell["value"], percent), interval, chance, str(cell["n"]))
+                table.add_row(word, number(cell["value"], percent) + " %" * percent, interval, chance, str(cell["n"]))
         yield table
 
 
@@ -172,14 +241,18 @@ def show_plugin_tables(
     stderr: bool,
 ) -> None:
     """Print the plugins' tables below the table of scores; a table that fails becomes one line with its error."""
+    from rich.table import Table
+
+    console = table_console(stderr)
     for name, table in tables.items():
         try:
             found = list(table(result.path, result.document))
         except Exception as error:  # an error of a third party's table must not cost the result
             found = [f"{name}: {' '.join(f'{type(error).__name__}: {error}'.split())}"]
         for part in found:
-            console = table_console(stderr)
             if isinstance(part, str):
                 print_line(console, part)
+            elif isinstance(part, Table):
+                print_table(console, part)
             else:
                 console.print(part)

@@ -5,12 +5,12 @@ It prints a line for every sample whose answer differs between batch size 1 and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from vtbench.adapter import Adapter, traits_of
 from vtbench.config import RunConfig
+from vtbench.console.json_document import say_json
 from vtbench.console.terminal import say
 from vtbench.engine.inference import query_outputs
 from vtbench.engine.observing import Needs
@@ -54,7 +54,7 @@ def check_batching(config: RunConfig, registry: Registry) -> int:
     for row in differing:
         say(f"{row['id']} {row['form']}: {row['alone']!r} alone, {row['batched']!r} batched", err=config.json)
     if config.json:
-        say(json.dumps({"samples": compared, "batch_size": size, "differing": differing}))
+        say_json({"samples": compared, "batch_size": size, "differing": differing})
     return int(bool(differing))
 
 

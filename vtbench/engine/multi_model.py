@@ -6,7 +6,7 @@ Errors that are known before any work end the command. A model that fails later 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,9 @@ def _configs(models: Sequence[str], fields: Mapping[str, Any]) -> list[RunConfig
         raise VtbenchError("--resume: a path is one model's run; with several models leave it out, each finds its own")
     if configs[0].check_batching:
         raise VtbenchError("--check-batching takes one model at a time")
-    return [replace(config, name=f"{config.name}-{config.model}") if config.name else config for config in configs]
+    if configs[0].name is None:
+        return configs
+    return [checked({**asdict(config), "name": f"{config.name}-{config.model}"}) for config in configs]
 
 
 def _own_runs(configs: Sequence[RunConfig], tasks: Sequence[Task]) -> list[RunConfig]:

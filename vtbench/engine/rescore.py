@@ -111,6 +111,7 @@ def _config(run: Mapping[str, Any], metrics: Sequence[str] | str | None, allow_c
     values = {key: value for key, value in run["config"].items() if key in known}
     values["tasks"] = [about.get("file") or name for name, about in run["tasks"].items()]
     values |= {"track": [], "cache": None, "predict_only": False, "resume": False, "allow_code": allow_code}
+    values["name"] = None  # named its directory; older runs have names that are refused now
     if metrics is not None:
         values["metrics"] = metrics
     return checked(values)

@@ -155,5 +155,5 @@ def create_family(name: str, families: Mapping[str, FamilyFactory]) -> SceneFami
         TaskError: no family has this name.
     """
     if name not in families:
-        raise TaskError(f"there is no scene family {name!r}.{nearest(name, list(families))}")
+        raise TaskError(f"there is no scene family {name!r}.{nearest(name, list(families), 'vtbench ls families')}")
     return families[name]()

@@ -6,16 +6,16 @@ An observation is `{}` where the metric does not apply, as in metrics.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from vtbench.metric import Batch, first_sample
 from vtbench.scoring.answers import answer_type
+from vtbench.scoring.breakdown import breakdowns, words_of
 from vtbench.scoring.credit import graph_counts
 from vtbench.scoring.graph import ATTRIBUTES
-from vtbench.scoring.metrics import Pairs, broken_down, concerned
+from vtbench.scoring.metrics import concerned
 from vtbench.scoring.scene_graph import Counts
 from vtbench.stats import proportion, ratio
 from vtbench.types import Capability, Observation, Record, Sample, Score, Task
@@ -49,50 +49,79 @@ class SceneGraph:
 
     def compute(self, records: Sequence[Record], observations: Sequence[Observation]) -> dict[str, Score]:
         """Return `tuple_f1`, its parts, `exact_graph`, `parse_rate` and `hallucinated`."""
-        pairs = concerned(records, observations)
-        return {
-            name: replace(score, detail={**score.detail, **broken_down(pairs, name, partial(_graph_score, name=name))})
-            for name, score in _graph_scores(pairs).items()
-        }
+        graphs = [_Graph(record, Counts(**observation)) for record, observation in concerned(records, observations)]
+        found = {}
+        for name, measure in _MEASURES.items():
+            score = measure(graphs)
+            tables = breakdowns(name, graphs, lambda graph: words_of(graph.record), measure)
+            found[name] = replace(score, detail={**score.detail, **tables})
+        return found
 
 
-def _graph_score(pairs: Pairs, name: str) -> Score:
-    return _graph_scores(pairs)[name]
+class _Graph(NamedTuple):
+    """The counts of one description, and the record that it is of."""
+
+    record: Record
+    counts: Counts
 
 
-def _graph_scores(pairs: Pairs) -> dict[str, Score]:
-    clusters = [record.cluster for record, _ in pairs]
-    counts = [Counts(**observation) for _, observation in pairs]
+_Graphs = Sequence[_Graph]
 
-    def f1(right: list[int], said: list[int], true: list[int], detail: dict[str, Any] | None = None) -> Score:
-        both = [s + t for s, t in zip(said, true, strict=True)]
-        estimate = ratio([2 * r for r in right], both, clusters)
-        shares = {"precision": _share(right, said), "recall": _share(right, true), **(detail or {})}
-        return estimate.score(detail=shares)
 
-    agreeing = {name: [getattr(c, f"{name}_right") for c in counts] for name in ATTRIBUTES}
-    matched = [c.objects_right for c in counts]
-    attributes = [sum(values) for values in zip(*agreeing.values(), strict=True)]
-    tuples_right = [c.tuples_right for c in counts]
-    tuples_said = [c.tuples_said for c in counts]
-    tuples_true = [c.tuples_true for c in counts]
-    each = [c.f1 for c in counts]
+def _f1(right: str, said: str, true: str) -> Callable[[_Graphs], Score]:
+    """Return the measure 2 right / (said + true), over the sums of these counts."""
+
+    def measure(graphs: _Graphs) -> Score:
+        rights, saids, trues = (_column(graphs, name) for name in (right, said, true))
+        both = [s + t for s, t in zip(saids, trues, strict=True)]
+        estimate = ratio([2 * r for r in rights], both, _clusters(graphs))
+        return estimate.score(detail={"precision": _share(rights, saids), "recall": _share(rights, trues)})
+
+    return measure
+
+
+def _tuple_f1(graphs: _Graphs) -> Score:
+    score = _f1("tuples_right", "tuples_said", "tuples_true")(graphs)
+    each = [graph.counts.f1 for graph in graphs]
+    return replace(score, detail={**score.detail, "per_sample": _share(each, [1] * len(each))})
+
+
+def _attribute_acc(graphs: _Graphs) -> Score:
+    matched = _column(graphs, "objects_right")
+    agreeing = {name: _column(graphs, f"{name}_right") for name in ATTRIBUTES}
+    right = [sum(values) for values in zip(*agreeing.values(), strict=True)]
     by_attribute = {name: _share(values, matched) for name, values in agreeing.items()}
-    said = [c.objects_said for c in counts]
-    extra = [c.objects_said - c.objects_right for c in counts]
-    return {
-        "tuple_f1": f1(tuples_right, tuples_said, tuples_true, {"per_sample": _share(each, [1] * len(each))}),
-        "object_f1": f1(matched, said, [c.objects_true for c in counts]),
-        "attribute_acc": ratio(attributes, [3 * m for m in matched], clusters).score(detail=by_attribute),
-        "relation_f1": f1(
-            [c.relations_right for c in counts],
-            [c.relations_said for c in counts],
-            [c.relations_true for c in counts],
-        ),
-        "exact_graph": proportion([c.exact for c in counts], clusters).score(),
-        "parse_rate": proportion([c.parsed for c in counts], clusters).score(),
-        "hallucinated": ratio(extra, said, clusters).score(detail={"per_sample": _share(extra, [1] * len(extra))}),
-    }
+    return ratio(right, [3 * m for m in matched], _clusters(graphs)).score(detail=by_attribute)
+
+
+def _hallucinated(graphs: _Graphs) -> Score:
+    said = _column(graphs, "objects_said")
+    extra = [s - right for s, right in zip(said, _column(graphs, "objects_right"), strict=True)]
+    return ratio(extra, said, _clusters(graphs)).score(detail={"per_sample": _share(extra, [1] * len(extra))})
+
+
+def _proportion(count: str) -> Callable[[_Graphs], Score]:
+    return lambda graphs: proportion(_column(graphs, count), _clusters(graphs)).score()
+
+
+_MEASURES: Mapping[str, Callable[[_Graphs], Score]] = {
+    "tuple_f1": _tuple_f1,
+    "object_f1": _f1("objects_right", "objects_said", "objects_true"),
+    "attribute_acc": _attribute_acc,
+    "relation_f1": _f1("relations_right", "relations_said", "relations_true"),
+    "exact_graph": _proportion("exact"),
+    "parse_rate": _proportion("parsed"),
+    "hallucinated": _hallucinated,
+}
+"""The scores by name, each of some descriptions: a breakdown asks for the one that it breaks down."""
+
+
+def _column(graphs: _Graphs, count: str) -> list[int]:
+    return [getattr(graph.counts, count) for graph in graphs]
+
+
+def _clusters(graphs: _Graphs) -> list[str]:
+    return [graph.record.cluster for graph in graphs]
 
 
 def _may_be_graph(sample: Sample) -> bool:

@@ -196,11 +196,11 @@ class DataSpec(StrictModel):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that the task names, those in templates too; not `@split` and `@config`."""
+        """All columns that the task names, those in templates and `@split` and `@config` too."""
         several = self.choices if isinstance(self.choices, tuple) else (self.choices,)
         named: list[str | None] = [*self.image_columns, *several, self.caption, self.join.column if self.join else None]
         named += self.by
         for key in TEMPLATES:
             value, template = getattr(self, key), self.template(key)
             named += template.columns if template else [value if isinstance(value, str) else None]
-        return tuple(dict.fromkeys(name for name in named if name is not None and not name.startswith("@")))
+        return tuple(dict.fromkeys(name for name in named if name is not None))

@@ -43,9 +43,8 @@ def _merged(data: Mapping[str, Any], path: Path, chain: tuple[Path, ...]) -> dic
     files = {**find_task_files(), **{file.stem: file for file in path.parent.glob("*.yaml")}}
     source = files.get(name.removesuffix(".yaml"))
     if source is None:
-        raise TaskError(
-            f"{path}: include: there is no task {name!r}, built-in or beside it.{nearest(name, list(files))}"
-        )
+        near = nearest(name, list(files), "vtbench ls tasks")
+        raise TaskError(f"{path}: include: there is no task {name!r}, built-in or beside it.{near}")
     source, chain = source.resolve(), (*chain, path.resolve())
     if source in chain:
         raise TaskError(f"{path}: include: {' -> '.join(file.stem for file in (*chain, source))} include each other")

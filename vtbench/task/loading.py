@@ -66,7 +66,7 @@ def _load(
     files = find_task_files([path.parent, *task_dirs] if path.parent not in _parents() else task_dirs)
     for name in spec.mix:
         if name not in files:
-            raise TaskError(f"{path}, mix: there is no task {name!r}.{nearest(name, list(files))}")
+            raise TaskError(f"{path}, mix: there is no task {name!r}.{nearest(name, list(files), 'vtbench ls tasks')}")
         if files[name].resolve() in above:
             raise TaskError(f"{path}, mix: a task cannot contain itself: {name!r} mixes {spec.task!r}, or is it")
     loaded.extend(spec.mix)

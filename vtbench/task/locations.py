@@ -54,7 +54,7 @@ def open_task(
         source, where = sourced
         loaders = registry.named("format")
         if source not in loaders:
-            hint = f"{nearest(source, list(loaders))}{registry.broken_note(source)}"
+            hint = f"{nearest(source, list(loaders), 'vtbench ls formats')}{registry.broken_note(source)}"
             raise VtbenchError(f"{location}: nothing here reads tasks of the format {source!r}.{hint}")
         task: Task = loaders[source].factory(where, split=split, seed=seed, allow_code=allow_code)
     else:
@@ -93,6 +93,7 @@ def task_locations(wanted: Sequence[str], registry: Registry) -> list[str]:
         else:
             matching = [file for key, file in files.items() if fnmatchcase(key, name)]
         if not matching:
-            raise VtbenchError(f"unknown task {name!r}.{nearest(name, [*files, 'all'])}{registry.broken_note(name)}")
+            near = nearest(name, [*files, "all"], "vtbench ls tasks")
+            raise VtbenchError(f"unknown task {name!r}.{near}{registry.broken_note(name)}")
         found |= dict.fromkeys(map(str, matching))
     return list(found)

@@ -93,8 +93,6 @@ class DataTask(FileTask):
             return {}
         if isinstance(key, int):
             return {str(number): key for number in range(-(-len(self._rows) // key))}
-        if any(name.startswith("@") for name in (template.columns if template else (key,))):
-            return {}  # where rows are from, which is no column
         return Counter(filter(None, self._texts_of(key, template)))
 
     @cached_property

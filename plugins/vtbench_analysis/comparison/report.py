@@ -9,7 +9,7 @@ from typing import Any
 
 import vtbench
 from vtbench.console.formatting import interval_text, number
-from vtbench.console.tables import carriers_of, print_line, score_table, show_flags, table_console
+from vtbench.console.tables import carriers_of, print_line, print_table, score_table, show_flags, table_console
 from vtbench.report import environment
 from vtbench.stats import Estimate
 from vtbench_analysis.comparison.run_comparison import RunComparison, TaskComparison
@@ -23,13 +23,12 @@ def print_comparison(comparison: RunComparison, meanings: Mapping[str, str] = Ma
         comparison: of two runs or more.
         meanings: sentences by flag, as `Registry.flags` returns them.
     """
-    console = table_console(stderr=False, width=80)
+    console = table_console(stderr=False)
     for letter, run in zip(ascii_uppercase, comparison.runs, strict=False):
         print_line(console, f"{letter}  {run.path}")
     for task, compared in comparison.tables.items():
-        table = score_table(f"{task} · {comparison.asked(task)}")
-        for column in ("score", "run", "value", "95 %", "to A", "95 %", "p Holm"):
-            table.add_column(column, justify="left" if column in ("score", "run") else "right", no_wrap=True)
+        title = f"{task} · {comparison.asked(task)}"
+        table = score_table(title, ["score", "run"], ["value", "95 %", "to A", "95 %", "p Holm"])
         for row, adjusted in zip(compared.rows, compared.adjusted_p, strict=True):
             table.add_row(row.score, "A", *_value_cells(row, row.values[0], row.values[0].flags), "", "", "")
             others = zip(ascii_uppercase[1:], row.values[1:], row.differences, adjusted, strict=False)
@@ -37,7 +36,7 @@ def print_comparison(comparison: RunComparison, meanings: Mapping[str, str] = Ma
                 differs = [signed(difference.value, row.percent), interval_text(difference.interval, row.percent)]
                 value = _value_cells(row, other, [*_flags(other), *_flags(difference)])
                 table.add_row("", letter, *value, *differs, p_text(p_holm))
-        console.print(table)
+        print_table(console, table)
         print_line(console, shared_samples_text(compared))
         tests = carriers_of((r.score, [d.test or "no paired test"]) for r in compared.rows for d in r.differences)
         for test, scores in tests.items():
@@ -109,6 +108,8 @@ def shared_samples_text(table: TaskComparison) -> str:
     parts = [f"{len(shared):,} shared samples of {', '.join(f'{n:,}' for n in shared.n_samples)}"]
     if any(shared.n_failed):
         parts.append(f"failed: {', '.join(f'{n:,}' for n in shared.n_failed)}")
+    if shared.n_other_sizes:
+        parts.append(f"the same scenes drawn at another size: {shared.n_other_sizes:,}")
     if shared.n_other_images:
         parts.append(f"with other images, left out: {shared.n_other_images:,}")
     if shared.n_other_questions:

@@ -148,6 +148,7 @@ def _table_document(table: TaskComparison, letters: str) -> dict[str, Any]:
         "failed": dict(zip(letters, shared.n_failed, strict=True)),
         "other_pictures": shared.n_other_images,  # the key of documents that are already stored
         "other_questions": shared.n_other_questions,
+        "other_sizes": shared.n_other_sizes,
         "scores": {
             row.score: _row_document(row, adjusted, letters)
             for row, adjusted in zip(table.rows, table.adjusted_p, strict=True)

@@ -1,4 +1,8 @@
-"""The samples that several runs share: same task, id, question, right answers and images, and answered by every run."""
+"""The samples that several runs share: same task, id, question, right answers and images, and answered by every run.
+
+The image of a sample is what the task shows: its scene, whatever the size at which a model has it drawn, or the
+photograph. A control that shows a model something else still answers about that sample.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,8 @@ class SharedSamples:
     """Samples with the same id but different images; they are not shared."""
     n_other_questions: int = 0
     """Samples with the same id and images but another question, target, reference or choice; they are not shared."""
+    n_other_sizes: int = 0
+    """Shared samples whose scene was drawn at another size, or by another renderer, in some run."""
 
     def __len__(self) -> int:
         return len(self.records[0])
@@ -74,7 +80,7 @@ def check_versions(task: str, runs: Sequence[StoredRun]) -> None:
 
 
 def match_samples(task: str, runs: Sequence[StoredRun]) -> SharedSamples:
-    """Match the answered records of one task by id, question, right answers and image hashes.
+    """Match the answered records of one task by id, question, right answers, and scene or image hashes.
 
     Ids that a run has several times (of older versions) pair the samples that agree in all of these, in their order.
     """
@@ -83,6 +89,7 @@ def match_samples(task: str, runs: Sequence[StoredRun]) -> SharedSamples:
     by_id = [_numbered(records, lambda record: record.id) for records in answered]
     by_all = [_numbered(records, _contents) for records in answered]
     named, pictured, shared = (_in_all(found) for found in (by_id, images, by_all))
+    rows = [[records[key] for records in by_all] for key in shared]
     return SharedSamples(
         task,
         tuple(tuple(records[key] for key in shared) for records in by_all),
@@ -90,16 +97,18 @@ def match_samples(task: str, runs: Sequence[StoredRun]) -> SharedSamples:
         tuple(sum(record.error is not None for record in run.records(task)) for run in runs),
         len(named) - len(pictured),
         len(pictured) - len(shared),
+        sum(len({record.image_sha256 for record in row}) > 1 for row in rows),
     )
 
 
 def _images(record: Record) -> Hashable:
-    return record.id, record.image_sha256
+    # a scene is drawn at the size that a model takes, and a photograph has its own
+    return record.id, record.scene_hash or record.image_sha256
 
 
 def _contents(record: Record) -> Hashable:
     question = record.question or record.prompt  # prompt formats put one question in different words
-    return record.id, record.image_sha256, question, record.target, record.references, record.choices
+    return _images(record), question, record.target, record.references, record.choices
 
 
 def _numbered(records: Sequence[Record], key: Callable[[Record], Hashable]) -> dict[tuple[Hashable, int], Record]:
@@ -120,7 +129,7 @@ def _in_all(each: Sequence[dict[tuple[Hashable, int], Record]]) -> list[tuple[Ha
 
 def _why_none(none: SharedSamples) -> str:
     if none.n_other_images:
-        why = "the same questions about other images; runs compare at one image size and one version of the data"
+        why = "the same questions about other images; run both on one version of the data"
     elif none.n_other_questions:
         why = "the same ids with other questions or right answers; run both on one version of the data"
     elif any(none.n_failed):

@@ -48,6 +48,7 @@ from vtbench_training.training_loop import LogCallback, Schedule, choose_precisi
 
 __all__ = ["FineTune", "finetune"]
 
+Phase = Callable[[str, str], None]
 TRACKERS = ("tensorboard", "wandb")
 NAME = "finetune"
 _NEWER = {"base_dtype": "float32", "quantization": None}
@@ -66,6 +67,7 @@ def finetune(
     check_images: int = CHECK_IMAGES,
     keep: Sequence[int] = (),
     registry: Registry | None = None,
+    phase: Phase = lambda what, about: None,
 ) -> Path:
     """Train as `config` says and return the directory of what is finished: `finished_in(directory, config)`.
 
@@ -83,6 +85,7 @@ def finetune(
         check_images: images on which a penalty is checked; 0 skips the check.
         keep: numbers of steps after which the model is kept too, in `step_directory`; without --lora alone.
         registry: plugins to use; the installed ones by default.
+        phase: called with what is done before and after the steps, and about what: `loading`, the model.
 
     Raises:
         VtbenchError: bad settings, or some that this model does not support; another config was trained here (names
@@ -105,6 +108,7 @@ def finetune(
     base_dtype = choose_base_dtype(config, place, precision)
     if base_dtype is torch.bfloat16:
         precision = torch.bfloat16
+    phase("loading", f"{config.model} {config.base}")
     adapter = load_base(
         config.base, place, config.model, registry, dtype=_name(base_dtype), quantization=config.quantization
     )
@@ -117,6 +121,7 @@ def finetune(
     items = TrainingItems(config.mix, config.seed, image_side(adapter), registry)
     finished = finished_in(directory, config)
     if not finished.exists():
+        phase("checking", "the first items")
         check_items(items, adapter, config.budget)  # a directory that is claimed takes no other rows
     if accelerator.is_main_process:
         _claim(directory, config, precision, base_dtype, items, adapter, registry)
@@ -129,8 +134,10 @@ def finetune(
                 trainable.to(place)
             if accelerator.is_main_process:
                 _record_parameters(directory, trainable)
-            _train(trainable, items, directory, place, show, save_every, log_every, accelerator, precision, keep)
+            phase("starting", "the first step")
+            _train(trainable, items, directory, place, show, save_every, log_every, accelerator, precision, keep, phase)
     if config.penalty and check_images and accelerator.is_main_process and not (directory / "guard.json").exists():
+        phase("checking", "the penalty, against the model before it")
         check_penalty(config, finished, directory, str(place), check_images, registry)
     return finished
 
@@ -146,6 +153,7 @@ def _train(
     accelerator: Accelerator,
     precision: torch.dtype,
     keep: Sequence[int],
+    phase: Phase,
 ) -> None:
     config, adapter = trainable.config, trainable.adapter
     step = accelerator.prepare_model(trainable, device_placement=False)
@@ -194,6 +202,7 @@ def _train(
         kept,
     )
     if accelerator.is_main_process:
+        phase("writing", f"the model to {directory}")
         if config.lora:
             _write(
                 directory / "lora", "the finished updates", partial(save_lora, trainable.model, adapter, config.base)

@@ -6,13 +6,13 @@ import hashlib
 from bisect import bisect_right
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any
 
 from vtbench.task.hub.stored_rows import Row, StoredRows
 
-ORIGIN = ("@split", "@config")
-"""Names under which a row has its split and configuration."""
+SPLIT, CONFIG = "@split", "@config"
+"""Columns, beside those of the data, with the split and the configuration of each row."""
 
 
 class JoinedRows:
@@ -27,7 +27,8 @@ class JoinedRows:
         self._parts = parts
         self._ends = list(accumulate(len(part) for _, part in parts))
         self._classes = [_class_names(part, as_stored) for _, part in parts]
-        self.columns = tuple(dict.fromkeys(name for _, part in parts for name in part.columns))
+        self._origins = [{SPLIT: part.split, CONFIG: config} for config, part in parts]
+        self.columns = tuple(dict.fromkeys([name for _, part in parts for name in part.columns] + [SPLIT, CONFIG]))
         self.folder = parts[0][1].folder
 
     def __len__(self) -> int:
@@ -40,9 +41,9 @@ class JoinedRows:
             SampleError: the row cannot be read.
         """
         number = bisect_right(self._ends, index)
-        config, part = self._parts[number]
+        _, part = self._parts[number]
         row = part[index - (self._ends[number - 1] if number else 0)]
-        above: dict[str, Any] = {"@split": part.split, "@config": config}
+        above: dict[str, Any] = {**self._origins[number]}
         for name, names in self._classes[number].items():
             above[name] = _class_name(row[name], names)
         return ChainMap(above, row)  # type: ignore[arg-type]
@@ -53,14 +54,14 @@ class JoinedRows:
 
     def column(self, name: str) -> Iterator[Any]:
         """Yield the cells of one column, in the order of the rows; None for a split that has no such column."""
-        for (config, part), classes in zip(self._parts, self._classes, strict=True):
-            if name in ORIGIN:
-                yield from [part.split if name == "@split" else config] * len(part)
+        for (_, part), origin, classes in zip(self._parts, self._origins, self._classes, strict=True):
+            if name in origin:
+                yield from repeat(origin[name], len(part))
             elif name in part.columns:
                 names = classes.get(name)
                 yield from (_class_name(cell, names) if names else cell for cell in part.column(name))
             else:
-                yield from [None] * len(part)
+                yield from repeat(None, len(part))
 
     def digests(self) -> dict[str, Any]:
         """Return what tells the rows from changed ones: the commit of the hub data set, or the sha256 of the files."""

@@ -50,7 +50,7 @@ class LookedUpRows:
 
     def column(self, name: str) -> Iterator[Any]:
         """Yield the cells of one column, in the order of the rows; None for a key that the table does not have."""
-        if name in self._rows.columns or name.startswith("@"):
+        if name in self._rows.columns:
             return self._rows.column(name)
         cells = list(self._table.column(name))
         places = (self._places.get(value) for value in self._rows.column(self._column))
