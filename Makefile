@@ -42,7 +42,7 @@ BIN := $(VENV)/bin
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test dist truth shipped faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
+.PHONY: run test dist truth shipped docs-commands faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -64,6 +64,11 @@ truth: $(VENV)/dev.stamp
 # The models, wheels and commands that ship, as their users have them: as good as their cards say, and by the contract.
 shipped: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 integration/shipped
+
+# Every command and every block of Python in README.md and docs/, on small stand-ins; integration/docs/elsewhere.py lists
+# those that another suite runs.
+docs-commands: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n 2 --dist worksteal integration/docs
 
 # Runs that are killed, machines that crash, and processes that want one run, to the same scores (docs/runs.md).
 faults: $(VENV)/dev.stamp

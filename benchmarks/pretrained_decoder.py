@@ -115,7 +115,7 @@ def arguments() -> argparse.Namespace:
 
 
 def run(command: Sequence[str], log: Path, seconds: float) -> tuple[float, int | None]:
-    """Run a command for so many seconds at most; return how long it took and its exit status, None if it was ended."""
+    """Run a command for at most `seconds`; return how long it took and its exit status, None if it was ended."""
     began = time.monotonic()
     with log.open("ab") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True)

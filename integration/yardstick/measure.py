@@ -70,7 +70,7 @@ class Row:
     truth: float
     """Nats."""
     estimates: Mapping[str, float | None]
-    """Nats, by estimator, from the sample of `SEED`; None where an estimator is not meant for so many coordinates."""
+    """Nats, by estimator, from the sample of `SEED`; None where an estimator is not meant for as many coordinates."""
     seconds: Mapping[str, float | None]
     """Processor time of each estimate."""
     by_seed: tuple[float, ...]

@@ -120,7 +120,7 @@ def tsne_panel(
 
 
 def _draw(words: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return which tokens to show, sorted: half of them not of the commonest word, as far as there are so many."""
+    """Return which tokens to show, sorted: half of them not of the most frequent word, as far as there are enough."""
     generator = np.random.default_rng(seed)
     values, counts = np.unique(words, return_counts=True)
     common = words == values[counts.argmax()]

@@ -39,7 +39,7 @@ class Trend:
         equivalent: whether it is under 0.05.
         equivalence_power: probability of this verdict where nothing changes, at this standard error.
         seed_sd: standard deviation between seeds, pooled over the families.
-        detectable: change that Jonckheere's test finds with a power of 0.8, with so many seeds and this `seed_sd`.
+        detectable: change that Jonckheere's test finds with a power of 0.8, with these seeds and this `seed_sd`.
     """
 
     claimed: Direction

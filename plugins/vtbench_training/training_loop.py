@@ -114,8 +114,8 @@ def train(
         precision: of the forward pass; bfloat16 on a GPU and float32 elsewhere by default.
         log_every: steps from one log line to the next.
         rate_factor: maps a parameter's name to the factor of its learning rate.
-        at_steps: called when so many steps are done, before a state of that step is written: a training that is
-            killed in between does these steps, and the call, again.
+        at_steps: called when that number of steps is done, before a state of that step is written: a training that
+            is killed in between does these steps, and the call, again.
 
     Raises:
         VtbenchError: the loss is not finite, or jumped; the last good checkpoint is kept.

@@ -41,7 +41,7 @@ def fit_on_first(
 
     Args:
         metrics: what is fitted, by name.
-        first: makes what yields the first samples: at least `TRIED`, if there are so many.
+        first: makes what yields the first samples: at least `TRIED`, if the task has as many.
         adapter: gives their visual tokens.
         size: of the parts.
         model: what an error calls the adapter.

@@ -9,7 +9,7 @@ from vtbench.task.sources import MixTask
 from vtbench.types import Task
 
 ROWS = 10_000
-"""Rows that are looked at; of a longer file, so many or fewer at even distances."""
+"""Rows that are looked at; of a longer file, at most this number at even distances."""
 
 
 def row_problems(task: Task) -> list[str]:

@@ -43,7 +43,7 @@ _FOREIGN = (
     (re.compile(rb"%PDF"), "it is PDF, a document; save its page as PNG"),
 )
 INK_SHARE, NEAR = 0.02, 32
-"""A ground hides a drawing if more than this share of its ink is within so many levels of it."""
+"""A ground hides a drawing if more than this share of its ink is within this number of levels of it."""
 _GREYS = (128, 64, 192)
 
 
