@@ -94,7 +94,7 @@ def _protocol(name: str, score: Mapping[str, Any]) -> str:
     parts = [str(detail["protocol"])] if detail.get("protocol") else []
     if (m := measured_m(name, score)) is not None:
         parts.append(f"m = {m}")
-        parts += [f"r = {detail['r']}"] if name.startswith("cue_information") and "r" in detail else []
+        parts += [f"r = {detail['r']}"] if "cue_information" in name and "r" in detail else []
     return ", ".join(parts)
 
 

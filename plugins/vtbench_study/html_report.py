@@ -124,7 +124,9 @@ def _drop_charts(document: Mapping[str, Any]) -> Iterator[Markup]:
             if points:
                 series.append(_series(arm, [point["tokens"] for point in points], points))
         if series:
-            yield line_chart(f"Questions of {family}", "visual tokens kept", "accuracy", series, percent=True)
+            yield line_chart(
+                f"{family}: accuracy against visual tokens kept", "visual tokens kept", "accuracy", series, percent=True
+            )
 
 
 def _retention_chart(document: Mapping[str, Any]) -> Markup | str:

@@ -99,9 +99,7 @@ def render(
             run=run,
             tasks=parts,
             overview=(columns := overview(document["scores"])),
-            unequal_m=[
-                name for name in columns if unequal_m((name, of.get(name)) for of in document["scores"].values())
-            ],
+            unequal_m=unequal_m((n, of.get(n)) for of in document["scores"].values() for n in columns),
             about_m=UNEQUAL_M,
             begun_as=list(_begun_as(run)),
             samples=samples,

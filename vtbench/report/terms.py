@@ -43,11 +43,14 @@ class Terms:
 
     def score(self, name: str, text: str | None = None) -> Markup:
         """Return a score's name, or `text` for it, as a link; without one if nobody explains the score."""
-        return self._link("score", name, text or name, self._of_score(name), "term")
+        shown = escape(cut(text or name, LONGEST_NAME))
+        for mark in "_.":  # a narrow column breaks a name behind these, and not inside a word
+            shown = shown.replace(mark, Markup("{}<wbr>").format(mark))
+        return self._link("score", name, shown, self._of_score(name), "term")
 
     def flag(self, name: str) -> Markup:
         """Return a flag's mark as a link; without one if nobody explains the flag."""
-        return self._link("flag", name, name, self.flags.get(name, ""), "flag")
+        return self._link("flag", name, escape(cut(name, LONGEST_NAME)), self.flags.get(name, ""), "flag")
 
     def about(self, name: str) -> Markup:
         """Return a question mark that leads to what a score means, for where its name is a button; else nothing."""
@@ -67,10 +70,9 @@ class Terms:
         # a score's name stands behind that of its metric, where two metrics have one of this name
         return meaning_of(name, self.scores) or meaning_of(name.rpartition(".")[2], self.scores)
 
-    def _link(self, kind: str, name: str, text: str, sentence: str, style: str, label: str = "") -> Markup:
-        shown = escape(cut(text, LONGEST_NAME) if not hasattr(text, "__html__") else text)
+    def _link(self, kind: str, name: str, shown: Markup, sentence: str, style: str, label: str = "") -> Markup:
         if not sentence:
-            return Markup('<span class="{}">{}</span>').format(style, shown) if style == "flag" else Markup(shown)
+            return Markup('<span class="flag">{}</span>').format(shown) if kind == "flag" else shown
         self.linked.setdefault((kind, name), sentence)
         place = 1 + list(self.linked).index((kind, name))
         named = Markup(' aria-label="{}"').format(label) if label else Markup()

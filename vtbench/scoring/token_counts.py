@@ -18,10 +18,13 @@ def measured_m(name: str, score: Mapping[str, Any] | None) -> int | None:
 
     >>> measured_m("rs", {"detail": {"protocol": "rs-v2", "m": 44}})
     44
+    >>> measured_m("redundancy:m=8.rs", {"detail": {"protocol": "rs-v2 m=8", "m": 8}})
+    8
     >>> measured_m("n_eff_16", {"detail": {"protocol": "rs-v2", "m": 44}})
     """
     detail = (score or {}).get("detail") or {}
-    depends = detail.get("protocol", "rs-v1") == "rs-v1" or name.startswith(_BY_M)
+    own = name.rpartition(".")[2]  # without its metric's, which is before it where two metrics have one of this name
+    depends = detail.get("protocol", "rs-v1") == "rs-v1" or own.startswith(_BY_M)
     m = detail.get("m") if depends else None
     return m if isinstance(m, int) else None
 

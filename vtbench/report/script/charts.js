@@ -7,7 +7,7 @@
   // What is called after a colour or a shape has it: "blue" drawn in orange misleads. Other names share what is left.
   const blue = 0, orange = 1, green = 2, purple = 3, yellow = 4, cyan = 5, red = 6;
   const named = Object.entries({ blue, orange, green, purple, yellow, cyan, red }).map(([word, i]) => [word, hues[i]]);
-  const ownHues = [["black", "var(--ink)"], ...named];
+  const ownHues = [["black", "var(--ink)"], ["background", "var(--soft)"], ["none", "var(--soft)"], ...named];
   const ownShapes = shapes.map((word) => [word, word]);
   const assigned = (names, own, all) => {
     const found = names.map((name) => own.find(([word]) => name.split(/[\s_]+/).includes(word))?.[1]);
@@ -27,17 +27,18 @@
     };
   };
 
-  // Of a curve from few to many: measured points as ticks, each where there is room, and 0 one step before the first.
+  // Measured points as ticks, where there is room. A logarithm, but for 0, which stands two doublings before the first.
   function logAxis(label, values, width) {
     const points = [...new Set(values)].sort((a, b) => a - b);
     const first = points.find((value) => value > 0);
-    const place = (value) => Math.asinh(value / first);
+    const constant = first / 3;
+    const place = (value) => Math.log1p(value / constant);
     const room = (48 * (place(points.at(-1)) - place(points[0]))) / (width - 76);
     const ticks = [];
     for (const value of points.toReversed()) {
       if (!ticks.length || place(ticks.at(-1)) - place(value) >= room) ticks.push(value);
     }
-    return { label, type: "symlog", constant: first, ticks, tickFormat: String };
+    return { label, type: "symlog", constant, ticks, tickFormat: String };
   }
 
   function line({ x, y, names, log, series }, width) {

@@ -3,7 +3,6 @@
 "use strict";
 (() => {
   const dialog = document.createElement("dialog");
-  const image = document.createElement("img");
   const title = document.createElement("p");
   const close = document.createElement("button");
   dialog.className = "enlarged";
@@ -12,7 +11,6 @@
   close.type = "button";
   close.textContent = "Close";
   close.addEventListener("click", () => dialog.close());
-  dialog.append(title, image, close);
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
@@ -21,10 +19,8 @@
   document.addEventListener("click", (event) => {
     const small = event.target.closest("[data-enlarge]")?.querySelector("img");
     if (!small) return;
-    image.src = small.src;
-    image.alt = small.alt;
-    image.className = small.className;
     title.textContent = `${small.alt}, ${small.naturalWidth} × ${small.naturalHeight} pixels as stored`;
+    dialog.replaceChildren(title, small.cloneNode(), close);
     dialog.showModal();
   });
 })();
