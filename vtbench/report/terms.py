@@ -23,8 +23,8 @@ def meaning_of(name: str, meanings: Mapping[str, str]) -> str:
     """
     if name in meanings:
         return meanings[name]
-    fitting = (key for key in meanings if re.fullmatch(re.sub(r"[A-Z]+", ".+", re.escape(key)), name))
-    return meanings[max(fitting, key=len)] if (fitting := list(fitting)) else ""
+    fitting = [key for key in meanings if re.fullmatch(re.sub(r"[A-Z]+", ".+", re.escape(key)), name)]
+    return meanings[max(fitting, key=len)] if fitting else ""
 
 
 @dataclass
