@@ -366,7 +366,12 @@ def report(registry: Registry, run: str, others: tuple[str, ...]) -> None:
     from vtbench.runs.disk import write_file
 
     page = render(
-        Path(run), [Path(other) for other in others], registry.report_sections(), warn=warn, flags=registry.flags()
+        Path(run),
+        [Path(other) for other in others],
+        registry.report_sections(),
+        warn=warn,
+        flags=registry.flags(),
+        scores=registry.scores(),
     )
     say(write_file(Path(run) / "report.html", page))
 

@@ -119,6 +119,14 @@ def vtbench_report_sections() -> dict[str, Callable[[Path], str | None]]:  # typ
 
 
 @hookspec
+def vtbench_scores() -> dict[str, str]:  # type: ignore[empty-body]
+    """What the scores of this plugin are, by name: a sentence each. Capitals in a name stand for any text (`rs_LAYER`).
+
+    Pages link each score to its sentence.
+    """
+
+
+@hookspec
 def vtbench_flags() -> dict[str, str]:  # type: ignore[empty-body]
     """What the flags of this plugin's scores mean, by flag: a sentence that says what to do about it.
 

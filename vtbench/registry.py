@@ -269,10 +269,17 @@ class Registry:
         sections = self._factories("vtbench_report_sections", "report section")
         return {name: named.factory for name, named in sections.items()}
 
+    def scores(self) -> dict[str, str]:
+        """Return what scores are, by name or pattern; the first plugin that explains one has the word."""
+        return self._sentences("vtbench_scores")
+
     def flags(self) -> dict[str, str]:
         """Return what the flags of scores mean, by flag; the first plugin that explains one has the word."""
+        return self._sentences("vtbench_flags")
+
+    def _sentences(self, hook: str) -> dict[str, str]:
         found: dict[str, str] = {}
-        for _, meanings in self._call("vtbench_flags"):
+        for _, meanings in self._call(hook):
             found = {**meanings, **found}
         return found
 

@@ -53,8 +53,9 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def report(run: Path, other: Path) -> Path:
     """The report of a run with everything, beside another run."""
-    path = run / "report.html"
-    path.write_text(render(run, [other], Registry().report_sections()), encoding="utf-8")
+    path, registry = run / "report.html", Registry()
+    page = render(run, [other], registry.report_sections(), flags=registry.flags(), scores=registry.scores())
+    path.write_text(page, encoding="utf-8")
     return path
 
 

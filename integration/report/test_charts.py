@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from conftest import Opener
+from vtbench.report import environment
+from vtbench.report.charts import scatter
 
 
 @pytest.fixture
@@ -83,3 +85,45 @@ def test_touching_a_token_works(opened: Opener, report: Path) -> None:
     page = opened(report, width=390, has_touch=True, is_mobile=True)
     page.locator(".tokens button").nth(63).tap()
     expect(page.locator(".reading")).to_contain_text("Token row 8, column 8")
+
+
+def test_a_curve_over_decades_has_a_logarithmic_axis_with_its_points_as_ticks(page: Page) -> None:
+    chart = page.locator("[data-chart]").filter(has_text="log scale")
+    ticks = chart.locator('[aria-label="x-axis tick label"] text')
+    expect(ticks).to_have_count(6)
+    assert sorted(ticks.all_text_contents(), key=float) == ["0", "0.05", "0.1", "0.25", "0.5", "1"]
+    place = {}
+    for tick in ticks.all():
+        box = tick.bounding_box()
+        assert box
+        place[tick.text_content()] = box["x"] + box["width"] / 2
+    assert place["0.5"] - place["0.25"] == pytest.approx(place["1"] - place["0.5"], rel=0.05)
+
+
+LABELS = ["background", "circle", "red", "blue square", "ring", "triangle"]
+
+
+def test_names_of_colours_and_shapes_have_their_own_and_the_legend_is_what_is_drawn(
+    opened: Opener, tmp_path: Path
+) -> None:
+    path = tmp_path / "chart.html"
+    chart = scatter("Tokens", [(i, i) for i in range(len(LABELS))], LABELS)
+    frame = '{% extends "page.html.jinja" %}{% block title %}t{% endblock %}{% block main %}{{ chart }}{% endblock %}'
+    path.write_text(environment().from_string(frame).render(chart=chart), encoding="utf-8")
+    page = opened(path)
+    swatches = page.locator('[class*="swatch"]:not([class*="swatches"])')
+    expect(swatches).to_have_text(sorted(LABELS))
+    drawn = page.locator('.plot [aria-label="dot"] path')
+    assert drawn.count() == len(LABELS)
+    colours = drawn.evaluate_all("all => all.map(one => getComputedStyle(one).stroke)")
+    legend = swatches.locator("svg").evaluate_all(
+        "all => all.map(one => getComputedStyle(one.querySelector('path') ?? one).stroke)"
+    )
+    by_name = dict(zip(LABELS, colours, strict=True))
+    assert legend == [by_name[name] for name in sorted(LABELS)]
+    style = "getComputedStyle(document.documentElement).getPropertyValue"
+    page_colour = {name: page.evaluate(f"{style}('{name}')") for name in ("--c1", "--c7")}
+    assert page_colour == {"--c1": "#1f5fbf", "--c7": "#b3261e"}
+    assert by_name["red"] == "rgb(179, 38, 30)"
+    assert by_name["blue square"] == "rgb(31, 95, 191)"
+    assert len(set(colours)) == len(LABELS)

@@ -78,6 +78,28 @@ def test_other_runs_and_the_diagnosis_are_in_it(opened: Opener, report: Path) ->
     expect(page.get_by_role("heading", name="Diagnosis of relational")).to_be_visible()
 
 
+def test_every_score_and_flag_leads_to_what_it_means(opened: Opener, report: Path) -> None:
+    page = opened(report)
+    links = page.locator("a.term, a.flag")
+    assert links.count() > 10
+    unexplained = page.evaluate(
+        "[...document.querySelectorAll('a.term, a.flag')].filter(one => !one.title"
+        " || document.querySelector(one.getAttribute('href'))?.nextElementSibling.textContent !== one.title).length"
+    )
+    assert unexplained == 0
+    page.get_by_role("link", name="rank_acc", exact=True).first.click()
+    expect(page.locator(":target")).to_have_text("rank_acc")
+    expect(page.locator(":target + dd")).to_contain_text("most likely choice")
+
+
+def test_a_wide_table_says_on_a_phone_that_it_scrolls(opened: Opener, report: Path) -> None:
+    page = opened(report, width=390, is_mobile=True, has_touch=True)
+    wide = page.get_by_role("region", name="Scores of relational", exact=True)
+    assert wide.evaluate("one => one.scrollWidth > one.clientWidth")
+    expect(page.locator(".hint").first).to_be_visible()
+    expect(opened(report).locator(".hint").first).to_be_hidden()
+
+
 def test_without_a_script_the_numbers_stand_open(opened: Opener, report: Path) -> None:
     page = opened(report, java_script_enabled=False)
     assert page.locator(".samples tbody tr").count() == 20

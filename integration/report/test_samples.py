@@ -106,3 +106,58 @@ def test_reasoning_is_folded_until_it_is_asked_for(opened: Opener, hostile: Path
     expect(text).to_be_visible()
     assert "window.hacked" in text.inner_text()
     assert page.evaluate("window.hacked === undefined")
+
+
+def test_an_image_enlarges_by_click_and_by_keyboard(page: Page) -> None:
+    first = page.locator(f"{ROWS} .enlarge").first
+    small = first.locator("img").bounding_box()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_hidden()
+    first.click()
+    expect(dialog).to_be_visible()
+    large = dialog.locator("img").bounding_box()
+    assert small
+    assert large
+    assert large["width"] > 3 * small["width"]
+    expect(dialog).to_have_accessible_name(f"{first.locator('img').get_attribute('alt')}, 224 × 224 pixels as stored")
+    page.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+    first.press("Enter")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(first).to_be_focused()
+
+
+def test_an_enlarged_image_fits_a_phone(opened: Opener, report: Path) -> None:
+    page = opened(report, width=390, is_mobile=True, has_touch=True)
+    page.locator(f"{ROWS} .enlarge").first.tap()
+    box = page.get_by_role("dialog").bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    page.touchscreen.tap(195, 5)  # beside the dialog
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_choices_have_probabilities_and_the_true_one_is_marked(page: Page) -> None:
+    row = page.locator(ROWS).first
+    odds = row.locator(".odds")
+    expect(odds).to_be_hidden()
+    row.locator("summary", has_text="probabilities of the choices").click()
+    expect(odds).to_be_visible()
+    shares = [float(text) for text in odds.locator("b").all_inner_texts()]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1, abs=0.005)
+    (true,) = odds.locator(".right").all_inner_texts()
+    assert true.startswith(row.locator('td[data-name="true"]').inner_text())
+    assert float(row.locator('td[data-name="p(true)"]').inner_text()) == pytest.approx(
+        float(true.split()[-1]), abs=6e-4
+    )
+
+
+def test_without_a_script_the_probabilities_are_there_too(opened: Opener, report: Path) -> None:
+    page = opened(report, java_script_enabled=False)
+    row = page.locator(ROWS).first
+    row.locator("summary", has_text="probabilities of the choices").click()
+    expect(row.locator(".odds .right")).to_contain_text("(true)")

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from vtbench_analysis.comparison.run_comparison import compare
     from vtbench_analysis.diagnosis.run_diagnosis import diagnose
 
-__all__ = ["compare", "diagnose", "gate", "vtbench_commands", "vtbench_flags", "vtbench_report_sections"]
+__all__ = [
+    "compare",
+    "diagnose",
+    "gate",
+    "vtbench_commands",
+    "vtbench_flags",
+    "vtbench_report_sections",
+    "vtbench_scores",
+]
 
 _HOMES = {
     "compare": "comparison.run_comparison",
@@ -48,6 +56,15 @@ def vtbench_flags() -> dict[str, str]:
         "other_protocol": "RS was measured by another protocol or with other settings, so the two do not compare",
         "own_samples": "the value is over all samples of its run, which are more than the shared ones",
         "unknown": "the cost is not known of every sample",
+    }
+
+
+@vtbench.hookimpl
+def vtbench_scores() -> dict[str, str]:
+    """What a comparison measures beside the scores of the runs."""
+    return {
+        "visual_tokens": "Visual tokens of a sample.",
+        "ms_per_sample": "Wall time of a sample in milliseconds, all metrics included; not tested.",
     }
 
 

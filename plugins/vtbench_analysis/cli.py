@@ -41,6 +41,7 @@ def compare(
 
     With --max-drop, --alpha or --scores it is a gate: exit status 1 says that a score fell below the first run's.
     """
+    from vtbench.report.terms import Terms
     from vtbench_analysis.comparison.gate import flagged, gate
     from vtbench_analysis.comparison.report import comparison_page, print_comparison
     from vtbench_analysis.comparison.run_comparison import compare as compare_runs
@@ -61,7 +62,7 @@ def compare(
         say(line, err=as_json)
     for score in carrying:
         say(f"flagged    {score['task']} {score['score']}: {', '.join(score['flags'])} ({score['run']})", err=as_json)
-    _write(output, lambda: comparison_page(comparison))
+    _write(output, lambda: comparison_page(comparison, Terms(registry.scores(), registry.flags())))
     return int(bool(carrying) or (found is not None and found.fell))
 
 

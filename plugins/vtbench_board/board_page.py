@@ -10,18 +10,20 @@ import vtbench
 from vtbench.console.formatting import interval_text, number
 from vtbench.report.page import environment, script
 from vtbench.report.score_table import bar
+from vtbench.report.terms import Terms
+from vtbench.scoring.token_counts import UNEQUAL_M
 
 MARK = '<meta name="generator" content="vtbench board">'
 """Tells a page of ours from another's `index.html`."""
 _SCRIPT = Path(__file__).parent / "script/board.js"
 
 
-def board_page(document: Mapping[str, Any], flags: Mapping[str, str]) -> str:
+def board_page(document: Mapping[str, Any], terms: Terms) -> str:
     """Return the HTML of the page.
 
     Args:
         document: what `leaderboards` returned.
-        flags: what flags of scores mean, as `Registry.flags` returns it.
+        terms: what its scores and flags mean.
     """
     groups = [group for groups in document["tasks"].values() for group in groups]
     rows = [row for group in groups for row in group["rows"]]
@@ -36,7 +38,9 @@ def board_page(document: Mapping[str, Any], flags: Mapping[str, str]) -> str:
         bar=bar,
         note_of=_column_note,
         difference_of=_difference_text,
-        flags_of=lambda group: {flag: flags.get(flag, "") for flag in _flags(group)},
+        terms=terms,
+        unequal_m_of=_has_unequal_m,
+        about_m=UNEQUAL_M,
         words_of=lambda row: " ".join(_words(row)).lower(),
         mark=MARK,
         own_scripts=[script(_SCRIPT)],
@@ -62,9 +66,10 @@ def _column_note(column: Mapping[str, Any]) -> str:
     return ", ".join([*parts, "less is better"] if column["better"] == "lower" else parts)
 
 
-def _flags(group: Mapping[str, Any]) -> list[str]:
-    flags = (flag for row in group["rows"] for cell in row["scores"].values() for flag in cell["flags"])
-    return list(dict.fromkeys(flags))
+def _has_unequal_m(group: Mapping[str, Any]) -> bool:
+    """Whether columns of one score stand side by side that differ in m."""
+    by_m = {(column["score"], column["m"]) for column in group["columns"] if column["m"] is not None}
+    return len(by_m) > len({score for score, _ in by_m})
 
 
 def _words(row: Mapping[str, Any]) -> Iterator[str]:

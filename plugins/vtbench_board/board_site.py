@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vtbench.report.terms import Terms
 from vtbench.runs.disk import disk, write_file
 from vtbench_board.board_page import MARK, board_page
 from vtbench_board.errors import BoardError
@@ -47,7 +48,7 @@ def check_site(site: Path) -> None:
         raise BoardError(f"{page}: not written by `vtbench board`, so it stays; choose another --output")
 
 
-def write_site(site: Path, document: Mapping[str, Any], flags: Mapping[str, str]) -> Path:
+def write_site(site: Path, document: Mapping[str, Any], flags: Mapping[str, str], scores: Mapping[str, str]) -> Path:
     """Write the site, and return its page.
 
     Raises:
@@ -55,4 +56,4 @@ def write_site(site: Path, document: Mapping[str, Any], flags: Mapping[str, str]
     """
     with disk(site):
         site.mkdir(parents=True, exist_ok=True)
-    return write_file(site / PAGE, board_page(document, flags))
+    return write_file(site / PAGE, board_page(document, Terms(scores, flags)))

@@ -42,7 +42,7 @@ def board(registry: Registry, folder: str, output: str | None, score: str | None
 
     def page(path: Path) -> str:
         say(f"report    {path}", err=True)
-        return render(path, (), registry.report_sections(), flags=registry.flags())
+        return render(path, (), registry.report_sections(), flags=registry.flags(), scores=registry.scores())
 
     paths = dict.fromkeys(entry.path for entry in found.entries)
     links = report_links(paths, site or runs, page if reports and site else None)
@@ -54,7 +54,7 @@ def board(registry: Registry, folder: str, output: str | None, score: str | None
             for group in groups:
                 say(_summary(task, group))
     if site:
-        say(f"written   {write_site(site, document, registry.flags())}", err=as_json)
+        say(f"written   {write_site(site, document, registry.flags(), registry.scores())}", err=as_json)
 
 
 def _summary(task: str, group: Mapping[str, Any]) -> str:

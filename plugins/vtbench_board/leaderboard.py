@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.runs.provenance import strict
+from vtbench.scoring.token_counts import measured_m
 from vtbench_board.comparable import Comparable, comparable
 from vtbench_board.errors import BoardError
 from vtbench_board.finished_runs import Entry, FoundRuns
@@ -71,6 +72,7 @@ def _column(ranking: Ranking) -> dict[str, Any]:
         "name": ranking.column.name,
         "score": ranking.column.score,
         "protocol": ranking.column.protocol,
+        "m": measured_m(ranking.column.score, scores[0]),
         "better": ranking.better,
         "percent": all(score["percent"] for score in scores),
         "chance": chances.pop() if len(chances) == 1 else None,

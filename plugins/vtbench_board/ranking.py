@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vtbench.scoring import SCORING_VERSION
+from vtbench.scoring.token_counts import measured_m
 from vtbench.stats import Estimate, holm_from_leader, independent_difference, ratio_difference
 from vtbench_analysis.comparison.gate import SMALLER_IS_BETTER
 from vtbench_board.finished_runs import Entry
@@ -91,10 +92,9 @@ def rankings(entries: Sequence[Entry]) -> list[Ranking]:
 def _protocol(name: str, score: Mapping[str, Any]) -> str:
     detail = score["detail"]
     parts = [str(detail["protocol"])] if detail.get("protocol") else []
-    # RS and cue information are of m tokens, and so is all of rs-v1; other scores of rs-v2 do not depend on m
-    if "protocol" not in detail or detail["protocol"] == "rs-v1" or name.startswith(("rs", "cue_information")):
-        depends_on = ("m", "r") if name.startswith("cue_information") else ("m",)
-        parts += [f"{key} = {detail[key]}" for key in depends_on if key in detail]
+    if (m := measured_m(name, score)) is not None:
+        parts.append(f"m = {m}")
+        parts += [f"r = {detail['r']}"] if "cue_information" in name and "r" in detail else []
     return ", ".join(parts)
 
 

@@ -59,6 +59,28 @@ def vtbench_budgets() -> dict[str, Callable[..., Budget]]:
 
 
 @vtbench.hookimpl
+def vtbench_scores() -> dict[str, str]:
+    """Return what the scores of budgets are."""
+    return {
+        "frontier.BUDGET": "Accuracy under this token budget.",
+        "tokens_kept": "Visual tokens that the decoder read.",
+        "prefill_ms": "Milliseconds to read the prompt; compare only runs of one machine.",
+        "decode_ms": "Milliseconds to write the answer; compare only runs of one machine.",
+    }
+
+
+@vtbench.hookimpl
+def vtbench_flags() -> dict[str, str]:
+    """Return what the flags of a frontier mean."""
+    keeping = {"random": "random keeping of as many tokens", "grid": "keeping as many tokens on a grid"}
+    return {
+        f"{side}_{rival}": f"the budget's accuracy is {side} that of {how}, with the whole interval of the difference"
+        for side in ("above", "below")
+        for rival, how in keeping.items()
+    }
+
+
+@vtbench.hookimpl
 def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
     """Return the metrics of a budget's cost, and of accuracy against tokens kept."""
     return dict(METRICS)

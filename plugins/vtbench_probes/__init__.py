@@ -34,6 +34,12 @@ def __getattr__(name: str) -> Any:
 
 
 @vtbench.hookimpl
+def vtbench_scores() -> dict[str, str]:
+    """What the scores of cue probes are."""
+    return {"cue_NAME": "Accuracy of a small probe that reads this cue from the visual tokens; compare it with chance."}
+
+
+@vtbench.hookimpl
 def vtbench_flags() -> dict[str, str]:
     """What the flags of cue probes mean."""
     return {

@@ -28,7 +28,9 @@ def token_space(path: Path) -> str | None:
     if not panels:
         return None
     intro = "<p>t-SNE of connector tokens. The numbers are from the embedding space, not from the image.</p>"
-    return intro + "".join(panels)
+    heading = '<h2 id="token-space">Token space</h2>'
+    charts = f'<div class="charts">{"".join(panels)}</div>'
+    return f'<section aria-labelledby="token-space">{heading}{intro}{charts}</section>'
 
 
 def stored_panel(path: Path, task: str, tokens: int) -> dict[str, Any]:

@@ -71,6 +71,14 @@ def vtbench_metrics() -> dict[str, Callable[..., Metric]]:
 
 
 @vtbench.hookimpl
+def vtbench_scores() -> dict[str, str]:
+    """What the suite's scores are."""
+    from vtbench_redundancy.score_meanings import SCORES
+
+    return SCORES
+
+
+@vtbench.hookimpl
 def vtbench_flags() -> dict[str, str]:
     """What the flags of the suite's scores mean."""
     from vtbench_redundancy.flags import FLAGS

@@ -10,6 +10,7 @@ from markupsafe import Markup
 import vtbench
 from vtbench.report.charts import Series, line_chart, matrix, scatter, token_map
 from vtbench.report.page import environment
+from vtbench.report.terms import Terms
 from vtbench_probes.report import separation_caption
 from vtbench_study.text_report import (
     advice_text,
@@ -29,11 +30,12 @@ PROBE = "attention"
 """The probe whose retention the page shows; that of the linear probe is in cues.csv."""
 
 
-def study_page(document: Mapping[str, Any], image: str | None = None) -> str:
+def study_page(document: Mapping[str, Any], terms: Terms | None = None, image: str | None = None) -> str:
     """Return the HTML of the page.
 
     Args:
         document: what `summary.summarise` returned.
+        terms: what its scores and flags mean; without them, they are not linked.
         image: an example image of the probe set as a data URI, on which the page draws which patches a token carries.
     """
     formatters = {
@@ -61,7 +63,12 @@ def study_page(document: Mapping[str, Any], image: str | None = None) -> str:
     }
     template = environment("vtbench_study").get_template("study.html.jinja")
     return template.render(
-        study=document, headline=headline(document), version=vtbench.__version__, **formatters, **charts
+        study=document,
+        headline=headline(document),
+        terms=terms or Terms(),
+        version=vtbench.__version__,
+        **formatters,
+        **charts,
     )
 
 
@@ -117,7 +124,9 @@ def _drop_charts(document: Mapping[str, Any]) -> Iterator[Markup]:
             if points:
                 series.append(_series(arm, [point["tokens"] for point in points], points))
         if series:
-            yield line_chart(f"Questions of {family}", "visual tokens kept", "accuracy", series, percent=True)
+            yield line_chart(
+                f"{family}: accuracy against visual tokens kept", "visual tokens kept", "accuracy", series, percent=True
+            )
 
 
 def _retention_chart(document: Mapping[str, Any]) -> Markup | str:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from vtbench.engine.local import Local
 from vtbench.executor import Executor, Job, JobResult
 from vtbench.registry import Registry
+from vtbench.report.terms import Terms
 from vtbench.runs.disk import write_file
 from vtbench.runs.provenance import strict
 from vtbench_hf.checkpoint.placement import choose_device
@@ -159,9 +160,11 @@ def write_study(plan: Plan, directory: Path, facts: dict[str, Any]) -> dict[str,
     compared = [model.results for model in models if model.results is not None]
     own = [model.results for model in models if model.results is not None and not model.is_shipped]
     found = summarise(plan, own, facts, [row for model in models for row in model.checkpoints])
-    document: dict[str, Any] = strict(found | {"bridge": bridge_rows(plan, compared, Registry())})
+    registry = Registry()
+    document: dict[str, Any] = strict(found | {"bridge": bridge_rows(plan, compared, registry)})
     write_file(directory / "study.json", json.dumps(document, allow_nan=False) + "\n")
     for name, text in table_files(document).items():
         write_file(directory / name, text)
-    write_file(directory / "report.html", study_page(document, example_image(directory)))
+    terms = Terms(registry.scores(), registry.flags())
+    write_file(directory / "report.html", study_page(document, terms, example_image(directory)))
     return document

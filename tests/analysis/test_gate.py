@@ -113,7 +113,7 @@ def test_the_allowed_drop_is_allowed() -> None:
         (["--alpha", "1"], "--alpha: must be less than 1"),
         (["--scores", "ac"], "--scores: no run has a score 'ac' to compare. Did you mean 'acc'?"),
         (["--scores", ","], "--scores: name at least one"),
-        (["--fail-on", "unconvergd"], "--fail-on: no score has a flag 'unconvergd'; there are above_range,"),
+        (["--fail-on", "unconvergd"], "--fail-on: no score has a flag 'unconvergd'; there are above_grid,"),
         (["--fail-on", ""], "--fail-on: name at least one"),
     ],
 )

@@ -39,9 +39,15 @@ def test_every_score_of_every_metric_has_an_entry(registry: Registry) -> None:
     assert [name for name in sorted(scores) if not is_among(name, entries("Scores"))] == []
 
 
+def test_the_scores_are_those_that_plugins_explain(registry: Registry) -> None:
+    assert entries("Scores") == registry.scores().keys()
+
+
 def test_the_flags_are_those_that_plugins_explain(registry: Registry) -> None:
     """`tests/test_flags.py` sees to it that these are all that the code sets; a budget's rivals stand in `RIVAL`."""
-    assert entries("Flags") - {"above_RIVAL", "below_RIVAL"} == registry.flags().keys()
+    rivals = {f"{side}_{rival}" for side in ("above", "below") for rival in ("random", "grid")}
+    assert entries("Flags") - {"above_RIVAL", "below_RIVAL"} == registry.flags().keys() - rivals
+    assert rivals <= registry.flags().keys()
 
 
 def test_names_are_read_from_the_first_column() -> None:

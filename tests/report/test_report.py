@@ -146,7 +146,8 @@ def test_images_that_changed_are_not_shown(evil: Path, tmp_path: Path) -> None:
 
 
 def test_it_is_made_again_from_what_is_stored(evil: Path) -> None:
-    assert render(evil) == (evil / "report.html").read_text()
+    found = registry()
+    assert render(evil, flags=found.flags(), scores=found.scores()) == (evil / "report.html").read_text()
     assert CHOICES[0] in render(evil)
 
 

@@ -12,6 +12,7 @@ from vtbench.report.sample_table import (
     FOLDED_ALLOWANCE,
     is_right,
     parts_of_answer,
+    ranked_choices,
     sample_table,
     score_columns,
     target_probability,
@@ -37,6 +38,22 @@ def test_the_probability_of_the_truth_is_among_the_choices() -> None:
     assert target_probability(record(target="maybe", **ranked)) is None
     assert target_probability(record(choices=("yes",), logprobs=(-math.inf,))) is None
     assert target_probability(record()) is None
+
+
+def test_the_likely_choices_come_first_and_the_right_ones_always() -> None:
+    names = tuple(f"choice {i}" for i in range(12))
+    found = ranked_choices(record(choices=names, logprobs=tuple(-float(i) for i in range(12)), target="choice 11"))
+    assert [name for name, *_ in found] == [*names[:8], "choice 11"]
+    assert [right for *_, right in found] == [False] * 8 + [True]
+    shares = [share for _, share, _ in found]
+    assert shares[0] / shares[1] == pytest.approx(math.e)
+    assert ranked_choices(record()) == []
+
+
+def test_a_row_names_its_choices_with_probabilities() -> None:
+    ranked = {"choices": ("yes", "no"), "logprobs": (math.log(0.25), math.log(0.75))}
+    (row,) = table(record(**ranked))
+    assert row["choices"] == [("no", 0.75, 0), ("yes", 0.25, 1)]
 
 
 def test_score_columns_tell_samples_apart_and_come_once() -> None:

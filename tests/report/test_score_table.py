@@ -56,6 +56,23 @@ def test_scores_of_two_protocols_are_not_shown_side_by_side() -> None:
     assert found["unlike"] == {"B": ["rs"]}
 
 
+def test_scores_at_unequal_m_are_marked() -> None:
+    def document(m: int) -> dict[str, object]:
+        task = {"configs": {}, "versions": 1, "n-samples": 9}
+        detail = {"protocol": "rs-v2", "m": m}
+        scores = {"acc": score(), "rs": score(detail=detail), "n_eff_16": score(detail=detail)}
+        return {"scores": {"t": scores}} | {key: {"t": one} for key, one in task.items()}
+
+    run: dict[str, object] = {"config": {}}
+    found = compared_scores("t", document(58), other_runs([(run, document(16))]))
+    assert found is not None
+    assert found["unequal_m"] == ["rs"]
+    assert [s and s["m"] for s in found["rows"]["rs"]] == [58, 16]
+    alike = compared_scores("t", document(58), other_runs([(run, document(58))]))
+    assert alike is not None
+    assert alike["unequal_m"] == []
+
+
 def test_a_run_that_was_asked_in_another_way_asked_the_same_samples() -> None:
     def document(**config: object) -> dict[str, object]:
         task = {"configs": {"seed": 0, **config}, "versions": 1, "n-samples": 9}

@@ -130,7 +130,7 @@ def test_json_csv_and_terminal_hold_the_same_numbers(document, capsys) -> None:
 
 
 def test_the_page_has_every_section_and_escapes_names(document) -> None:
-    page = study_page(document, "data:image/png;base64,AAAA")
+    page = study_page(document, image="data:image/png;base64,AAAA")
     for part in ("table", "claims", "transfer", "advice", "layers", "drop", "cues", "tokens", "carriers", "how"):
         assert f'id="{part}"' in page
     assert "Reproduced" in page

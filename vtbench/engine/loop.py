@@ -127,7 +127,11 @@ def run(
             result = RunResult(writer.path, document, config)
             if config.report:
                 page = report.render(
-                    writer.path, sections=registry.report_sections(), tasks=plan.tasks, flags=registry.flags()
+                    writer.path,
+                    sections=registry.report_sections(),
+                    tasks=plan.tasks,
+                    flags=registry.flags(),
+                    scores=registry.scores(),
                 )
                 write_file(writer.path / "report.html", page)
         finally:

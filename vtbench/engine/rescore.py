@@ -276,6 +276,8 @@ def _finished(writer: RunWriter, config: RunConfig, tasks: Sequence[TaskPlan], r
     writer.write("results.json", document)
     writer.update(finished=datetime.now().astimezone().isoformat(timespec="seconds"))
     if config.report:
-        page = report.render(writer.path, sections=registry.report_sections(), flags=registry.flags())
+        page = report.render(
+            writer.path, sections=registry.report_sections(), flags=registry.flags(), scores=registry.scores()
+        )
         write_file(writer.path / "report.html", page)
     return RunResult(writer.path, document, config)

@@ -20,9 +20,11 @@ from vtbench.report.page import cut, environment
 from vtbench.report.previews import SHOWN
 from vtbench.report.sample_table import RESULTS, sample_table
 from vtbench.report.score_charts import score_charts
-from vtbench.report.score_table import bar, compared_scores, headlines, other_runs, overview, run_facts
+from vtbench.report.score_table import compared_scores, headlines, other_runs, overview, run_facts, with_marks
+from vtbench.report.terms import Terms
 from vtbench.runs.reader import read_results, read_run, read_task
 from vtbench.scoring.breakdown import stored_breakdowns
+from vtbench.scoring.token_counts import UNEQUAL_M, unequal_m
 from vtbench.types import Task
 
 __all__ = ["environment", "render", "scores_table"]
@@ -41,6 +43,7 @@ def render(
     tasks: Sequence[Task] = (),
     warn: Callable[[str], None] = lambda text: None,
     flags: Mapping[str, str] = MappingProxyType({}),
+    scores: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the report of the run at `path`.
 
@@ -54,6 +57,7 @@ def render(
         warn: called with each line about samples that are missing from the run's files, or there twice. The page has
             them too.
         flags: what flags of scores mean, as `Registry.flags` returns it.
+        scores: what scores are, as `Registry.scores` returns it.
 
     Raises:
         ResultsError: there is no run, or it has no results yet.
@@ -73,20 +77,20 @@ def render(
             "name": name,
             "asked": asked_as(document.get("configs", {}).get(name, {}), run["config"].get("system")),
             "max_new_tokens": document.get("configs", {}).get(name, {}).get("max_new_tokens"),
-            "tiles": headlines(scores, TILES if len(document["scores"]) == 1 else 0),
-            "scores": {score: s | {"bar": bar(s)} for score, s in scores.items()},
-            "breakdowns": stored_breakdowns(scores),
-            "charts": score_charts(scores, image),
+            "tiles": headlines(of_task, TILES if len(document["scores"]) == 1 else 0),
+            "scores": {name: with_marks(name, score) for name, score in of_task.items()},
+            "unequal_m": unequal_m(of_task.items()),
+            "breakdowns": stored_breakdowns(of_task),
+            "charts": score_charts(of_task, image),
             "other_runs": compared_scores(name, document, compared),
-            "flags": {flag: flags.get(flag, "") for s in scores.values() for flag in s["flags"]},
             "left_out": document["left_out"][name],
-            "left_out_scores": left_out_scores(scores),
+            "left_out_scores": left_out_scores(of_task),
             "counts": document["n-samples"][name],
             "failed": document["failed"][name],
             "unobserved": document.get("unobserved", {}).get(name, {}),
             "answers": document.get("answers", {}).get(name, {}),  # runs before scoring version 3 have none
         }
-        for name, scores in document["scores"].items()
+        for name, of_task in document["scores"].items()
     ]
     return (
         environment()
@@ -94,13 +98,16 @@ def render(
         .render(
             run=run,
             tasks=parts,
-            overview=overview(document["scores"]),
+            overview=(columns := overview(document["scores"])),
+            unequal_m=unequal_m((n, of.get(n)) for of in document["scores"].values() for n in columns),
+            about_m=UNEQUAL_M,
             begun_as=list(_begun_as(run)),
             samples=samples,
             results=RESULTS,
             others=compared,
             sections=_rendered(sections or {}, path),
             run_facts=run_facts(run),
+            terms=Terms(scores, flags),
         )
     )
 

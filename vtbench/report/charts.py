@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -57,7 +58,8 @@ def line_chart(
         title: names the chart.
         x_label: what x is, with its unit.
         y_label: what y is, with its unit; leave out "%" with `percent`.
-        series: the curves; intervals are bands, or bars where x has names.
+        series: the curves; intervals are bands, or bars where x has names. Points that lie more evenly on a logarithmic
+            axis get one (`is_even_on_log`).
         x_names: names of x = 0, 1, ... where x is not a number.
         percent: show y times 100.
 
@@ -83,7 +85,8 @@ def line_chart(
     ]
     y_text = f"{y_label} (%)" if percent else y_label
     names = None if x_names is None else list(x_names)
-    data = {"x": x_label, "y": y_text, "names": names, "series": drawn}
+    log = x_names is None and is_even_on_log([x for one in series for x in one.x])
+    data = {"x": f"{x_label}, log scale" if log else x_label, "y": y_text, "names": names, "log": log, "series": drawn}
     return _render("line.html.jinja", title=title, data=data, rows=_rows(drawn, names), drawn=drawn)
 
 
@@ -179,6 +182,20 @@ def token_map(
     ]
     data = grids | {"values": rows}
     return _render("token_map.html.jinja", title=title, image=DataUri(image_uri), data=data, lines=lines, **grids)
+
+
+def is_even_on_log(xs: Sequence[float]) -> bool:
+    """Return whether points that span a decade or more lie more evenly on a logarithmic axis; 0 may be among them.
+
+    >>> is_even_on_log([0, 0.03125, 0.0625, 0.125, 0.25, 0.5, 1]), is_even_on_log([2, 4, 6, 8, 10, 12, 14, 16, 18, 20])
+    (True, False)
+    """
+    points = sorted({x for x in xs if x != 0})
+    if len(points) < 3 or points[0] < 0 or points[-1] < 10 * points[0]:
+        return False
+    logs = [math.log(x) for x in points]
+    widest = [max(b - a for a, b in pairwise(scale)) / (scale[-1] - scale[0]) for scale in (points, logs)]
+    return widest[1] < widest[0]
 
 
 def short(value: float | None, scale: float = 1) -> float | None:

@@ -29,7 +29,7 @@ LONGEST_NAME = 200
 SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "data-chart": ("vendor/plot.min.js", "script/charts.js"),
     "data-token-map": ("script/token_map.js",),
-    "data-samples": ("script/samples.js",),
+    "data-samples": ("script/enlarge.js", "script/samples.js"),
 }
 """Scripts by the HTML attribute that needs them. A page without these attributes has no script."""
 

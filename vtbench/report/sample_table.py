@@ -23,6 +23,8 @@ STATIC_ROWS = 20
 """Rows in the page itself, for readers without JavaScript."""
 SCORES = 4
 """Columns of per-sample scores."""
+CHOICES = 8
+"""Choices of a sample whose probabilities the page shows, the most likely first; the right ones always."""
 FOLDED_ALLOWANCE = 3_000_000
 """Characters of all folded texts of a page, reasoning and sent prompts; samples.jsonl has them whole."""
 RESULTS = ("failed", "wrong", "right")
@@ -45,13 +47,14 @@ class Table:
     def static_rows(self) -> list[dict[str, Any]]:
         """The first rows, with names instead of positions."""
         names = (
-            *("task", "id", "prompt", "output", "target", "result", "kind", "cues", "scores", "images", "error"),
-            *("reasoning", "reasoning_tokens", "sent"),
+            *("task", "id", "prompt", "output", "target", "result", "kind", "cues", "scores", "images", "choices"),
+            *("error", "reasoning", "reasoning_tokens", "sent"),
         )
         rows = [dict(zip(names, row, strict=True)) for row in self.data["rows"][:STATIC_ROWS]]
         for row in rows:
             row["result"], row["kind"] = RESULTS[row["result"]], self.data["kinds"][row["kind"]]
             row["images"] = [self.data["images"][position] for position in row["images"]]
+            row["choices"] = [(self.data["choices"][at], share, right) for at, share, right in row["choices"]]
         return rows
 
 
@@ -78,7 +81,7 @@ def sample_table(
     limit = byte_limit(len({sha256 for record in flat for sha256 in record.image_sha256}))
     folded = min(LONGEST, FOLDED_ALLOWANCE // max(1, 2 * len(flat)))
     columns = score_columns(flat)
-    album, tasks, kinds, cues = Album(), _Positions(), _Positions(), _Positions()
+    album, tasks, kinds, cues, choices = Album(), _Positions(), _Positions(), _Positions(), _Positions()
     rows, notes = [], []
     for task, of_task in chosen.items():
         previews = PreviewSource(run, task, (loaded or {}).get(task), limit)
@@ -98,6 +101,7 @@ def sample_table(
                     [cues.of(cue) for cue in seen.cues],
                     [short(target_probability(record)), *scores],
                     [album.add(sha256, uri) for sha256, uri in seen.images],
+                    [(choices.of(name), short(share), int(right)) for name, share, right in ranked_choices(record)],
                     None if record.error is None else cut(record.error, rest=_REST),
                     cut(reasoning, folded, _REST) or None,
                     record.reasoning_tokens,
@@ -113,6 +117,7 @@ def sample_table(
         "cues": [[cut(str(part), LONGEST_NAME) for part in cue] for cue in cues.names],
         "scores": ["p(true)", *(metric if key in _VERDICTS else f"{metric} {key}" for metric, key in columns)],
         "images": album.uris,
+        "choices": [cut(name, LONGEST_NAME) for name in choices.names],
         "rows": rows,
     }
     results = [_result(record) for of_task in records.values() for record in of_task]
@@ -163,6 +168,30 @@ def is_right(record: Record) -> bool:
     return record.output is not None and record.output.strip() in (record.target, *record.references)
 
 
+def choice_probabilities(record: Record) -> list[float] | None:
+    """Return the probability of each choice: the softmax of the log-likelihoods; None if the model ranked none.
+
+    >>> choice_probabilities(Record("t", "t/0", 0, "?", "yes", choices=("yes", "no"), logprobs=(-1.0, -1.0)))
+    [0.5, 0.5]
+    """
+    if not record.logprobs or len(record.logprobs) != len(record.choices):
+        return None
+    top = max(record.logprobs)
+    if not math.isfinite(top):
+        return None
+    weights = [math.exp(value - top) for value in record.logprobs]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def ranked_choices(record: Record) -> list[tuple[str, float, bool]]:
+    """Return choices with their probabilities and whether they are right, the most likely first; none if not ranked."""
+    right = {record.target, *record.references}
+    found = zip(record.choices, choice_probabilities(record) or (), strict=False)
+    ordered = sorted(((name, share, name in right) for name, share in found), key=lambda one: -one[1])
+    return [one for place, one in enumerate(ordered) if place < CHOICES or one[2]]
+
+
 def target_probability(record: Record) -> float | None:
     """Return the probability of the true answers among the choices; None if the model did not rank them.
 
@@ -170,14 +199,11 @@ def target_probability(record: Record) -> float | None:
     >>> target_probability(record)
     0.5
     """
-    if not record.logprobs or record.target not in record.choices or len(record.logprobs) != len(record.choices):
+    shares = choice_probabilities(record)
+    if shares is None or record.target not in record.choices:
         return None
-    top = max(record.logprobs)
-    if not math.isfinite(top):
-        return None
-    weights = [math.exp(value - top) for value in record.logprobs]
     right = {record.target, *record.references}
-    return sum(w for w, choice in zip(weights, record.choices, strict=True) if choice in right) / sum(weights)
+    return sum(share for share, choice in zip(shares, record.choices, strict=True) if choice in right)
 
 
 def score_columns(records: Sequence[Record]) -> list[tuple[str, str]]:

@@ -6,7 +6,9 @@ docs/plugins.md lists the keys of `detail` and their charts; data of another for
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -85,7 +87,7 @@ def _retained(scores: Scores) -> Iterator[Markup]:
 
 def _curves(scores: Scores) -> Iterator[Markup]:
     """One chart for each score with a curve, or for all whose curves have one title; the first names the axes."""
-    titled: dict[str, list[tuple[Mapping[str, Any], Series]]] = {}
+    titled: dict[str, list[tuple[str, Mapping[str, Any], Series]]] = {}
     for name, score in scores.items():
         rows, axes = score["detail"].get("curve"), score["detail"].get("curve_axes")
         if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
@@ -95,11 +97,13 @@ def _curves(scores: Scores) -> Iterator[Markup]:
         if keys and isinstance(named.get("line"), str):
             axes = named
             line = _line(axes["line"], sorted(rows, key=lambda row: row[keys[0]]), keys[0], "value")
-            titled.setdefault(axes["title"], []).append((axes, line))
+            titled.setdefault(axes["title"], []).append((name, axes, line))
         else:
             yield from _curve(name, rows, named)
     for title, lines in titled.items():
-        first, series = lines[0][0], [line for _, line in lines]
+        first, counts = lines[0][1], Counter(line.name for *_, line in lines)
+        # two metrics of one kind, with other settings, call their lines alike
+        series = [line if counts[line.name] == 1 else replace(line, name=f"{line.name}: {n}") for n, _, line in lines]
         yield line_chart(title, first["x"], first["y"], series, percent=first.get("percent") is True)
 
 

@@ -13,6 +13,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from vtbench.console.formatting import asked_as
+from vtbench.scoring.token_counts import measured_m, unequal_m
 
 Scores = Mapping[str, Mapping[str, Any]]
 _OF_ASKING = ("prompt_format", "format", "fewshot", "max_new_tokens")
@@ -26,6 +27,11 @@ def bar(score: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     chance = None if score["chance"] is None else 100 * score["chance"]
     return {"low": 100 * ends[0], "high": 100 * ends[1], "value": 100 * score["value"], "chance": chance}
+
+
+def with_marks(name: str, score: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a score with its `bar`, and with the number of tokens `m` that it depends on, or None."""
+    return {**score, "bar": bar(score), "m": measured_m(name, score)}
 
 
 def headlines(scores: Scores, count: int) -> list[str]:
@@ -75,9 +81,10 @@ def compared_scores(task: str, document: Mapping[str, Any], others: Sequence[Oth
     """Return the scores of one task in this run and in others, and which of those have other samples.
 
     Returns:
-        `rows`: score -> a score (or None) for A and each other run; `different`: letters of the runs whose task has
-        other settings, another version or another number of samples; `asked`: by letter, how the other runs put its
-        questions; `unlike`: by letter, the scores left out since their `protocol` (in the details) is another than A's.
+        `rows`: score -> a score (or None) for A and each other run; `unequal_m`: the scores among them that are
+        measured of unequal numbers of tokens; `different`: letters of the runs whose task has other settings, another
+        version or another number of samples; `asked`: by letter, how the other runs put its questions; `unlike`: by
+        letter, the scores left out since their `protocol` (in the details) is another than A's.
         None if no other run has the task.
     """
     own = document["scores"][task]
@@ -100,7 +107,8 @@ def compared_scores(task: str, document: Mapping[str, Any], others: Sequence[Oth
         other.letter: asked_as(other.document["configs"][task], other.run["config"].get("system")) for other in having
     }
     return {
-        "rows": {name: [score and {**score, "bar": bar(score)} for score in scores] for name, scores in shared.items()},
+        "rows": {name: [score and with_marks(name, score) for score in scores] for name, scores in shared.items()},
+        "unequal_m": [name for name, scores in shared.items() if unequal_m((name, score) for score in scores)],
         "different": [other.letter for other in having if _samples_of(other.document, task) != own_samples],
         "asked": asked,
         "unlike": {letter: shown for letter, names in unlike.items() if (shown := [n for n in names if n in own])},

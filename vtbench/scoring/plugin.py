@@ -83,6 +83,14 @@ def vtbench_flags() -> dict[str, str]:
 
 
 @hookimpl
+def vtbench_scores() -> dict[str, str]:
+    """Return what the scores of answer metrics are."""
+    from vtbench.scoring.score_meanings import SCORES
+
+    return SCORES
+
+
+@hookimpl
 def vtbench_metrics() -> dict[str, Callable[[], Metric]]:
     """Return the metrics of answers."""
     return {

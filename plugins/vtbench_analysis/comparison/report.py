@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from string import ascii_uppercase
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,8 @@ import vtbench
 from vtbench.console.formatting import interval_text, number
 from vtbench.console.tables import carriers_of, print_line, print_table, score_table, show_flags, table_console
 from vtbench.report import environment
+from vtbench.report.terms import Terms
+from vtbench.scoring.token_counts import UNEQUAL_M, measured_m, unequal_m
 from vtbench.stats import Estimate
 from vtbench_analysis.comparison.run_comparison import RunComparison, TaskComparison
 from vtbench_analysis.comparison.score_rows import NO_TEST, ScoreRow
@@ -38,6 +41,8 @@ def print_comparison(comparison: RunComparison, meanings: Mapping[str, str] = Ma
                 table.add_row("", letter, *value, *differs, p_text(p_holm))
         print_table(console, table)
         print_line(console, shared_samples_text(compared))
+        for text in _unequal_m_lines(comparison, task, compared):
+            print_line(console, text)
         tests = carriers_of((r.score, [d.test or "no paired test"]) for r in compared.rows for d in r.differences)
         for test, scores in tests.items():
             print_line(console, f"{test}: {', '.join(scores)}")
@@ -61,7 +66,7 @@ def _value_cells(row: ScoreRow, value: Estimate, flags: Collection[str]) -> list
     return [text, interval_text(value.interval, row.percent)]
 
 
-def comparison_page(comparison: RunComparison) -> str:
+def comparison_page(comparison: RunComparison, terms: Terms) -> str:
     """Return the comparison as one self-contained HTML page in the report's style, everything escaped."""
     letters = ascii_uppercase[: len(comparison.runs)]
     template = environment("vtbench_analysis.comparison").get_template("comparison.html.jinja")
@@ -71,10 +76,13 @@ def comparison_page(comparison: RunComparison) -> str:
         remarks=comparison.remarks,
         asked=comparison.asked,
         shared_samples=shared_samples_text,
-        rows=_page_rows,
+        rows=lambda task, table: _page_rows(comparison, task, table),
+        about_m=UNEQUAL_M,
+        unequal_m=lambda task, table: any(_m_of_runs(comparison, task, row) for row in table.rows),
         interval=interval_text,
         signed=signed,
         p=p_text,
+        terms=terms,
         version=vtbench.__version__,
     )
 
@@ -97,9 +105,20 @@ def signed(value: float | None, percent: bool) -> str:
     return "-" if value is None else ("+" if value >= 0 else "") + number(value, percent)
 
 
-def remarks(difference: Estimate, flags: tuple[str, ...]) -> str:
-    """Name the test, and the flags of the difference and of the value."""
-    return " ".join(dict.fromkeys((*([difference.test] if difference.test else ()), *difference.flags, *flags)))
+def _m_of_runs(comparison: RunComparison, task: str, row: ScoreRow) -> list[int | None]:
+    """Return the m of a row's value in each run, where they are unequal; else nothing."""
+    stored = [(row.score, run.scores(task).get(row.score)) for run in comparison.runs]
+    return [measured_m(*each) for each in stored] if unequal_m(stored) else []
+
+
+def _unequal_m_lines(comparison: RunComparison, task: str, table: TaskComparison) -> Iterator[str]:
+    """Yield which scores stand side by side at unequal m, and what that means."""
+    found = [(row.score, ms) for row in table.rows if (ms := _m_of_runs(comparison, task, row))]
+    for score, ms in found:
+        each = (f"{m} in {letter}" for letter, m in zip(ascii_uppercase, ms, strict=False) if m is not None)
+        yield f"{score} is measured at m = {', '.join(each)}"
+    if found:
+        yield from f"{UNEQUAL_M}.".replace(": ", ":\n").splitlines()
 
 
 def shared_samples_text(table: TaskComparison) -> str:
@@ -117,19 +136,23 @@ def shared_samples_text(table: TaskComparison) -> str:
     return "; ".join(parts)
 
 
-def _page_rows(table: TaskComparison) -> list[dict[str, Any]]:
-    """Return one row a score and run. Those of other runs hold their difference and its bar on the score's scale."""
-    return [
-        cells for row, adjusted in zip(table.rows, table.adjusted_p, strict=True) for cells in _cells(row, adjusted)
-    ]
+def _page_rows(comparison: RunComparison, task: str, table: TaskComparison) -> list[dict[str, Any]]:
+    """Return one row a score and run. Those of other runs hold their difference and its bar on its kind's scale."""
+    scales = bar_scales(table.rows)
+    found = []
+    for row, adjusted in zip(table.rows, table.adjusted_p, strict=True):
+        ms = _m_of_runs(comparison, task, row) or [None] * len(row.values)
+        cells = _cells(row, adjusted, scales[bar_kind(row, table.rows)])
+        found += [each | {"m": m} for each, m in zip(cells, ms, strict=True)]
+    return found
 
 
-def _cells(row: ScoreRow, adjusted_p: tuple[float | None, ...]) -> list[dict[str, Any]]:
-    scale = _bar_scale(row)
-    found = [{"letter": "A", "value": row.values[0], "row": row, "remarks": " ".join(row.values[0].flags)}]
+def _cells(row: ScoreRow, adjusted_p: tuple[float | None, ...], scale: float) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [{"letter": "A", "value": row.values[0], "row": row, "flags": row.values[0].flags}]
     others = zip(ascii_uppercase[1:], row.values[1:], row.differences, adjusted_p, strict=False)
     for letter, value, difference, p_holm in others:
-        cells = {"letter": letter, "value": value, "row": row, "remarks": remarks(difference, value.flags)}
+        flags = dict.fromkeys((*difference.flags, *value.flags))
+        cells = {"letter": letter, "value": value, "row": row, "flags": flags}
         bar = None
         if difference.value is not None and difference.interval is not None:
             ends = (difference.interval[0], difference.value, difference.interval[1])
@@ -139,7 +162,31 @@ def _cells(row: ScoreRow, adjusted_p: tuple[float | None, ...]) -> list[dict[str
     return found
 
 
-def _bar_scale(row: ScoreRow) -> float:
-    """The difference at the end of a score's bars: a little beyond the farthest end of an interval."""
-    ends = [abs(end) for difference in row.differences for end in difference.interval or ()]
-    return 1.05 * max(ends, default=1.0) or 1.0
+def bar_kind(row: ScoreRow, rows: Sequence[ScoreRow]) -> str:
+    """Return what a row shares its scale with: all percentages, or the scores whose names begin as its own.
+
+    RS of a layer (`rs_encoder`) is on the scale of `rs`, and `drop_area_grid` on that of `drop_area`.
+    """
+    if row.percent:
+        return "%"
+    stems = {layerless(other.score) for other in rows if not other.percent}
+    own = layerless(row.score)
+    return min((stem for stem in stems if own == stem or own.startswith(f"{stem}_")), key=len)
+
+
+def bar_scales(rows: Sequence[ScoreRow]) -> dict[str, float]:
+    """Return, by kind, the difference at the end of its bars: a little beyond the farthest end of an interval."""
+    ends: dict[str, list[float]] = {}
+    for row in rows:
+        far = (abs(end) for difference in row.differences for end in difference.interval or ())
+        ends.setdefault(bar_kind(row, rows), []).extend(far)
+    return {kind: 1.05 * max(found, default=1.0) or 1.0 for kind, found in ends.items()}
+
+
+def layerless(score: str) -> str:
+    """Return a score's name without the layer at its end.
+
+    >>> layerless("rs_decoder_50"), layerless("rs_encoder"), layerless("drop_area_grid")
+    ('rs', 'rs', 'drop_area_grid')
+    """
+    return re.sub(r"_(pixels|untrained|encoder|connector|decoder_\d+)$", "", score)

@@ -2,26 +2,46 @@
 // text nodes only (Plot's labels are), so names from a run stay names.
 "use strict";
 (() => {
-  const hues = 8;
-  const shapes = ["circle", "square", "triangle", "diamond", "star", "wye", "cross"];
-  // Names of colours keep their own: "blue" drawn in orange misleads.
-  const named = { blue: 1, orange: 2, green: 3, purple: 4, yellow: 5, cyan: 6, red: 7 };
-  const hue = (i) => `var(--c${(i % hues) + 1})`;
-  const shape = (i) => shapes[i % shapes.length];
+  const hues = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--c${i})`);
+  const shapes = ["circle", "square", "triangle", "diamond", "star", "wye", "cross", "hexagon", "asterisk", "times"];
+  // What is called after a colour or a shape has it: "blue" drawn in orange misleads. Other names share what is left.
+  const blue = 0, orange = 1, green = 2, purple = 3, yellow = 4, cyan = 5, red = 6;
+  const named = Object.entries({ blue, orange, green, purple, yellow, cyan, red }).map(([word, i]) => [word, hues[i]]);
+  const ownHues = [["black", "var(--ink)"], ["background", "var(--soft)"], ["none", "var(--soft)"], ...named];
+  const ownShapes = shapes.map((word) => [word, word]);
+  const assigned = (names, own, all) => {
+    const found = names.map((name) => own.find(([word]) => name.split(/[\s_]+/).includes(word))?.[1]);
+    const left = all.filter((one) => !found.includes(one));
+    const others = left.length ? left : all;
+    let next = 0;
+    return found.map((one) => one ?? others[next++ % others.length]);
+  };
   // Scales are named, as Plot takes a label such as "red" or "circle" for the colour or symbol itself otherwise.
   const stroke = { value: "name", scale: "color" };
   const symbol = { value: "name", scale: "symbol" };
   const scales = (names) => {
     const legend = names.length > 1;
-    const own = (name) => (name === "black" ? "var(--ink)" : Object.hasOwn(named, name) ? hue(named[name] - 1) : undefined);
-    const colours = names.map(own);
     return {
-      color: { domain: names, range: colours.includes(undefined) ? names.map((_, i) => hue(i)) : colours },
-      symbol: { domain: names, range: names.map((_, i) => shape(i)), legend },
+      color: { domain: names, range: assigned(names, ownHues, hues) },
+      symbol: { domain: names, range: assigned(names, ownShapes, shapes), legend },
     };
   };
 
-  function line({ x, y, names, series }, width) {
+  // Measured points as ticks, where there is room. A logarithm, but for 0, which stands two doublings before the first.
+  function logAxis(label, values, width) {
+    const points = [...new Set(values)].sort((a, b) => a - b);
+    const first = points.find((value) => value > 0);
+    const constant = first / 3;
+    const place = (value) => Math.log1p(value / constant);
+    const room = (48 * (place(points.at(-1)) - place(points[0]))) / (width - 76);
+    const ticks = [];
+    for (const value of points.toReversed()) {
+      if (!ticks.length || place(ticks.at(-1)) - place(value) >= room) ticks.push(value);
+    }
+    return { label, type: "symlog", constant, ticks, tickFormat: String };
+  }
+
+  function line({ x, y, names, log, series }, width) {
     const shift = names ? 0.06 : 0;
     const rows = series.flatMap((s, k) =>
       s.x.map((at, i) => ({
@@ -49,7 +69,7 @@
       x: names
         ? { label: x, ticks: names.map((_, i) => i), tickFormat: (i) => names[i] ?? "", tickRotate: tilted ? -32 : 0,
             domain: [-0.25, names.length - 0.75], labelAnchor: "right", labelArrow: "none" }
-        : { label: x, nice: true },
+        : log ? logAxis(x, rows.map((d) => d.x), width) : { label: x, nice: true },
       y: { label: y, grid: true, nice: true, ticks: 5 },
       marks: [
         names

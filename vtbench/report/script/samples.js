@@ -3,8 +3,8 @@
 "use strict";
 (() => {
   const step = 50;
-  const [TASK, ID, PROMPT, OUTPUT, TRUE, RESULT, KIND, CUES, SCORES, IMAGES, ERROR, REASONING, REASONING_TOKENS, SENT] =
-    Array(14).keys();
+  const [TASK, ID, PROMPT, OUTPUT, TRUE, RESULT, KIND, CUES, SCORES, IMAGES, CHOICES, ERROR, REASONING, REASONING_TOKENS, SENT] =
+    Array(15).keys();
   const results = ["failed", "wrong", "right"];
 
   function make(tag, text, attributes = {}) {
@@ -14,10 +14,23 @@
     return element;
   }
 
-  function folded(title, text) {
+  function folded(title, content) {
     const details = make("details");
-    details.append(make("summary", title), make("pre", text));
+    details.append(make("summary", title), content);
     return details;
+  }
+
+  // A bar for each choice, as long as its probability; the right ones have a tick.
+  function odds(choices, names) {
+    const list = make("ul", undefined, { class: "odds" });
+    for (const [at, share, right] of choices) {
+      const line = make("li", undefined, right ? { class: "right" } : {});
+      line.append(make("span", names[at]), make("b", share.toFixed(3)), make("i", undefined, { "aria-hidden": "true" }));
+      if (right) line.firstChild.append(make("span", " (true)"));
+      line.lastChild.style.setProperty("--share", `${100 * share}%`);
+      list.append(line);
+    }
+    return list;
   }
 
   function start(section) {
@@ -43,17 +56,22 @@
       for (const position of row[IMAGES]) {
         const image = make("img", undefined, { src: data.images[position], alt: `Image of ${row[ID]}` });
         image.addEventListener("load", () => image.classList.toggle("tiny", image.naturalWidth < 64));
-        cell.append(image);
+        const button = make("button", undefined, {
+          type: "button", class: "enlarge", "data-enlarge": "", "aria-label": `Enlarge the image of ${row[ID]}`,
+        });
+        button.append(image);
+        cell.append(button);
       }
       const question = make("td", row[PROMPT], { "data-name": "question" });
       question.append(make("small", row[ID]));
-      if (row[SENT]) question.append(folded("the prompt sent", row[SENT]));
+      if (row[SENT]) question.append(folded("the prompt sent", make("pre", row[SENT])));
       const answer = make("td", undefined, { "data-name": "answer" });
       answer.append(row[ERROR] ? make("span", row[ERROR], { class: "bad" }) : row[OUTPUT] === null ? "–" : row[OUTPUT] || "(nothing)");
       if (row[REASONING]) {
         const tokens = row[REASONING_TOKENS] === null ? "" : `, ${row[REASONING_TOKENS].toLocaleString("en")} tokens`;
-        answer.append(folded(`reasoning${tokens}`, row[REASONING]));
+        answer.append(folded(`reasoning${tokens}`, make("pre", row[REASONING])));
       }
+      if (row[CHOICES].length) answer.append(folded("probabilities of the choices", odds(row[CHOICES], data.choices)));
       const result = make("td", undefined, { "data-name": "result" });
       result.append(make("span", results[row[RESULT]], { class: `tag ${results[row[RESULT]]}` }));
       line.append(cell, question, answer, make("td", row[TRUE], { "data-name": "true" }), result,
