@@ -83,7 +83,9 @@ def make_cast(
                 except CutoutError as error:
                     dropped.append(Dropped(candidate.name, candidate.where, str(error)))
             if len(objects) < 2:
-                why = "; ".join(f"{one.name or one.where}: {one.reason}" for one in dropped[:3]) or "there are no others"
+                why = (
+                    "; ".join(f"{one.name or one.where}: {one.reason}" for one in dropped[:3]) or "there are no others"
+                )
                 raise CutoutError(f"{output}: a cast needs two objects, and {len(objects)} suit ({why})")
             _write_lists(objects, dropped, folder)
             contact_sheet(objects, folder).save(folder / SHEET)
