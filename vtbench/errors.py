@@ -131,9 +131,13 @@ def install_command(extra: str, distribution: str = "vtbench") -> str:
 
 def nearest(name: str, names: list[str]) -> str:
     """Return ` Did you mean 'x' or 'y'?` with the names closest to `name`, or a list of all names."""
+    listed = f" There are: {', '.join(sorted(names))}." if names else " There are none."
+    return did_you_mean(name, names) or listed
+
+
+def did_you_mean(name: str, names: list[str]) -> str:
+    """Return ` Did you mean 'x' or 'y'?` with the names closest to `name`; nothing where none is close."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, names, n=2, cutoff=0.5)
-    if close:
-        return " Did you mean " + " or ".join(repr(c) for c in close) + "?"
-    return f" There are: {', '.join(sorted(names))}." if names else " There are none."
+    return " Did you mean " + " or ".join(repr(c) for c in close) + "?" if close else ""
