@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import vtbench
-from vtbench.console.formatting import interval_text, number
+from vtbench.console.formatting import interval_text, number, p_text, signed
 from vtbench.console.tables import carriers_of, print_line, score_table, show_flags, table_console
 from vtbench.report import environment
 from vtbench.stats import Estimate
@@ -78,24 +78,6 @@ def comparison_page(comparison: RunComparison) -> str:
         p=p_text,
         version=vtbench.__version__,
     )
-
-
-def p_text(p: float | None) -> str:
-    """Format a p-value.
-
-    >>> p_text(0.04213), p_text(1e-9), p_text(None)
-    ('0.042', '<0.001', '')
-    """
-    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def signed(value: float | None, percent: bool) -> str:
-    """Format a difference with its sign.
-
-    >>> signed(0.021, percent=True), signed(-0.1, percent=False), signed(None, percent=True)
-    ('+2.1', '-0.100', '-')
-    """
-    return "-" if value is None else ("+" if value >= 0 else "") + number(value, percent)
 
 
 def remarks(difference: Estimate, flags: tuple[str, ...]) -> str:
