@@ -313,6 +313,9 @@ def test_spatial457_is_right_by_level(tmp_path: Path) -> None:
     """Beside the published rule: lower case, no full stop, and yes, true and 1 as one answer, as no, false and 0."""
     task, samples = made(tmp_path, "spatial457")
     texts = [f"{s.target}.".upper() if i % 4 else ("no" if i % 8 else "teapot") for i, s in enumerate(samples)]
+    digits = {"True": "1", "False": "0"}
+    texts[5:10] = [digits.get(sample.target, "0") for sample in samples[5:10]]
+    assert {"1", "0"} <= {text for text, s in zip(texts, samples, strict=True) if s.target in digits}
     one = {"yes": "true", "1": "true", "no": "false", "0": "false"}
     read = [text.lower().rstrip(".") for text in texts]
     by_level = defaultdict(list)
