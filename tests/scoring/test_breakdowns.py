@@ -243,5 +243,5 @@ def test_the_report_and_the_terminal_show_them(tmp_path: Path, capsys: pytest.Ca
     (result.path / "results.json").write_text(json.dumps(result.document))
     page = render(result.path)
     assert "<h3>By occlusion</h3>" in page
-    assert "51.0 to 75.0, chance 25.0<br>less clear: -37.5 (-50.0 to -20.0), p &lt;0.001, n 3<" in page
+    assert "51.0 to 75.0, chance 25.0<br>less clear -37.5, n 3<br>-50.0 to -20.0, p &lt;0.001<" in page
     assert "<h3>By row</h3>" in page
