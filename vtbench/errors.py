@@ -146,13 +146,18 @@ def nearest(name: str, names: list[str], command: str = "") -> str:
     >>> nearest("x", [str(number) for number in range(44)], "vtbench ls models")
     ' `vtbench ls models` lists the 44 that there are.'
     """
-    from difflib import get_close_matches
-
-    by_letters = {known.lower(): known for known in names}
-    close = [by_letters[letters] for letters in get_close_matches(name.lower(), by_letters, n=2, cutoff=0.5)]
-    if close:
-        return f" Did you mean {' or '.join(map(repr, close))}?" + f" `{command}` lists all." * bool(command)
+    if close := did_you_mean(name, names):
+        return close + f" `{command}` lists all." * bool(command)
     if command and len(names) > FEW:
         return f" `{command}` lists the {len(names)} that there are."
     more = f" and {len(names) - 2 * FEW} more" if len(names) > 2 * FEW else ""
     return f" There are: {', '.join(sorted(names)[: 2 * FEW])}{more}." if names else " There are none."
+
+
+def did_you_mean(name: str, names: list[str]) -> str:
+    """Return ` Did you mean 'x' or 'y'?` with the names closest to `name`; nothing where none is close."""
+    from difflib import get_close_matches
+
+    by_letters = {known.lower(): known for known in names}
+    close = [by_letters[letters] for letters in get_close_matches(name.lower(), by_letters, n=2, cutoff=0.5)]
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

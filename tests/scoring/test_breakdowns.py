@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,55 @@ def test_a_pair_counts_where_both_members_belong() -> None:
     assert groups.detail["by_severity"]["0"]["group_acc"] == 0.5
 
 
+def twins(hidden: list[int], clear: list[int], repeat: int = 0) -> tuple[list[Record], list[dict[str, int]]]:
+    """Return hidden objects, each beside its clear twin, and the observations of their answers."""
+    found = []
+    for i, pair in enumerate(zip(hidden, clear, strict=True)):
+        for word, right in zip(("hidden", "clear"), pair, strict=True):
+            meta = {"by": {"occlusion": word}} | ({"twin": {"occlusion": "clear"}} if word == "hidden" else {})
+            one = Record("t", f"{i}{word}", i, "?", "yes", YES_NO, cluster=str(i), meta=meta, repeat=repeat)
+            found.append((one, {"answer": "yes", "correct": right, "per_token": right, "ranked": 1}))
+    return [record for record, _ in found], [observation for _, observation in found]
+
+
+def test_hidden_objects_are_compared_with_their_clear_twins() -> None:
+    """Of 20 pairs, six have only the clear object right and one only the hidden one: McNemar's z is -5 / sqrt(7)."""
+    records, seen = twins([0] * 6 + [1] + [1] * 8 + [0] * 5, [1] * 6 + [0] + [1] * 8 + [0] * 5)
+    table = Accuracy().compute(records, seen)["acc"].detail["by_occlusion"]
+    assert "less_twin" not in table["clear"]
+    found = table["hidden"]["less_twin"]
+    assert (found["twin"], found["n"], found["test"]) == ("clear", 20, "McNemar")
+    assert found["value"] == pytest.approx(-5 / 20) == pytest.approx(table["hidden"]["acc"] - table["clear"]["acc"])
+    assert found["p"] == pytest.approx(math.erfc(5 / math.sqrt(7) / math.sqrt(2)))
+    low, high = found["interval"]
+    assert -0.5 < low < -0.25 < 0 < high < 0.05, "p is 0.059"
+    ranked = RankAccuracy().compute(records, seen)
+    assert [score.detail["by_occlusion"]["hidden"]["less_twin"] for score in ranked.values()] == [found] * 2
+
+
+def test_a_sample_whose_twin_failed_is_left_out_of_the_difference() -> None:
+    records, seen = twins([0, 0, 1, 1], [1, 1, 1, 1])
+    table = Accuracy().compute(records[:-1], seen[:-1])["acc"].detail["by_occlusion"]
+    assert (table["hidden"]["n"], table["hidden"]["less_twin"]["n"]) == (4, 3)
+    assert table["hidden"]["less_twin"]["value"] == pytest.approx(-2 / 3)
+    lonely = [*records[::2], replace(records[1], cluster="9")]
+    table = Accuracy().compute(lonely, [seen[0]] * 5)["acc"].detail["by_occlusion"]
+    assert "less_twin" not in table["hidden"], "the clear object is of another scene"
+
+
+def test_repeats_of_a_pair_are_no_further_pairs() -> None:
+    """Each repeat is compared with its own, and the pair stays the independent unit: four repeats say no more."""
+    each = [twins([0] * 6 + [1] * 14, [1] * 15 + [0] * 5, repeat) for repeat in range(4)]
+    once = Accuracy().compute(*each[0])["acc"].detail["by_occlusion"]["hidden"]["less_twin"]
+    records, seen = ([one for part in each for one in part[k]] for k in (0, 1))
+    found = Accuracy().compute(records, seen)["acc"].detail["by_occlusion"]["hidden"]["less_twin"]
+    assert (found["n"], found["value"], found["test"]) == (80, once["value"], "McNemar by scene")
+    assert found["p"] > 0.9 * once["p"]
+    apart = [twins([1, 1], [1, 1], 0), twins([1, 1], [0, 0], 1)]
+    records, seen = ([one for part in apart for one in part[k]] for k in (0, 1))
+    assert Accuracy().compute(records, seen)["acc"].detail["by_occlusion"]["hidden"]["less_twin"]["value"] == 0.5
+
+
 def test_shared_words() -> None:
     both = [record(0, kind="a", source="x", level="1"), record(1, kind="b", source="x", level="2")]
     assert shared_words(both) == {"source": "x"}
@@ -135,6 +186,13 @@ def test_what_scenes_say_of_themselves(task: str, changes: dict[str, str], index
     assert sample.meta["by"].items() >= said.items()
 
 
+def test_only_the_hidden_object_is_compared_with_its_twin() -> None:
+    task = load_task(find_task_files()["occlusion"])
+    hidden, clear = task.sample(0, 16), task.sample(1, 16)
+    assert (hidden.meta["twin"], "twin" in clear.meta) == ({"occlusion": "clear"}, False)
+    assert (hidden.cluster, hidden.question, hidden.target) == (clear.cluster, clear.question, clear.target)
+
+
 @pytest.mark.parametrize("task", ["natural_coarse", "natural_attribute", "natural_relational"])
 def test_cut_outs_say_the_group_of_the_object_asked_about(task: str) -> None:
     """The kind of an object, the colour of one, the place of one seen from another; not of what is behind them."""
@@ -169,18 +227,22 @@ def test_the_report_and_the_terminal_show_them(tmp_path: Path, capsys: pytest.Ca
     result = vtbench.run(model="fake", tasks=[quiz(tmp_path, 4)], output=str(tmp_path / "out"), registry=registry())
     (name, score), *_ = result.document["scores"]["quiz"].items()
     cell = {name: 0.625, "interval": (0.51, 0.75), "n": 4, "chance": 0.25}
-    score["detail"]["by_occlusion"] = {"hidden": cell, "clear": cell | {name: 1.0, "interval": None}}
+    less = {"twin": "clear", "value": -0.375, "interval": (-0.5, -0.2), "p": 0.0004, "test": "McNemar", "n": 3}
+    hidden = cell | {"less_twin": less}
+    score["detail"]["by_occlusion"] = {"hidden": hidden, "clear": cell | {name: 1.0, "interval": None}}
     score["detail"]["by_row"] = {str(n): cell for n in range(MOST_WORDS + 1)}
     show_scores(result, stderr=False)
     shown = capsys.readouterr().out
     rows = [line.split() for line in shown.splitlines() if line.strip().startswith(("hidden", "clear"))]
     assert rows == [["clear", "100.0", "%", "25.0", "4"], ["hidden", "62.5", "%", "51.0–75.0", "25.0", "4"]]
+    (difference,) = [line.split() for line in shown.splitlines() if "difference" in line]
+    assert difference == ["difference", "to", "clear", "-37.5", "-50.0", "to", "-20.0", "3", "<0.001"]
     assert f"by row: {MOST_WORDS + 1} values; report.html has their table" in shown
     assert shown.split().count("row") == 0, "a table of more lines is for the report alone"
     (result.path / "results.json").write_text(json.dumps(result.document))
     page = render(result.path)
     assert "<h3>By occlusion</h3>" in page
-    assert "51.0 to 75.0, chance 25.0" in page
+    assert "51.0 to 75.0, chance 25.0<br>difference to clear -37.5, n 3<br>-50.0 to -20.0, p &lt;0.001<" in page
     assert "<h3>By row</h3>" in page
 
 

@@ -264,6 +264,21 @@ def test_gqa_is_exact_match_and_finds_its_images(tmp_path: Path) -> None:
     assert len({sample.images[0].tobytes() for sample in samples}) == 4
 
 
+@pytest.mark.parametrize("name", REAL)
+def test_a_column_that_has_another_name_now_is_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the data set had changed on the hub: the column of the answer, or the one from which it is made."""
+    named = read_task(FILES[name]).data.target  # type: ignore[union-attr]
+    column = re.match(r"\{?(\w+)", named)[1]  # type: ignore[index]
+    rows = [{"new name" if key == column else key: cell for key, cell in row.items()} for row in FIXTURES[name]()]
+    monkeypatch.setitem(FIXTURES, name, lambda: rows)
+    with pytest.raises(TaskError, match=rf"no row has a column '{column}'; there are .*new name") as caught:
+        load_task(variant(tmp_path, name))
+    assert str(caught.value).count("new name") == 1
+    assert "\n" not in str(caught.value)
+
+
 def test_a_join_says_what_is_missing(tmp_path: Path) -> None:
     path = variant(tmp_path, "gqa")
     keys = yaml.safe_load(path.read_text())
@@ -298,6 +313,9 @@ def test_spatial457_is_right_by_level(tmp_path: Path) -> None:
     """Beside the published rule: lower case, no full stop, and yes, true and 1 as one answer, as no, false and 0."""
     task, samples = made(tmp_path, "spatial457")
     texts = [f"{s.target}.".upper() if i % 4 else ("no" if i % 8 else "teapot") for i, s in enumerate(samples)]
+    digits = {"True": "1", "False": "0"}
+    texts[5:10] = [digits.get(sample.target, "0") for sample in samples[5:10]]
+    assert {"1", "0"} <= {text for text, s in zip(texts, samples, strict=True) if s.target in digits}
     one = {"yes": "true", "1": "true", "no": "false", "0": "false"}
     read = [text.lower().rstrip(".") for text in texts]
     by_level = defaultdict(list)

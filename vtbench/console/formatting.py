@@ -28,6 +28,24 @@ def interval_text(ends: Sequence[float] | None, percent: bool) -> str:
     return "" if ends is None else ("–" if min(ends) >= 0 else " to ").join(number(end, percent) for end in ends)
 
 
+def p_text(p: float | None) -> str:
+    """Format a p-value.
+
+    >>> p_text(0.04213), p_text(1e-9), p_text(None)
+    ('0.042', '<0.001', '')
+    """
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def signed(value: float | None, percent: bool) -> str:
+    """Format a difference with its sign.
+
+    >>> signed(0.021, percent=True), signed(-0.1, percent=False), signed(None, percent=True)
+    ('+2.1', '-0.100', '-')
+    """
+    return "-" if value is None else ("+" if value >= 0 else "") + number(value, percent)
+
+
 def unusable_answers(shares: Mapping[str, float], max_new_tokens: int | None = None) -> str:
     """Format the shares of answers that were cut or could not be parsed.
 

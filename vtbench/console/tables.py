@@ -14,13 +14,15 @@ from vtbench.console.formatting import (
     interval_text,
     left_out_scores,
     number,
+    p_text,
+    signed,
     spending,
     unobserved_samples,
     unusable_answers,
 )
 from vtbench.console.json_document import say_json
 from vtbench.console.terminal import open_console, say, single_line, visible
-from vtbench.scoring.breakdown import stored_breakdowns
+from vtbench.scoring.breakdown import LESS_TWIN, stored_breakdowns
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -225,13 +227,18 @@ def _breakdown_tables(scores: Mapping[str, Mapping[str, Any]]) -> Iterable[Table
         if len(words) > MOST_WORDS:
             continue
         first = next(iter(next(iter(words.values()))))
-        table = score_table("", [property_name], [first, "95 %", "chance", "n"])
-        for word, cells in words.items():
-            if cell := cells.get(first):
-                percent = cell["percent"]
-                chance = "" if cell["chance"] is None else number(cell["chance"], percent)
-                interval = interval_text(cell["interval"], percent)
-                table.add_row(word, number(cell["value"], percent) + " %" * percent, interval, chance, str(cell["n"]))
+        found = {word: cells[first] for word, cells in words.items() if first in cells}
+        tested = ["p"] if any(LESS_TWIN in cell for cell in found.values()) else []
+        table = score_table("", [property_name], [first, "95 %", "chance", "n", *tested])
+        for word, cell in found.items():
+            percent = cell["percent"]
+            chance = "" if cell["chance"] is None else number(cell["chance"], percent)
+            interval = interval_text(cell["interval"], percent)
+            table.add_row(word, number(cell["value"], percent) + " %" * percent, interval, chance, str(cell["n"]))
+            if paired := cell.get(LESS_TWIN):
+                change, ends = signed(paired["value"], percent), interval_text(paired["interval"], percent)
+                name = f"difference to {paired['twin']}"
+                table.add_row(name, change, ends, "", str(paired["n"]), p_text(paired["p"]))
         yield table
 
 

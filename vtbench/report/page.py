@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtbench.console.formatting import number, unobserved_samples
+from vtbench.console.formatting import number, p_text, signed, unobserved_samples
 
 if TYPE_CHECKING:
     import jinja2
@@ -84,8 +84,9 @@ def environment(*packages: str) -> jinja2.Environment:
     """Return a template environment with autoescape: the templates of the report, and those in `packages`.
 
     A page extends `page.html.jinja`: it fills the blocks `title`, `header`, `main` and `footer`, has the report's
-    style, and may embed the charts of `vtbench.report.charts`. The filters `number` and `unobserved_samples` write as
-    tables do; `tojson` writes data that cannot end the script element that holds it. Both cut long texts (`cut`).
+    style, and may embed the charts of `vtbench.report.charts`. The filters `number`, `signed`, `p_text` and
+    `unobserved_samples` write as tables do; `tojson` writes data that cannot end the script element that holds it. Both
+    cut long texts (`cut`).
     """
     import jinja2
 
@@ -100,6 +101,8 @@ def environment(*packages: str) -> jinja2.Environment:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.policies["json.dumps_function"] = _dumps
     environment.filters["number"] = number
+    environment.filters["p_text"] = p_text
+    environment.filters["signed"] = signed
     environment.filters["unobserved_samples"] = unobserved_samples
     environment.filters["cut"] = cut
     environment.globals["scripts_for"] = scripts_for

@@ -19,6 +19,10 @@ PREFIX = "by_"
 """Of the tables' names in the details of a score."""
 BY = "by"
 """Key of `Sample.meta` with the words of a sample, by property."""
+TWIN = "twin"
+"""Key of `Sample.meta` with the word that the sample's twin has, by property (`vtbench.scoring.twins`)."""
+LESS_TWIN = "less_twin"
+"""Key of a cell with the paired difference of its samples from their twins."""
 Table = dict[str, dict[str, Any]]
 
 
@@ -39,6 +43,7 @@ def breakdowns(
     units: Sequence[Unit],
     words: Callable[[Unit], Mapping[str, str]],
     measure: Callable[[Sequence[Unit]], Score],
+    less_twins: Callable[[str, Sequence[Unit]], dict[str, Any] | None] = lambda property_name, part: None,
 ) -> dict[str, Table]:
     """Return the tables of a score, by their names in its details.
 
@@ -47,17 +52,21 @@ def breakdowns(
         units: what it counts: samples, pairs or groups.
         words: returns the words of a unit.
         measure: returns the score of some of the units.
+        less_twins: returns the difference of some of the units from their twins in a property (`twin_differences`).
 
     Returns:
         A table for each property in which the units differ, `by_kind` for example. A cell has the score's value under
-        `name`, its `interval`, `n` and `chance`.
+        `name`, its `interval`, `n` and `chance`, and `less_twin` where its units have twins.
     """
     found: dict[str, dict[str, list[Unit]]] = defaultdict(lambda: defaultdict(list))
     for unit in units:
         for property_name, word in words(unit).items():
             found[property_name][word].append(unit)
     return {
-        PREFIX + property_name: {word: _cell(name, measure(part)) for word, part in sorted(_with_paths(parts).items())}
+        PREFIX + property_name: {
+            word: _cell(name, measure(part), less_twins(property_name, part))
+            for word, part in sorted(_with_paths(parts).items())
+        }
         for property_name, parts in found.items()
         if len(parts) > 1
     }
@@ -67,8 +76,8 @@ def stored_breakdowns(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict
     """Return the tables of a task's scores as results.json has them.
 
     Returns:
-        By property and word, the cell of each score that has one: `value`, `interval`, `n`, `chance`, and `percent`,
-        whether it is a percentage. The kind comes first.
+        By property and word, the cell of each score that has one: `value`, `interval`, `n`, `chance`, `less_twin` where
+        its samples have twins, and `percent`, whether it is a percentage. The kind comes first.
     """
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {"kind": {}}
     for name, score in scores.items():
@@ -77,6 +86,7 @@ def stored_breakdowns(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict
             for word, cell in (table or {}).items():
                 if isinstance(cell, dict) and isinstance(cell.get(name), int | float):
                     row = {key: cell.get(key) for key in ("interval", "n", "chance")}
+                    row |= {LESS_TWIN: cell[LESS_TWIN]} if LESS_TWIN in cell else {}
                     words = found.setdefault(property_name, {}).setdefault(word, {})
                     words[name] = row | {"value": cell[name], "percent": score["percent"]}
     return {name: dict(sorted(words.items())) for name, words in found.items() if words}
@@ -97,5 +107,6 @@ def _with_paths(parts: Mapping[str, list[Unit]]) -> dict[str, list[Unit]]:
     return {**parts, **shared}
 
 
-def _cell(name: str, score: Score) -> dict[str, Any]:
-    return {name: score.value, "interval": score.interval, "n": score.n, "chance": score.chance}
+def _cell(name: str, score: Score, less_twin: dict[str, Any] | None) -> dict[str, Any]:
+    cell = {name: score.value, "interval": score.interval, "n": score.n, "chance": score.chance}
+    return cell | ({LESS_TWIN: less_twin} if less_twin else {})

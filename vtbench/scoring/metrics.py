@@ -10,11 +10,11 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 from vtbench.metric import Batch
 from vtbench.scoring.answers import answer_type, exact_match, rank_credit, right_answers, true_choices
 from vtbench.scoring.breakdown import Table, breakdowns, shared_words, words_of
+from vtbench.scoring.twins import twin_differences
 from vtbench.stats import proportion
 from vtbench.types import Capability, Observation, Record, Sample, Score
 
@@ -68,6 +68,13 @@ def broken_down(pairs: Pairs, name: str, measure: Callable[[Pairs], Score]) -> d
     return breakdowns(name, pairs, lambda pair: words_of(pair[0]), lambda part: measure([*part]))
 
 
+def shares_broken_down(pairs: Pairs, name: str, key: str) -> dict[str, Table]:
+    """Return the tables of the mean of observation `key`, with the paired differences of samples from their twins."""
+    return breakdowns(
+        name, pairs, lambda pair: words_of(pair[0]), lambda part: share([*part], key), twin_differences(pairs, key)
+    )
+
+
 def share(pairs: Pairs, key: str) -> Score:
     """Return the mean of observation `key`, with the chance of a guess."""
     seen = [record for record, _ in pairs]
@@ -98,7 +105,7 @@ class Accuracy:
         detail = {
             "majority": majority([record for record, _ in pairs]),
             "unparsed": unparsed / len(pairs) if pairs else None,
-            **broken_down(pairs, "acc", partial(share, key="correct")),
+            **shares_broken_down(pairs, "acc", "correct"),
         }
         return {"acc": replace(share(pairs, "correct"), detail=detail)}
 
@@ -136,7 +143,7 @@ class RankAccuracy:
             detail = {
                 "majority": majority(seen),
                 "unranked": sum(not o["ranked"] for _, o in pairs) / len(pairs) if pairs else None,
-                **broken_down(pairs, name, partial(share, key=key)),
+                **shares_broken_down(pairs, name, key),
             }
             scores[name] = replace(share(pairs, key), detail=detail)
         return scores

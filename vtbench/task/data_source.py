@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vtbench.errors import TaskError, nearest
+from vtbench.errors import TaskError, did_you_mean
 from vtbench.task.catalog import builtin_tasks
 from vtbench.task.data_spec import DataSpec
 from vtbench.task.hub.joined_rows import JoinedRows
@@ -67,7 +67,8 @@ def open_data(spec: DataSpec, file: Path) -> DataSource:
         if name not in source.rows.columns:
             columns = list(source.rows.columns)
             shown = ", ".join(columns[:_MOST_SHOWN]) + (", ..." if len(columns) > _MOST_SHOWN else "")
-            raise TaskError(f"{source.place}: no row has a column {name!r}; there are {shown}.{nearest(name, columns)}")
+            hint = did_you_mean(name, columns)
+            raise TaskError(f"{source.place}: no row has a column {name!r}; there are {shown}.{hint}")
     return source
 
 

@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vtbench.console.formatting import interval_text, number
+from vtbench.console.formatting import interval_text, number, p_text, signed
 from vtbench.errors import nearest
 from vtbench.registry import Registry
 from vtbench.stats import Estimate, holm
-from vtbench_analysis.comparison.report import p_text, signed
 from vtbench_analysis.comparison.run_comparison import RunComparison
 from vtbench_analysis.comparison.score_rows import ScoreRow
 from vtbench_analysis.errors import AnalysisError

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import vtbench
-from vtbench.console.formatting import interval_text, number
+from vtbench.console.formatting import interval_text, number, p_text, signed
 from vtbench.console.tables import carriers_of, print_line, print_table, score_table, show_flags, table_console
 from vtbench.report import environment
 from vtbench.report.terms import Terms
@@ -87,24 +87,6 @@ def comparison_page(comparison: RunComparison, terms: Terms) -> str:
     )
 
 
-def p_text(p: float | None) -> str:
-    """Format a p-value.
-
-    >>> p_text(0.04213), p_text(1e-9), p_text(None)
-    ('0.042', '<0.001', '')
-    """
-    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def signed(value: float | None, percent: bool) -> str:
-    """Format a difference with its sign.
-
-    >>> signed(0.021, percent=True), signed(-0.1, percent=False), signed(None, percent=True)
-    ('+2.1', '-0.100', '-')
-    """
-    return "-" if value is None else ("+" if value >= 0 else "") + number(value, percent)
-
-
 def _m_of_runs(comparison: RunComparison, task: str, row: ScoreRow) -> list[int | None]:
     """Return the m of a row's value in each run, where they are unequal; else nothing."""
     stored = [(row.score, run.scores(task).get(row.score)) for run in comparison.runs]
@@ -119,6 +101,11 @@ def _unequal_m_lines(comparison: RunComparison, task: str, table: TaskComparison
         yield f"{score} is measured at m = {', '.join(each)}"
     if found:
         yield from f"{UNEQUAL_M}.".replace(": ", ":\n").splitlines()
+
+
+def remarks(difference: Estimate, flags: tuple[str, ...]) -> str:
+    """Name the test, and the flags of the difference and of the value."""
+    return " ".join(dict.fromkeys((*([difference.test] if difference.test else ()), *difference.flags, *flags)))
 
 
 def shared_samples_text(table: TaskComparison) -> str:

@@ -14,7 +14,7 @@ from vtbench.scenes.placement import make_background, make_object, place_all
 from vtbench.scenes.questions import ask_colour, ask_texture
 from vtbench.scenes.rng import HashRng
 from vtbench.scenes.scene import Scene
-from vtbench.scoring.breakdown import BY
+from vtbench.scoring.breakdown import BY, TWIN
 
 
 class Occlusion(BaseSceneFamily):
@@ -51,7 +51,8 @@ class Occlusion(BaseSceneFamily):
         question = (ask_colour if kind == "colour" else ask_texture)(hidden, settings.scene)
         occluded = Scene(background, (hidden, front, *placed_rest))
         twin = Scene(background, (hidden, *aside, *placed_rest))
+        seen = {"occluded": True, "visible": round(visible, 3)}
         return (
-            Member(occluded, question, {"occluded": True, "visible": round(visible, 3), BY: {"occlusion": "hidden"}}),
+            Member(occluded, question, {**seen, BY: {"occlusion": "hidden"}, TWIN: {"occlusion": "clear"}}),
             Member(twin, question, {"occluded": False, "visible": 1.0, BY: {"occlusion": "clear"}}),
         )
