@@ -42,9 +42,8 @@ def test_scores_have_their_intervals(log: EvalLog, run: Path) -> None:
     stored = json.loads((run / "results.json").read_text())["scores"]["relational"]
     assert log.results is not None
     found = {name: metric for each in log.results.scores for name, metric in each.metrics.items()}
-    assert {name for name in found if not name.endswith("_stderr")} == {
-        n for n in stored if stored[n]["value"] is not None
-    }
+    valued = {name for name, score in stored.items() if score["value"] is not None}
+    assert {name for name in found if not name.endswith("_stderr")} == valued
     for name, score in stored.items():
         if score["value"] is not None:
             assert found[name].value == score["value"]

@@ -110,7 +110,7 @@ def header(run: Mapping[str, Any], results: Mapping[str, Any], task: str, record
 
 
 def _scores(scores: Mapping[str, Mapping[str, Any]], answered: Sequence[Record]) -> Iterator[EvalScore]:
-    """Yield the scores of each metric. A score without a value is named in the metadata, as Inspect takes numbers only."""
+    """Yield the scores of each metric. One without a value is named in the metadata, as Inspect takes numbers only."""
     for metric in dict.fromkeys(score["metric"] for score in scores.values()):
         found: dict[str, EvalMetric] = {}
         undefined: dict[str, Any] = {}

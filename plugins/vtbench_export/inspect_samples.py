@@ -85,7 +85,8 @@ def to_score(seen: Observation) -> Score | None:
         return None
     value: Any = numbers
     if "correct" in numbers:
-        value = {1: CORRECT, 0: INCORRECT}.get(numbers["correct"], numbers["correct"])
+        share = numbers["correct"]
+        value = CORRECT if share == 1 else INCORRECT if share == 0 else share
     answer = facts.get("answer")
     return Score(value=value, answer=answer if isinstance(answer, str) else None, metadata=facts)
 

@@ -1,4 +1,4 @@
-"""`vtbench export RUN`: what it refuses, with and without the package that it writes with (`make inspect` reads the logs)."""
+"""`vtbench export RUN`: what it takes and refuses; `make inspect` reads the logs."""
 
 import sys
 
