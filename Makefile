@@ -18,13 +18,14 @@ install = $(1)/bin/python -m pip install --quiet --no-compile
 endif
 # The other environments, each for the suites of integration/NAME: what it installs beside integration/NAME/requirements.txt,
 # and how; last what goes in without its dependencies, of which the requirements name those that are needed.
-ENVIRONMENTS := yardstick report harnesses vllm ray trackers language architectures
+ENVIRONMENTS := yardstick report harnesses inspect vllm ray trackers language architectures lowest
 UNDER := --constraint constraints.txt
 WITH_yardstick :=
 ALONE_yardstick := --editable .
 WITH_report := $(UNDER) --editable .
 WITH_harnesses :=
 ALONE_harnesses := lmms-eval==0.7.3 --editable .
+WITH_inspect := --editable '.[inspect]'
 WITH_vllm := --no-deps
 ALONE_vllm := --editable .
 WITH_ray := $(UNDER) --editable '.[train,probes]'
@@ -39,10 +40,15 @@ LEFT_OUT := singing dinosaur,butterfly,pressure cooker,highlighting pen,alien tr
 NATURAL_MODELS := llava oracle blind bag_of_objects colour_prior
 NATURAL_TASKS := integration/natural/stamps_coarse.yaml,integration/natural/stamps_attribute.yaml,integration/natural/stamps_relational.yaml,integration/natural/stamps_scene_graph.yaml
 BIN := $(VENV)/bin
+define need_chromium
+@command -v chromium chromium-browser google-chrome >/dev/null || [ -n "$$CHROMIUM" ] || { [ "$$(id -u)" = 0 ] && \
+	apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 chromium; } || \
+	{ echo '$@: no Chromium; install the package chromium, or name one in CHROMIUM' >&2; exit 1; }
+endef
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test dist truth shipped docs-commands faults yardstick report-browser study-resume harnesses vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
+.PHONY: run test dist truth shipped docs-commands faults yardstick report-browser study-resume harnesses inspect lowest vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational
@@ -80,9 +86,7 @@ yardstick: .venv-yardstick/stamp
 
 # The report in a real Chromium, in an environment of its own (docs/report.md). Screenshots are left in build/report/.
 report-browser: .venv-report/stamp
-	@command -v chromium chromium-browser google-chrome >/dev/null || [ -n "$$CHROMIUM" ] || { [ "$$(id -u)" = 0 ] && \
-		apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 chromium; } || \
-		{ echo 'report-browser: no Chromium; install the package chromium, or name one in CHROMIUM' >&2; exit 1; }
+	$(need_chromium)
 	.venv-report/bin/python -m pytest integration/report
 
 # The study as its user runs it: killed, begun again, refused, out of disk (docs/study.md).
@@ -93,6 +97,11 @@ study-resume: $(VENV)/dev.stamp
 harnesses: .venv-harnesses/stamp
 	.venv-harnesses/bin/python -m pytest integration/harnesses --timeout 900
 	.venv-harnesses/bin/python -m pytest integration/imports
+
+# Logs of Inspect, read by it and shown by its viewer, in an environment of its own (docs/export.md).
+inspect: .venv-inspect/stamp
+	$(need_chromium)
+	.venv-inspect/bin/python -m pytest integration/inspect
 
 # vLLM in this process and as a server, on its engine for CPUs, in an environment of its own (docs/vllm.md).
 vllm: .venv-vllm/stamp

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import made
@@ -11,21 +10,24 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from conftest import Opener
+from fake_models import FACTS, FALLING, fake_results
 from vtbench.cli import status
 from vtbench.registry import Registry
 from vtbench.report.terms import Terms
 from vtbench_study.html_report import study_page
-
-STUDY = Path(__file__).parents[2] / "results/reference-study/study.json"
+from vtbench_study.plan import Plan
+from vtbench_study.summary import summarise
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory, report: Path, run: Path) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     study = folder / "study.html"
+    plan = Plan(seeds=(0, 1, 2))
+    results = [fake_results(cell, plan, FALLING.get(cell.arm, 0.55)) for cell in plan.cells()]
     registry = Registry()
     terms = Terms(registry.scores(), registry.flags())
-    study.write_text(study_page(json.loads(STUDY.read_text(encoding="utf-8")), terms), encoding="utf-8")
+    study.write_text(study_page(summarise(plan, results, FACTS), terms), encoding="utf-8")
     other = made.run(folder / "runs", 300)
     assert status(["compare", str(run), str(other), "--output", str(folder / "compare.html")], registry) == 0
     assert status(["board", str(folder / "runs"), "--output", str(folder / "board")], registry) == 0

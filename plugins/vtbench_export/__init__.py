@@ -1,7 +1,7 @@
-"""Writes vtbench's tasks for other tools (`vtbench export`): lm-eval, lmms-eval, `datasets`, `webdataset`.
+"""Writes for other tools (`vtbench export`): tasks for lm-eval, lmms-eval, `datasets`, `webdataset`; runs for Inspect.
 
 lm-eval and lmms-eval score the answers with `vtbench_export.scoring`. Importing this package imports neither numpy nor
-pyarrow; using it does.
+pyarrow nor inspect_ai; using it does.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     import click
 
     from vtbench_export.exporter import export
+    from vtbench_export.run_exporter import export_run
 
-__all__ = ["IMAGE_SIZE", "export", "vtbench_commands"]
+__all__ = ["IMAGE_SIZE", "export", "export_run", "vtbench_commands"]
 
 
-__getattr__ = lazy_exports(__name__, {"export": "exporter"})
+__getattr__ = lazy_exports(__name__, {"export": "exporter", "export_run": "run_exporter"})
 
 
 @vtbench.hookimpl

@@ -1,4 +1,4 @@
-"""The command `vtbench export`. It imports numpy and pyarrow only when it runs."""
+"""The command `vtbench export`. It imports numpy, pyarrow and inspect_ai only when it runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from vtbench.console.json_document import say_json
 from vtbench.console.terminal import say
 from vtbench_export.defaults import IMAGE_SIZE
+from vtbench_export.errors import ExportError
 
 if TYPE_CHECKING:
     from vtbench.registry import Registry
@@ -23,12 +25,24 @@ _USAGE = {
     "lmms-eval": "lmms-eval --model MODEL --model_args pretrained=CHECKPOINT --include_path {output} --tasks {names}",
     "parquet": 'datasets.load_dataset("{output}", "{first}")',
     "webdataset": 'webdataset.WebDataset("{output}/{first}/000000.tar", shardshuffle=False).decode("pil")',
+    "inspect": "inspect view --log-dir {output}",
 }
+_OF_TASKS = ("limit", "split", "seed", "prompt_format", "image_size")
+"""Options that say how tasks are made. A run has made them, and takes none of these."""
 
 
 @click.command()
-@click.option("--tasks", multiple=True, required=True, metavar="NAME,...", help="Tasks, as `vtbench run` takes them.")
-@click.option("--format", "format_", required=True, metavar="FORMAT", help="lm-eval, lmms-eval, parquet or webdataset.")
+@click.argument("run", required=False)
+@click.option(
+    "--tasks", multiple=True, metavar="NAME,...", help="Tasks, as `vtbench run` takes them; of a run, by default all."
+)
+@click.option(
+    "--format",
+    "format_",
+    required=True,
+    metavar="FORMAT",
+    help="Of tasks: lm-eval, lmms-eval, parquet or webdataset. Of a run: inspect.",
+)
 @click.option("--output", required=True, metavar="DIR", help="Directory to create; it must not exist, or be empty.")
 @click.option("--limit", type=int, metavar="N", help="Only the first N samples of each task.")
 @click.option("--split", metavar="TEXT", help="Split of the tasks, in place of the one that each names.")
@@ -49,9 +63,10 @@ _USAGE = {
     help="Side of rendered images: the model's.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.pass_obj
+@click.pass_context
 def export(
-    registry: Registry,
+    context: click.Context,
+    run: str | None,
     tasks: tuple[str, ...],
     format_: str,
     output: str,
@@ -62,26 +77,48 @@ def export(
     image_size: int,
     as_json: bool,
 ) -> None:
-    """Write tasks for other tools: lm-eval, lmms-eval, datasets (parquet, with Croissant), webdataset."""
-    from vtbench_export.exporter import export as write_tasks
+    """Write tasks, or the finished run in directory RUN, for other tools.
 
+    Tasks: lm-eval, lmms-eval, datasets (parquet, with Croissant), webdataset. A run: logs of Inspect.
+    """
+    registry: Registry = context.obj
     with ExitStack() as stack:
-        result = write_tasks(
-            ",".join(tasks),
-            format_,
-            output,
-            limit=limit,
-            split=split,
-            seed=seed,
-            prompt_format=prompt_format,
-            image_size=image_size,
-            registry=registry,
-            on_start=lambda total: _progress_bar(total, stack),
-        )
+
+        def on_start(total: int) -> Callable[[int], None]:
+            return _progress_bar(total, stack)
+
+        if run is None:
+            from vtbench_export.exporter import export as write_tasks
+
+            result = write_tasks(
+                ",".join(tasks),
+                format_,
+                output,
+                limit=limit,
+                split=split,
+                seed=seed,
+                prompt_format=prompt_format,
+                image_size=image_size,
+                registry=registry,
+                on_start=on_start,
+            )
+        else:
+            from vtbench_export.run_exporter import export_run
+
+            _refuse_options_of_tasks(context)
+            result = export_run(run, format_, output, tasks=",".join(tasks), on_start=on_start)
     if as_json:
         say_json(result.document())
     else:
         _print_result(result)
+
+
+def _refuse_options_of_tasks(context: click.Context) -> None:
+    for name in _OF_TASKS:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise ExportError(
+                f"--{name.replace('_', '-')}: says how tasks are made; a run has made them, so leave it out"
+            )
 
 
 def _progress_bar(total: int, stack: ExitStack) -> Callable[[int], None]:
@@ -95,6 +132,8 @@ def _progress_bar(total: int, stack: ExitStack) -> Callable[[int], None]:
 def _print_result(result: ExportResult) -> None:
     counts = ", ".join(f"{name} {samples}" for name, samples in result.samples.items())
     size = f"{result.files} files, {result.bytes / 1e6:.1f} MB, {result.rate:.0f} samples/s"
+    for note in result.notes:
+        say(f"note:    {note}")
     say(f"written  {result.path} ({result.format}): {counts}; {size}")
     names = ",".join(f"vtb_{name}" for name in result.samples)
     say("next:    " + _USAGE[result.format].format(output=result.path, names=names, first=next(iter(result.samples))))

@@ -17,7 +17,7 @@ from vtbench.task.names import check_name
 from vtbench.task.prepared import Limited, in_format
 from vtbench.types import Sample, Task
 from vtbench_export.atomic_directory import atomic_directory
-from vtbench_export.defaults import IMAGE_SIZE, SHARD_BYTES
+from vtbench_export.defaults import IMAGE_SIZE, RUN_FORMATS, SHARD_BYTES
 from vtbench_export.errors import ExportError
 from vtbench_export.sample_rows import TaskExport
 
@@ -36,6 +36,8 @@ class ExportResult:
     files: int
     bytes: int
     seconds: float
+    notes: tuple[str, ...] = ()
+    """What a user should know, e.g. images that cannot be shown."""
 
     @property
     def rate(self) -> float:
@@ -46,7 +48,7 @@ class ExportResult:
         """Return the result as JSON can hold it."""
         facts = {"output": str(self.path), "format": self.format, "samples": self.samples, "files": self.files}
         times = {"seconds": round(self.seconds, 3), "samples_per_second": round(self.rate, 1)}
-        return facts | {"bytes": self.bytes} | times
+        return facts | {"bytes": self.bytes} | times | ({"notes": list(self.notes)} if self.notes else {})
 
 
 def export(
@@ -179,8 +181,10 @@ def find_writer(name: str) -> Writer:
     Raises:
         ExportError: there is no such format, or a package that it needs is not installed.
     """
+    if name in RUN_FORMATS:
+        raise ExportError(f"--format {name} is of a finished run: vtbench export RUN --format {name} --output DIR")
     if name not in FORMATS:
-        raise ExportError(f"unknown format {name!r}.{nearest(name, list(FORMATS))}")
+        raise ExportError(f"unknown format {name!r}.{nearest(name, [*FORMATS, *RUN_FORMATS])}")
     try:
         return FORMATS[name]()
     except ImportError as error:

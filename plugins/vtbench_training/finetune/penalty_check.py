@@ -18,7 +18,6 @@ from vtbench.runs.disk import write_file
 from vtbench.scoring.credit import main_score
 from vtbench.task.catalog import summary
 from vtbench.task.locations import task_locations
-from vtbench_training.finetune.base_model import base_arguments
 from vtbench_training.finetune.settings import FineTune
 
 CHECK_IMAGES = 1100
@@ -48,6 +47,8 @@ def check_penalty(
         registry: plugins to use; the installed ones by default.
     """
     families = [name for name, weight in config.mix.items() if weight > 0]
+    from vtbench_training.finetune.base_model import base_arguments  # imports torch, which the rules below need not
+
     base, penalty = base_arguments(config.base, config.model, registry), config.penalty or ()
     return check_checkpoints(base, model, config.model, families, penalty, directory, device, images, registry)
 
