@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from vtbench.console.formatting import number
+from vtbench_study.plan import Plan
+from vtbench_study.study import write_study
 from vtbench_study.table_files import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +30,16 @@ def lines(path: Path) -> list[str]:
 
 def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_its_tables_are_those_of_its_models(tmp_path: Path) -> None:
+    shutil.copytree(REFERENCE / "measured", tmp_path / "measured")
+    stored = json.loads((REFERENCE / "plan.json").read_text(encoding="utf-8"))
+    assert not write_study(Plan.from_document(stored["plan"]), tmp_path, stored["facts"])["missing"]
+    written = {path.name for path in tmp_path.iterdir() if path.suffix in (".csv", ".md")}
+    assert written == {path.name for path in REFERENCE.iterdir() if path.suffix in (".csv", ".md")}
+    for name in written:
+        assert (tmp_path / name).read_text(encoding="utf-8") == (REFERENCE / name).read_text(encoding="utf-8"), name
 
 
 def test_every_family_has_the_same_seeds_and_at_least_three() -> None:
@@ -79,4 +93,6 @@ def test_the_results_quote_its_rows() -> None:
 
 
 def test_results_are_small() -> None:
-    assert sum(file.stat().st_size for file in REFERENCE.iterdir()) < 200_000
+    tables = sum(file.stat().st_size for file in REFERENCE.iterdir() if file.is_file())
+    assert tables < 200_000
+    assert all(file.stat().st_size < 60_000 for file in (REFERENCE / "measured").iterdir())
