@@ -28,7 +28,7 @@ def chatter(where: str) -> None:
     """Print as libraries do: to `sys.stdout`, to the file descriptor, through C, and from a child process."""
     print(f"python {where}")
     os.write(1, f"descriptor {where}\n".encode())
-    ctypes.CDLL(None).puts(f"c {where}".encode())  # C keeps it in a buffer
+    ctypes.CDLL(None).puts(f"libc {where}".encode())  # C keeps it in a buffer
     subprocess.run(["echo", f"child {where}"], check=True)
 
 
@@ -56,7 +56,7 @@ def task(tmp_path: Path) -> Path:
 
 def one_document(capfd: Captured) -> Any:
     out, err = capfd.readouterr()
-    for kind in ("python", "descriptor", "c", "child"):
+    for kind in ("python", "descriptor", "libc", "child"):
         assert f"{kind} " in err
         assert f"{kind} " not in out
     return json.loads(out)
