@@ -199,7 +199,7 @@ def run(
         allow_code: whether Python code that an imported task names may run.
         track: trackers that receive the summary.
         output: parent directory of the run's directory.
-        name: what that is called behind its time; by default model and tasks.
+        name: of the run's directory, after its time; by default model and tasks.
         resume: True to continue the newest run of the same config, or the path of a run.
         retry_failed: with `resume`, whether all failed samples are asked again, or none; None: those with an error that
             may pass.

@@ -98,7 +98,7 @@ class RunConfig:
     output: Annotated[str, "Parent directory of the run's directory."] = "results"
     name: Annotated[
         Annotated[str, MinLen(1)] | None,
-        "What the run's directory is called behind its time; by default model and tasks.",
+        "Name of the run's directory, after its time; by default model and tasks.",
     ] = None
     resume: Annotated[bool | str, "Continue the newest run of the same config, or the run at this path."] = False
     retry_failed: Annotated[
