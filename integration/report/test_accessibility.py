@@ -7,10 +7,10 @@ from pathlib import Path
 import made
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from fake_models import FACTS, FALLING, fake_results
 
 import vtbench_board
 from conftest import Opener
-from fake_models import FACTS, FALLING, fake_results
 from vtbench.cli import status
 from vtbench.registry import Registry
 from vtbench_study.html_report import study_page
