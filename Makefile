@@ -48,7 +48,7 @@ endef
 # torch may be its CPU build, to which the wheel of torchvision on PyPI does not belong.
 DECLARE := integration/declare_operators.py
 
-.PHONY: run test dist truth shipped docs-commands faults yardstick report-browser study-resume harnesses inspect lowest vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
+.PHONY: run test dist truth shipped docs-commands faults yardstick report-browser study-resume harnesses inspect lowest core vllm ray ray-study trackers language decoder architectures matrix natural docs reference lint format schema clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/vtbench run --model llava --tasks relational

@@ -19,7 +19,8 @@ from vtbench_hf.probed_adapter import ProbedAdapter
 from vtbench_hf.visual_features import DECODER_DEPTHS
 
 
-@pytest.fixture(params=probed.TYPES)
+# of the module's scope, so that the tests of a type follow one another, and one of two processes builds it
+@pytest.fixture(scope="module", params=probed.TYPES)
 def made(request) -> ProbedAdapter:
     return probed.adapter(request.param)
 

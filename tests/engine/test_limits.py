@@ -30,7 +30,8 @@ def go(task: Path, out: str = "out", model: FakeModel | None = None, **fields: A
     if model is not None:
         registry.adapter = lambda *a, **k: model  # type: ignore[method-assign,assignment]
     given = {"model": "fake", "tasks": [task], "output": str(task.parent / out), "batch_size": 4, "registry": registry}
-    return vtbench.run(**{**given, **fields})
+    # rendering a report takes longer than such a run
+    return vtbench.run(**{"report": False, **given, **fields})
 
 
 def document(result: RunResult) -> Any:
