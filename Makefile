@@ -74,7 +74,7 @@ shipped: $(VENV)/dev.stamp
 # Every command and every block of Python in README.md and docs/, on small stand-ins; integration/docs/elsewhere.py lists
 # those that another suite runs.
 docs-commands: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 2 --dist worksteal integration/docs
+	$(BIN)/python -m pytest -n 2 --dist worksteal integration/docs --timeout 900
 
 # Runs that are killed, machines that crash, and processes that want one run, to the same scores (docs/runs.md).
 faults: $(VENV)/dev.stamp
