@@ -35,6 +35,11 @@ COMMANDS = (
     Elsewhere(r"pretrained=model\.gguf", "the package gguf", "language"),
     Elsewhere(r"--tasks (mmvp|real)$", "data of the hub", "tests/task/test_real_tasks.py"),
     Elsewhere(r"max_memory=\{0:|model\.language_model: 1", "GPUs", "tests/adapters"),
+    Elsewhere(
+        r"run .*quantization=4bit",
+        "layers whose widths are multiples of 64, of which bitsandbytes makes blocks",
+        "tests/adapters/test_large_models.py",
+    ),
     Elsewhere(r"--data-parallel", "a process for each copy", "shipped"),
     Elsewhere(r"^accelerate launch", "four processes", "tests/training"),
     Elsewhere(r"^python benchmarks/pretrained_decoder\.py", "minutes to hours of training", "decoder"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from documented import Block, Command
 from stand_ins import (
+    ITEMS,
     Writer,
     answers,
     array,
@@ -41,7 +42,6 @@ _RULES: tuple[tuple[str, dict[str, Writer]], ...] = (
     (r"vtbench (train|study|pretrain) .*(DIR|base/model|plain/model)",
      dict.fromkeys(("DIR", "base/model", "plain/model"), small_llava)),
     (r" board results", {"results": runs}),
-    (r"quantization=4bit --tasks", {"DIR": partial(shipped, "weights")}),  # which needs layers that are wide enough
     (r"diagnose|tsne_panel", {"RUN": cues, **{f"results/{name}": cues for name in ("A", "B", "RUN")}}),
     (r"rescore", {"results/2026-11-28T10-11-12-llava-relational": unscored}),
     (r"", {
@@ -55,7 +55,7 @@ _RULES: tuple[tuple[str, dict[str, Writer]], ...] = (
         "RUN": answers, **{f"results/{name}": answers for name in ("A", "B", "C", "BLIND", "RUN", "BEFORE", "AFTER")},
         "tokens.npy": partial(array, shape=(16, 8)), "run.safetensors": partial(array, shape=(16, 8)),
         "clip.npy": partial(array, shape=(12,)), "images.npy": image_array, "images/": image_folder,
-        "mine.yaml": task, "my/photos.yaml": task,
+        "mine.yaml": partial(task, ITEMS), "my/photos.yaml": partial(task, 500),
         "photos": cutouts, "stamps": cutouts, "instances_val2017.json": coco, "val2017": coco_images,
         "vtb-parquet": parquet,
     }),

@@ -84,9 +84,9 @@ def image_folder(path: Path) -> None:
         Image.fromarray(pixels).save(path / f"{number:03}.png")
 
 
-def task(path: Path) -> None:
+def task(items: int, path: Path) -> None:
     """Write a task file over a built-in task."""
-    path.write_text(f"task: {path.stem}\ninclude: coarse\nitems: 500\n", encoding="utf-8")
+    path.write_text(f"task: {path.stem}\ninclude: coarse\nitems: {items}\n", encoding="utf-8")
 
 
 def harness_task(harness: str, path: Path) -> None:
