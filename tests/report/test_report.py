@@ -26,7 +26,7 @@ EVIL = "</p><script>alert('x')</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 class Page(HTMLParser):
     """Collects tags and checks that they nest."""
 
-    VOID = ("meta", "img", "link", "br", "rect", "input")
+    VOID = ("meta", "img", "link", "br", "wbr", "rect", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()
