@@ -39,13 +39,26 @@ def test_a_workflow_calls_what_there_is(path: Path) -> None:
 
 def test_ci_runs_every_suite_that_is_a_target_of_its_own() -> None:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
-    called = set(re.findall(r"^make ([a-z-]+)$", script, re.MULTILINE))
+    called = set(re.findall(r"^(?:make|suite|in_own_environment) ([a-z-]+)\b", script, re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     suites = set(re.findall(r"^([a-z-]+):.*\n(?:\t.*\n)*?\t.*-m pytest", makefile, re.MULTILINE))
     called |= {command.split()[1] for command in commands(ROOT / ".github/workflows/ci.yml") if "make " in command}
     # those that take a quarter of an hour, packages that are no part of the tests, and a part of `make test`
     assert suites - called == {"ray-study", "trackers", "language", "decoder", "core"}
     assert called <= targets()
+
+
+def test_ci_makes_each_environment_before_its_suite_and_removes_it_after() -> None:
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    steps = re.findall(r"^(begin|in_own_environment) (.+)$", script, re.MULTILINE)
+    begun = ""
+    for step, names in steps:
+        if step == "in_own_environment":
+            _, environment, *following = names.split()
+            assert environment == begun, names
+            names = "".join(following)
+        begun = names
+    assert not begun
 
 
 def test_the_versions_that_are_claimed_are_tested() -> None:

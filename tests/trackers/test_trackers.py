@@ -119,7 +119,8 @@ def test_an_unknown_tracker_is_named_before_the_run(tmp_path: Path) -> None:
 
 def test_trackers_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["ls", "trackers"], registry()) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["mlflow", "tensorboard", "wandb"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert [line.split()[0] for line in lines] == ["mlflow", "tensorboard", "wandb"]
 
 
 def test_tensorboard_reads_one_event_file_after_a_resume(tmp_path: Path) -> None:
