@@ -24,6 +24,10 @@ class PluginError(VtbenchError):
     """A plugin cannot be used: two plugins bring the same name, or the one asked for fails to import."""
 
 
+class MissingPackageError(PluginError):
+    """A plugin needs a package that is not installed; the message has the command that installs it."""
+
+
 class AdapterError(VtbenchError):
     """A model cannot be loaded: missing or broken checkpoint, missing backend, unsupported capability."""
 

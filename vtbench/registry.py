@@ -23,7 +23,16 @@ import pluggy
 from vtbench import hookspecs
 from vtbench.adapter import Generation
 from vtbench.console.terminal import warn as warn_on_terminal
-from vtbench.errors import AdapterError, OutOfMemory, PluginError, VtbenchError, install_command, nearest, one_line
+from vtbench.errors import (
+    AdapterError,
+    MissingPackageError,
+    OutOfMemory,
+    PluginError,
+    VtbenchError,
+    install_command,
+    nearest,
+    one_line,
+)
 from vtbench.plugin import KINDS, Named, Plugin
 from vtbench.settings import parse_spec
 from vtbench.task.names import check_name
@@ -177,7 +186,9 @@ class Registry:
         try:
             made = named.factory(**{**settings, **given, **host})
         except ImportError as error:
-            raise PluginError(f"{kind} {name!r}: {error}{_which_extra(error, named.plugin.distribution)}") from error
+            raise MissingPackageError(
+                f"{kind} {name!r}: {error}{_which_extra(error, named.plugin.distribution)}"
+            ) from error
         except VtbenchError as error:
             text = str(error)
             raise type(error)(text if text.startswith(kind) else f"{kind} {spec!r}: {text}") from error

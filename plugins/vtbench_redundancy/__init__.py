@@ -191,8 +191,8 @@ def _create(module: str, name: str, *arguments: object) -> Metric:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        from vtbench.errors import PluginError
+        from vtbench.errors import MissingPackageError
 
-        raise PluginError(f"the redundancy suite needs torch: {install_command('hf')}") from error
+        raise MissingPackageError(f"the redundancy suite needs torch: {install_command('hf')}") from error
     metric: Metric = getattr(import_module(f"{__name__}.{module}"), name)(*arguments)
     return metric

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
 from host_fakes import quiz, registry
 from PIL import Image
 
+import vtbench
 from vtbench.config import checked
 from vtbench.engine.setup import RunPlan, requested_metrics
 from vtbench.engine.worker import RunWork
-from vtbench.errors import VtbenchError
+from vtbench.errors import MissingPackageError, VtbenchError
 from vtbench.registry import Registry
 
 
@@ -71,6 +73,32 @@ def test_what_a_task_has_not_ends_a_run_before_its_model_is_loaded(tmp_path: Pat
         RunPlan.resolve(config, Registry())
     config = checked({"model": "oracle", "tasks": [tmp_path / "mine.yaml"], "metrics": "accuracy"})
     assert RunPlan.resolve(config, Registry()).metrics == {"mine": ("accuracy",)}
+
+
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # an import then fails as if it were not installed
+
+
+def test_a_metric_of_the_task_whose_package_is_missing_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_torch(monkeypatch)
+    result = vtbench.run("oracle", ["coarse"], limit=4, output=str(tmp_path), report=False)
+    assert result.scores["coarse"]["acc"].value == 1
+    reason = result.document["left_out"]["coarse"]["redundancy"]
+    assert reason.startswith("the redundancy suite needs torch: pip install")
+    predicted = vtbench.run("oracle", ["coarse"], limit=4, output=str(tmp_path), report=False, predict_only=True)
+    assert predicted.document["left_out"]["coarse"]["redundancy"] == reason
+
+
+@pytest.mark.parametrize("named", ["redundancy", "+redundancy"])
+def test_a_metric_that_was_asked_for_needs_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    without_torch(monkeypatch)
+    with pytest.raises(MissingPackageError, match="metric 'redundancy': the redundancy suite needs torch: pip install"):
+        vtbench.run("oracle", ["coarse"], limit=4, output=str(tmp_path), metrics=[named])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_first_sample_that_cannot_be_read_is_no_reason_to_leave_a_metric_out(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from vtbench.engine.answer_store import AnswerStore
 from vtbench.engine.budgeted_adapter import BudgetedAdapter
 from vtbench.engine.stored_answers import answers_only
 from vtbench.engine.validation import check_declarations, check_needs
-from vtbench.errors import AdapterError, SampleError, TaskError, VtbenchError, plugin_errors
+from vtbench.errors import AdapterError, MissingPackageError, SampleError, TaskError, VtbenchError, plugin_errors
 from vtbench.executor import Model
 from vtbench.metric import Metric, TaskChecker, TaskWithMetrics, VisualMetric
 from vtbench.registry import Registry
@@ -108,11 +108,7 @@ class RunPlan:
         )  # what cannot be asked ends the run before the model is loaded
         # Unknown metrics, and a run that would have no score, end here, before the model is loaded.
         unfit = {
-            task.name: {
-                spec: why
-                for spec in metrics[task.name]
-                if (why := unfit_for(plan.create_metric(spec, task), spec, task))
-            }
+            task.name: {spec: why for spec in metrics[task.name] if (why := plan.unfit(spec, task))}
             for task in plan.opened
         }
         if any(unfit.values()) and all(len(unfit[name]) == len(specs) for name, specs in metrics.items()):
@@ -175,6 +171,24 @@ class RunPlan:
         check_needs(metric, f"metric {spec!r}")
         return metric
 
+    def metric_or_reason(self, spec: str, task: Task) -> Metric | str:
+        """Create a metric, or return why there is none: a package that a metric of the task's own choice needs.
+
+        Raises:
+            VtbenchError: it cannot be created; the package is missing of a metric that the config names.
+        """
+        try:
+            return self.create_metric(spec, task)
+        except MissingPackageError as error:
+            if spec in {named.removeprefix("+").strip() for named in self.config.metrics or []}:
+                raise
+            return str(error).partition(": ")[2]  # without the metric's name, which stands before reasons
+
+    def unfit(self, spec: str, task: Task) -> str | None:
+        """Return the reason why a metric cannot score a task, whatever the model; None if it can, or does not say."""
+        metric = self.metric_or_reason(spec, task)
+        return metric if isinstance(metric, str) else unfit_for(metric, spec, task)
+
     def create_adapter(self) -> Adapter:
         """Create the model's adapter, wrapped in the run's token budget if it has one.
 
@@ -217,14 +231,19 @@ class RunPlan:
         left_out: dict[str, dict[str, str]] = {}
         for task in self.tasks:
             if self.config.predict_only:
-                metrics = {spec: self.create_metric(spec, task) for spec in self.metrics[task.name]}
+                found = {spec: self.metric_or_reason(spec, task) for spec in self.metrics[task.name]}
+                missing = {spec: reason for spec, reason in found.items() if isinstance(reason, str)}
+                metrics = {spec: metric for spec, metric in found.items() if not isinstance(metric, str)}
                 unusable = {spec: why for spec, metric in metrics.items() if (why := self._unusable(metric, model))}
                 chosen[task.name], left_out[task.name] = answers_only(metrics, unusable, model)
+                left_out[task.name] |= missing
                 continue
             chosen[task.name], left_out[task.name] = {}, {}
             for spec in self.metrics[task.name]:
-                metric = self.create_metric(spec, task)
-                if reason := self._unusable(metric, model) or unfit_for(metric, spec, task):
+                metric = self.metric_or_reason(spec, task)
+                if isinstance(metric, str):
+                    left_out[task.name][spec] = metric
+                elif reason := self._unusable(metric, model) or unfit_for(metric, spec, task):
                     left_out[task.name][spec] = reason
                 else:
                     chosen[task.name][spec] = metric
