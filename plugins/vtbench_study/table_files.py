@@ -9,7 +9,7 @@ from typing import Any
 
 from vtbench.console.formatting import number
 from vtbench_study.bridge import ALL, MEASURED
-from vtbench_study.model_results import MEASURES
+from vtbench_study.model_results import MEASURES, mean_of_known
 from vtbench_study.text_report import (
     agreement_text,
     change_text,
@@ -74,6 +74,8 @@ def markdown(document: Mapping[str, Any]) -> str:
             lines += ["", *_claim_table(claims, heading)]
     if associations := document.get("associations"):
         lines += ["", *_association_table(associations)]
+    if tests := document["plan"].get("tests"):
+        lines += ["", *_accuracy_table(document, tests), "", *_rs_table(document, tests)]
     if bridge := document.get("bridge"):
         lines += ["", *bridge_table(bridge)]
     if advised := [*document["advice"], *document.get("full_rate", [])]:
@@ -86,6 +88,30 @@ def markdown(document: Mapping[str, Any]) -> str:
             f"| `{row['arm']}` beside `{row['beside']}` | {change}{p} | {'; '.join(row['lost'])} | {verdict} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _accuracy_table(document: Mapping[str, Any], tests: Sequence[str]) -> Iterable[str]:
+    """Yield accuracy in per cent, for scene graphs tuple F1, by arm and by the family or test that is asked."""
+    asked = [*document["plan"]["families"], *tests]
+    first = next(iter(document["transfer"].values()))
+    chance = ["" if first[task]["chance"] is None else number(first[task]["chance"], True) for task in asked]
+    yield f"| trained on, and asked | {' | '.join(f'`{task}`' for task in asked)} |"
+    yield "|---" * (len(asked) + 1) + "|"
+    yield f"| chance | {' | '.join(chance)} |"
+    for arm, row in document["transfer"].items():
+        name = "each family, on a grey image" if arm == "blind" else f"`{arm}`"
+        yield f"| {name} | {' | '.join(_cell(row.get(task), True) for task in asked)} |"
+
+
+def _rs_table(document: Mapping[str, Any], tests: Sequence[str]) -> Iterable[str]:
+    """Yield RS by arm, on the probe set and on the images of each test."""
+    columns = {"`probe`": "rs_probe"} | {f"`{task}`": f"rs_on_{task}" for task in tests}
+    yield f"| RS of models trained on | {' | '.join(columns)} |"
+    yield "|---" * (len(columns) + 1) + "|"
+    for arm in dict.fromkeys(row["arm"] for row in document["models"]):
+        models = [row for row in document["models"] if row["arm"] == arm]
+        means = [mean_of_known([row.get(column) for row in models]) for column in columns.values()]
+        yield f"| `{arm}` | {' | '.join('' if mean is None else number(mean, False) for mean in means)} |"
 
 
 def _claim_table(claims: Sequence[Mapping[str, Any]], heading: str) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,16 @@ def test_tables_and_page_have_the_tests_and_the_bridge(capsys: pytest.CaptureFix
     assert "coarse,natural_relational," in files["transfer.csv"]
     assert "accuracy_natural_coarse" in files["models.csv"].splitlines()[0]
     assert files["bridge.csv"].count("carries over") == 6
-    assert "| RS | `probe` | `natural_coarse` | 5 | +1.00 (" in markdown(document)
+    table = markdown(document)
+    assert "| RS | `probe` | `natural_coarse` | 5 | +1.00 (" in table
+    assert (
+        "| trained on, and asked | `coarse` | `attribute` | `relational` | `scene_graph` | `natural_coarse` |" in table
+    )
+    assert "| chance | 10.0 | 10.0 | 10.0 | 10.0 | 10.0 | 10.0 |" in table
+    (accuracy,) = [line for line in table.splitlines() if line.startswith("| `coarse` |") and line.count("|") == 8]
+    assert accuracy.split(" | ")[5].startswith("30.0 (2")
+    assert "| RS of models trained on | `probe` | `natural_coarse` | `natural_relational` |" in table
+    assert re.search(r"\| `coarse` \| 0\.85\d \| 0\.700 \| 0\.700 \|", table)
     text = study_page(document)
     assert "natural_relational" in text
     assert "order of models by RS on the probe set and natural_coarse: Spearman +1.00" in text
