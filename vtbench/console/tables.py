@@ -63,7 +63,13 @@ def score_table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Tab
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table; in a terminal that is too narrow for its numbers it goes beyond the edge, and none is cut."""
+    """Print a table under its title, which is one line however narrow the table is.
+
+    In a terminal that is too narrow for its numbers it goes beyond the edge, and none is cut.
+    """
+    if table.title is not None:
+        print_line(console, str(table.title), "table.title")
+        table.title = None
     width = console.width
     console.width = max(width, table_width(console, table))
     console.print(table)
