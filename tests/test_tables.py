@@ -37,6 +37,14 @@ def test_no_number_is_cut_at_any_width(columns: int, name: str, capsys: Captured
         assert max(map(len, out.splitlines())) <= columns
 
 
+def test_a_title_is_one_line_above_a_table_that_is_narrower(capsys: Captured) -> None:
+    title = "redundancy of the visual tokens · a task of a long name"
+    table = score_table(title, ["score"], ["value"])
+    table.add_row("rs", "0.5")
+    print_table(table_console(stderr=False), table)
+    assert capsys.readouterr().out.splitlines()[0] == title
+
+
 def test_the_last_column_of_a_listing_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     rows = [{"name": "a", "n": 5, "about": "word " * 30}, {"name": "longer", "n": 1234, "about": None}]
