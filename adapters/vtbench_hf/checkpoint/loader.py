@@ -24,7 +24,7 @@ from vtbench_hf.checkpoint.lora import apply_lora, check_lora, lora_fingerprint
 from vtbench_hf.checkpoint.packages import needs_packages
 from vtbench_hf.checkpoint.placement import DISK, Placement, check_map, choose_placement, placed
 from vtbench_hf.checkpoint.processor import ImageSettings, load_processor
-from vtbench_hf.checkpoint.quantisation import check_packing, check_quantisation, quantisation_options
+from vtbench_hf.checkpoint.quantisation import check_quantisation, quantisation_options
 from vtbench_hf.errors import first_line, out_of_memory_as
 
 GREEDY = Generation()
@@ -122,7 +122,6 @@ def load(
         model = load_model(
             known.auto_class, source, options | placing | quantised, dtype, arguments.attn_implementation
         )
-        check_packing(model, source)
         if set(placed(model).values()) == {DISK}:
             raise AdapterError(
                 f"{source} does not fit: device_map={arguments.device_map} leaves all of it on the disk; allow more in"

@@ -15,8 +15,6 @@ from vtbench.errors import AdapterError, nearest
 from vtbench_hf.checkpoint.packages import hush_bitsandbytes, require
 
 CHOICES = ("8bit", "4bit")
-CPU_BLOCK = (64, 32)
-"""Inputs and outputs of a 4-bit layer that bitsandbytes packs together for a CPU; others end in an error of torch."""
 
 
 def check_quantisation(quantization: str | None) -> None:
@@ -65,24 +63,3 @@ def quantisation_options(quantization: str | None, source: str, config: Any, dty
             bnb_4bit_compute_dtype=dtype,
         )
     }
-
-
-def check_packing(model: torch.nn.Module, source: str) -> None:
-    """Refuse a model with 4-bit layers that a CPU cannot compute.
-
-    Args:
-        model: as it was loaded.
-        source: directory or hub name, for messages.
-
-    Raises:
-        AdapterError: names the first such layer, and its widths.
-    """
-    for name, layer in model.named_modules():
-        if type(layer).__name__ != "Linear4bit" or layer.weight.device.type != "cpu":
-            continue
-        widths = (layer.in_features, layer.out_features)
-        if any(width % block for width, block in zip(widths, CPU_BLOCK, strict=True)):
-            raise AdapterError(
-                f"{source}: quantization=4bit takes layers with inputs in multiples of {CPU_BLOCK[0]} and outputs in "
-                f"multiples of {CPU_BLOCK[1]} on a CPU, and {name} is {widths[0]} x {widths[1]}; use 8bit, or a GPU"
-            )
