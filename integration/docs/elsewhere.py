@@ -41,6 +41,8 @@ COMMANDS = (
         "tests/adapters/test_large_models.py",
     ),
     Elsewhere(r"--data-parallel", "a process for each copy", "shipped"),
+    Elsewhere(r"--format inspect", "the package inspect_ai", "inspect"),
+    Elsewhere(r"study --join", "two studies that were measured", "tests/study/test_joined_study.py"),
     Elsewhere(r"^accelerate launch", "four processes", "tests/training"),
     Elsewhere(r"^python benchmarks/pretrained_decoder\.py", "minutes to hours of training", "decoder"),
     Elsewhere(r"^python benchmarks/(?!pretrained_decoder)", "hours of questions or training", "tests/benchmarks"),

@@ -15,7 +15,7 @@ from vtbench_study.plan import Cell, Plan
 
 def study_of_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the jobs of a study do nothing, and their models have results from then on."""
-    from vtbench_study import study
+    from vtbench_study import measured_models, study
 
     done: set[str] = set()
 
@@ -39,4 +39,4 @@ def study_of_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(study.Local, "run", run)
     monkeypatch.setattr(study, "claim_directory", claimed)
-    monkeypatch.setattr(study, "read_model_results", results)
+    monkeypatch.setattr(measured_models, "read_model_results", results)
