@@ -54,7 +54,13 @@ def read_checkpoint(directory: Path, name: str, families: Sequence[str]) -> dict
     found |= {key: scores[key]["value"] if key in scores else None for key in
              ("rs", "n_eff_16", "discarded", "cue_information")}  # fmt: skip
     found |= {"rs_kept": share_kept(scores.get("rs")), "cue_kept": share_kept(scores.get("cue_information"))}
-    found["accuracy"] = mean_of_known([main_score(answers["scores"][family])["value"] for family in families])
+    # a model that was trained on one of the study's tests has answered it as a test
+    tested = [family for family in families if family not in answers["scores"]]
+    on_tests = read_tests(directory / "runs" / name, tested)
+    if on_tests is None:
+        return None
+    accuracy = {family: main_score(scores) for family, scores in answers["scores"].items()} | on_tests
+    found["accuracy"] = mean_of_known([accuracy[family]["value"] for family in families])
     for key in ("drop_area", "drop_f95"):
         values = [drop["scores"][family].get(key, {}).get("value") for family in families]
         found[key] = None if None in values else mean_of_known(values)

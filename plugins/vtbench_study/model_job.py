@@ -62,7 +62,8 @@ def measure(directory: Path, cell: Cell, plan: Plan, model_args: Mapping[str, st
 def measurement_runs(cell: Cell, plan: Plan, model_args: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the runs that measure a model: a name, and the fields of a `RunConfig`."""
     model = {"model": "llava", "model_args": dict(model_args)}
-    asked = [plan.location(family) for family in plan.families]
+    beside = [family for family in cell.families if family not in (*plan.families, *plan.tests)]
+    asked = [plan.location(family) for family in (*plan.families, *beside)]
     yield "answers", model | {"tasks": asked, "metrics": [*ANSWERS], "limit": plan.items}
     tokens = ["redundancy", "redundancy_layers", "carriers", "token_use", "geometry"]
     yield "probe", model | {"tasks": ["probe"], "metrics": tokens, "limit": plan.images}

@@ -101,7 +101,8 @@ def read_model_results(directory: Path, cell: Cell, tests: Sequence[str] = ()) -
         "kind": cell.kind,
         "seed": cell.seed,
         "own": cell.families,
-        "accuracy": {family: main_score(scores) for family, scores in by_family["answers"].items()},
+        "accuracy": {family: main_score(scores) for family, scores in by_family["answers"].items()}
+        | {task: found for task, found in on_tests.items() if task in cell.families},
         "ranking": {
             family: _score(scores["rank_acc"])
             for family, scores in by_family["answers"].items()

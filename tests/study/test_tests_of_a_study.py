@@ -15,7 +15,7 @@ from vtbench.errors import VtbenchError
 from vtbench.registry import Registry
 from vtbench_study import study
 from vtbench_study.bridge import agreement_rows, bridge_rows, counterparts
-from vtbench_study.checkpoint_results import shipped_results
+from vtbench_study.checkpoint_results import read_checkpoint, shipped_results
 from vtbench_study.cli import study as command
 from vtbench_study.html_report import study_page
 from vtbench_study.model_job import measurement_runs, runs_on_tests
@@ -106,6 +106,29 @@ def test_every_model_answers_each_test_in_runs_of_their_own(tmp_path: Path) -> N
     without = dict(measurement_runs(Plan(**ALONE).cell("coarse-1"), Plan(**ALONE), {}))
     assert {name: runs[name] for name in without} == without
     assert len(dict(runs_on_tests("fuyu", {}, plan))) == 4
+
+
+def test_a_mix_of_other_tasks_is_asked_about_them_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vtbench_study.model_results.finished_run", lambda home: home / "r" if home.exists() else None)
+    mixes = {"photographs": {"natural_coarse": 1.0, "natural_relational": 1.0}}
+    plan = Plan(seeds=(0,), tests=("natural_coarse",), **ALONE | {"mixes": mixes})
+    cell = plan.cell("photographs-0")
+    runs = dict(measurement_runs(cell, plan, {}))
+    assert runs["answers"]["tasks"] == [*FAMILIES, "natural_relational"]
+    assert runs["own"]["tasks"] == ["natural_coarse", "natural_relational"]
+    write_run(tmp_path / "runs/photographs-0/probe", "probe", {"rs": {"value": 0.7}})
+    write_run(tmp_path / "runs/photographs-0/answers", "natural_relational", {"acc": {"value": 0.5}})
+    home = tmp_path / "runs/photographs-0/drop"
+    write_run(home, "natural_relational", {"drop_area": {"value": 0.4}, "drop_f95": {"value": 0.2}})
+    results = json.loads((home / "r" / "results.json").read_text())
+    results["scores"]["natural_coarse"] = results["scores"]["natural_relational"]
+    (home / "r" / "results.json").write_text(json.dumps(results))
+    assert read_checkpoint(tmp_path, cell.name, cell.families) is None, "it has not answered the test yet"
+    write_run(tmp_path / "runs/photographs-0/answers-natural_coarse", "natural_coarse", {"acc": {"value": 0.7}})
+    write_run(tmp_path / "runs/photographs-0/redundancy-natural_coarse", "natural_coarse", {"rs": {"value": 0.8}})
+    found = read_checkpoint(tmp_path, cell.name, cell.families)
+    assert found is not None
+    assert found["accuracy"] == pytest.approx(0.6)
 
 
 def write_run(home: Path, task: str, scores: dict[str, Any]) -> None:
