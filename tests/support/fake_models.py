@@ -27,7 +27,7 @@ def fake_results(
     """Return the results of a model; `accuracy` is that on its training families."""
     tilt = 0.001 * (cell.seed or 0)  # every seed differs a little
     families = cell.families or list(plan.families)
-    accuracies = {f: accuracy if f in cell.families else 0.1 for f in plan.families}
+    accuracies = {f: accuracy if f in cell.families else 0.1 for f in (*plan.families, *cell.families)}
     curve = [
         {"policy": policy, "fraction": f, "tokens": 64 * f, "value": 0.3 + 0.5 * f, "low": 0.25 + 0.5 * f,
          "high": 0.35 + 0.5 * f, "n": 100}
