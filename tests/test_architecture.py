@@ -72,6 +72,9 @@ def test_no_import_circle_between_packages(graph: Graph) -> None:
 
 def test_nothing_imports_the_command_line(graph: Graph) -> None:
     assert {name for name, targets in graph.items() if "vtbench.cli" in targets} == {"vtbench.__main__"}
+    commands = {name for name in graph if name.startswith("vtbench.console.") and name.endswith("_commands")}
+    assert len(commands) == 3
+    assert {name for name, targets in graph.items() if commands & set(targets)} == {"vtbench.cli"}
 
 
 def test_the_host_imports_no_plugin_but_for_compare() -> None:

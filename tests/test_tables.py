@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from rich.table import Table
 
+from vtbench.console.listing import column_lines
 from vtbench.console.run_listing import run_lines
-from vtbench.console.tables import column_lines, print_table, score_table, table_console
+from vtbench.console.tables import print_table, score_table, table_console
 
 Captured = pytest.CaptureFixture[str]
 NUMBERS = ["100.0 %*", "-100.0 to -51.5", "0.010", "12,345"]

@@ -7,19 +7,18 @@ plan.json and measured/.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vtbench.runs.disk import disk, write_file
 from vtbench.runs.json_file import read_object
 from vtbench.runs.provenance import differing, strict
 from vtbench_study.errors import StudyError
 from vtbench_study.measured_models import MeasuredModel, measured_models, write_measured
 from vtbench_study.plan import ARMS, Plan
 from vtbench_study.study import write_study
+from vtbench_study.study_directory import write_plan
 
 T = TypeVar("T")
 SAME_RS = 0.002
@@ -60,10 +59,8 @@ def join_studies(directories: Sequence[Path], output: Path) -> dict[str, Any]:
     models = _distinct(parts)
     facts = parts[0].facts | {"parts": [part.facts for part in parts]}
     plan = _joined_plan([part.plan for part in parts])
-    with disk(output):
-        output.mkdir(parents=True, exist_ok=True)
+    write_plan(output, strict(plan.document()), facts)
     write_measured(output, models)
-    write_file(output / "plan.json", json.dumps({"plan": strict(plan.document()), "facts": facts}, indent=2) + "\n")
     return write_study(plan, output, facts)
 
 

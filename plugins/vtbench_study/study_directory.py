@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -159,13 +159,18 @@ def claim_directory(plan: Plan, directory: Path, *, measured: bool) -> dict[str,
             if any(there.get(name) != settings.get(name) for name in growing):
                 kept = {name: value for name, value in there.items() if name not in growing}
                 grown = kept | {name: settings[name] for name in growing if name in settings}
-                write_file(path, json.dumps({"plan": grown, "facts": before}, indent=2) + "\n")
+                write_plan(directory, grown, before)
             return before
         facts["trained"] = before.get("trained", facts["trained"])
+    write_plan(directory, settings, facts)
+    return facts
+
+
+def write_plan(directory: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Write plan.json: the settings of a study, as `Plan.document` has them, and the facts about what made it."""
     with disk(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    write_file(path, json.dumps({"plan": settings, "facts": facts}, indent=2) + "\n")
-    return facts
+    write_file(directory / "plan.json", json.dumps({"plan": settings, "facts": facts}, indent=2) + "\n")
 
 
 def _holds(more: Any, stored: Any) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.console.formatting import asked_as, number
-from vtbench.console.tables import column_lines
+from vtbench.console.listing import column_lines
 from vtbench.console.terminal import single_line, visible
 from vtbench.errors import ResultsError
 from vtbench.runs.reader import read_results, runs

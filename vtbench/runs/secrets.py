@@ -67,6 +67,11 @@ def mask(text: str) -> str:
     return _IN_TEXT.sub(hide, text)
 
 
+def without_secrets(text: str) -> str:
+    """Return a text without the environment's secrets, and without what has the form of one."""
+    return mask(SecretFilter(environment_secrets())(text))
+
+
 def environment_secrets() -> set[str]:
     """Return the keys that the environment holds, by the names of their variables; nothing that may be a word."""
     return {
