@@ -90,7 +90,7 @@ docs-commands: $(VENV)/dev.stamp
 
 # Runs that are killed, machines that crash, and processes that want one run, to the same scores (docs/runs.md).
 faults: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest integration/faults
+	$(BIN)/python -m pytest -n 2 --dist worksteal integration/faults
 
 # Our mutual information and that of others on known truths, in an environment of its own (docs/yardstick.md).
 yardstick: .venv-yardstick/stamp
@@ -103,11 +103,11 @@ report-browser: .venv-report/stamp
 
 # The study as its user runs it: killed, begun again, refused, out of disk (docs/study.md).
 study-resume: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest integration/study --timeout 900
+	$(BIN)/python -m pytest -n 2 --dist loadfile integration/study --timeout 900
 
 # lm-eval, lmms-eval and vtbench in one another, in an environment of their own (docs/harnesses.md, docs/import.md).
 harnesses: .venv-harnesses/stamp
-	.venv-harnesses/bin/python -m pytest integration/harnesses --timeout 900
+	.venv-harnesses/bin/python -m pytest -n 2 --dist loadfile integration/harnesses --timeout 900
 	.venv-harnesses/bin/python -m pytest integration/imports
 
 # Logs of Inspect, read by it and shown by its viewer, in an environment of its own (docs/export.md).

@@ -1,27 +1,17 @@
-"""`vtbench study` as its user runs it: killed several times, it ends with the numbers of an uninterrupted study.
-
-Small enough for two cores and a few minutes: two families, two seeds, six steps.
-"""
+"""`vtbench study` as its user runs it: killed several times, it ends with the numbers of an uninterrupted study."""
 
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from small_study import COMMAND, document
 
-ARGUMENTS = (
-    *("--quick", "--families", "coarse,attribute", "--mix", "none", "--penalty", "none", "--steps", "6"),
-    *("--items", "24", "--images", "120", "--probed", "40", "--snapshots", "0.5", "--shipped", "llava"),
-)
-COMMAND = (sys.executable, "-m", "vtbench", "study", *ARGUMENTS)
 KILLED_AT = ("models/coarse-0/finetune.json", "runs/attribute-0/probe/*/samples.jsonl", "tokens/attribute-0.json")
 """The study is killed when these files appear: in a training, in a measurement, and after a finished model."""
 
@@ -37,11 +27,6 @@ def finish(directory: Path) -> str:
     printed, errors = process.communicate()
     assert process.returncode == 0, errors
     return printed
-
-
-def document(directory: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((directory / "study.json").read_text(encoding="utf-8"))
-    return found
 
 
 def alive(directory: Path) -> list[int]:
@@ -131,61 +116,3 @@ def test_another_plan_in_its_directory_is_refused(uninterrupted: tuple[Path, str
     assert done.returncode == 2
     assert "this is another study, which differs in steps (6 there, 7 here)" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--families", "coarse,relationel"], "unknown family 'relationel'. Did you mean 'relational'"),
-        (["--mix", "empty:coarse=0,attribute=0"], "the weights sum to nothing"),
-        (["--mix", "coarse=1"], "write NAME:..."),
-        (["--seeds", "0,x"], "--seeds: must be a valid integer"),
-        (["--penalty", "coarse:cosinus:1"], "must be 'cosine', 'logdet' or 'decorrelation', not 'cosinus'"),
-        (["--executor", "local:workers=0"], "workers must be at least 1"),
-    ],
-)
-def test_invalid_usage_is_rejected_before_anything_is_trained(
-    arguments: list[str], message: str, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "vtbench", "study", "--quick", *arguments, "--output", str(tmp_path / "study")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "study").exists()
-
-
-def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "config.json").write_text('{"model_type": "blip-2"}', encoding="utf-8")
-    command = [*COMMAND, "--from", str(tmp_path / "other"), "--output", str(tmp_path / "study")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "'blip-2' checkpoint" in done.stderr
-
-
-def test_a_diverging_model_is_named_and_the_others_are_done(tmp_path: Path) -> None:
-    command = [*COMMAND, "--rate", "1e6", "--seeds", "0", "--output", str(tmp_path / "study")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "2 of 4 models failed; the first is" in done.stderr
-    assert "the loss diverged at step" in done.stderr
-    assert document(tmp_path / "study")["missing"] == ["coarse-0", "attribute-0"]
-
-
-def test_a_full_disk_is_named_and_leaves_written_files_intact(tmp_path: Path) -> None:
-    disk = tmp_path / "small"
-    disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False
-    ).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        command = [*COMMAND, "--seeds", "0", "--output", str(disk / "study")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert "the disk is full" in done.stderr
-        for path in (disk / "study").rglob("*.json"):
-            json.loads(path.read_text(encoding="utf-8"))
-    finally:
-        subprocess.run(["umount", disk], check=False)
