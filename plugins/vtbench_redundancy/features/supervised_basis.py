@@ -13,6 +13,8 @@ from vtbench_redundancy.features.principal_components import PrincipalAxes, Stre
 
 _LEAST_VARIANCE = 1e-10
 """Directions of less variance than this part of the largest are rounding."""
+_TOGETHER = 32
+"""Images whose products with X are added at once: the sums of wide tokens take longer to read and write than to form."""
 
 
 class SupervisedBasis:
@@ -40,14 +42,25 @@ class SupervisedBasis:
             self._count, self._x_origin = 0, x.mean(dim=0)
             self._x, self._xx = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
             self._xz: Tensor | None = None
+            self._waiting: list[tuple[Tensor, Tensor]] = []
         near = self._tokens.update(z_bkd)
         x = x - self._x_origin
-        if self._xz is None:
-            self._xz = near.new_zeros(x.shape[1], near[0].numel())
         self._count += len(x)
         self._x += x.sum(dim=0)
         self._xx += x.T @ x
-        self._xz += x.T.to(near) @ near.flatten(1)
+        self._waiting.append((x.to(near), near.flatten(1)))
+        if sum(len(x) for x, _ in self._waiting) >= _TOGETHER:
+            self._add_products()
+
+    def _add_products(self) -> None:
+        """Add what the images that wait bring to the sums of products."""
+        if not self._waiting:
+            return
+        x, near = map(torch.cat, zip(*self._waiting, strict=True))
+        self._waiting.clear()
+        if self._xz is None:
+            self._xz = near.new_zeros(x.shape[1], near.shape[1])
+        self._xz.addmm_(x.T, near)
 
     def result(self, about: slice = slice(None)) -> PrincipalAxes:
         """Return the leading axes of unit length, in units of the data's root mean square; zeros where there are fewer.
@@ -60,8 +73,10 @@ class SupervisedBasis:
         """
         plain = self._tokens.result()
         d = len(plain.mean)
-        if d <= self._rank or self._xz is None:  # nothing to reduce: keep the coordinates
+        if d <= self._rank:  # nothing to reduce: keep the coordinates
             return plain
+        self._add_products()
+        assert self._xz is not None
         spectrum = self._tokens.spectrum()
         kept = spectrum.variances > _LEAST_VARIANCE * spectrum.variances[:1]
         if not kept.any():
