@@ -111,10 +111,10 @@ def figure() -> str:
     """Return the figure as SVG."""
     right = LEFT + PANEL + GAP
     simple, complex_ = FAMILIES[0], FAMILIES[-1]
-    left_note = "Redundancy Score at 16 visual tokens, one training recipe, 2,000 images"
+    left_note = "Redundancy Score at 16 visual tokens, one training each, 1,334 images"
     right_note = "Redundancy Score on common images, of 64 visual tokens, three runs each"
     order = f"fine-tuned on: {simple} is the simplest task, {complex_} the most complex"
-    scale = "0: every visual token says something new about the image. Near 1: all say the same. Lines: 95 % intervals."
+    scale = "0: information about the image adds up over the visual tokens. Near 1: all say the same. Lines: 95 % intervals."
     hollow = "Hollow: flagged unconverged, a bias as large as the standard error may be left."
     cross = f"M{right + 2} {BOTTOM + 53}l8 8m0 -8l-8 8"
     body = [

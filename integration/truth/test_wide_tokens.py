@@ -39,23 +39,46 @@ def test_tokens_that_know_nothing(seed: int, width: int) -> None:
     assert (found.value, "low_information" in found.flags) == (None, True)
 
 
-@pytest.mark.parametrize("side", [8, 16, 24])
-def test_lossless_tokens_discard_nothing(side: int) -> None:
-    """All pixels of images of two flat colours with an edge somewhere, which are far from Gaussian."""
-    generator, pixels = np.random.default_rng(0), 48
+def lossless(side: int, pixels: int, noise: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of all pixels of images of two flat colours with an edge somewhere, which are far from Gaussian.
+
+    Args:
+        side: tokens a side.
+        pixels: a side of the images.
+        noise: cells a side of which each has noise of its own.
+    """
+    generator = np.random.default_rng(0)
     y, x = np.mgrid[0:pixels, 0:pixels] / pixels - 0.5
     angle, offset = generator.uniform(0, np.pi, N), generator.uniform(-0.5, 0.5, N)
     inside = np.cos(angle)[:, None, None] * x + np.sin(angle)[:, None, None] * y > offset[:, None, None]
     first, second = generator.uniform(0, 255, (2, N, 1, 1, 3))
-    images = np.where(inside[..., None], first, second) + generator.normal(0, 20, (N, 6, 6, 3)).repeat(8, 1).repeat(
-        8, 2
-    )
+    fine = generator.normal(0, 20, (N, noise, noise, 3)).repeat(pixels // noise, 1).repeat(pixels // noise, 2)
+    images = np.where(inside[..., None], first, second) + fine
     size = pixels // side
     tokens = images.reshape(N, side, size, side, size, 3).transpose(0, 1, 3, 2, 4, 5).reshape(N, side**2, -1)
-    one = Protocol(subsets=1, permutations=2)  # of all tokens, however often RS chooses 64 of them
-    found = redundancy_score(tokens.astype(np.float32), images.astype(np.float32), protocol=one)
+    return tokens.astype(np.float32), images.astype(np.float32)
+
+
+ONE = Protocol(subsets=1, permutations=2)
+"""`discarded` is of all tokens, however often RS chooses 64 of them."""
+
+
+@pytest.mark.parametrize("side", [8, 16, 24])
+def test_lossless_tokens_discard_nothing(side: int) -> None:
+    tokens, images = lossless(side, 48, noise=6)
+    found = redundancy_score(tokens, images, protocol=ONE)
     assert found.rs.detail["d"] > found.rs.detail["r"]
     assert found.discarded.value == pytest.approx(0, abs=0.01)
+    assert "across_cells" not in found.discarded.flags
+
+
+@pytest.mark.parametrize(("side", "pixels", "lost"), [(12, 48, 0.066), (14, 56, 0.078)])
+def test_tokens_across_the_edges_of_cells_are_flagged(side: int, pixels: int, lost: float) -> None:
+    """Averages by cell mix neighbours (docs/redundancy.md has the values); by the cells of centres it is more."""
+    found = redundancy_score(*lossless(side, pixels, noise=8), protocol=ONE)
+    assert found.discarded.value == pytest.approx(lost, abs=0.01)
+    assert "across_cells" in found.discarded.flags
+    assert "across_cells" not in found.rs.flags
 
 
 def test_copies_leave_what_16_tokens_carry() -> None:

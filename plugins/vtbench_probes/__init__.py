@@ -45,7 +45,7 @@ def vtbench_flags() -> dict[str, str]:
     return {
         "not_in_scenes": "no scene of the task has this cue",
         "one_label": "the cue has one value in all scenes, so there is nothing to decode",
-        "few_samples": "under 100 images, or under 10 of every label but one; use more",
+        "few_samples": "under 100 samples, or fewer than two labels that 10 samples have; use more",
         "told_gives_away": "what the probe is told says part of the answer: compare with `grey`, not with chance",
     }
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from vtbench.scenes.render import id_mask
 from vtbench.scenes.scene import Scene
+from vtbench.stats import sorted_cluster_numbers
 from vtbench_probes.cues import GRID
 from vtbench_probes.errors import ProbeError
 
@@ -104,7 +105,7 @@ def tsne_panel(
     if len(chosen) < FEWEST:
         raise ProbeError(f"{len(chosen)} tokens are too few for a panel; {FEWEST} or more are needed")
     x = x_nmr.reshape(n * m, -1)[chosen]
-    names = np.arange(n) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    names = np.arange(n) if clusters is None else sorted_cluster_numbers(clusters)
     perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
     layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(x)
     return {

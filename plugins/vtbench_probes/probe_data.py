@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vtbench.stats import sorted_cluster_numbers
 from vtbench_probes.cues import CUES, Hint
 
 MIN_SAMPLES = 100
@@ -87,7 +88,7 @@ def shuffled(problem: Problem, seed: int = 0) -> Problem:
 
 def deal_folds(clusters: Sequence[str], seed: int = 0) -> np.ndarray:
     """Return the fold of each sample, (n,). Samples of one cluster share a fold, so that no test set holds a twin."""
-    _, cluster_n = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
+    cluster_n = sorted_cluster_numbers(clusters)
     fold: np.ndarray = np.random.default_rng(seed).permutation(cluster_n.max(initial=0) + 1)[cluster_n] % FOLDS
     return fold
 

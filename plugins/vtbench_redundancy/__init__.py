@@ -121,7 +121,7 @@ def vtbench_commands(app: click.Group) -> None:
 
 @accepts(ProtocolSettings)
 def redundancy_metric(**settings: Any) -> Metric:
-    """Share of what the visual tokens say that other tokens repeat: the Redundancy Score (RS).
+    """Share of the visual tokens' summed information that is lost to repetition: the Redundancy Score (RS).
 
     Settings are `ProtocolSettings`; values other than the protocol's own show in its name.
 

@@ -33,6 +33,7 @@ def _flag(setting: str) -> str:
 @click.argument("tokens")
 @click.argument("images")
 @_protocol_options
+@click.option("--patches", is_flag=True, help="IMAGES is an array of patches (n, P, p), patch i that of token i.")
 @click.option("--boxes", help="Array (N, 4): left, top, right, bottom of each token's part, as fractions.")
 @click.option("--clusters", help="Text file with a name a line: images of one name are not independent.")
 @click.option(
@@ -47,6 +48,7 @@ def _flag(setting: str) -> str:
 def score(
     tokens: str,
     images: str,
+    patches: bool,
     boxes: str | None,
     clusters: str | None,
     estimator: str,
@@ -57,7 +59,7 @@ def score(
     """Score your own arrays: how redundant are TOKENS, as views of IMAGES?
 
     TOKENS is an array (n, N, d) in a .npy, .npz or .safetensors file (FILE:KEY names one of several). IMAGES is an
-    array (n, H, W, 3), or (n, P, p) of patches, or a directory of images in the order of their names. Files of any
+    array (n, H, W, 3), with --patches (n, P, p), or a directory of images in the order of their names. Files of any
     size are read slice by slice.
     """
     given = {name: value for name, value in settings.items() if value is not None}
@@ -65,7 +67,7 @@ def score(
     try:
         import torch
 
-        from vtbench_redundancy.features.feature_target import open_features
+        from vtbench_redundancy.features.feature_target import features_of_images
         from vtbench_redundancy.inputs.array_files import open_array
         from vtbench_redundancy.inputs.image_folder import open_images
         from vtbench_redundancy.score_table import json_document, print_scores
@@ -79,7 +81,12 @@ def score(
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise VtbenchError(f"--device {device} cannot be used here; `cpu` can") from error
     token_rows, image_rows = open_array(tokens), open_images(images)
-    arrays: dict[str, Any] = {"patches" if image_rows.ndim == 3 else "images": image_rows}
+    if image_rows.ndim == 3 and not patches:
+        raise VtbenchError(
+            f"{images}: has the shape {tuple(image_rows.shape)}; --patches says that it holds patches (n, P, p), and "
+            "grey images need a last axis of one channel"
+        )
+    arrays: dict[str, Any] = {"patches" if patches else "images": image_rows}
     arrays |= {
         "boxes": open_array(boxes)[:] if boxes else None,
         "clusters": _read_clusters(clusters) if clusters else None,
@@ -89,7 +96,7 @@ def score(
             raise VtbenchError("--target cues needs scenes, which arrays have not; name a FILE with a row an image")
         if estimator == "ksg":
             raise VtbenchError("--target FILE goes with --estimator gaussian: pairs of tokens are measured on pixels")
-        arrays["target"] = open_features(protocol.target)[0]
+        arrays["target"] = features_of_images(protocol.target, images)
     measure = score_arrays if estimator == "gaussian" else pair_redundancy
     found = measure(token_rows, **arrays, protocol=protocol, device=chosen).scores()
     if as_json:

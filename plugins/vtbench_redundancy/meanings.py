@@ -61,9 +61,10 @@ def available_and_used(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[st
 def _rs(score: Score) -> str:
     target = _target(score)
     if score["value"] < 0:
-        return f"The tokens say more about {target} together than one by one."
+        return f"Read together, the tokens say more about {target} than the sum of what each says alone."
     return (
-        f"Of what the tokens say about {target} one by one, {number(score['value'], True)} % is said again by others."
+        f"Summed token by token, {number(score['value'], True)} % of the information about {target} is lost to "
+        "repetition when the tokens are read together."
     )
 
 

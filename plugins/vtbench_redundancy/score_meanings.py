@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 SCORES = {
-    "rs": "Redundancy Score: share of the tokens' information about the image that other tokens repeat. It depends on "
-    "the number m of tokens measured together: compare it at one m only.",
+    "rs": "Redundancy Score: share of the information about the image, summed token by token, that is lost to "
+    "repetition when the tokens are read together. It depends on the number m of tokens measured together: compare it "
+    "at one m only.",
     "n_eff_16": "How many tokens that repeat nothing would say as much as 16 of these, drawn at random.",
     "discarded": "Share of the image's information that a linear reader does not find in the tokens.",
     "cue_information": "Nats that the tokens say about which objects there are and where.",
     "r_pix": "Redundancy of the image's own patches.",
     "delta_rs": "RS minus the redundancy of the image's own patches.",
-    "n_eff": "m (1 - RS): how many of the m tokens do not repeat others.",
+    "n_eff": "m (1 - RS): how many tokens of average information, repeating nothing, say as much as the m together.",
     "rs_given_colour": "RS given the image's mean colour.",
     "rs_LAYER": "Redundancy Score of the tokens at this layer; compare layers at one m only.",
     "discarded_LAYER": "Share of the image's information that a linear reader does not find at this layer.",
     "cue_information_LAYER": "Nats that the tokens at this layer say about which objects there are and where.",
     "carriers": "How many tokens carry a part of the image.",
-    "uncarried": "Share of the image's parts that no token carries.",
+    "uncarried": "Share of the image's parts about which no token says more than chance.",
     "unique": "Share of a token's information that no other token has.",
     "dead": "Share of tokens that say nothing about the image.",
     "sink": "Share of tokens with an outlying norm.",

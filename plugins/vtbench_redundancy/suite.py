@@ -12,6 +12,7 @@ import torch
 from vtbench.types import Score
 from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.features.array_features import ArrayFeatures, extract_features
+from vtbench_redundancy.features.patch_layout import ACROSS_CELLS
 from vtbench_redundancy.inputs.array_stream import Array
 from vtbench_redundancy.protocol import Protocol
 from vtbench_redundancy.scores.geometry_scores import geometry_scores
@@ -31,7 +32,7 @@ def redundancy_score(
     protocol: Protocol = Protocol(),  # noqa: B008
     device: str | torch.device = "cpu",
 ) -> Redundancy:
-    """Estimate the share of the information about the image that several visual tokens repeat.
+    """Estimate the share of the information about the image, summed token by token, that is lost to repetition.
 
     RS = 1 − I(Z_1..Z_m ; X̃) / Σ_i I(Z_i ; X̃), a number without unit; the informations are in nats. See
     docs/redundancy.md for its meaning and its limits.
@@ -110,12 +111,11 @@ def score_arrays(
     settings: dict[str, Any] = {
         "protocol": protocol, "clusters": seen.clusters, "detail": _facts(seen), "device": device
     }  # fmt: skip
-    of_geometry = [clusters[i] for i in seen.measured] if clusters is not None else None
     return Suite(
         _redundancy(seen, protocol, device),
         carriers(seen.tokens[:, 0], seen.patches, **settings) if protocol.target == "pixels" else None,
         token_use(seen.tokens[:, 0], seen.pixels, seen.norms, **settings),
-        geometry_scores(seen.geometry, seen.shape, of_geometry, protocol),
+        geometry_scores(seen.geometry, seen.shape, seen.measured_clusters, protocol),
     )
 
 
@@ -127,14 +127,21 @@ def _redundancy(seen: ArrayFeatures, protocol: Protocol, device: str | torch.dev
 
 
 def _about(target: Array | None, protocol: Protocol) -> Protocol:
-    """Return the protocol with a name that says that it has a target."""
+    """Return the protocol with a name that says that it has a target.
+
+    Raises:
+        InputError: the protocol has another target than pixels, and there is no target.
+    """
+    if target is None and protocol.target != "pixels":
+        raise InputError(f"the protocol has target={protocol.target}, which arrays do not bring; give `target`, (n, q)")
     if target is None or protocol.target != "pixels":
         return protocol
     return replace(protocol, target="array.npy", name=f"{protocol.name} target=array.npy")
 
 
 def _facts(seen: ArrayFeatures) -> dict[str, Any]:
-    return {"N": seen.shape[0], "d": seen.shape[1], "basis": seen.basis, "basis_n": seen.basis_n}
+    facts = {"N": seen.shape[0], "d": seen.shape[1], "basis": seen.basis, "basis_n": seen.basis_n}
+    return facts | {ACROSS_CELLS: True} if seen.across_cells else facts
 
 
 def _check_clusters(clusters: Sequence[str] | None, n: int) -> None:

@@ -95,10 +95,10 @@ def linear_change(
 def pooled_deviation(groups: Sequence[Sequence[float]]) -> float | None:
     """Return the standard deviation within groups, pooled; None where no group has two values.
 
-    >>> round(pooled_deviation([[1.0, 3.0], [5.0, 7.0], [2.0]]), 3)
+    >>> round(pooled_deviation([[1.0, 3.0], [5.0, 7.0], [2.0], []]), 3)
     1.414
     """
-    freedom = sum(len(group) - 1 for group in groups)
+    freedom = sum(max(len(group) - 1, 0) for group in groups)
     if freedom < 1:
         return None
     return math.sqrt(

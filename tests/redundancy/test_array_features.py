@@ -27,6 +27,12 @@ torch.set_num_threads(1)
         (white(49), {"patches": white(49)}, "49 images are too few"),
         (white(60), {"patches": white(60), "boxes": np.zeros((3, 4))}, r"boxes have shape \(3, 4\); wanted \(4, 4\)"),
         (white(60), {"patches": white(60), "clusters": ["a"]}, "60 images but 1 cluster names"),
+        (
+            white(60),
+            {"patches": white(60), "boxes": np.tile([0, 0.5, 1, 0.5], (4, 1))},
+            "boxes: 4 have their right edge",
+        ),
+        (white(60), {"images": np.zeros((60, 3, 8, 8))}, r"images have shape \(60, 3, 8, 8\), channels first; wanted"),
         (white(60).astype(str), {"patches": white(60)}, "tokens hold <U32; wanted real numbers"),
     ],
 )
@@ -75,6 +81,14 @@ def test_images_and_memory_mapped_tokens(tmp_path) -> None:
     boxes = np.tile([[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]], (2, 1))
     found = redundancy_score(mapped, images, boxes=boxes)
     assert found.rs.value == pytest.approx(0.5, abs=0.02)
+
+
+def test_grey_images_of_one_channel_are_those_of_three() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), dtype=np.uint8)
+    tokens = grey[:, ::2, ::2, 0].reshape(300, 8, 2) / 255.0
+    one, three = (redundancy_score(tokens, np.repeat(grey, channels, axis=3)) for channels in (1, 3))
+    assert one.rs.value == three.rs.value
+    assert one.discarded.value == three.discarded.value
 
 
 def test_importing_the_plugin_is_free() -> None:

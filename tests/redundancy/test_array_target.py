@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from redundancy_fakes import white
 
 from vtbench.cli import status
 from vtbench.errors import VtbenchError
 from vtbench_redundancy import redundancy_score, score_arrays
+from vtbench_redundancy.protocol import custom_protocol
 
 torch.set_num_threads(1)
 
@@ -44,7 +46,7 @@ def test_features_of_many_dimensions_are_reduced() -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, array in zip(("tokens", "patches", "features"), arrays(), strict=True):
         np.save(tmp_path / f"{name}.npy", array)
-    given = [str(tmp_path / "tokens.npy"), str(tmp_path / "patches.npy")]
+    given = [str(tmp_path / "tokens.npy"), str(tmp_path / "patches.npy"), "--patches"]
     assert status(["score", *given, "--target", str(tmp_path / "features.npy"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rs"] == pytest.approx(0.5, abs=0.01)
@@ -53,6 +55,37 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "--target cues needs scenes, which arrays have not" in capsys.readouterr().err
     assert status(["score", *given, "--target", str(tmp_path / "features.npy"), "--estimator", "ksg"]) == 2
     assert "goes with --estimator gaussian" in capsys.readouterr().err
+
+
+def test_a_target_of_the_protocol_is_not_taken_for_pixels() -> None:
+    """Pixels would be scored under the name of the target."""
+    tokens, patches, _ = arrays()
+    for target in ("cues", "clip.npy"):
+        with pytest.raises(VtbenchError, match=f"the protocol has target={target}, which arrays do not bring"):
+            redundancy_score(tokens, patches=patches, protocol=custom_protocol({"target": target}))
+
+
+def test_rows_with_ids_belong_to_the_images_of_these_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In whatever order the rows stand, and whether the ids have the files' suffix or not."""
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((300, 8)).astype(np.float32)
+    np.save(tmp_path / "tokens.npy", np.tile(features.reshape(300, 4, 2), (1, 2, 1)))
+    (tmp_path / "images").mkdir()
+    for i, image in enumerate(rng.integers(0, 256, (300, 4, 4, 3), dtype=np.uint8)):
+        Image.fromarray(image).save(tmp_path / "images" / f"{i:03}.png")
+    np.save(tmp_path / "images.npy", np.zeros((300, 4, 4, 3), np.uint8))
+    found, order = [], rng.permutation(300)
+    for rows, suffix in ((np.arange(300), ""), (order, ".png")):
+        np.savez(tmp_path / "f.npz", features=features[rows], ids=np.array([f"{i:03}{suffix}" for i in rows]))
+        given = ["score", str(tmp_path / "tokens.npy"), str(tmp_path / "images"), "--target", str(tmp_path / "f.npz")]
+        assert status([*given, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["rs"])
+    assert found[0] == found[1] == pytest.approx(0.5, abs=0.02)
+    assert status([*given[:2], str(tmp_path / "images.npy"), *given[3:]]) == 2
+    assert "has ids, but the images of an array have no names" in capsys.readouterr().err
+    np.savez(tmp_path / "f.npz", features=features, ids=np.array([f"{i:03}" for i in range(1, 301)]))
+    assert status(given) == 2
+    assert "no row with the id 000.png or 000" in capsys.readouterr().err
 
 
 def widened(features: np.ndarray, how: str) -> np.ndarray:

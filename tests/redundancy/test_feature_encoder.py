@@ -9,7 +9,13 @@ from redundancy_fakes import white
 
 from vtbench_redundancy.estimators.normal_scores import normal_scores
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
-from vtbench_redundancy.features.patch_layout import choose_layout, cut_patches, cut_token_and_grid_patches, grid_boxes
+from vtbench_redundancy.features.patch_layout import (
+    average_cells,
+    choose_layout,
+    cut_patches,
+    cut_token_and_grid_patches,
+    grid_boxes,
+)
 from vtbench_redundancy.protocol import Protocol
 
 torch.set_num_threads(1)
@@ -26,6 +32,33 @@ def test_layout_of_many_tokens_is_stratified() -> None:
     queries = choose_layout(70, None, 64, 2, 0).chosen_Sm
     assert all(len(set(row)) == 64 for row in queries.tolist())
     assert choose_layout(32, None, 64, 8, 0).cells_m4.shape == (32, 4)
+
+
+@pytest.mark.parametrize("side", [8, 16, 24, 9, 10, 14, 27])
+def test_the_mean_of_a_cell_is_that_of_the_image_under_it(side: int) -> None:
+    """Of tokens that are the image's own pixels, on grids that the cells divide and on others."""
+    pixels = np.linspace(0, 1, side)[:, None] + np.linspace(0, 3, side)[None]
+    values = torch.as_tensor(pixels.reshape(1, side * side, 1))
+    layout = choose_layout(side * side, None, 64, 8, 0)
+    wanted = np.interp((np.arange(8) + 0.5) / 8, (np.arange(side) + 0.5) / side, np.linspace(0, 1, side))
+    wanted = wanted[:, None] + 3 * wanted[None]
+    if side == 8:
+        assert layout.cell_of_N is None
+        return
+    assert layout.cell_of_N is not None
+    assert layout.cell_of_N.ndim == (1 if side % 8 == 0 else 2)
+    found = average_cells(values, layout.cell_of_N).flatten().numpy()
+    inner = np.s_[1:-1, 1:-1]  # of a plane, so that the mean is the value in the middle
+    assert found.reshape(8, 8)[inner] == pytest.approx(wanted[inner], abs=0.05)
+
+
+def test_a_token_on_the_far_edge_and_one_of_the_whole_image_have_a_cell() -> None:
+    boxes = np.concatenate([grid_boxes(256), [[1, 1, 1, 1], [0, 0, 1, 1]]])
+    cells = choose_layout(258, boxes, 64, 8, 0).cell_of_N
+    assert cells is not None
+    assert cells.shape == (258,)
+    assert cells[-2] == 63
+    assert 0 <= cells.min() <= cells.max() == 63
 
 
 def test_cut_averages_each_cell() -> None:

@@ -157,3 +157,21 @@ def test_the_null_keeps_the_sums_over_each_group(clustered: bool) -> None:
 def test_without_a_null_there_is_one_draw() -> None:
     found = noisy_pixels(torch.ones(20, 2, dtype=torch.float64), (10, 10), floor=0.01, permutations=0, seed=0)
     assert (found.noisy.shape, found.shuffled.shape) == ((1, 20, 2), (0, 20, 2))
+
+
+def test_clusters_of_unequal_sizes_are_not_taken_apart_under_the_null() -> None:
+    """Runs of one scene's images take the place of another's, so that the null knows how few scenes there are."""
+    sizes = np.random.default_rng(0).permutation(np.arange(10, 40))
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
+    partner = permuted_images(clusters, [len(clusters)], torch.Generator().manual_seed(0)).numpy()
+    assert sorted(partner.tolist()) == list(range(len(clusters)))
+    assert (clusters[partner] != clusters).all()
+    kept = (np.diff(clusters) == 0) & (np.diff(clusters[partner]) == 0)
+    assert kept.mean() > 0.85  # neighbours of one scene have partners of one scene
+
+
+def test_blank_names_are_images_of_their_own() -> None:
+    clusters = [""] * 100 + ["film"] * 10
+    groups = assign_groups(110, clusters, 10, 0)
+    assert groups.flags == ()
+    assert len(np.unique(groups.clusters)) == 101

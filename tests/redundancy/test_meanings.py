@@ -40,7 +40,10 @@ USED = {"value": 0.9, "interval": [0.8, 0.95], "accuracy": 0.925, "chance": 0.25
 def test_each_score_has_a_sentence() -> None:
     scores = {name: asdict(Score(value, percent=False)) for name, value in (("rs", 0.75), ("discarded", 0.5))}
     told = dict(meanings(scores | {"cue_information": cues(used=USED)}))
-    assert told["rs"] == "Of what the tokens say about the pixels one by one, 75.0 % is said again by others."
+    assert told["rs"] == (
+        "Summed token by token, 75.0 % of the information about the pixels is lost to repetition when the tokens are "
+        "read together."
+    )
     assert told["discarded"].startswith("A linear reader does not find 50.0 %")
     assert "7.00 nats" in told["cue_information"]
     assert "5.0 % of all" in told["cue_information"]
@@ -50,7 +53,9 @@ def test_each_score_has_a_sentence() -> None:
 
 def test_synergy_and_another_target_are_said() -> None:
     about = asdict(Score(-0.2, detail={"protocol": "rs-v2 target=cues"}, percent=False))
-    assert meanings({"rs": about}) == [("rs", "The tokens say more about cues together than one by one.")]
+    assert meanings({"rs": about}) == [
+        ("rs", "Read together, the tokens say more about cues than the sum of what each says alone.")
+    ]
 
 
 def test_scores_without_a_value_have_no_sentence() -> None:

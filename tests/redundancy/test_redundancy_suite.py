@@ -112,3 +112,16 @@ def test_copies_and_dead_tokens_of_half_precision() -> None:
     assert found["unique"].value == pytest.approx(0, abs=0.02)
     few = ("n_eff_16",)  # under 16 tokens
     assert all(np.isfinite(score.value) for name, score in found.items() if name not in few)
+
+
+@pytest.mark.parametrize("thin", [1e-2, 1e-3, 1e-4])
+def test_a_nearly_singular_map_of_tokens_that_are_kept_whole_changes_no_score(thin: float) -> None:
+    """Tokens of no more dimensions than are kept are not reduced, and a next linear layer undoes the map."""
+    rng = np.random.default_rng(0)
+    pixels = rng.standard_normal((900, 8, 4))
+    tokens = np.stack([pixels[:, i] + 0.5 * pixels[:, (i + 1) % 8] @ rng.standard_normal((4, 4)) for i in range(8)], 1)
+    shear = np.array([[1, 1, 0, 0], [0, thin, 0, 0], [0, 0, 1, 1], [0, 0, 0, thin]])
+    protocol = Protocol(m=8, permutations=2)
+    plain, sheared = (redundancy_score(z, patches=pixels, protocol=protocol) for z in (tokens, tokens @ shear))
+    assert sheared.rs.value == pytest.approx(plain.rs.value, abs=0.002)
+    assert sheared.discarded.value == pytest.approx(plain.discarded.value, abs=0.002)

@@ -42,7 +42,8 @@ def scored(capsys: pytest.CaptureFixture[str]):
     """A function that returns the JSON document of a command."""
 
     def command(*arguments: object) -> dict:
-        code = status(["score", *map(str, arguments), "--device", "cpu", "--json"])
+        given = [*map(str, arguments), *["--patches"] * ("patches" in str(arguments[1]))]
+        code = status(["score", *given, "--device", "cpu", "--json"])
         out, err = capsys.readouterr()
         assert (code, err, out.count("\n")) == (0, "", 1)
         return json.loads(out)
@@ -51,7 +52,7 @@ def scored(capsys: pytest.CaptureFixture[str]):
 
 
 def test_the_table(files: Path, capsys) -> None:
-    assert status(["score", str(files / "tokens.npy"), str(files / "patches.npy")]) == 0
+    assert status(["score", str(files / "tokens.npy"), str(files / "patches.npy"), "--patches"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     lines = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}

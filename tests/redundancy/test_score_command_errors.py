@@ -30,6 +30,7 @@ def files(tmp_path: Path, monkeypatch) -> Path:
         **{"short": pixels[:390], "few": pixels[:49], "52": pixels[:52], "299": pixels[:299], "300": pixels[:300]},
         **{"constant": np.full((N, 4, 6), 0.1), "words": pixels.astype(str), "boxes": np.zeros((3, 4))},
         **{"pixel_boxes": np.full((8, 4), 7.0), "nan_boxes": np.full((8, 4), np.nan)},
+        **{"turned_boxes": np.array([[0, 0, 1, 1]] * 7 + [[0.5, 0, 0.2, 1]]), "channels_first": np.ones((N, 3, 8, 8))},
         **{"grey": np.full((N, 8, 8, 3), 7, np.uint8), "overflown": np.where(pixels > 2, np.inf, pixels)},
     }
     for name, array in arrays.items():
@@ -43,43 +44,49 @@ def files(tmp_path: Path, monkeypatch) -> Path:
 
 
 BAD: list[tuple[str, str]] = [
-    ("tokens.npy short.npy", "tokens are of 400 images but patches of 390"),
-    ("flat.npy patches.npy", r"tokens have shape \(4, 6\); wanted \(n, N, d\)"),
-    ("grey.npy patches.npy", r"tokens have shape \(400, 8, 8, 3\); wanted \(n, N, d\)"),
-    ("one.npy patches.npy", "there is one token an image"),
-    ("bad.npy patches.npy", r"tokens hold 3 values that are NaN or infinite, the first at \[300, 3, 2\]; leave those"),
-    ("tokens.npy bad.npy", r"patches hold 3 values that are NaN or infinite, the first at \[300, 3, 2\]"),
-    ("overflown.npy patches.npy", r"tokens hold 219 values that are NaN or infinite"),
-    ("few.npy few.npy", "49 images are too few for any score; give at least 50"),
-    ("52.npy 52.npy --estimator ksg", "52 images are too few for pairs of tokens; give at least 60"),
-    ("cut.npy patches.npy", r"cut\.npy: cut short: \d+ of \d+ bytes of values are there"),
-    ("words.npy patches.npy", "words.npy: holds <U.*wanted real numbers"),
-    ("none.npy patches.npy", "none.npy: no such file"),
+    ("tokens.npy short.npy --patches", "tokens are of 400 images but patches of 390"),
+    ("flat.npy patches.npy --patches", r"tokens have shape \(4, 6\); wanted \(n, N, d\)"),
+    ("grey.npy patches.npy --patches", r"tokens have shape \(400, 8, 8, 3\); wanted \(n, N, d\)"),
+    ("one.npy patches.npy --patches", "there is one token an image"),
+    (
+        "bad.npy patches.npy --patches",
+        r"tokens hold 3 values that are NaN or infinite, the first at \[300, 3, 2\]; leave",
+    ),
+    ("tokens.npy bad.npy --patches", r"patches hold 3 values that are NaN or infinite, the first at \[300, 3, 2\]"),
+    ("overflown.npy patches.npy --patches", r"tokens hold 219 values that are NaN or infinite"),
+    ("few.npy few.npy --patches", "49 images are too few for any score; give at least 50"),
+    ("52.npy 52.npy --patches --estimator ksg", "52 images are too few for pairs of tokens; give at least 60"),
+    ("cut.npy patches.npy --patches", r"cut\.npy: cut short: \d+ of \d+ bytes of values are there"),
+    ("words.npy patches.npy --patches", "words.npy: holds <U.*wanted real numbers"),
+    ("none.npy patches.npy --patches", "none.npy: no such file"),
     ("tokens.npy none.npy", "none.npy: no such file"),
     ("tokens.npy images", "images: no images in it"),
-    ("tokens.csv patches.npy", "tokens.csv: no such file"),
-    ("names.txt patches.npy", "unknown kind of file '.txt'; wanted .npy, .npz or .safetensors"),
-    ("tokens.npy:key patches.npy", "tokens.npy: a .npy file holds one array"),
+    ("tokens.csv patches.npy --patches", "tokens.csv: no such file"),
+    ("names.txt patches.npy --patches", "unknown kind of file '.txt'; wanted .npy, .npz or .safetensors"),
+    ("tokens.npy:key patches.npy --patches", "tokens.npy: a .npy file holds one array"),
     ("tokens.npy grey.npy --boxes boxes.npy", r"boxes have shape \(3, 4\); wanted \(8, 4\), one for each token"),
     ("tokens.npy grey.npy --boxes pixel_boxes.npy", "boxes hold values outside 0 to 1; wanted fractions"),
     ("tokens.npy grey.npy --boxes nan_boxes.npy", "boxes hold values outside 0 to 1"),
     ("tokens.npy grey.npy --boxes none.npy", "none.npy: no such file"),
-    ("tokens.npy patches.npy --clusters names.txt", "there are 400 images but 3 cluster names"),
-    ("tokens.npy patches.npy --clusters none.txt", "none.txt: the clusters cannot be read"),
-    ("tokens.npy patches.npy --clusters tokens.npy", "tokens.npy: the clusters cannot be read"),
-    ("tokens.npy patches.npy --m 1", "--m must be a whole number of at least 2, not 1"),
-    ("tokens.npy patches.npy --r 0", "--r must be a whole number of at least 1, not 0"),
-    ("tokens.npy patches.npy --r two", "Invalid value for '--r': 'two' is not a valid integer"),
-    ("tokens.npy patches.npy --r-x 0", "--r-x must be a whole number of at least 1, not 0"),
-    ("tokens.npy patches.npy --floor 2", "--floor must lie above 0 and at most at 1, not 2.0"),
-    ("tokens.npy patches.npy --floor 0", "--floor must lie above 0"),
-    ("tokens.npy patches.npy --floor nan", "--floor must lie above 0"),
-    ("tokens.npy patches.npy --permutations 0", "--permutations must be a whole number of at least 1"),
-    ("tokens.npy patches.npy --seed -1", "--seed must be a whole number of at least 0, not -1"),
-    ("tokens.npy patches.npy --r 9 --estimator ksg", "r = 9 coordinates a token; nearest neighbours take at most 3"),
-    ("tokens.npy patches.npy --estimator kraskov", "'kraskov' is not one of 'gaussian', 'ksg'"),
-    ("tokens.npy patches.npy --device tpu", "--device tpu cannot be used here; `cpu` can"),
-    ("tokens.npy patches.npy --neighbours 3", "No such option '--neighbours'"),
+    ("tokens.npy patches.npy", r"patches.npy: has the shape \(400, 4, 6\); --patches says that it holds patches"),
+    ("tokens.npy channels_first.npy", r"images have shape \(400, 3, 8, 8\), channels first; wanted \(n, H, W, C\)"),
+    ("tokens.npy grey.npy --boxes turned_boxes.npy", "boxes: 1 have their right edge not right of the left one, or"),
+    ("tokens.npy patches.npy --patches --clusters names.txt", "there are 400 images but 3 cluster names"),
+    ("tokens.npy patches.npy --patches --clusters none.txt", "none.txt: the clusters cannot be read"),
+    ("tokens.npy patches.npy --patches --clusters tokens.npy", "tokens.npy: the clusters cannot be read"),
+    ("tokens.npy patches.npy --patches --m 1", "--m must be a whole number of at least 2, not 1"),
+    ("tokens.npy patches.npy --patches --r 0", "--r must be a whole number of at least 1, not 0"),
+    ("tokens.npy patches.npy --patches --r two", "Invalid value for '--r': 'two' is not a valid integer"),
+    ("tokens.npy patches.npy --patches --r-x 0", "--r-x must be a whole number of at least 1, not 0"),
+    ("tokens.npy patches.npy --patches --floor 2", "--floor must lie above 0 and at most at 1, not 2.0"),
+    ("tokens.npy patches.npy --patches --floor 0", "--floor must lie above 0"),
+    ("tokens.npy patches.npy --patches --floor nan", "--floor must lie above 0"),
+    ("tokens.npy patches.npy --patches --permutations 0", "--permutations must be a whole number of at least 1"),
+    ("tokens.npy patches.npy --patches --seed -1", "--seed must be a whole number of at least 0, not -1"),
+    ("tokens.npy patches.npy --patches --r 9 --estimator ksg", "r = 9 coordinates a token; nearest neighbours take at"),
+    ("tokens.npy patches.npy --patches --estimator kraskov", "'kraskov' is not one of 'gaussian', 'ksg'"),
+    ("tokens.npy patches.npy --patches --device tpu", "--device tpu cannot be used here; `cpu` can"),
+    ("tokens.npy patches.npy --patches --neighbours 3", "No such option '--neighbours'"),
     ("tokens.npy", "Missing argument 'IMAGES'"),
 ]
 
@@ -102,7 +109,10 @@ def scored(capsys, *arguments: str) -> dict:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("arguments", "flag"),
-    [(("constant.npy", "patches.npy"), "constant_tokens"), (("tokens.npy", "grey.npy"), "constant_images")],
+    [
+        (("constant.npy", "patches.npy", "--patches"), "constant_tokens"),
+        (("tokens.npy", "grey.npy"), "constant_images"),
+    ],
 )
 def test_constants_are_flagged_and_have_no_value(files: Path, capsys, arguments: tuple[str, ...], flag: str) -> None:
     found = scored(capsys, *arguments)
@@ -116,12 +126,12 @@ def test_constants_are_flagged_and_have_no_value(files: Path, capsys, arguments:
 
 
 def test_constants_have_no_neighbours_either(files: Path, capsys) -> None:
-    found = scored(capsys, "constant.npy", "patches.npy", "--estimator", "ksg")
+    found = scored(capsys, "constant.npy", "patches.npy", "--patches", "--estimator", "ksg")
     assert (found["rs"], found["rs_gaussian"], found["rs_difference"]) == (None, None, None)
 
 
 def test_fewer_than_300_images_are_flagged(files: Path, capsys) -> None:
-    few, enough = scored(capsys, "299.npy", "299.npy"), scored(capsys, "300.npy", "300.npy")
+    few, enough = (scored(capsys, name, name, "--patches") for name in ("299.npy", "300.npy"))
     assert "few_images" in few["flags"]
     assert "few_images" not in enough["flags"]
     for name in ("rs", "carriers", "unique", "sink"):
@@ -131,6 +141,6 @@ def test_fewer_than_300_images_are_flagged(files: Path, capsys) -> None:
 
 def test_a_command_of_its_own_ends_with_status_2(files: Path) -> None:
     """Of the installed command, without a traceback."""
-    command = [str(Path(sys.executable).with_name("vtbench")), "score", "few.npy", "few.npy"]
+    command = [str(Path(sys.executable).with_name("vtbench")), "score", "few.npy", "few.npy", "--patches"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

@@ -74,3 +74,24 @@ def test_the_stated_correlation_is_found_in_four_of_five() -> None:
 
 def test_the_examples_in_the_docstrings_are_right() -> None:
     assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("models", [5, 7, 10])
+def test_the_detectable_correlation_is_found_in_four_of_five_cases(models: int) -> None:
+    """By data sets of another seed, each tested as a user's would be."""
+    spearman = detectable_correlation(models)
+    assert spearman is not None
+    pearson = 2 * np.sin(np.pi * spearman / 6)
+    rng = np.random.default_rng(5)
+    found = 0
+    for _ in range(150):
+        x, noise = rng.standard_normal((2, models))
+        y = pearson * x + np.sqrt(1 - pearson**2) * noise
+        found += rank_agreement(columns(x.tolist()), columns(y.tolist())).verdict == "carries over"
+    assert 0.7 <= found / 150 <= 0.9
+
+
+def test_four_models_cannot_show_anything() -> None:
+    found = rank_agreement(columns([1, 2, 3, 4]), columns([1, 2, 3, 4]))
+    assert (found.rho, found.p) == (pytest.approx(1), pytest.approx(2 / 24))
+    assert (found.verdict, found.detectable) == ("cannot tell", None)

@@ -72,7 +72,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "report": ("{run}",),
     "init": ("task", "fresh", "--output", "{out}"),
     "export": ("--tasks", "{task}", "--format", "webdataset", "--output", "{out}"),
-    "score": ("{tokens}", "{tokens}"),
+    "score": ("{tokens}", "{tokens}", "--patches"),
     "compare": ("{run}", "{run}"),
     "diagnose": ("{run}",),
     "board": ("{runs}", "--no-reports"),

@@ -13,7 +13,7 @@ are 95 %, p-values two-sided.
 """
 
 from vtbench.stats.combined import mean_of_independent, mean_over_seeds
-from vtbench.stats.estimate import Z95, Estimate, t_interval
+from vtbench.stats.estimate import Z95, Estimate, cluster_numbers, sorted_cluster_numbers, t_interval
 from vtbench.stats.jackknife import jackknife, jackknife_difference, jackknife_of_means, jackknife_stderr, t_test
 from vtbench.stats.multiple import holm, holm_from_leader
 from vtbench.stats.paired import RatioTerms, difference, mcnemar, ratio_difference, tango
@@ -24,6 +24,7 @@ __all__ = [
     "Z95",
     "Estimate",
     "RatioTerms",
+    "cluster_numbers",
     "difference",
     "holm",
     "holm_from_leader",
@@ -39,6 +40,7 @@ __all__ = [
     "proportion",
     "ratio",
     "ratio_difference",
+    "sorted_cluster_numbers",
     "t_interval",
     "t_test",
     "tango",

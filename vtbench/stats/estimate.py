@@ -126,3 +126,19 @@ def cluster_numbers(clusters: Sequence[str]) -> tuple[np.ndarray, int]:
     names: list[str | int] = [cluster or index for index, cluster in enumerate(clusters)]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names], dtype=np.intp), len(numbers)
+
+
+def sorted_cluster_numbers(clusters: Sequence[str]) -> np.ndarray:
+    """Number the clusters in the order of their names, (n,), which does not depend on the order of the samples.
+
+    An empty name is a cluster of its own.
+
+    >>> sorted_cluster_numbers(["b", "a", "b"]), sorted_cluster_numbers(["b", "", "b", ""])
+    (array([1, 0, 1]), array([0, 1, 0, 2]))
+    """
+    names = np.asarray(clusters, dtype=np.str_)
+    named = names != ""
+    numbers = np.empty(len(names), dtype=np.intp)
+    numbers[named] = np.unique(names[named], return_inverse=True)[1]
+    numbers[~named] = numbers[named].max(initial=-1) + 1 + np.arange(len(names) - named.sum())
+    return numbers

@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from vtbench.types import Observation
 from vtbench_analysis.comparison.cue_rows import cue_rows
 from vtbench_analysis.comparison.jackknife_replicates import JackknifeReplicates, comparable_difference, value_of
 from vtbench_analysis.comparison.score_rows import ScoreRow
 from vtbench_analysis.comparison.shared_samples import SharedSamples
-from vtbench_redundancy.metrics.stacked_observations import BASIS, target_of, unique_images
+from vtbench_redundancy.metrics.stacked_observations import target_of, unique_images, unique_rows
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, named_protocol
 from vtbench_redundancy.scores.estimates import Estimates, ReferenceImages
 from vtbench_redundancy.scores.redundancy_score import of_few_tokens
@@ -77,7 +76,7 @@ def redundancy_rows(shared: SharedSamples, metric: str, protocols: Sequence[Prot
     """
     once = [[r for r in records if not r.repeat] for records in shared.observed(metric).records]
     observations = [[r.scores[metric] for r in records] for records in once]
-    scored = _scored_by_all(observations)
+    scored = unique_rows(once[0], observations)
     if not scored:
         return []
     found = [
@@ -107,11 +106,6 @@ def stored_protocol(scores: Mapping[str, Mapping[str, Any]], metric: str) -> Pro
         if score.get("metric") == metric and "protocol" in detail:
             return named_protocol(detail["protocol"], detail.get("seed", 0))
     return Protocol()
-
-
-def _scored_by_all(observations: Sequence[Sequence[Observation]]) -> list[int]:
-    """Return the samples on which no run fitted its basis."""
-    return [i for i, of_sample in enumerate(zip(*observations, strict=True)) if not any(BASIS in o for o in of_sample)]
 
 
 def _layer_rows(

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vtbench.stats import sorted_cluster_numbers
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:
@@ -28,7 +30,7 @@ def assign_groups(n: int, clusters: Sequence[str] | None, groups: int, seed: int
 
     With too few clusters for that, single images are assigned, flagged `few_clusters`.
     """
-    names = np.arange(n) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    names = np.arange(n) if clusters is None else sorted_cluster_numbers(clusters)
     place = np.random.default_rng(seed).permutation(names.max() + 1)[names]
     order = np.argsort(place, kind="stable")
     first = np.searchsorted(place[order], place[order])  # where an image's cluster begins

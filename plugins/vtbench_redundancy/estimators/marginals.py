@@ -7,8 +7,8 @@ from torch import Tensor
 
 from vtbench_redundancy.estimators.normal_scores import CONSTANT, normal_scores
 
-_RESOLVED = 1e-6
-"""Directions of a token with less variance than this, of unit-variance coordinates, are rounding."""
+_RESOLVED = 1e-12
+"""Directions of a token with less variance than this, of unit-variance coordinates, are rounding of float32."""
 
 
 def image_coordinates(x: Tensor, ranks: bool) -> Tensor:

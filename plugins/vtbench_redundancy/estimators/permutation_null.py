@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,34 +59,40 @@ def permuted_images(clusters: np.ndarray, sizes: Sequence[int], generator: torch
     """Return the index of the image whose pixels each image gets under the null, (n,).
 
     Clusters are exchanged as a whole with others of their size: two images of one scene are nearly one observation,
-    and a null that separated them would look like twice as many images, and underestimate the bias.
-    Permutations stay within a group, so that they leave the sums over a group unchanged.
+    and a null that separated them would look like twice as many images, and underestimate the bias. Clusters that are
+    the only ones of their size are laid end to end in random order, and the whole is turned by half its length, so
+    that runs of images of one cluster get runs of another's. Permutations stay within a group, so that they leave the
+    sums over a group unchanged.
 
     >>> permuted_images(np.array([0, 0, 1, 1]), [4], torch.Generator()).tolist()
     [2, 3, 0, 1]
     """
     partner, start = torch.empty(len(clusters), dtype=torch.long), 0
     for size in sizes:
-        for blocks in _exchangeable(clusters[start : start + size]):
+        alike, unlike = _by_size(clusters[start : start + size])
+        for blocks in alike:
             cycle = torch.as_tensor(start + blocks)[torch.randperm(len(blocks), generator=generator)]
             partner[cycle] = cycle.roll(1, dims=0)
+        if unlike:
+            order = torch.randperm(len(unlike), generator=generator).tolist()
+            laid = torch.as_tensor(start + np.concatenate([unlike[number] for number in order]))
+            partner[laid] = laid.roll(len(laid) // 2)
         start += size
     return partner
 
 
-def _exchangeable(clusters: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the rows of exchangeable clusters: (clusters, members), at least two clusters each time."""
+def _by_size(clusters: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the rows of clusters that others are as large as, (clusters, members) for each size, and of the rest.
+
+    There are at least two clusters for each size, and none or at least two in the rest, but where all are one.
+    """
     members = np.split(np.arange(len(clusters)), np.flatnonzero(np.diff(clusters)) + 1)
     by_size: dict[int, list[np.ndarray]] = {}
     for rows in members:
         by_size.setdefault(len(rows), []).append(rows)
     alone = [size for size, found in by_size.items() if len(found) == 1]
     odd = [by_size.pop(size)[0] for size in alone]
-    if (
-        len(odd) == 1 and by_size and 1 not in by_size
-    ):  # no other of its size, and no single image: split another one too
+    if len(odd) == 1 and by_size:  # it cannot be exchanged with itself: take another one, too
         size = min(by_size)
         odd += [by_size[size].pop()] if len(by_size[size]) > 2 else by_size.pop(size)
-    if odd:
-        by_size.setdefault(1, []).extend(row for rows in odd for row in np.split(rows, len(rows)))
-    yield from (np.stack(found) for found in by_size.values())
+    return [np.stack(found) for found in by_size.values()], odd

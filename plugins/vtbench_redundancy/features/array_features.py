@@ -1,19 +1,21 @@
 """Features of arrays: coordinates, token norms and token geometry of each image.
 
-Arrays are numpy arrays, memory-mapped ones, or `Rows` of a file. They are read once in slices (the first images twice,
-for the basis) and never held whole.
+Arrays are numpy arrays, memory-mapped ones, or `Rows` of a file. They are read once in slices (those of the basis
+twice, and all again where images are equal) and never held whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from vtbench_redundancy.errors import InputError
 from vtbench_redundancy.estimators.normal_scores import normal_scores
+from vtbench_redundancy.features.basis_images import join_equal_images, scored_images
 from vtbench_redundancy.features.feature_encoder import EncoderFit
 from vtbench_redundancy.features.feature_target import target_coordinates
 from vtbench_redundancy.features.patch_layout import choose_layout
@@ -26,9 +28,9 @@ from vtbench_redundancy.protocol import MIN_IMAGES, Protocol
 
 GEOMETRY_IMAGES = 256
 """Images whose geometry is measured: it varies little, and each image costs an eigendecomposition."""
-LEAST_BASIS = 20
-"""Fewer images fit no basis: then all are scored, in principal components."""
 LAYER = "tokens"
+_CHANNELS = (1, 3, 4)
+"""Of images that people have: grey, RGB, RGBA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,15 @@ class ArrayFeatures:
     shape: tuple[int, int]
     """N and d."""
     clusters: list[str] | None
-    """n names."""
+    """n names, equal images under one; None where each image is a cluster of its own."""
+    measured_clusters: list[str] | None
+    """k names, of the images in `measured`."""
     basis_n: int
     """Images that the basis was fitted on and that are not scored."""
     basis: str
     """`supervised`, `pca`, or `none` where a token has no more coordinates than are kept."""
+    across_cells: bool
+    """Whether tokens lie across the edges of the cells that `cells` are averages of."""
 
 
 def extract_features(
@@ -72,6 +78,9 @@ def extract_features(
 ) -> ArrayFeatures:
     """Fit the coordinates on the first images, and reduce the others (in `rs-v1`: all) to them.
 
+    Equal images are in one cluster, so that none is in the basis and scored, and an image that is there twice does not
+    count as two observations.
+
     Args:
         tokens: (n, N, d).
         images: (n, H, W, C), or None.
@@ -86,6 +95,24 @@ def extract_features(
     Raises:
         InputError: shapes that do not match, values that are not finite (how many, and where), fewer than 50 images.
     """
+    extracted = partial(_extract, tokens, images, patches, boxes, protocol, device)
+    found, marks = extracted(clusters, spectra, target)
+    joined = join_equal_images(clusters, marks)
+    return found if joined is clusters else extracted(joined, spectra, target)[0]
+
+
+def _extract(
+    tokens: Array,
+    images: Array | None,
+    patches: Array | None,
+    boxes: np.ndarray | None,
+    protocol: Protocol,
+    device: str | torch.device,
+    clusters: Sequence[str] | None,
+    spectra: int,
+    target: Array | None,
+) -> tuple[ArrayFeatures, list[int]]:
+    """Return the features by the clusters as they are given, and a mark of each image: equal images have one mark."""
     name, sources = ("images", images) if patches is None else ("patches", patches)
     if (images is None) == (patches is None) or sources is None:
         raise InputError("give either images (n, H, W, C) or patches (n, P, p), one of the two")
@@ -116,12 +143,14 @@ def extract_features(
     place = np.cumsum(scored) - 1
     norms = np.empty((n - basis_n, count))
     kept: dict[str, np.ndarray] = {}
+    marks: list[int] = []
     for seen in slices.read():
         here = scored[seen.rows]
         to = place[seen.rows][here]
         norms[to] = seen.norms_bN.cpu().numpy()[here]
-        for key, found in encoder.encode({LAYER: seen.tokens_bNd}, *cut(seen.images)).items():
-            kept.setdefault(key, np.empty((n - basis_n, *found.shape[1:]), np.float32))[to] = found[here]
+        marks += [hash(image.tobytes()) for image in seen.images.cpu().numpy()]
+        for key, values in encoder.encode({LAYER: seen.tokens_bNd}, *cut(seen.images)).items():
+            kept.setdefault(key, np.empty((n - basis_n, *values.shape[1:]), np.float32))[to] = values[here]
         some = (measured >= seen.rows.start) & (measured < seen.rows.stop)
         if some.any():
             chosen = torch.as_tensor(measured[some] - seen.rows.start, device=seen.tokens_bNd.device)
@@ -131,37 +160,21 @@ def extract_features(
     elif encoder.pixels.keeps and not reduced:
         # both sides have the user's own coordinates, which may be of any scale; a projection of several has one
         kept = {key: normal_scores(torch.as_tensor(values)).float().numpy() for key, values in kept.items()}
-    return ArrayFeatures(
+    of_scored, of_measured = (
+        None if clusters is None else [clusters[int(i)] for i in rows] for rows in (np.flatnonzero(scored), measured)
+    )
+    found = ArrayFeatures(
         kept[f"tokens/{LAYER}"], kept["patches"], kept["pixels"], kept.get(f"cells/{LAYER}"), norms, shapes, measured,
-        (count, width), None if clusters is None else [clusters[int(i)] for i in np.flatnonzero(scored)], basis_n,
-        ("supervised" if supervised else "pca") if reduced else "none",
+        (count, width), of_scored, of_measured, basis_n, ("supervised" if supervised else "pca") if reduced else "none",
+        layout.across_cells,
     )  # fmt: skip
+    return found, marks
 
 
 def _features(target: Array, n: int, protocol: Protocol) -> np.ndarray:
     if len(target) != n:
         raise InputError(f"tokens are of {n} images but the target has {len(target)} rows; both need a row an image")
     return target_coordinates(target, protocol)
-
-
-def scored_images(n: int, clusters: Sequence[str] | None, most: int) -> np.ndarray:
-    """Return which of n images are scored, (n,) bool: all but the first third, on which the basis is fitted.
-
-    A cluster is kept whole. At most `most` images are taken (more, if the last cluster asks for it), and none where too
-    few would be left.
-
-    >>> scored_images(300, None, 1000).sum(), scored_images(60, None, 1000).sum()
-    (np.int64(200), np.int64(60))
-    """
-    taken = min(most, n // 3, n - MIN_IMAGES)
-    if taken < LEAST_BASIS:
-        return np.ones(n, dtype=bool)
-    if clusters is not None:
-        names = np.asarray(clusters)
-        scored = ~np.isin(names, np.unique(names[:taken]))
-        if scored.sum() >= max(MIN_IMAGES, n // 2):
-            return scored
-    return np.arange(n) >= taken
 
 
 def _check(tokens: Array, sources: Array, name: str, boxes: np.ndarray | None) -> None:
@@ -172,6 +185,8 @@ def _check(tokens: Array, sources: Array, name: str, boxes: np.ndarray | None) -
         if array.dtype.kind not in "fiub":
             raise InputError(f"{what} hold {array.dtype}; wanted real numbers")
     n = len(tokens)
+    if name == "images" and sources.shape[3] not in _CHANNELS and sources.shape[1] in _CHANNELS:
+        raise InputError(f"images have shape {tuple(sources.shape)}, channels first; wanted (n, H, W, C)")
     if len(sources) != n:
         raise InputError(f"tokens are of {n} images but {name} of {len(sources)}; both must have one row an image")
     if n < MIN_IMAGES:
@@ -180,8 +195,15 @@ def _check(tokens: Array, sources: Array, name: str, boxes: np.ndarray | None) -
         raise InputError("there is one token an image; redundancy is between two tokens or more")
     if boxes is not None and np.shape(boxes) != (tokens.shape[1], 4):
         raise InputError(f"boxes have shape {np.shape(boxes)}; wanted ({tokens.shape[1]}, 4), one for each token")
-    if boxes is not None and not ((np.asarray(boxes) >= 0) & (np.asarray(boxes) <= 1)).all():
-        raise InputError("boxes hold values outside 0 to 1; wanted fractions of the image, not pixels")
+    if boxes is not None:
+        edges = np.asarray(boxes)
+        if not ((edges >= 0) & (edges <= 1)).all():
+            raise InputError("boxes hold values outside 0 to 1; wanted fractions of the image, not pixels")
+        if wrong := np.flatnonzero((edges[:, 0] >= edges[:, 2]) | (edges[:, 1] >= edges[:, 3])).tolist():
+            raise InputError(
+                f"boxes: {len(wrong)} have their right edge not right of the left one, or their bottom not below the "
+                f"top, the first in row {wrong[0]}; wanted left, top, right, bottom"
+            )
 
 
 def _array(array: Array) -> Array:

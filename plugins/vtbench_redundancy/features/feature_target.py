@@ -14,6 +14,7 @@ from vtbench.types import Sample, Task
 from vtbench_redundancy.errors import InputError, file_errors
 from vtbench_redundancy.features.principal_components import StreamingPCA
 from vtbench_redundancy.inputs.array_files import open_array
+from vtbench_redundancy.inputs.image_folder import image_paths
 from vtbench_redundancy.inputs.numpy_arrays import npz_keys
 from vtbench_redundancy.inputs.rows import Rows
 from vtbench_redundancy.protocol import Protocol
@@ -115,6 +116,30 @@ def target_coordinates(features: Rows | np.ndarray, protocol: Protocol, name: st
     fit.update(rows_n1q)
     coordinates: np.ndarray = fit.result()(rows_n1q)[:, 0].numpy()
     return coordinates
+
+
+def features_of_images(file: str, images: str) -> np.ndarray | Rows:
+    """Return the features of each image that `vtbench score` measures, in the images' order.
+
+    Args:
+        file: of the features; if it has `ids`, these are names of image files, with their suffix or without.
+        images: the array or directory of images.
+
+    Raises:
+        InputError: see `FeatureTarget.open`; or the file has ids and the images have no names, or one has no row.
+    """
+    rows, numbers = open_features(file)
+    if numbers is None:
+        return rows
+    if not Path(images).is_dir():
+        raise InputError(f"{file}: has {IDS}, but the images of an array have no names; give a directory of images")
+    places = []
+    for path in image_paths(Path(images)):
+        place = numbers.get(path.name, numbers.get(path.stem))
+        if place is None:
+            raise InputError(f"{file}: no row with the id {path.name} or {path.stem}; give features of every image")
+        places.append(place)
+    return np.asarray(rows[: len(rows)])[places]
 
 
 def open_features(file: str) -> tuple[Rows, dict[str, int] | None]:

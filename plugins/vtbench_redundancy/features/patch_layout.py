@@ -10,6 +10,12 @@ from torch import Tensor
 
 from vtbench_redundancy.protocol import Protocol
 
+_WIDER = 1.05
+"""A token may be that much wider or higher than a cell, by rounding of patches at the image's edges."""
+_ROUNDING = 1e-6
+ACROSS_CELLS = "across_cells"
+"""Flag, and name in a score's details, of tokens that lie across the edges of the cells that they are averaged in."""
+
 
 @dataclass(frozen=True, slots=True)
 class PatchLayout:
@@ -20,15 +26,21 @@ class PatchLayout:
     cells_m4: np.ndarray
     """(m, 4) left, top, right, bottom, as fractions of the image."""
     cell_of_N: np.ndarray | None = None
-    """(N,) the measured place that each token lies in; None where all tokens are measured, or have no positions."""
+    """(N,) the measured place that each token lies in, or where tokens lie across the edges of places (m, N), the
+    weight of each token in each place; None where all tokens are measured, or have no positions."""
+
+    @property
+    def across_cells(self) -> bool:
+        """Whether tokens lie across the edges of places."""
+        return self.cell_of_N is not None and self.cell_of_N.ndim == 2
 
 
 def choose_layout(count: int, boxes: np.ndarray | None, m: int, subsets: int, seed: int) -> PatchLayout:
     """Choose the tokens to measure.
 
     Up to m tokens are all taken. Of more, each of the m cells of a grid gives one token, another one in each subset;
-    a token lies in the cell that holds the centre of its box. Without boxes (or where a cell would be empty) the cells
-    are m equal runs of the tokens in their order.
+    a token is drawn for the cell that holds the centre of its box. Without boxes (or where a cell would be empty) the
+    cells are m equal runs of the tokens in their order.
 
     Args:
         count: tokens an image has, N.
@@ -47,15 +59,45 @@ def choose_layout(count: int, boxes: np.ndarray | None, m: int, subsets: int, se
     cells = grid_boxes(m)
     members, cell_of_N = [np.asarray(run) for run in np.array_split(np.arange(count), m)], None
     if boxes is not None:
-        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
-        inside = [np.flatnonzero((c[0] <= x) & (x < c[2]) & (c[1] <= y) & (y < c[3])) for c in cells]
-        if all(len(i) for i in inside):
-            members, cell_of_N = inside, np.empty(count, dtype=np.int64)
-            for number, cell in enumerate(inside):
-                cell_of_N[cell] = number
+        inside_mN = _centres_inside(boxes, cells)
+        if inside_mN.any(axis=1).all():
+            members = [np.flatnonzero(inside) for inside in inside_mN]
+            cell_of_N = _cells_of_tokens(boxes, cells, inside_mN)
     generator = np.random.default_rng(seed)
     drawn = [np.resize(generator.permutation(cell), subsets) for cell in members]
     return PatchLayout(np.stack(drawn, axis=1), cells, cell_of_N)
+
+
+def _centres_inside(boxes_N4: np.ndarray, cells_m4: np.ndarray) -> np.ndarray:
+    """Return whether the centre of each token's box lies in each cell, (m, N); on an edge it lies in one of the two."""
+    inside = np.ones((len(cells_m4), len(boxes_N4)), dtype=bool)
+    for low, high in ((0, 2), (1, 3)):
+        centre = ((boxes_N4[:, low] + boxes_N4[:, high]) / 2)[None]
+        start, end = cells_m4[:, low, None], cells_m4[:, high, None]
+        inside &= (start <= centre) & ((centre < end) | (end >= 1))
+    return inside
+
+
+def _cells_of_tokens(boxes_N4: np.ndarray, cells_m4: np.ndarray, inside_mN: np.ndarray) -> np.ndarray:
+    """Return the cell of each token, (N,), or where any lies across an edge the weight of each in each cell, (m, N).
+
+    A token that lies across the edge of two cells says something about both: with 14 x 14 tokens on 8 x 8 cells, the
+    mean of those whose centres lie in a cell lacks a fifth of the image. Weights are shares of area and sum to 1 in
+    each cell; a token that is wider or higher than a cell (of the whole image, say) has none.
+    """
+    shared = 1.0
+    for low, high in ((0, 2), (1, 3)):
+        ends = np.minimum(boxes_N4[:, high], cells_m4[:, high, None])
+        shared = shared * (ends - np.maximum(boxes_N4[:, low], cells_m4[:, low, None])).clip(min=0)
+    sides_N2, cell_sides_m2 = boxes_N4[:, 2:] - boxes_N4[:, :2], cells_m4[:, 2:] - cells_m4[:, :2]
+    fits_N = (sides_N2 <= cell_sides_m2.max(axis=0) * _WIDER).all(axis=1)
+    area_N = sides_N2.prod(axis=1)
+    across_N = fits_N & (np.where(inside_mN, shared, 0).sum(axis=0) < (1 - _ROUNDING) * area_N)
+    weights = shared * fits_N
+    if not across_N.any() or not weights.any(axis=1).all():
+        cell_of_N: np.ndarray = inside_mN.argmax(axis=0)
+        return cell_of_N
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def grid_boxes(count: int) -> np.ndarray:
@@ -73,11 +115,20 @@ def grid_boxes(count: int) -> np.ndarray:
 def average_cells(values_bNd: Tensor, cell_of_N: np.ndarray) -> Tensor:
     """Average what lies in each cell, (b, N, d) to (b, m, d).
 
-    >>> average_cells(torch.tensor([[[1.0], [3.0], [5.0]]]), np.array([0, 0, 1])).flatten().tolist()
+    Args:
+        values_bNd: of all tokens.
+        cell_of_N: the cell of each token, or weights (m, N), see `PatchLayout`.
+
+    >>> values = torch.tensor([[[1.0], [3.0], [5.0]]])
+    >>> average_cells(values, np.array([0, 0, 1])).flatten().tolist()
     [2.0, 5.0]
+    >>> average_cells(values, np.array([[0.5, 0.5, 0], [0, 0.5, 0.5]])).flatten().tolist()
+    [2.0, 4.0]
     """
     cells = torch.as_tensor(cell_of_N, device=values_bNd.device)
     values = values_bNd if values_bNd.dtype == torch.float64 else values_bNd.float()
+    if cells.ndim == 2:
+        return cells.to(values) @ values
     counts = cells.bincount().to(values)
     sums = values.new_zeros(len(values), len(counts), values.shape[2]).index_add_(1, cells, values)
     return sums / counts[:, None]

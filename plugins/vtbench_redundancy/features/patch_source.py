@@ -52,6 +52,7 @@ class PatchCutter:
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return patches of the tokens (b, m, p) and of the whole image (b, P, p)."""
         if images.ndim == 4:
+            images = images.expand(*images.shape[:3], len(OHTA)) if images.shape[3] == 1 else images  # grey
             return cut_token_and_grid_patches(images, self.cells_m4, self.protocol)
         patches = images[:, self.chosen] if self.cell_of_P is None else average_cells(images, self.cell_of_P)
         return patches, patches
@@ -60,7 +61,8 @@ class PatchCutter:
 def pixel_axes(images: Array, cut: PatchCutter, protocol: Protocol, device: str | torch.device) -> PrincipalAxes:
     """Return the map from a patch to the image's coordinates of one cell.
 
-    RGB images have mean colours; anything else has principal components of its patches, fitted on the first images.
+    RGB and grey images have mean colours; anything else has principal components of its patches, fitted on the first
+    images.
     """
     fit = None
     n = min(len(images), protocol.basis_images)
@@ -73,6 +75,6 @@ def pixel_axes(images: Array, cut: PatchCutter, protocol: Protocol, device: str 
             fit.update(pixels)
     if fit is None:
         return PrincipalAxes(np.zeros(1), np.ones((1, 1)))
-    if protocol.colour and images.ndim == 4 and images.shape[3] == len(OHTA):
+    if protocol.colour and images.ndim == 4 and images.shape[3] in (1, len(OHTA)):
         return colour_axes(protocol.patch_pixels, fit.spectrum().scale, max(1, protocol.r_x // protocol.cells))
     return fit.result()

@@ -14,7 +14,7 @@ from vtbench_redundancy.features.principal_components import PrincipalAxes, Stre
 _LEAST_VARIANCE = 1e-10
 """Directions of less variance than this part of the largest are rounding."""
 _TOGETHER = 32
-"""Images whose products with X are added at once: the sums of wide tokens take longer to read and write than to form."""
+"""Images whose products with X are added at once: sums of wide tokens take longer to read and write than to form."""
 
 
 class SupervisedBasis:

@@ -37,16 +37,24 @@ def open_images(place: str | Path) -> Rows:
         InputError: a directory without images, or an image that cannot be read (the first one now, the others when
             their turn comes); or what `open_array` finds.
     """
-    directory = Path(place)
-    if not os.path.isdir(directory):
+    if not os.path.isdir(place):
         return open_array(place)
-    with file_errors(directory):
-        found = [path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
-    paths = sorted(found, key=lambda path: path.name)
-    if not paths:
-        raise InputError(f"{directory}: no images in it; wanted files such as 0001.png, .jpg or .webp")
+    paths = image_paths(Path(place))
     width, height = _image(paths[0]).size
     return Rows((len(paths), height, width, 3), np.dtype(np.uint8), partial(_read, paths, (width, height)))
+
+
+def image_paths(directory: Path) -> list[Path]:
+    """Return the images of a directory, sorted by name.
+
+    Raises:
+        InputError: it has none, or cannot be read.
+    """
+    with file_errors(directory):
+        found = [path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
+    if not found:
+        raise InputError(f"{directory}: no images in it; wanted files such as 0001.png, .jpg or .webp")
+    return sorted(found, key=lambda path: path.name)
 
 
 def _read(paths: Sequence[Path], size: tuple[int, int], start: int, stop: int) -> np.ndarray:

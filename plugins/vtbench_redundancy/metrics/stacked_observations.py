@@ -25,18 +25,29 @@ def unique_images(
 
     Left out are images that the basis was fitted on, with the others of their clusters.
     """
-    in_basis: set[object] = set()
-    for record, observation in zip(records, observations, strict=True):
-        if BASIS in observation:
-            in_basis |= {record.image_sha256, record.cluster} - {(), ""}
-    seen: dict[object, int] = {}
-    for i, record in enumerate(records):
-        if BASIS not in observations[i] and not in_basis & {record.image_sha256, record.cluster}:
-            seen.setdefault(record.image_sha256 or i, i)
-    rows = list(seen.values())
+    rows = unique_rows(records, [observations])
     names = list(observations[rows[0]]) if rows else []
     arrays = {name: np.stack([observations[i][name] for i in rows]) for name in names}
     return arrays, [records[i].cluster or records[i].id for i in rows]
+
+
+def unique_rows(records: Sequence[Record], runs: Sequence[Sequence[Observation]]) -> list[int]:
+    """Return the first record of each image on which none of some runs fitted its basis, nor on one of its cluster.
+
+    Args:
+        records: of the samples.
+        runs: what each run observed of them.
+    """
+    fitted = [any(BASIS in observation for observation in of_sample) for of_sample in zip(*runs, strict=True)]
+    in_basis: set[object] = set()
+    for record, is_fitted in zip(records, fitted, strict=True):
+        if is_fitted:
+            in_basis |= {record.image_sha256, record.cluster} - {(), ""}
+    seen: dict[object, int] = {}
+    for i, record in enumerate(records):
+        if not fitted[i] and not in_basis & {record.image_sha256, record.cluster}:
+            seen.setdefault(record.image_sha256 or i, i)
+    return list(seen.values())
 
 
 def compute_device() -> torch.device:

@@ -15,7 +15,7 @@ from vtbench.metric import Batch
 from vtbench.types import Capability, Observation, Sample, Score, Task
 from vtbench_redundancy.features.colour_axes import colour_axes
 from vtbench_redundancy.features.feature_encoder import Encoder, EncoderFit
-from vtbench_redundancy.features.patch_layout import choose_layout, cut_token_and_grid_patches
+from vtbench_redundancy.features.patch_layout import ACROSS_CELLS, choose_layout, cut_token_and_grid_patches
 from vtbench_redundancy.metrics.basis_task import basis_name, basis_task, sample_numbers
 from vtbench_redundancy.metrics.stacked_observations import BASIS
 from vtbench_redundancy.metrics.target_columns import TargetColumns
@@ -220,6 +220,9 @@ class CoordinateMetric:
         facts = {"layer": layer, "N": self._counts[layer], "d": d, "basis": basis, "basis_n": self._basis_n}
         if self._basis_of is not None:
             facts["basis_of"] = self._basis_of
+        cells = self._encoder.cell_of.get(layer)
+        if cells is not None and cells.ndim == 2:
+            facts[ACROSS_CELLS] = True
         return facts | self._form.facts(layer)
 
     def flagged(self, scores: Mapping[str, Score]) -> dict[str, Score]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vtbench.types import Score
+from vtbench_redundancy.features.patch_layout import ACROSS_CELLS
 from vtbench_redundancy.protocol import Protocol
 from vtbench_redundancy.scores.estimates import FEW_TOKENS, Estimates, ReferenceImages
 from vtbench_redundancy.scores.score_writer import ScoreWriter, flag_synergy
@@ -137,6 +138,8 @@ def _write_scores(
         discarded = write.missing(of_all)
     else:
         discarded = write(1 - of_all.joint[shared] / pixels.joint[shared], pixels.low)
+        if write.facts.get(ACROSS_CELLS) and of_all is not tokens:
+            discarded = replace(discarded, flags=(*discarded.flags, ACROSS_CELLS))
     colour = write.missing(given) if isinstance(given, str) else flag_synergy(write(given.rs, given.low))
     return Redundancy(rs, n_eff_16, discarded, r_pix, delta_rs, n_eff, colour, write.protocol)
 

@@ -103,7 +103,7 @@ def carriers(
         noise,
         count_TP[0].cpu().numpy(),
         write(mean_T, low=nothing or not bool(carried_TP[0].any()), **details),
-        write(1 - carried_TP.double().mean(dim=1)),
+        write(1 - carried_TP.double().mean(dim=1), low=nothing),
     )
 
 
