@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from random import Random
 
 import pytest
 from killed_runs import Bench
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is first imported: the tests run in two processes
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["steady", "moody"])

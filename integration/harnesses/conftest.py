@@ -16,6 +16,7 @@ from vtbench.task.catalog import find_task_files
 from vtbench.task.loading import load_task
 from vtbench_llava import WEIGHTS
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is first imported: the tests run in two processes
 ITEMS = 200
 PIXELS = 112
 """Side of the images that the shipped checkpoint takes."""
