@@ -112,7 +112,7 @@ def figure() -> str:
     right = LEFT + PANEL + GAP
     simple, complex_ = FAMILIES[0], FAMILIES[-1]
     left_note = "Redundancy Score at 16 visual tokens, one training each, 1,334 images"
-    right_note = "Redundancy Score on common images, of 64 visual tokens, three runs each"
+    right_note = "Redundancy Score on common images, of 64 visual tokens, five runs each"
     order = f"fine-tuned on: {simple} is the simplest task, {complex_} the most complex"
     scale = "0: information about the image adds up over the visual tokens. Near 1: all say the same. Lines: 95 % intervals."
     hollow = "Hollow: flagged unconverged, a bias as large as the standard error may be left."
@@ -120,7 +120,7 @@ def figure() -> str:
     body = [
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         *panel(LEFT, "It differs by architecture", left_note, architectures()),
-        *panel(right, "No fall is shown with the complexity of the task", right_note, families()),
+        *panel(right, "It hardly falls with the complexity of the task", right_note, families()),
         text(right, BOTTOM + 40, order, 11, SOFT),
         f'<path d="{cross}" stroke="{ORANGE}" stroke-width="2.5" fill="none"/>',
         text(right + 16, BOTTOM + 61, "what arXiv 2602.06914 reports for its own models", 11, ORANGE),
