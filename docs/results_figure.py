@@ -114,7 +114,7 @@ def figure() -> str:
     left_note = "Redundancy Score at 16 visual tokens, one training each, 1,334 images"
     right_note = "Redundancy Score on common images, of 64 visual tokens, five runs each"
     order = f"fine-tuned on: {simple} is the simplest task, {complex_} the most complex"
-    scale = "0: information about the image adds up over the visual tokens. Near 1: all say the same. Lines: 95 % intervals."
+    scale = "0: the information of the visual tokens adds up. Near 1: all say the same. Lines: 95 % intervals."
     hollow = "Hollow: flagged unconverged, a bias as large as the standard error may be left."
     cross = f"M{right + 2} {BOTTOM + 53}l8 8m0 -8l-8 8"
     body = [
