@@ -17,8 +17,10 @@ PERMUTATIONS = 20_000
 
 
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Return the two-sided p-value of Welch's t-test; None if a sample has fewer than two values."""
-    return float(ttest_ind(a, b, equal_var=False).pvalue) if min(len(a), len(b)) > 1 else None
+    """Return the two-sided p-value of Welch's t-test; None if a sample has fewer than two values, or neither varies."""
+    if min(len(a), len(b)) < 2 or len({*a}) == len({*b}) == 1:
+        return None
+    return float(ttest_ind(a, b, equal_var=False).pvalue)
 
 
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | None:

@@ -46,6 +46,7 @@ def test_welch_and_rank_correlation_are_scipys_and_none_for_too_few_values() -> 
     a, b = [0.1, 0.3, 0.2, 0.5], [0.6, 0.4, 0.9, 0.7]
     assert welch_p(a, b) == ttest_ind(a, b, equal_var=False).pvalue
     assert welch_p(a, b[:1]) is None
+    assert welch_p([1.0, 1.0], [1.0, 1.0]) is None
     assert rank_correlation(list(zip(a, b, strict=True))) == pytest.approx(tuple(spearmanr(a, b)))
     assert rank_correlation(list(zip(a, b, strict=True))[:3]) is None
     assert rank_correlation([(0.5, x) for x in b]) is None
