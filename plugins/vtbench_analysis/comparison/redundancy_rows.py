@@ -19,7 +19,7 @@ from vtbench_analysis.comparison.cue_rows import cue_rows
 from vtbench_analysis.comparison.jackknife_replicates import JackknifeReplicates, comparable_difference, value_of
 from vtbench_analysis.comparison.score_rows import ScoreRow
 from vtbench_analysis.comparison.shared_samples import SharedSamples
-from vtbench_redundancy.metrics.stacked_observations import target_of, unique_images, unique_rows
+from vtbench_redundancy.metrics.stacked_observations import stacked, target_of, unique_rows
 from vtbench_redundancy.protocol import MIN_IMAGES, Protocol, named_protocol
 from vtbench_redundancy.scores.estimates import Estimates, ReferenceImages
 from vtbench_redundancy.scores.redundancy_score import of_few_tokens
@@ -79,10 +79,7 @@ def redundancy_rows(shared: SharedSamples, metric: str, protocols: Sequence[Prot
     scored = unique_rows(once[0], observations)
     if not scored:
         return []
-    found = [
-        unique_images([records[i] for i in scored], [of_run[i] for i in scored])
-        for records, of_run in zip(once, observations, strict=True)
-    ]
+    found = [stacked(records, of_run, scored) for records, of_run in zip(once, observations, strict=True)]
     each, clusters = [arrays for arrays, _ in found], found[0][1]
     layers = [name for name in each[0] if name.startswith(_TOKENS) and all(name in arrays for arrays in each)]
     if metric.partition(":")[0] == "redundancy":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -95,24 +94,6 @@ def extract_features(
     Raises:
         InputError: shapes that do not match, values that are not finite (how many, and where), fewer than 50 images.
     """
-    extracted = partial(_extract, tokens, images, patches, boxes, protocol, device)
-    found, marks = extracted(clusters, spectra, target)
-    joined = join_equal_images(clusters, marks)
-    return found if joined is clusters else extracted(joined, spectra, target)[0]
-
-
-def _extract(
-    tokens: Array,
-    images: Array | None,
-    patches: Array | None,
-    boxes: np.ndarray | None,
-    protocol: Protocol,
-    device: str | torch.device,
-    clusters: Sequence[str] | None,
-    spectra: int,
-    target: Array | None,
-) -> tuple[ArrayFeatures, list[int]]:
-    """Return the features by the clusters as they are given, and a mark of each image: equal images have one mark."""
     name, sources = ("images", images) if patches is None else ("patches", patches)
     if (images is None) == (patches is None) or sources is None:
         raise InputError("give either images (n, H, W, C) or patches (n, P, p), one of the two")
@@ -143,7 +124,7 @@ def _extract(
     place = np.cumsum(scored) - 1
     norms = np.empty((n - basis_n, count))
     kept: dict[str, np.ndarray] = {}
-    marks: list[int] = []
+    marks: list[int] = []  # of each image; equal images have one mark
     for seen in slices.read():
         here = scored[seen.rows]
         to = place[seen.rows][here]
@@ -155,6 +136,9 @@ def _extract(
         if some.any():
             chosen = torch.as_tensor(measured[some] - seen.rows.start, device=seen.tokens_bNd.device)
             shapes[some] = token_geometry(seen.tokens_bNd[chosen]).cpu().numpy()
+    joined = join_equal_images(clusters, marks)
+    if joined is not clusters:  # once, as joined clusters stay what they are
+        return extract_features(tokens, images, patches, boxes, protocol, device, joined, spectra, target)
     if features is not None:
         kept["pixels"] = varying_or_one(features[scored])[:, :, None]
     elif encoder.pixels.keeps and not reduced:
@@ -163,12 +147,11 @@ def _extract(
     of_scored, of_measured = (
         None if clusters is None else [clusters[int(i)] for i in rows] for rows in (np.flatnonzero(scored), measured)
     )
-    found = ArrayFeatures(
+    return ArrayFeatures(
         kept[f"tokens/{LAYER}"], kept["patches"], kept["pixels"], kept.get(f"cells/{LAYER}"), norms, shapes, measured,
         (count, width), of_scored, of_measured, basis_n, ("supervised" if supervised else "pca") if reduced else "none",
         layout.across_cells,
     )  # fmt: skip
-    return found, marks
 
 
 def _features(target: Array, n: int, protocol: Protocol) -> np.ndarray:

@@ -20,7 +20,7 @@ LEAST_CELLS = 4
 """A coarser grid says too little about the tokens: it is not used."""
 SHARE = 0.95
 """Part of the first images whose tokens must fill the grid. The few that are coarser than the others are left out."""
-_WIDER = 1.05
+WIDER = 1.05
 """A token may be that much wider or higher than a cell, by rounding of patches at the image's edges."""
 _COVERED = 0.5
 """Part of each cell that the tokens must cover: padding may cut the last row or column."""
@@ -65,7 +65,7 @@ def finest_grid(boxes_N4: np.ndarray) -> Grid | None:
     sizes = sizes[(sizes > 0).all(axis=1)]
     if len(sizes) > _SIZES:
         sizes = sizes[np.linspace(0, len(sizes) - 1, _SIZES).round().astype(int)]
-    sides = {tuple(min(MOST_SIDE, max(1, floor(_WIDER / side))) for side in size) for size in sizes.tolist()}
+    sides = {tuple(min(MOST_SIDE, max(1, floor(WIDER / side))) for side in size) for size in sizes.tolist()}
     for grid in sorted((Grid(rows, columns) for columns, rows in sides), key=lambda g: (-g.cells, g)):
         if pooling_weights(boxes_N4, grid) is not None:
             return grid
@@ -78,9 +78,10 @@ def pooling_weights(boxes_N4: np.ndarray, grid: Grid) -> np.ndarray | None:
     A token that is larger than a cell (of an overview, a class token) has no place on the grid, and has no weight.
     """
     boxes = np.asarray(boxes_N4, dtype=np.float64)
-    fits_N = (boxes[:, 2] - boxes[:, 0] <= _WIDER / grid.columns) & (boxes[:, 3] - boxes[:, 1] <= _WIDER / grid.rows)
-    across_cN = _shared(boxes[:, 0], boxes[:, 2], grid.columns)
-    down_rN = _shared(boxes[:, 1], boxes[:, 3], grid.rows) * fits_N
+    fits_N = (boxes[:, 2] - boxes[:, 0] <= WIDER / grid.columns) & (boxes[:, 3] - boxes[:, 1] <= WIDER / grid.rows)
+    columns, rows = (np.arange(parts + 1) / parts for parts in (grid.columns, grid.rows))
+    across_cN = shared_lengths(boxes[:, 0], boxes[:, 2], columns[:-1], columns[1:])
+    down_rN = shared_lengths(boxes[:, 1], boxes[:, 3], rows[:-1], rows[1:]) * fits_N
     area_CN = (down_rN[:, None] * across_cN[None]).reshape(grid.cells, len(boxes))
     covered_C = area_CN.sum(axis=1, keepdims=True)
     if not (covered_C >= _COVERED / grid.cells).all():
@@ -88,11 +89,10 @@ def pooling_weights(boxes_N4: np.ndarray, grid: Grid) -> np.ndarray | None:
     return area_CN / covered_C
 
 
-def _shared(start_N: np.ndarray, end_N: np.ndarray, parts: int) -> np.ndarray:
-    """Return the length that each of N intervals has in each of `parts` equal parts of [0, 1], (parts, N)."""
-    edges = np.arange(parts + 1) / parts
-    length = np.minimum(end_N, edges[1:, None]) - np.maximum(start_N, edges[:-1, None])
-    return np.where(length > 1e-9 / parts, length, 0.0)
+def shared_lengths(start_N: np.ndarray, end_N: np.ndarray, from_c: np.ndarray, to_c: np.ndarray) -> np.ndarray:
+    """Return the length that each of N intervals has in each of c others, (c, N); what is rounding is 0."""
+    length = np.minimum(end_N, to_c[:, None]) - np.maximum(start_N, from_c[:, None])
+    return np.where(length > 1e-9 * (to_c - from_c)[:, None], length, 0.0)
 
 
 def common_grid(images_by_finest: Mapping[Grid | None, int]) -> Grid | None:

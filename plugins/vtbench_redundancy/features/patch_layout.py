@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vtbench_redundancy.features.common_grid import WIDER, shared_lengths
 from vtbench_redundancy.protocol import Protocol
 
-_WIDER = 1.05
-"""A token may be that much wider or higher than a cell, by rounding of patches at the image's edges."""
 _ROUNDING = 1e-6
 ACROSS_CELLS = "across_cells"
 """Flag, and name in a score's details, of tokens that lie across the edges of the cells that they are averaged in."""
@@ -85,15 +84,16 @@ def _cells_of_tokens(boxes_N4: np.ndarray, cells_m4: np.ndarray, inside_mN: np.n
     mean of those whose centres lie in a cell lacks a fifth of the image. Weights are shares of area and sum to 1 in
     each cell; a token that is wider or higher than a cell (of the whole image, say) has none.
     """
-    shared = 1.0
-    for low, high in ((0, 2), (1, 3)):
-        ends = np.minimum(boxes_N4[:, high], cells_m4[:, high, None])
-        shared = shared * (ends - np.maximum(boxes_N4[:, low], cells_m4[:, low, None])).clip(min=0)
+    across_mN, down_mN = (
+        shared_lengths(boxes_N4[:, low], boxes_N4[:, high], cells_m4[:, low], cells_m4[:, high])
+        for low, high in ((0, 2), (1, 3))
+    )
+    shared_mN = across_mN * down_mN
     sides_N2, cell_sides_m2 = boxes_N4[:, 2:] - boxes_N4[:, :2], cells_m4[:, 2:] - cells_m4[:, :2]
-    fits_N = (sides_N2 <= cell_sides_m2.max(axis=0) * _WIDER).all(axis=1)
+    fits_N = (sides_N2 <= cell_sides_m2.max(axis=0) * WIDER).all(axis=1)
     area_N = sides_N2.prod(axis=1)
-    across_N = fits_N & (np.where(inside_mN, shared, 0).sum(axis=0) < (1 - _ROUNDING) * area_N)
-    weights = shared * fits_N
+    across_N = fits_N & (np.where(inside_mN, shared_mN, 0).sum(axis=0) < (1 - _ROUNDING) * area_N)
+    weights = shared_mN * fits_N
     if not across_N.any() or not weights.any(axis=1).all():
         cell_of_N: np.ndarray = inside_mN.argmax(axis=0)
         return cell_of_N

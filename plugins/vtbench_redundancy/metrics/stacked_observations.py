@@ -25,7 +25,13 @@ def unique_images(
 
     Left out are images that the basis was fitted on, with the others of their clusters.
     """
-    rows = unique_rows(records, [observations])
+    return stacked(records, observations, unique_rows(records, [observations]))
+
+
+def stacked(
+    records: Sequence[Record], observations: Sequence[Observation], rows: Sequence[int]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Stack the observations of some rows, and return the clusters of these."""
     names = list(observations[rows[0]]) if rows else []
     arrays = {name: np.stack([observations[i][name] for i in rows]) for name in names}
     return arrays, [records[i].cluster or records[i].id for i in rows]
