@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from vtbench.stats import cluster_numbers
 from vtbench_redundancy.protocol import MIN_IMAGES
@@ -54,20 +56,10 @@ def join_equal_images(clusters: Sequence[str] | None, marks: Sequence[int]) -> S
     ['0', '1', '1', '0']
     """
     n = len(marks)
-    numbers = list(range(n)) if clusters is None else cluster_numbers(clusters)[0].tolist()
-    leader = list(range(n))
-
-    def leader_of(number: int) -> int:
-        while leader[number] != number:
-            number = leader[number]
-        return number
-
-    first: dict[int, int] = {}
-    joined = False
-    for number, mark in zip(numbers, marks, strict=True):
-        one, other = sorted((leader_of(number), leader_of(first.setdefault(mark, number))))
-        leader[other] = one
-        joined = joined or one != other
-    if not joined or len(first) == 1:  # all images equal: `constant_images` says so
+    number_n, count = (np.arange(n), n) if clusters is None else cluster_numbers(clusters)
+    mark_n, different = cluster_numbers(list(map(str, marks)))
+    edges = coo_array((np.ones(n), (number_n, count + mark_n)), shape=(count + different,) * 2)
+    parts, part_of = connected_components(edges, directed=False)  # of clusters, by the images that they share
+    if parts == count or different == 1:  # all images equal: `constant_images` says so
         return clusters
-    return [str(leader_of(number)) for number in numbers]
+    return [str(part) for part in part_of[number_n]]
